@@ -1,0 +1,354 @@
+"""Step 5: what the pairs are worth. Figures of the whole run, and verdicts on them.
+
+A verdict is what a check shows: computed here, so that a notebook, a dry run and Dagster judge
+alike. Figures come from block sizes wherever they can; nothing is materialized to be counted.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from er_pipeline.blocking.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.truth import read_true_pairs
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing that must hold, with the numbers behind it.
+
+    check: name of the check. severity: error stops what comes after, warn only tells.
+    text: one sentence for people: what was found, and what to do where it failed.
+    """
+
+    check: str
+    passed: bool
+    severity: Literal["error", "warn"]
+    text: str
+    numbers: Mapping[str, int | float] = field(default_factory=dict)
+
+
+def judge_strategies(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge coverage and budgets from the facts of `sum_strategies`, before any pair is made."""
+    checks, n_records = spec.checks, facts["records"]
+    coverage = _share(facts["records_with_key"], n_records)
+    yield Verdict(
+        "key_coverage_is_enough",
+        coverage >= checks.min_key_coverage,
+        "error",
+        f"{coverage:.2%} of {n_records:,} records have a blocking key"
+        f" (at least {checks.min_key_coverage:.0%} wanted)."
+        + _unless(
+            coverage >= checks.min_key_coverage,
+            " Add a strategy over fields that are filled, or lower checks: min_key_coverage.",
+        ),
+        {
+            "key_coverage": coverage,
+            "min_key_coverage": checks.min_key_coverage,
+            "records_without_key": n_records - facts["records_with_key"],
+        },
+    )
+    lost_records = facts["records_sharing_a_key"] - facts["records_in_a_block"]
+    lost = _share(lost_records, n_records)
+    yield Verdict(
+        "filtering_keeps_coverage",
+        lost <= checks.max_coverage_lost,
+        "error",
+        f"{lost:.2%} of the records share a key but stand in no block that is compared"
+        f" (at most {checks.max_coverage_lost:.0%} wanted)."
+        + _unless(
+            lost <= checks.max_coverage_lost,
+            " See dropped_blocks; add a narrower strategy, or raise blocks: max_size.",
+        ),
+        {
+            "coverage_lost": lost,
+            "max_coverage_lost": checks.max_coverage_lost,
+            "records_lost": lost_records,
+        },
+    )
+    pairs = facts["pairs"]
+    yield Verdict(
+        "pairs_within_budget",
+        pairs <= checks.max_pairs,
+        "error",
+        f"The strategies propose {pairs:,} pairs, counting those of several strategies each time"
+        f" (at most {checks.max_pairs:,} wanted)."
+        + _unless(
+            pairs <= checks.max_pairs,
+            f" The dearest is {_dearest(facts['strategies'])}; lower blocks: max_size, join"
+            " another key to it, or raise checks: max_pairs.",
+        ),
+        {"pairs": pairs, "max_pairs": checks.max_pairs},
+    )
+    budgets = {name: spec.max_pairs_of(name) for name in facts["strategies"]}
+    over = {
+        name: facts["strategies"][name]["pairs"]
+        for name, budget in budgets.items()
+        if budget is not None and facts["strategies"][name]["pairs"] > budget
+    }
+    told = ", ".join(f"{name} {n:,} (at most {budgets[name]:,})" for name, n in over.items())
+    yield Verdict(
+        "every_strategy_within_budget",
+        not over,
+        "error",
+        f"Over budget: {told}. Join another key to the strategy, lower blocks: max_size, or raise"
+        " checks: max_pairs_per_strategy."
+        if over
+        else f"No strategy of {len(budgets)} is over a budget of its own.",
+        {f"pairs_{name}": facts["strategies"][name]["pairs"] for name in budgets},
+    )
+    largest, held = max(
+        ((counts["largest_block_pairs"], name) for name, counts in facts["strategies"].items()),
+    )
+    share = _share(largest, pairs)
+    small = largest < checks.min_block_pairs_for_share
+    yield Verdict(
+        "no_block_holds_too_much",
+        small or share <= checks.max_largest_block_share,
+        "warn",
+        f"The largest block ({held}) holds {largest:,} pairs, {share:.1%} of all"
+        f" (a warning above {checks.max_largest_block_share:.0%}).",
+        {"largest_block_pairs": largest, "largest_block_share": share},
+    )
+
+
+def judge_training(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge the training rules from the facts of `sum_training_rules`."""
+    pairs, budget = facts["pairs"], spec.checks.max_training_pairs
+    yield Verdict(
+        "training_within_budget",
+        pairs <= budget,
+        "error",
+        f"The {len(facts['rules'])} training rules make {pairs:,} pairs together"
+        f" (at most {budget:,} wanted)."
+        + _unless(
+            pairs <= budget,
+            f" The dearest is {_dearest(facts['rules'])}; join another key to it, or raise"
+            " checks: max_training_pairs.",
+        ),
+        {"training_pairs": pairs, "max_training_pairs": budget},
+    )
+    free = facts["comparisons_free"]
+    never = [name for name, rules in free.items() if not rules]
+    yield Verdict(
+        "every_comparison_is_free",
+        not never,
+        "error",
+        f"No training rule leaves {', '.join(never)} free: EM cannot learn about a field that"
+        " agrees in every pair. Add a rule on other fields."
+        if never
+        else f"Each of {len(free)} compared fields is free in at least one training rule.",
+        {f"rules_leaving_{name}_free": len(rules) for name, rules in free.items()},
+    )
+    empty = [name for name, counts in facts["rules"].items() if counts["pairs"] == 0]
+    yield Verdict(
+        "every_rule_makes_pairs",
+        not empty,
+        "warn",
+        f"Training rules without a pair: {', '.join(empty)}."
+        if empty
+        else "Every training rule makes pairs.",
+        {f"training_pairs_{name}": counts["pairs"] for name, counts in facts["rules"].items()},
+    )
+
+
+# Up to so many pairs are checked for repeats one by one; above it, those of evenly spread records.
+PAIRS_CHECKED_FOR_REPEATS = 5_000_000
+
+
+def judge_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge unified_pairs by reading it: every pair once, canonical, of records that exist."""
+    fingerprint = read_records(engine, lake)
+    read_numbered(engine, lake, "unified_pairs", fingerprint)
+    (n_records,) = engine.row("select count(*) from cleaned_records")
+    n_pairs, backward, unknown, unfiled = engine.row(
+        f"""
+        select count(*), count(*) filter (where left_no >= right_no),
+            count(*) filter (where left_no < 0 or right_no < 0
+                or left_no >= {n_records} or right_no >= {n_records}),
+            count(*) filter (where strategy_mask <= 0)
+        from unified_pairs
+        """
+    )
+    step = max(1, -(-n_pairs // PAIRS_CHECKED_FOR_REPEATS))
+    checked, distinct = engine.row(
+        "select count(*), count(distinct left_no * 4294967296 + right_no) from (select"
+        " cast(left_no as bigint) as left_no, cast(right_no as bigint) as right_no"
+        f" from unified_pairs where left_no % {step} = 0)"
+    )
+    yield Verdict(
+        "every_pair_once",
+        checked == distinct,
+        "error",
+        f"{checked - distinct:,} of {checked:,} pairs looked at are stored twice"
+        f" (all pairs of every {step}. left record).",
+        {"repeated_pairs": checked - distinct, "pairs_looked_at": checked},
+    )
+    within = 0
+    if spec.link_mode == "link":
+        (within,) = engine.row(
+            "select count(*) from unified_pairs as p join cleaned_records as l"
+            " on l.record_no = p.left_no join cleaned_records as r on r.record_no = p.right_no"
+            " where l.source_no >= r.source_no"
+        )
+    wrong = backward + within
+    yield Verdict(
+        "every_pair_canonical",
+        wrong == 0,
+        "error",
+        f"{wrong:,} of {n_pairs:,} pairs are the wrong way round or within one source.",
+        {"wrong_pairs": wrong, "pairs": n_pairs},
+    )
+    yield Verdict(
+        "every_id_exists",
+        unknown + unfiled == 0,
+        "error",
+        f"{unknown:,} pairs name a record that does not exist, {unfiled:,} name no strategy.",
+        {"pairs_with_unknown_records": unknown, "pairs_without_strategy": unfiled},
+    )
+
+
+def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+    """Sum the run up; write blocking_report.
+
+    Reads the facts of filtered_blocks and unified_pairs, and with truth true_pairs and
+    unified_pairs themselves. Writes blocking_report (section, name, metric, value DOUBLE).
+    Returns the figures by section: "run", "strategies", "size_classes" and, with truth, "truth".
+    """
+    fingerprint = read_records(engine, lake)
+    read_numbered(engine, lake, "unified_pairs", fingerprint)
+    filtered, unified = lake.facts("filtered_blocks"), lake.facts("unified_pairs")
+    n, pairs, possible = filtered["records"], unified["pairs"], filtered["possible_pairs"]
+    kept = sum(counts["kept_blocks"] for counts in filtered["strategies"].values())
+    paired = _count_paired_records(engine, filtered, spec)
+    run: dict[str, int | float] = {
+        "records": n,
+        "blocks": kept,
+        "potential_comparisons": filtered["pairs"],
+        "pairs": pairs,
+        "pairs_per_record": _share(pairs, n),
+        "possible_pairs": possible,
+        "reduction_ratio": 1 - _share(pairs, possible),
+        "reduction_factor": _share(possible, pairs),
+        "key_coverage": _share(filtered["records_with_key"], n),
+        "block_coverage": _share(filtered["records_in_a_block"], n),
+        "pair_coverage": _share(paired, n),
+        "coverage_lost_to_filtering": _share(
+            filtered["records_sharing_a_key"] - filtered["records_in_a_block"], n
+        ),
+        "records_without_key": n - filtered["records_with_key"],
+        "records_with_a_key_nobody_shares": (
+            filtered["records_with_key"] - filtered["records_sharing_a_key"]
+        ),
+        "pairs_avoided_by_the_cap": sum(
+            counts["dropped_pairs"]["oversized"] for counts in filtered["strategies"].values()
+        ),
+        "largest_block_share_of_pairs": _share(
+            max(counts["largest_block_pairs"] for counts in filtered["strategies"].values()),
+            filtered["pairs"],
+        ),
+    }
+    strategies = {
+        name: {
+            "blocks": counts["kept_blocks"],
+            "pairs": unified["proposed_pairs"][name],
+            "pairs_of_it_alone": unified["pairs_of_one_strategy_only"][name],
+            "largest_block": counts["largest_block"],
+            "pairs_avoided_by_the_cap": counts["dropped_pairs"]["oversized"],
+        }
+        for name, counts in filtered["strategies"].items()
+    }
+    classes: dict[str, dict[str, int]] = {}
+    for counts in filtered["strategies"].values():
+        for size_class, sizes in counts["size_classes"].items():
+            total = classes.setdefault(size_class, {"blocks": 0, "pairs": 0})
+            total["blocks"] += sizes["blocks"]
+            total["pairs"] += sizes["pairs"]
+    figures: dict[str, Any] = {"run": run, "strategies": strategies, "size_classes": classes}
+    if spec.truth and read_true_pairs(engine, lake, fingerprint):
+        figures["truth"] = _against_truth(engine, lake, spec, fingerprint, strategies)
+        run["pairs_completeness"] = figures["truth"]["pairs_completeness"]
+        run["pairs_quality"] = figures["truth"]["pairs_quality"]
+    with lake.writing("blocking_report", {"fingerprint": fingerprint, "figures": figures}) as draft:
+        engine.make_table(
+            "report_rows",
+            "select '' as section, '' as name, '' as metric, 0.0::double as value where 1 = 0",
+        )
+        for row in _report_rows(figures):
+            engine.execute("insert into report_rows values (?, ?, ?, ?)", row)
+        engine.write("select * from report_rows", draft.file())
+    return figures
+
+
+def _count_paired_records(
+    engine: DuckDBEngine, filtered: Mapping[str, Any], spec: PipelineSpec
+) -> int:
+    """Count the records with a candidate: every kept block gives each of its records a partner."""
+    return int(filtered["records_in_a_block"])
+
+
+def _against_truth(
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    fingerprint: str,
+    strategies: dict[str, dict[str, Any]],
+) -> dict[str, int | float]:
+    """Count the true pairs that are candidates, by strategy, and what filtering lost of them."""
+    found = engine.rows(
+        "select p.strategy_mask, count(*) from unified_pairs as p join true_pairs as t"
+        " on t.left_no = p.left_no and t.right_no = p.right_no group by 1"
+    )
+    (n_true,) = engine.row("select count(*) from true_pairs")
+    (n_pairs,) = engine.row("select count(*) from unified_pairs")
+    n_found = sum(n for _, n in found)
+    shared = []
+    for bit, strategy in enumerate(spec.strategy_conjunctions):
+        name = strategy.name
+        hits = sum(n for mask, n in found if mask >> bit & 1)
+        strategies[name]["true_pairs"] = hits
+        strategies[name]["true_pairs_of_it_alone"] = sum(
+            n for mask, n in found if mask == 1 << bit
+        )
+        strategies[name]["pairs_completeness"] = _share(hits, n_true)
+        read_numbered(engine, lake, f"blocks_{name}", fingerprint)
+        shared.append(
+            f"select t.left_no, t.right_no from true_pairs as t"
+            f" join blocks_{name} as l on l.record_no = t.left_no"
+            f" join blocks_{name} as r on r.record_no = t.right_no and r.block_key = l.block_key"
+        )
+    (n_shared,) = engine.row(f"select count(*) from ({' union '.join(shared)})")
+    return {
+        "true_pairs": n_true,
+        "true_pairs_found": n_found,
+        "pairs_completeness": _share(n_found, n_true),
+        "pairs_quality": _share(n_found, n_pairs),
+        "true_pairs_sharing_no_key": n_true - n_shared,
+        "true_pairs_lost_to_filtering": n_shared - n_found,
+        "completeness_lost_to_filtering": _share(n_shared - n_found, n_true),
+    }
+
+
+def _report_rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, float]]:
+    for section, entries in figures.items():
+        for name, value in entries.items():
+            if isinstance(value, Mapping):
+                for metric, number in value.items():
+                    yield section, name, metric, float(number)
+            else:
+                yield section, "", name, float(value)
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _unless(passed: bool, text: str) -> str:
+    return "" if passed else text
+
+
+def _dearest(counts: Mapping[str, Mapping[str, Any]]) -> str:
+    name = max(counts, key=lambda key: (counts[key]["pairs"], key))
+    return f"{name} with {counts[name]['pairs']:,}"

@@ -1,0 +1,343 @@
+"""Keys: a SQL expression over cleaned fields, in DuckDB's dialect, plus a few functions of its own.
+
+A key is parsed once. Its source columns are read from the parsed expression. Functions that SQL
+can say are written out in SQL (`SQL_KEY_FUNCTIONS`); those that need Python (`soundex`, `nickname`,
+...) run over the distinct values of their argument and are joined back, so that
+`soundex(first_word(last_name))` costs one call per distinct word.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.errors import ParseError, TokenError
+
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.errors import SpecError
+from er_pipeline.blocking.key_values import FREE_MAIL_DOMAINS, PYTHON_KEY_FUNCTIONS
+
+# One text per member of the conjunction, put together so that equal texts mean equal members: a
+# member of its full, known width stands bare (so John Smith's name_key reads "smij"), any other is
+# closed by this mark.
+MEMBER_END = "|"
+
+# What each function gives, in SQL. {0} is its argument, {1} its second one.
+SQL_KEY_FUNCTIONS: dict[str, tuple[int, str, str]] = {
+    "email_domain": (
+        1,
+        "case when split_part({0}, '@', 2) in ({free_mail}) then null"
+        " else split_part({0}, '@', 2) end",
+        "domain of an e-mail address; free-mail domains give no key",
+    ),
+    "email_user": (1, "split_part({0}, '@', 1)", "user of an e-mail address"),
+    "first_word": (1, "split_part({0}, ' ', 1)", "first word"),
+    "initials": (
+        1,
+        "regexp_replace({0}, '([^ ])[^ ]* ?', '\\1', 'g')",
+        "first letter of every word",
+    ),
+    "digits": (1, "regexp_replace({0}, '[^0-9]', '', 'g')", "the digits, in order"),
+    "year": (1, "substr({0}, 1, 4)", "year of a date"),
+    "tokens": (1, "string_split({0}, ' ')", "every word: several keys per record"),
+    "qgrams": (
+        2,
+        "list_transform(generate_series(1, greatest(length(replace({0}, ' ', '')) - {1} + 1, 1)),"
+        " i -> substr(replace({0}, ' ', ''), i, {1}))",
+        "every run of q characters, blanks left out: several keys per record",
+    ),
+}
+OWN_FUNCTIONS = {*SQL_KEY_FUNCTIONS, *PYTHON_KEY_FUNCTIONS}
+# Functions whose results always have this many characters.
+FIXED_WIDTHS = {"soundex": 4}
+
+
+class KeyDialect(DuckDB):
+    """DuckDB's dialect with our own functions left as they are written."""
+
+    class Parser(DuckDB.Parser):
+        """Forgets what sqlglot believes about names such as soundex or year."""
+
+        FUNCTIONS: Mapping[str, Callable[..., exp.Expression]] = {
+            name: build
+            for name, build in DuckDB.Parser.FUNCTIONS.items()
+            if name.lower() not in OWN_FUNCTIONS
+        }
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A Python function over the distinct values of an argument, joined back as a column."""
+
+    column: str
+    function: str
+    argument_sql: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """One member of a conjunction.
+
+    expression: as the user wrote it.
+    sql: the same over the cleaned fields and the columns of its lookups.
+    source_columns: the fields it reads, by name.
+    width: number of characters of every full result, where known ("smi" of left(last_name, 3)).
+    """
+
+    expression: str
+    sql: str
+    source_columns: tuple[str, ...]
+    lookups: tuple[Lookup, ...]
+    is_list: bool
+    width: int | None
+
+
+@dataclass(frozen=True)
+class Conjunction:
+    """Named keys that must all be equal: a strategy, a learned rule and a training rule are this.
+
+    name: ends its table's name; an identifier.
+    """
+
+    name: str
+    keys: tuple[Key, ...]
+    lookups: tuple[Lookup, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Give the keys' lookups names of their own within this conjunction."""
+        lookups = [lookup for key in self.keys for lookup in key.lookups]
+        object.__setattr__(self, "lookups", tuple(dict.fromkeys(lookups)))
+
+    @property
+    def expression(self) -> str:
+        """The conjunction as people read it."""
+        return " and ".join(key.expression for key in self.keys)
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Every field that any of the keys reads."""
+        return tuple(sorted({column for key in self.keys for column in key.source_columns}))
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a record can have several keys."""
+        return any(key.is_list for key in self.keys)
+
+    def keyed_records(self, engine: DuckDBEngine, records: str) -> str:
+        """Write the query that gives (record_no, record_id, source, source_no, block_key).
+
+        One row per record and key; a record whose key has a NULL or blank member has no row.
+        records: name of a table of the engine with the cleaned records. Runs the Python functions
+        over the distinct values of their arguments, as tables lookup_... of the engine.
+        """
+        relation = records
+        for lookup in self.lookups:
+            engine.map_distinct(
+                lookup.column,
+                f"select {lookup.argument_sql} from {relation}",
+                PYTHON_KEY_FUNCTIONS[lookup.function].call,
+            )
+            relation = (
+                f"(select r.*, l.result as {lookup.column} from {relation} as r"
+                f" left join {lookup.column} as l on l.value = {lookup.argument_sql})"
+            )
+        ids = "record_no, record_id, source, source_no"
+        members = ", ".join(
+            f"{f'unnest(list_distinct({key.sql}))' if key.is_list else key.sql} as member_{i}"
+            for i, key in enumerate(self.keys)
+        )
+        texts = ", ".join(
+            f"nullif(trim(cast(member_{i} as varchar)), '') as member_{i}"
+            for i in range(len(self.keys))
+        )
+        return (
+            f"select {ids}, {self._joined_members()} as block_key"
+            f" from (select {ids}, {texts} from (select {ids}, {members} from {relation}))"
+            f" where {' and '.join(f'member_{i} is not null' for i in range(len(self.keys)))}"
+        )
+
+    def _joined_members(self) -> str:
+        joined = []
+        for i, key in enumerate(self.keys):
+            text = f"member_{i}"
+            if i == len(self.keys) - 1:
+                joined.append(text)
+                continue
+            escaped = (
+                f"replace(replace({text}, '\\', '\\\\'), '{MEMBER_END}', '\\{MEMBER_END}')"
+                f" || '{MEMBER_END}'"
+            )
+            if key.width is not None:
+                plain = (
+                    f"length({text}) = {key.width} and strpos({text}, '\\') = 0"
+                    f" and strpos({text}, '{MEMBER_END}') = 0"
+                )
+                escaped = f"case when {plain} then {text} else {escaped} end"
+            joined.append(escaped)
+        return " || ".join(joined)
+
+
+def parse_conjunction(
+    name: str, expressions: str | Sequence[str], fields: Collection[str],
+    free_mail_domains: Collection[str] = (),
+) -> Conjunction:
+    """Read a conjunction of key expressions over the given fields.
+
+    free_mail_domains: the user's own, besides `FREE_MAIL_DOMAINS`.
+    Raises SpecError that says which expression is wrong, why, and which names exist.
+    """
+    expressions = [expressions] if isinstance(expressions, str) else list(expressions)
+    if not expressions:
+        raise SpecError(f"{name!r} has no key; write an expression such as left(last_name, 3)")
+    free_mail = tuple(sorted({*FREE_MAIL_DOMAINS, *(d.lower() for d in free_mail_domains)}))
+    keys = tuple(
+        _parse_key(text, f"lookup_{name}_{i}", tuple(fields), free_mail)
+        for i, text in enumerate(expressions)
+    )
+    if sum(key.is_list for key in keys) > 1:
+        raise SpecError(
+            f"{name!r} joins several many-valued keys; a conjunction takes at most one of"
+            " tokens, qgrams or another list"
+        )
+    return Conjunction(name, keys)
+
+
+@lru_cache(maxsize=4096)
+def _parse_key(
+    text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple[str, ...]
+) -> Key:
+    try:
+        tree = sqlglot.parse_one(text, dialect=KeyDialect)
+    except (ParseError, TokenError) as error:
+        reason = str(error).split("\n")[0].replace("\033[4m", "").replace("\033[0m", "")
+        raise SpecError(f"key {text!r} is not a SQL expression: {reason}") from error
+    _forbid(text, tree)
+    columns = _source_columns(text, tree, fields)
+    width = _width(tree)
+    lookups: list[Lookup] = []
+
+    def write_out(node: exp.Expression) -> exp.Expression:
+        if not isinstance(node, exp.Anonymous):
+            return node
+        function = node.name.lower()
+        if function in PYTHON_KEY_FUNCTIONS:
+            _count_arguments(text, node, 1)
+            lookup = Lookup(
+                f"{prefix}_{len(lookups)}", function, _sql(node.expressions[0])
+            )
+            lookups.append(lookup)
+            return exp.column(lookup.column)
+        if function in SQL_KEY_FUNCTIONS:
+            n_arguments, template, _ = SQL_KEY_FUNCTIONS[function]
+            _count_arguments(text, node, n_arguments)
+            arguments = [f"({_sql(argument)})" for argument in node.expressions]
+            listed = ", ".join(exp.Literal.string(domain).sql() for domain in free_mail)
+            return sqlglot.parse_one(
+                template.format(*arguments, free_mail=listed), dialect="duckdb"
+            )
+        return node
+
+    # Innermost first, so that an argument is plain SQL when its function is reached.
+    tree = _transform_bottom_up(tree, write_out)
+    sql = _sql(tree)
+    return Key(
+        expression=text,
+        sql=sql,
+        source_columns=columns,
+        lookups=tuple(lookups),
+        is_list=_result_is_list(text, sql, fields, lookups),
+        width=width,
+    )
+
+
+def _transform_bottom_up(
+    node: exp.Expression, change: Callable[[exp.Expression], exp.Expression]
+) -> exp.Expression:
+    for child in list(node.iter_expressions()):
+        changed = _transform_bottom_up(child, change)
+        if changed is not child:
+            child.replace(changed)
+    return change(node)
+
+
+def _sql(node: exp.Expression) -> str:
+    return node.sql(dialect="duckdb")
+
+
+def _forbid(text: str, tree: exp.Expression) -> None:
+    if not isinstance(tree, exp.Condition | exp.Func | exp.Expression) or isinstance(
+        tree, exp.Query | exp.DDL | exp.DML | exp.Command
+    ):
+        raise SpecError(f"key {text!r} must be an expression, not a statement")
+    for node in tree.walk():
+        if isinstance(node, exp.Query | exp.Window | exp.AggFunc | exp.Star):
+            raise SpecError(
+                f"key {text!r} must be computed from one record alone:"
+                f" {_sql(node)!r} reads others"
+            )
+        if isinstance(node, exp.Rand | exp.CurrentTimestamp | exp.CurrentDate | exp.Uuid):
+            raise SpecError(f"key {text!r} must give the same value every night: {_sql(node)!r}")
+
+
+def _source_columns(
+    text: str, tree: exp.Expression, fields: tuple[str, ...]
+) -> tuple[str, ...]:
+    lambda_names = {
+        name.name
+        for node in tree.find_all(exp.Lambda)
+        for name in node.expressions
+    }
+    by_lower = {name.lower(): name for name in fields}
+    found = set()
+    for node in tree.find_all(exp.Column):
+        if node.name in lambda_names:
+            continue
+        if node.table or node.name.lower() not in by_lower:
+            raise SpecError(
+                f"key {text!r} names an unknown column {_sql(node)!r};"
+                f" the fields are {', '.join(fields)}"
+            )
+        found.add(by_lower[node.name.lower()])
+    if not found:
+        raise SpecError(f"key {text!r} reads no field; the fields are {', '.join(fields)}")
+    return tuple(sorted(found))
+
+
+def _width(tree: exp.Expression) -> int | None:
+    if isinstance(tree, exp.Left) and isinstance(tree.expression, exp.Literal):
+        return int(tree.expression.name)
+    if isinstance(tree, exp.Anonymous):
+        return FIXED_WIDTHS.get(tree.name.lower())
+    return None
+
+
+def _count_arguments(text: str, node: exp.Anonymous, expected: int) -> None:
+    if len(node.expressions) != expected:
+        raise SpecError(
+            f"key {text!r}: {node.name}() takes {expected} argument{'s' * (expected > 1)},"
+            f" not {len(node.expressions)}"
+        )
+
+
+def _result_is_list(
+    text: str, sql: str, fields: Sequence[str], lookups: Sequence[Lookup]
+) -> bool:
+    """Bind the expression on an empty table: DuckDB itself says what it does not know."""
+    columns = [*fields, *(lookup.column for lookup in lookups)]
+    declared = ", ".join(f"{quoted(column)} varchar" for column in columns)
+    with duckdb.connect() as con:
+        con.execute(f"create table records ({declared})")
+        try:
+            for lookup in lookups:
+                con.execute(f"select lower({lookup.argument_sql}) from records")
+            described = con.execute(f"describe select {sql} as key from records").fetchall()
+        except duckdb.Error as error:
+            reason = str(error).split("\n\nLINE")[0].replace("\n", " ").strip()
+            raise SpecError(
+                f"key {text!r} does not fit the fields {', '.join(fields)} (all text): {reason};"
+                f" besides DuckDB's functions there are {', '.join(sorted(OWN_FUNCTIONS))}"
+            ) from error
+    return str(described[0][1]).endswith("[]")

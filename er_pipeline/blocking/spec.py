@@ -1,0 +1,575 @@
+"""The settings of a dataset: every one with its default, unit and limits, in one place.
+
+`PipelineSpec` is what stands below `attributes:` in a `defs.yaml`. Reading the file outside
+Dagster: `read_spec(path)`. Either way an error says file, line and what to write instead.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from er_pipeline.blocking.cleaning import KINDS, CleaningOptions
+from er_pipeline.blocking.errors import SpecError
+from er_pipeline.blocking.keys import Conjunction, parse_conjunction
+
+COMPONENT_TYPE = "er_pipeline.BlockingPipeline"
+
+# Columns of our own tables that a field may not be called.
+RESERVED_FIELDS = frozenset(
+    {"record_no", "record_id", "source", "source_no", "block_key", "true_cluster"}
+)
+# How many single-key strategies fit into the mask of a pair (a signed 64-bit integer).
+MAX_STRATEGIES = 60
+
+# The six strategies of every person table, by name, then those that wait to be switched on.
+DEFAULT_STRATEGIES: dict[str, list[str]] = {
+    "email_exact": ["email"],
+    "email_domain": ["email_domain(email)"],
+    "name_key": ["left(last_name, 3)", "left(first_name, 1)"],
+    "soundex": ["soundex(last_name)"],
+    "company_word": ["company_word(company)"],
+    "name_combo": ["left(first_name, 2)", "left(last_name, 2)"],
+}
+OPTIONAL_STRATEGIES: dict[str, list[str]] = {
+    "first_name_soundex": ["soundex(first_name)"],
+    "email_user": ["email_user(email)"],
+    "phone": ["phone"],
+    "nickname": ["nickname(first_name)", "last_name"],
+}
+NAMED_STRATEGIES = {**DEFAULT_STRATEGIES, **OPTIONAL_STRATEGIES}
+
+# The first pattern found in a field's name tells its kind; text where none is.
+KIND_PATTERNS: tuple[tuple[str, str], ...] = (
+    (r"e_?mail", "email"),
+    (r"phone|mobile|telephone|(^|_)tel($|_)|(^|_)fax($|_)", "phone"),
+    (r"company|organi[sz]ation|(^|_)org($|_)|employer|firm", "company"),
+    (r"birth|(^|_)dob($|_)|(^|_)date|date($|_)", "date"),
+    (r"address|street|suburb|(^|_)addr", "address"),
+    (r"post_?code|(^|_)zip|(^|_)ssn|soc_sec|passport|(^|_)id($|_)|_no$|number", "identifier"),
+    (r"(first|last|given|family|middle|full|sur|fore|maiden)_?name|surname", "person_name"),
+)
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _whole_expressions(value: Any) -> Any:
+    """Put expressions together again that YAML cut at their commas.
+
+    `[left(last_name, 3), left(first_name, 1)]` without quotes is a YAML list of four texts; commas
+    within parentheses or quotes belong to one expression.
+    """
+    if not isinstance(value, list) or not all(isinstance(v, str | int | float) for v in value):
+        return value
+    whole: list[str] = []
+    pending = ""
+    for item in value:
+        text = str(item).lower() if isinstance(item, bool) else str(item)
+        pending = f"{pending}, {text}" if pending else text
+        bare = re.sub(r"'[^']*'", "", pending)
+        if "'" not in bare and bare.count("(") <= bare.count(")"):
+            whole.append(pending)
+            pending = ""
+    return [*whole, pending] if pending else whole
+
+
+KeyExpressions = Annotated[str | list[str], BeforeValidator(_whole_expressions)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: an unknown word is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+
+
+class CsvFormat(Settings):
+    """How a csv file is written, where that cannot be told from its header line."""
+
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="Guessed from the header: , ; tab or |."
+    )
+    quote: str = Field('"', min_length=1, max_length=1, description="Encloses values.")
+    encoding: Literal["utf-8", "utf-16", "latin-1"] = Field("utf-8", description="Of the file.")
+
+
+class GeneratedPeople(Settings):
+    """People made up for demonstrations, with known duplicates (column person_id)."""
+
+    records: int = Field(10_000, ge=1, le=10_000_000, description="Records to make.")
+    seed: int = Field(20, ge=0, description="The same seed makes the same people.")
+
+
+class Source(Settings):
+    """One table of records: a file, a table of a DuckDB file, or a query on a database."""
+
+    name: Identifier | None = Field(
+        None, description="Shown in column source; the file's or table's name where left out."
+    )
+    path: str | None = Field(
+        None, description="csv, parquet or json file (glob allowed), relative to the defs.yaml."
+    )
+    format: Literal["csv", "parquet", "json"] | None = Field(
+        None, description="Told from the ending of path where left out."
+    )
+    csv: CsvFormat = Field(default_factory=CsvFormat)
+    database: str | None = Field(None, description="A DuckDB file, relative to the defs.yaml.")
+    table: str | None = Field(None, description="A table or view of `database`.")
+    url: str | None = Field(
+        None, description="SQLAlchemy URL; write secrets as {{ env.NAME }}."
+    )
+    query: str | None = Field(None, description="SQL run at `url`.")
+    generate: GeneratedPeople | None = Field(None, description="Made-up people, for a trial.")
+    record_id: str = Field("id", min_length=1, description="Column with the record's id.")
+    columns: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="field: column of this source; null where the source has no such column.",
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        places = [
+            name for name in ("path", "database", "url", "generate") if getattr(self, name)
+        ]
+        if len(places) != 1:
+            raise ValueError(
+                "a source needs exactly one of path, database (with table), url (with query) and"
+                f" generate; found {', '.join(places) or 'none'}"
+            )
+        for place, companion in (("database", "table"), ("url", "query")):
+            if bool(getattr(self, place)) != bool(getattr(self, companion)):
+                raise ValueError(f"{place} and {companion} belong together: write both")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The source's name as records show it."""
+        if self.name:
+            return self.name
+        if self.path:
+            return Path(self.path).stem
+        if self.database and self.table:
+            return self.table.split(".")[-1]
+        return "people" if self.generate else "query"
+
+
+class Cleaning(Settings):
+    """How raw values become clean ones."""
+
+    phone_region: str = Field(
+        "US", pattern="^[A-Z]{2}$", description="Country of numbers without + (ISO 3166)."
+    )
+    gmail_dots: bool = Field(True, description="Remove dots from Gmail users.")
+    plus_tags: bool = Field(True, description="Remove +tags from e-mail users.")
+    day_first: bool = Field(False, description="Read 03/04/2020 as the 3rd of April.")
+    placeholders: list[str] = Field(
+        default_factory=list, description="Values that mean 'no value', besides the built-in ones."
+    )
+    free_mail_domains: list[str] = Field(
+        default_factory=list, description="Domains that give no email_domain key, besides ours."
+    )
+    max_reject_rate: Share = Field(
+        0.0, description="Share of unreadable rows that may go to rejected_records."
+    )
+
+    @property
+    def options(self) -> CleaningOptions:
+        """The same as the cleaning functions take it."""
+        return CleaningOptions(
+            phone_region=self.phone_region,
+            gmail_dots=self.gmail_dots,
+            plus_tags=self.plus_tags,
+            day_first=self.day_first,
+            placeholders=frozenset(self.placeholders),
+        )
+
+
+class Blocks(Settings):
+    """Which blocks are compared."""
+
+    min_size: int = Field(2, ge=2, description="Smallest block compared, in records.")
+    max_size: int | None = Field(
+        500, ge=2, description="Cap: largest block compared, in records; null for no cap."
+    )
+    oversized: Literal["drop"] = Field("drop", description="What happens to a block over the cap.")
+
+
+class Checks(Settings):
+    """What must hold; a number's unit stands in its description."""
+
+    min_key_coverage: Share = Field(
+        0.95, description="Share of records with at least one key; below it the run stops."
+    )
+    max_coverage_lost: Share = Field(
+        0.05,
+        description="Share of records whose every shared block was dropped; above it, it stops.",
+    )
+    max_pairs: int = Field(
+        20_000_000, ge=0, description="Most potential pairs of all strategies together."
+    )
+    max_pairs_per_strategy: int | dict[str, int] | None = Field(
+        None, description="Most pairs of one strategy: one number, or strategy: number."
+    )
+    max_training_pairs: int = Field(
+        10_000_000, ge=0, description="Most pairs of all training rules, summed."
+    )
+    max_largest_block_share: Share = Field(
+        0.1, description="Share of all pairs that the largest block may hold; above it, a warning."
+    )
+    min_block_pairs_for_share: int = Field(
+        10_000, ge=0, description="Pairs the largest block must have for that warning."
+    )
+
+
+class Expectations(Settings):
+    """The Great Expectations suite on cleaned_records."""
+
+    max_null_rate: dict[str, Share] = Field(
+        default_factory=dict, description="field: share of records that may lack it."
+    )
+    formats: dict[str, str] = Field(
+        default_factory=dict, description="field: regular expression of its clean values."
+    )
+    sample: int = Field(
+        200_000, ge=1, description="Records looked at; an evenly spread, repeatable sample."
+    )
+
+
+def _known_timezone(name: str) -> str:
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{name!r} is no time zone; write one such as Europe/Berlin") from error
+    return name
+
+
+class Schedule(Settings):
+    """When the job runs by itself."""
+
+    cron: str = Field("0 2 * * *", description="Minute, hour, day, month, weekday.")
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(
+        "UTC", description="IANA name, such as Europe/Berlin."
+    )
+    enabled: bool = Field(True, description="Whether the schedule is on when the project loads.")
+
+
+class Truth(Settings):
+    """Known matches, where there are any: a file of pairs, or a column that names the entity."""
+
+    path: str | None = Field(None, description="csv or parquet of pairs, relative to defs.yaml.")
+    left_id: str = Field("left_id", description="Column of the first source's id.")
+    right_id: str = Field("right_id", description="Column of the second source's id.")
+    left_source: str | None = Field(None, description="Column that names the left id's source.")
+    right_source: str | None = Field(None, description="Column that names the right id's source.")
+    cluster_column: str | None = Field(
+        None, description="Column of the sources: equal values are one entity."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if bool(self.path) == bool(self.cluster_column):
+            raise ValueError("truth needs either path or cluster_column")
+        if bool(self.left_source) != bool(self.right_source):
+            raise ValueError("left_source and right_source belong together: write both")
+        return self
+
+
+class PipelineSpec(Settings):
+    """One dataset: where its records are, how they are blocked, and what must hold."""
+
+    dataset: Identifier = Field(description="Prefix of every asset and name of the schema.")
+    description: str = Field("", description="Shown on every asset of the dataset.")
+    owners: list[str] = Field(
+        default_factory=list, description="E-mail addresses, or team:name, shown on every asset."
+    )
+    mode: Literal["dedupe", "link", "link_and_dedupe"] | None = Field(
+        None, description="dedupe for one source, link for several, where left out."
+    )
+    sources: list[Source] = Field(min_length=1, description="The tables of records.")
+    fields: dict[Identifier, Literal[KINDS]] = Field(  # type: ignore[valid-type]
+        default_factory=dict,
+        description="field: kind; a field of `columns` without a kind gets one from its name.",
+    )
+    cleaning: Cleaning = Field(default_factory=Cleaning)
+    strategies: dict[Identifier, KeyExpressions | bool] | None = Field(
+        None,
+        description="name: key, or list of keys that must all be equal; true for a built-in one.",
+    )
+    blocks: Blocks = Field(default_factory=Blocks)
+    training_rules: dict[Identifier, KeyExpressions] | None = Field(
+        None, description="name: key, or list of keys, for one EM session each."
+    )
+    comparisons: list[str] | None = Field(
+        None, description="Fields the matching model will compare; all where left out."
+    )
+    checks: Checks = Field(default_factory=Checks)
+    expectations: Expectations = Field(default_factory=Expectations)
+    schedule: Schedule = Field(default_factory=Schedule)
+    truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
+    engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
+    threads: int | None = Field(None, ge=1, description="Threads per asset; one per core if null.")
+    memory_limit: str | None = Field(
+        None, pattern=r"^\d+(\.\d+)? ?(MB|GB|TB|MiB|GiB|TiB)$", description='Per asset: "4GB".'
+    )
+    executor: Literal["in_process", "multiprocess"] = Field(
+        "in_process", description="multiprocess runs assets side by side, on larger machines."
+    )
+
+    @field_validator("schedule")
+    @classmethod
+    def _schedule_is_readable(cls, schedule: Schedule) -> Schedule:
+        if not re.fullmatch(r"\S+(\s+\S+){4}", schedule.cron.strip()):
+            raise ValueError(f"cron {schedule.cron!r} must have five parts, such as 0 2 * * *")
+        return schedule
+
+    @model_validator(mode="after")
+    def _everything_fits(self) -> Self:
+        problems = list(self._problems())
+        if problems:
+            raise ValidationError.from_exception_data(
+                "PipelineSpec",
+                [
+                    InitErrorDetails(
+                        type=PydanticCustomError("spec", "{text}", {"text": text}),
+                        loc=place,
+                        input=None,
+                    )
+                    for place, text in problems
+                ],
+            )
+        return self
+
+    def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Find what pydantic cannot see: names that do not fit each other."""
+        labels = self.source_labels
+        for i, label in enumerate(labels):
+            if label in labels[:i]:
+                yield (("sources", i), f"two sources are called {label!r}; give one a `name`")
+        if self.mode == "dedupe" and len(self.sources) > 1:
+            yield (("mode",), "dedupe takes one source; write link or link_and_dedupe")
+        if self.mode in ("link", "link_and_dedupe") and len(self.sources) == 1:
+            yield (("mode",), f"{self.mode} needs two sources; write dedupe")
+        if not self.field_kinds:
+            yield (
+                ("fields",),
+                "no field is declared; write fields: {first_name: person_name, ...} or map them"
+                " with columns",
+            )
+            return
+        for name in self.field_kinds:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,62}", name):
+                yield (
+                    ("sources",),
+                    f"field {name!r} must be letters, digits and _; keep the source's own name on"
+                    " the right: columns: {my_name: 'the source name'}",
+                )
+            if name.lower() in RESERVED_FIELDS:
+                yield (("fields", name), f"field {name!r} is a column of our own; rename it")
+        names = [name.lower() for name in self.field_kinds]
+        if len(set(names)) < len(names):
+            yield (("fields",), "two fields differ in case only; rename one")
+        for place, mapping in (
+            (("expectations", "max_null_rate"), self.expectations.max_null_rate),
+            (("expectations", "formats"), self.expectations.formats),
+            (("comparisons",), dict.fromkeys(self.comparisons or [])),
+        ):
+            for name in mapping:
+                if name not in self.field_kinds:
+                    yield (
+                        (*place, name) if len(place) > 1 else place,
+                        f"unknown field {name!r}; the fields are {', '.join(self.field_kinds)}",
+                    )
+        for name, pattern in self.expectations.formats.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                yield (("expectations", "formats", name), f"not a regular expression: {error}")
+        conjunctions: list[Conjunction] = []
+        for section, declared in (
+            ("strategies", self._declared_strategies()),
+            ("training_rules", self._declared_training_rules()),
+        ):
+            for name, keys in declared.items():
+                try:
+                    conjunction = self._parse(name, keys)
+                except SpecError as error:
+                    yield ((section, name), str(error))
+                    continue
+                if section == "strategies":
+                    conjunctions.append(conjunction)
+                elif conjunction.is_list:
+                    yield (
+                        (section, name),
+                        f"training rule {name!r} is many-valued; EM needs one key per record",
+                    )
+            if not declared:
+                yield ((section,), f"no {section} left; declare at least one")
+        if len(conjunctions) > MAX_STRATEGIES:
+            yield (("strategies",), f"at most {MAX_STRATEGIES} strategies fit into one mask")
+        if isinstance(self.checks.max_pairs_per_strategy, dict):
+            for name in self.checks.max_pairs_per_strategy:
+                if name not in self._declared_strategies():
+                    yield (
+                        ("checks", "max_pairs_per_strategy", name),
+                        f"unknown strategy {name!r}; there are"
+                        f" {', '.join(self._declared_strategies())}",
+                    )
+
+    @cached_property
+    def field_kinds(self) -> dict[str, str]:
+        """Every field with its kind, declared or guessed from its name, in order of mention."""
+        names = dict.fromkeys([*self.fields, *(n for s in self.sources for n in s.columns)])
+        return {name: self.fields.get(name) or guess_kind(name) for name in names}
+
+    @property
+    def source_labels(self) -> list[str]:
+        """The sources' names, in their order."""
+        return [source.label for source in self.sources]
+
+    @property
+    def link_mode(self) -> str:
+        """What is compared with what: dedupe, link or link_and_dedupe."""
+        return self.mode or ("dedupe" if len(self.sources) == 1 else "link")
+
+    @cached_property
+    def strategy_conjunctions(self) -> tuple[Conjunction, ...]:
+        """The strategies, in order; the order decides which one a pair is filed under."""
+        return tuple(self._parse(n, k) for n, k in self._declared_strategies().items())
+
+    @cached_property
+    def training_conjunctions(self) -> tuple[Conjunction, ...]:
+        """The training rules, in order."""
+        return tuple(self._parse(n, k) for n, k in self._declared_training_rules().items())
+
+    @property
+    def comparison_fields(self) -> list[str]:
+        """The fields a matching model will compare."""
+        return list(self.field_kinds) if self.comparisons is None else self.comparisons
+
+    def max_pairs_of(self, strategy: str) -> int | None:
+        """The budget of one strategy, in pairs, where it has one of its own."""
+        budget = self.checks.max_pairs_per_strategy
+        return budget.get(strategy) if isinstance(budget, dict) else budget
+
+    def _parse(self, name: str, keys: KeyExpressions) -> Conjunction:
+        return parse_conjunction(
+            name, keys, tuple(self.field_kinds), tuple(self.cleaning.free_mail_domains)
+        )
+
+    def _declared_strategies(self) -> dict[str, KeyExpressions]:
+        if self.strategies is None:
+            # The six, as far as the fields they read exist.
+            fitting: dict[str, KeyExpressions] = {}
+            for name, keys in DEFAULT_STRATEGIES.items():
+                try:
+                    self._parse(name, keys)
+                except SpecError:
+                    continue
+                fitting[name] = keys
+            return fitting
+        return {
+            name: NAMED_STRATEGIES.get(name, []) if keys is True else keys
+            for name, keys in self.strategies.items()
+            if keys is not False
+        }
+
+    def _declared_training_rules(self) -> dict[str, KeyExpressions]:
+        if self.training_rules is not None:
+            return dict(self.training_rules)
+        return default_training_rules(self.field_kinds)
+
+
+def guess_kind(field: str) -> str:
+    """Tell a field's kind from its name: birth_date is a date; text where nothing fits."""
+    for pattern, kind in KIND_PATTERNS:
+        if re.search(pattern, field.lower()):
+            return kind
+    return "text"
+
+
+def default_training_rules(field_kinds: Mapping[str, str]) -> dict[str, KeyExpressions]:
+    """Choose training rules by kind: the full name, then every identifying field on its own.
+
+    Two rules on different fields leave every comparison free in one of them, as EM needs.
+    """
+    names = [name for name, kind in field_kinds.items() if kind == "person_name"][:2]
+    rules: dict[str, KeyExpressions] = {"same_name": names} if names else {}
+    for kind in ("date", "email", "phone", "identifier"):
+        fields = [name for name, found in field_kinds.items() if found == kind]
+        rules.update({f"same_{fields[0]}": fields[0]} if fields else {})
+    if len(rules) < 2:
+        free = [name for name in field_kinds if name not in names]
+        rules.update({f"same_{name}": name for name in free[:2]})
+    return rules or {f"same_{name}": name for name in list(field_kinds)[:2]}
+
+
+def read_spec(path: Path) -> PipelineSpec:
+    """Read a dataset's `defs.yaml` without Dagster.
+
+    Raises SpecError that says file, line and what to write instead.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror}); name a defs.yaml") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+    try:
+        document = yaml.safe_load(text)
+        tree = yaml.compose(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or str(error)
+        raise SpecError(f"{path}{line}: not YAML: {reason}") from error
+    if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
+        raise SpecError(f"{path}:1: must begin with `type: {COMPONENT_TYPE}` and `attributes:`")
+    try:
+        return PipelineSpec.model_validate(document.get("attributes") or {})
+    except ValidationError as error:
+        lines = text.splitlines()
+        told = []
+        for problem in error.errors():
+            line = _line_of(tree, ("attributes", *problem["loc"]))
+            place = ".".join(str(part) for part in problem["loc"])
+            told.append(f"{path}:{line}: {place}: {problem['msg']}\n    {lines[line - 1].strip()}")
+        raise SpecError("\n".join(told)) from error
+
+
+def _line_of(tree: yaml.Node | None, place: tuple[str | int, ...]) -> int:
+    """Find the line of a setting; where it is missing, the line it should stand under."""
+    node, line = tree, 1
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [pair for pair in node.value if pair[0].value == str(part)]
+            if not found:
+                break
+            line = found[0][0].start_mark.line + 1
+            node = found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def resolved(value: str, folder: Path) -> Path:
+    """Read a path of the settings: relative ones lie beside the defs.yaml."""
+    return (folder / Path(value).expanduser()).absolute()

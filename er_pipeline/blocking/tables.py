@@ -1,0 +1,210 @@
+"""The tables and their contracts: columns, types and what each one means, for people and checks.
+
+One place tells what a table holds. The catalog's views, the column schemas that Dagster shows and
+the pandera schemas that check a sample of every table are all made from it.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from er_pipeline.blocking.blocks import REASONS
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+# Rows of a table that its pandera schema looks at; whole-table facts are checked in SQL.
+ROWS_LOOKED_AT = 10_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table in the lake.
+
+    type: as DuckDB writes it. required: never NULL. allowed: the only values, where few.
+    minimum: the smallest value, for numbers.
+    """
+
+    name: str
+    type: str
+    description: str
+    required: bool = True
+    allowed: tuple[str, ...] = ()
+    minimum: float | None = None
+
+
+RECORD_NO = Column("record_no", "INTEGER", "Number of the record in cleaned_records", minimum=0)
+RECORD_ID = Column("record_id", "VARCHAR", "The record's id, as its source wrote it")
+SOURCE = Column("source", "VARCHAR", "Name of the source the record is from")
+SOURCE_NO = Column("source_no", "SMALLINT", "Number of that source, from 0", minimum=0)
+BLOCK_KEY = Column("block_key", "VARCHAR", "The key that the block's records share")
+BLOCK_SIZE = Column("block_size", "BIGINT", "Records in the block", minimum=1)
+LEFT_NO = Column("left_no", "INTEGER", "Number of the left record", minimum=0)
+RIGHT_NO = Column("right_no", "INTEGER", "Number of the right record", minimum=0)
+
+
+def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
+    """List the columns of a table, in their order.
+
+    Raises KeyError for a name that is no table of the spec.
+    """
+    strategies = tuple(strategy.name for strategy in spec.strategy_conjunctions)
+    rules = tuple(rule.name for rule in spec.training_conjunctions)
+    strategy = Column("strategy", "VARCHAR", "Name of the strategy", allowed=strategies)
+    rule = Column("rule", "VARCHAR", "Name of the training rule", allowed=rules)
+    if table.startswith("blocks_") and table.removeprefix("blocks_") in strategies:
+        return [BLOCK_KEY, RECORD_ID, SOURCE, RECORD_NO, SOURCE_NO]
+    fields = [
+        Column(name, "VARCHAR", f"Clean {kind.replace('_', ' ')}; NULL is no value", required=False)
+        for name, kind in spec.field_kinds.items()
+    ]
+    if spec.truth and spec.truth.cluster_column:
+        fields.append(Column("true_cluster", "VARCHAR", "The known entity, for evaluation", False))
+    tables = {
+        "cleaned_records": [RECORD_NO, RECORD_ID, SOURCE, SOURCE_NO, *fields],
+        "rejected_records": [
+            SOURCE,
+            Column("line", "BIGINT", "Line of the file", minimum=1),
+            Column("reason", "VARCHAR", "Why the row cannot be read"),
+            Column("text", "VARCHAR", "The row as it stands in the file"),
+        ],
+        "true_pairs": [LEFT_NO, RIGHT_NO],
+        "filtered_blocks": [
+            strategy,
+            BLOCK_KEY,
+            BLOCK_SIZE,
+            RECORD_ID,
+            SOURCE,
+            RECORD_NO,
+            Column("block_no", "INTEGER", "Number of the block in its strategy", minimum=0),
+        ],
+        "dropped_blocks": [
+            strategy,
+            BLOCK_KEY,
+            BLOCK_SIZE,
+            Column("pairs", "BIGINT", "Pairs that dropping the block avoided", minimum=0),
+            Column("reason", "VARCHAR", "Why the block is not compared", allowed=REASONS),
+        ],
+        "unified_pairs": [
+            LEFT_NO,
+            RIGHT_NO,
+            Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1),
+            Column("similarity", "FLOAT", "Cosine similarity, of neighbours", required=False),
+        ],
+        "em_training_blocks": [rule, BLOCK_KEY, RECORD_ID, SOURCE, RECORD_NO],
+        "em_training_rules": [
+            rule,
+            Column("expression", "VARCHAR", "The rule's keys; all must be equal"),
+            Column("source_columns", "VARCHAR[]", "Fields the rule reads, and so fixes"),
+            Column("pairs", "BIGINT", "Exact number of pairs of its session", minimum=0),
+            Column("match_share", "DOUBLE", "Share of them that are true, if known", False),
+            Column("largest_block", "BIGINT", "Records in its largest block", minimum=0),
+        ],
+        "blocking_report": [
+            Column("section", "VARCHAR", "run, strategies, size_classes or truth"),
+            Column("name", "VARCHAR", "Strategy or size class; empty for the whole run"),
+            Column("metric", "VARCHAR", "What was measured"),
+            Column("value", "DOUBLE", "The figure"),
+        ],
+    }
+    return tables[table]
+
+
+def pandera_schema(table: str, spec: PipelineSpec) -> "pa.DataFrameSchema":
+    """Make the pandera schema of a table's contract."""
+    import pandera.pandas as pa
+
+    def checks(column: Column) -> list[pa.Check]:
+        made = []
+        if column.allowed:
+            made.append(pa.Check.isin(column.allowed))
+        if column.minimum is not None:
+            made.append(pa.Check.ge(column.minimum))
+        if column.type == "VARCHAR" and column.name == "block_key":
+            made.append(pa.Check(lambda keys: keys.str.strip() != "", error="no blank key"))
+        return made
+
+    return pa.DataFrameSchema(
+        {
+            column.name: pa.Column(
+                nullable=not column.required,
+                checks=checks(column),
+                description=column.description,
+            )
+            for column in columns_of(table, spec)
+        },
+        strict=True,
+        ordered=True,
+        name=table,
+    )
+
+
+def contract_failures(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: str
+) -> tuple[list[str], int]:
+    """Hold a table of the lake against its contract; give what fails, and the rows looked at.
+
+    Types of the columns are compared for the whole table, values on its evenly spread rows.
+    """
+    import pandera.errors
+
+    engine.read(lake, table)
+    described = engine.rows(f"describe select * from {quoted(table)}")
+    found = [(name, kind) for name, kind, *_ in described]
+    wanted = [(column.name, column.type) for column in columns_of(table, spec)]
+    failures = []
+    if found != wanted:
+        failures.append(f"columns are {found}, the contract says {wanted}")
+    (n_rows,) = engine.row(f"select count(*) from {quoted(table)}")
+    step = max(1, -(-n_rows // ROWS_LOOKED_AT))
+    sample = engine.con.execute(
+        f"select * exclude (nth) from (select *, row_number() over () as nth"
+        f" from {quoted(table)}) where nth % {step} = 0"
+        if step > 1
+        else f"select * from {quoted(table)}"
+    ).df()
+    try:
+        pandera_schema(table, spec).validate(sample, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        cases = errors.failure_cases
+        failures += [
+            f"{case.column}: {case.check} (found {case.failure_case!r})"
+            for case in cases.head(5).itertuples()
+        ]
+    return failures, len(sample)
+
+
+# How each table reads in the catalog, where that is not simply all its columns. Ids stand as the
+# user wrote them, and a pair's strategies as a list of names.
+def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) -> str:
+    """Write the query of a table's view in the catalog.
+
+    relations: table -> what to read it from, such as read_parquet('...').
+    """
+    relation = relations[table]
+    if table == "cleaned_records":
+        fields = "".join(f", {quoted(name)}" for name in spec.field_kinds)
+        return f"select record_id, source{fields}, record_no from {relation}"
+    if table.startswith("blocks_"):
+        return f"select block_key, record_id, source from {relation}"
+    if table == "filtered_blocks":
+        return f"select strategy, block_key, block_size, record_id, source from {relation}"
+    if table == "em_training_blocks":
+        return f"select rule, block_key, record_id, source from {relation}"
+    if table in ("unified_pairs", "true_pairs"):
+        columns = "l.record_id as left_id, r.record_id as right_id"
+        if table == "unified_pairs":
+            names = ", ".join(literal(s.name) for s in spec.strategy_conjunctions)
+            columns += (
+                f", list_filter([{names}], (name, i) -> p.strategy_mask >> (i - 1) & 1 = 1)"
+                " as strategies, p.similarity"
+            )
+        records = relations["cleaned_records"]
+        return (
+            f"select {columns}, l.source as left_source, r.source as right_source"
+            f" from {relation} as p join {records} as l on l.record_no = p.left_no"
+            f" join {records} as r on r.record_no = p.right_no"
+        )
+    return f"select * from {relation}"

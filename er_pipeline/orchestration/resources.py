@@ -1,0 +1,39 @@
+"""Resources: the lake that assets read and write, and the catalog that people open."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+from pydantic import Field
+
+from er_pipeline.blocking.lake import Lake
+
+LAKE_VARIABLE = "ER_PIPELINE_LAKE"
+DEFAULT_LAKE = ".lake"
+CATALOG = "catalog.duckdb"
+
+
+class LakeFolder(dg.ConfigurableResource[Lake]):
+    """The folder that holds every dataset's tables."""
+
+    root: str = Field(description="Absolute path of the lake.")
+
+    def of(self, dataset: str) -> Lake:
+        """Give the tables of one dataset."""
+        return Lake(Path(self.root), dataset)
+
+
+def default_lake() -> Path:
+    """Find the lake: the variable ER_PIPELINE_LAKE, or .lake in the working directory."""
+    return Path(os.environ.get(LAKE_VARIABLE) or DEFAULT_LAKE).absolute()
+
+
+@cache  # Dagster merges the datasets' definitions only if they share the very same resources.
+def lake_resources(root: Path) -> dict[str, dg.ConfigurableResource[Lake] | DuckDBResource]:
+    """Make the resources of all datasets in one lake."""
+    return {
+        "lake": LakeFolder(root=str(root)),
+        "catalog": DuckDBResource(database=str(root / CATALOG)),
+    }

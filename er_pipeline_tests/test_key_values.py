@@ -1,0 +1,185 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nicknames import name_triplets
+
+from er_pipeline.blocking.cleaning import CleaningOptions, cleaner
+from er_pipeline.blocking.key_values import (
+    FREE_MAIL_DOMAINS,
+    PYTHON_KEY_FUNCTIONS,
+    company_word,
+    digits,
+    first_word,
+    initials,
+    metaphone,
+    nickname,
+    nysiis,
+    qgrams,
+    soundex,
+    tokens,
+)
+
+clean_name = cleaner("person_name", CleaningOptions())
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("Ashcraft", "A261"),
+        ("Ashcroft", "A261"),
+        ("Tymczak", "T522"),
+        ("Pfister", "P236"),
+        ("Honeyman", "H555"),
+        ("Robert", "R163"),
+        ("Rupert", "R163"),
+        ("Jackson", "J250"),
+        ("Lee", "L000"),
+        ("Thompson", "T512"),
+        ("Thomas", "T520"),
+        ("O'Brien", "O165"),
+        ("peña", "P500"),
+        ("Łukasz", "L220"),
+        ("Schmidt", "S530"),
+        ("Smith", "S530"),
+        ("Smyth", "S530"),
+        ("Smithe", "S530"),
+        ("Bill", "B400"),
+        ("Will", "W400"),
+        ("van der berg", "V536"),
+        ("", None),
+        ("123", None),
+    ],
+)
+def test_soundex_is_american_soundex(name: str, code: str | None) -> None:
+    assert soundex(name) == code
+    assert soundex(clean_name(name) or "") == code
+
+
+def soundex_by_the_book(name: str) -> str:
+    """The rules of the US National Archives, one after the other."""
+    rows = ("bfpv", "cgjkqsxz", "dt", "l", "mn", "r")
+    codes = {c: str(i) for i, row in enumerate(rows, 1) for c in row}
+    kept, last = name[0].upper(), codes.get(name[0], "")
+    for letter in name[1:]:
+        code = codes.get(letter, "")
+        if code and code != last:
+            kept += code
+        if letter not in "hw":
+            last = code
+    return kept[:4].ljust(4, "0")
+
+
+@settings(max_examples=200, deadline=None)
+@given(name=st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12))
+def test_soundex_follows_the_rules_on_any_letters(name: str) -> None:
+    assert soundex(name) == soundex_by_the_book(name)
+
+
+def test_metaphone_and_nysiis_join_names_that_sound_alike() -> None:
+    assert metaphone("catherine") == metaphone("katherine") is not None
+    assert nysiis("knight") == nysiis("night") is not None
+    assert metaphone("12") is nysiis("12") is None
+
+
+@pytest.mark.parametrize(
+    ("full_name", "nicknames"),
+    [
+        ("william", ["bill", "billy", "will", "willie"]),
+        ("robert", ["bob", "bobby", "rob", "robby"]),
+        ("elizabeth", ["liz", "beth", "betty", "betsy", "libby", "lizzie"]),
+        ("margaret", ["peggy", "peg", "meg", "maggie"]),
+        ("catherine", ["katherine", "kathryn", "kate", "katie", "kathy", "cathy"]),
+        ("richard", ["dick", "rick", "rich", "ricky"]),
+        ("john", ["jon", "jack", "johnny"]),
+        ("james", ["jim", "jimmy", "jamie"]),
+        ("stephen", ["steven", "steve"]),
+        ("michael", ["mike", "mick"]),
+        ("edward", ["ed", "eddie", "ned"]),
+        ("theodore", ["ted", "teddy"]),
+        ("albert", ["al", "bert"]),
+        ("alan", ["allen", "allan"]),
+        ("thomas", ["tom", "tommy"]),
+        ("charles", ["charlie", "chuck"]),
+        ("susan", ["sue", "susie"]),
+        ("abigail", ["abby", "abbie"]),
+    ],
+)
+def test_a_full_name_and_its_nicknames_are_one_class(full_name: str, nicknames: list[str]) -> None:
+    assert {nickname(name) for name in [full_name, *nicknames]} == {full_name}
+
+
+def test_shared_nicknames_do_not_merge_full_names() -> None:
+    full_names = ["albert", "alan", "alexander", "alfred", "robert", "william", "lisa", "erin"]
+    assert [nickname(name) for name in full_names] == full_names
+
+
+def test_no_class_of_nicknames_is_larger_than_its_docstring_says() -> None:
+    names = {name for full, _, short in name_triplets() for name in (full, short)}
+    sizes = Counter(nickname(name) for name in names)
+    assert max(sizes.values()) <= 21
+    assert len(sizes) > 900
+    assert all(nickname(full) == full for full in sizes if full)
+
+
+def test_nickname_reads_the_first_word_and_keeps_unknown_names() -> None:
+    assert nickname("bill j smith") == "william"
+    assert nickname("xiaoming") == "xiaoming"
+    assert nickname("") is nickname(" ") is None
+
+
+@pytest.mark.parametrize(
+    ("company", "word"),
+    [
+        ("The Acme Company", "acme"),
+        ("Acme Corp", "acme"),
+        ("IBM", "ibm"),
+        ("3M", "3m"),
+        ("J.P. Morgan", "morgan"),
+        ("The Company", None),
+        ("", None),
+    ],
+)
+def test_company_word_is_the_first_significant_word(company: str, word: str | None) -> None:
+    clean = cleaner("company", CleaningOptions())(company) or ""
+    assert company_word(company) == company_word(clean) == word
+
+
+def test_the_small_functions_take_what_their_names_say() -> None:
+    assert first_word("john smith") == "john"
+    assert initials("john ronald tolkien") == "jrt"
+    assert digits("12 main st apt 4") == "124"
+    assert digits("main st") is None
+    assert tokens("new york new york") == ["new", "york"]
+    assert qgrams("banana", 2) == ["ba", "an", "na"]
+    assert qgrams("a  b", 3) == ["a b"]
+    assert qgrams("ab", 3) == ["ab"]
+    with pytest.raises(ValueError, match="q must be 1 or more"):
+        qgrams("ab", 0)
+
+
+@pytest.mark.parametrize("name", PYTHON_KEY_FUNCTIONS)
+@settings(max_examples=60, deadline=None)
+@given(text=st.text())
+def test_a_key_is_never_blank_and_blank_text_has_none(name: str, text: str) -> None:
+    function = PYTHON_KEY_FUNCTIONS[name]
+    more_arguments = (3,) if function.n_arguments == 2 else ()
+    result = function.call(text, *more_arguments)
+    if function.is_list:
+        assert isinstance(result, list)
+        assert all(result)
+        assert len(set(result)) == len(result)
+    else:
+        assert result is None or (isinstance(result, str) and result.strip())
+    assert not function.call("", *more_arguments)
+    assert function.name == name
+
+
+def test_free_mail_domains_are_domains_of_mailboxes_for_anybody() -> None:
+    assert {"gmail.com", "yahoo.co.uk", "hotmail.fr", "gmx.de", "163.com"} <= FREE_MAIL_DOMAINS
+    assert "acme.com" not in FREE_MAIL_DOMAINS
+    assert len(FREE_MAIL_DOMAINS) > 100
+    clean_email = cleaner("email", CleaningOptions())
+    for domain in FREE_MAIL_DOMAINS - {"googlemail.com"}:
+        assert clean_email(f"john.smith@{domain}"), domain
