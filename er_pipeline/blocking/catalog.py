@@ -67,7 +67,7 @@ def collect_run_metrics(engine: DuckDBEngine, lake: Lake) -> int:
     notes = sorted((lake.folder / RUN_METRICS_INBOX).glob("*.json"))
     engine.make_table(
         "metrics",
-        "select '' as run_id, now() as at, '' as table_name, '' as metric, 0.0::double as value"
+        "select '' as run_id, now() as \"at\", '' as table_name, '' as metric, 0.0::double as value"
         " where 1 = 0",
     )
     if lake.has("run_metrics"):
@@ -81,7 +81,7 @@ def collect_run_metrics(engine: DuckDBEngine, lake: Lake) -> int:
                 [note["run_id"], note["at"], note["table_name"], metric, float(value)],
             )
     with lake.writing("run_metrics") as draft:
-        engine.write("select * from metrics order by at, table_name, metric", draft.file())
+        engine.write("select * from metrics order by \"at\", table_name, metric", draft.file())
     for path in notes:
         path.unlink()
     (n_rows,) = engine.row("select count(*) from metrics")

@@ -1,33 +1,17 @@
 """Step 5: what the pairs are worth. Figures of the whole run, and verdicts on them.
 
-A verdict is what a check shows: computed here, so that a notebook, a dry run and Dagster judge
-alike. Figures come from block sizes wherever they can; nothing is materialized to be counted.
+Figures come from block sizes wherever they can; nothing is materialized to be counted.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import read_true_pairs
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One thing that must hold, with the numbers behind it.
-
-    check: name of the check. severity: error stops what comes after, warn only tells.
-    text: one sentence for people: what was found, and what to do where it failed.
-    """
-
-    check: str
-    passed: bool
-    severity: Literal["error", "warn"]
-    text: str
-    numbers: Mapping[str, int | float] = field(default_factory=dict)
+from er_pipeline.blocking.verdicts import Verdict
 
 
 def judge_strategies(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:

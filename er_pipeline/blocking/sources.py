@@ -187,7 +187,7 @@ def _read_csv(
     # A row can have several errors; the first one in the line is told.
     engine.make_table(
         rejects,
-        "select line, min(reason) as reason, min(text) as text from ("
+        "select cast(line as bigint) as line, min(reason) as reason, min(text) as text from ("
         " select line, lower(error_type::varchar) || coalesce(' in column ' || column_name, '')"
         " as reason, coalesce(csv_line, '') as text,"
         " row_number() over (partition by file_id, line order by byte_position) as nth, file_id"

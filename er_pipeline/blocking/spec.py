@@ -4,6 +4,7 @@
 Dagster: `read_spec(path)`. Either way an error says file, line and what to write instead.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -519,9 +520,11 @@ def default_training_rules(field_kinds: Mapping[str, str]) -> dict[str, KeyExpre
     return rules or {f"same_{name}": name for name in list(field_kinds)[:2]}
 
 
-def read_spec(path: Path) -> PipelineSpec:
+def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> PipelineSpec:
     """Read a dataset's `defs.yaml` without Dagster.
 
+    overrides: settings to replace, by dotted name: {"blocks.max_size": 300}; a number names a
+    place in a list.
     Raises SpecError that says file, line and what to write instead.
     """
     try:
@@ -541,7 +544,10 @@ def read_spec(path: Path) -> PipelineSpec:
     if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
         raise SpecError(f"{path}:1: must begin with `type: {COMPONENT_TYPE}` and `attributes:`")
     try:
-        return PipelineSpec.model_validate(document.get("attributes") or {})
+        attributes = document.get("attributes") or {}
+        for name, value in (overrides or {}).items():
+            _override(attributes, name.split("."), value)
+        return PipelineSpec.model_validate(_filled_from_environment(attributes))
     except ValidationError as error:
         lines = text.splitlines()
         told = []
@@ -550,6 +556,37 @@ def read_spec(path: Path) -> PipelineSpec:
             place = ".".join(str(part) for part in problem["loc"])
             told.append(f"{path}:{line}: {place}: {problem['msg']}\n    {lines[line - 1].strip()}")
         raise SpecError("\n".join(told)) from error
+
+
+def _override(settings: Any, place: list[str], value: Any) -> None:
+    here: Any = int(place[0]) if isinstance(settings, list) else place[0]
+    if len(place) == 1:
+        settings[here] = value
+        return
+    if isinstance(settings, dict):
+        settings.setdefault(here, {})
+    _override(settings[here], place[1:], value)
+
+
+def _filled_from_environment(value: Any) -> Any:
+    """Fill in {{ env.NAME }}, as Dagster does when it loads the same file.
+
+    Raises SpecError if a variable is not set.
+    """
+    if isinstance(value, dict):
+        return {name: _filled_from_environment(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_filled_from_environment(part) for part in value]
+    if not isinstance(value, str):
+        return value
+
+    def fill(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in os.environ:
+            raise SpecError(f"{{{{ env.{name} }}}}: the environment variable {name} is not set")
+        return os.environ[name]
+
+    return re.sub(r"\{\{\s*env\.(\w+)\s*\}\}", fill, value)
 
 
 def _line_of(tree: yaml.Node | None, place: tuple[str | int, ...]) -> int:

@@ -11,6 +11,7 @@ from er_pipeline.blocking.blocks import REASONS
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.verdicts import Verdict
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -141,12 +142,11 @@ def pandera_schema(table: str, spec: PipelineSpec) -> "pa.DataFrameSchema":
     )
 
 
-def contract_failures(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: str
-) -> tuple[list[str], int]:
-    """Hold a table of the lake against its contract; give what fails, and the rows looked at.
+def judge_contract(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: str) -> Verdict:
+    """Hold a table of the lake against its contract.
 
-    Types of the columns are compared for the whole table, values on its evenly spread rows.
+    Names and types of the columns are compared for the whole table, values by pandera on evenly
+    spread rows.
     """
     import pandera.errors
 
@@ -159,21 +159,23 @@ def contract_failures(
         failures.append(f"columns are {found}, the contract says {wanted}")
     (n_rows,) = engine.row(f"select count(*) from {quoted(table)}")
     step = max(1, -(-n_rows // ROWS_LOOKED_AT))
+    # Files keep their row numbers, so the same rows are looked at every time.
     sample = engine.con.execute(
-        f"select * exclude (nth) from (select *, row_number() over () as nth"
-        f" from {quoted(table)}) where nth % {step} = 0"
-        if step > 1
-        else f"select * from {quoted(table)}"
+        f"select {', '.join(quoted(name) for name, _ in found)}"
+        f" from read_parquet({literal(str(lake.path(table) / '*.parquet'))},"
+        f" file_row_number = true) where file_row_number % {step} = 0"
     ).df()
     try:
         pandera_schema(table, spec).validate(sample, lazy=True)
     except pandera.errors.SchemaErrors as errors:
-        cases = errors.failure_cases
         failures += [
             f"{case.column}: {case.check} (found {case.failure_case!r})"
-            for case in cases.head(5).itertuples()
+            for case in errors.failure_cases.head(5).itertuples()
         ]
-    return failures, len(sample)
+    text = f"{len(sample):,} of {n_rows:,} rows looked at fit the contract."
+    if failures:
+        text = f"Does not fit its contract: {'; '.join(failures)}."
+    return Verdict("fits_contract", not failures, "error", text, {"rows_looked_at": len(sample)})
 
 
 # How each table reads in the catalog, where that is not simply all its columns. Ids stand as the
@@ -198,7 +200,7 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
         if table == "unified_pairs":
             names = ", ".join(literal(s.name) for s in spec.strategy_conjunctions)
             columns += (
-                f", list_filter([{names}], (name, i) -> p.strategy_mask >> (i - 1) & 1 = 1)"
+                f", list_filter([{names}], lambda name, i: ((p.strategy_mask >> (i - 1)) & 1) = 1)"
                 " as strategies, p.similarity"
             )
         records = relations["cleaned_records"]

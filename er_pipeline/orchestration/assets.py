@@ -5,10 +5,12 @@ turns it into an asset: it opens the engine, calls the function and reports its 
 """
 
 import hashlib
+import inspect
 import json
 import os
 import resource
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +52,7 @@ class Step:
 
     tables: what it writes, the main one first. reads: the tables it needs.
     settings: what its code version depends on, besides the code.
+    code: the function of the pure half, for the asset's code reference; run calls it.
     show: facts -> metadata of the main table (numbers become plots, Markdown is shown inline).
     """
 
@@ -57,6 +60,7 @@ class Step:
     group: str
     reads: Sequence[str]
     settings: Any
+    code: Callable[..., Facts]
     run: Callable[[DuckDBEngine, Lake], Facts]
     show: Callable[[Facts], Mapping[str, Any]]
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -76,6 +80,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             group="records",
             reads=[f"source_{label}" for label in spec.source_labels],
             settings=[spec.sources, spec.field_kinds, spec.cleaning],
+            code=clean_records,
             run=lambda engine, lake: clean_records(engine, lake, spec, folder),
             show=_show_records,
         )
@@ -87,6 +92,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
                 group="records",
                 reads=["cleaned_records"],
                 settings=spec.truth,
+                code=number_true_pairs,
                 run=lambda engine, lake: number_true_pairs(engine, lake, spec, folder),
                 show=lambda facts: _numbers(facts),
             )
@@ -101,6 +107,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             group="blocks",
             reads=["cleaned_records", *strategies],
             settings=[spec.blocks, keys, spec.link_mode],
+            code=filter_blocks,
             run=lambda engine, lake: filter_blocks(engine, lake, spec),
             show=_show_filtered,
         ),
@@ -109,6 +116,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             group="pairs",
             reads=["filtered_blocks"],
             settings=[keys, spec.link_mode],
+            code=unify_pairs,
             run=lambda engine, lake: unify_pairs(engine, lake, spec),
             show=_show_pairs,
         ),
@@ -120,6 +128,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             group="training",
             reads=["cleaned_records", *truth],
             settings=[spec.blocks, [rule.expression for rule in spec.training_conjunctions]],
+            code=build_em_training_blocks,
             run=lambda engine, lake: build_em_training_blocks(engine, lake, spec),
             show=_show_training,
         ),
@@ -128,6 +137,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             group="pairs",
             reads=["unified_pairs", "filtered_blocks", *truth],
             settings=[spec.truth],
+            code=evaluate,
             run=lambda engine, lake: evaluate(engine, lake, spec),
             show=_show_report,
         ),
@@ -135,13 +145,18 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
     return steps
 
 
-def dataset_assets(spec: PipelineSpec, folder: Path) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Make the assets of a dataset: its sources as external ones, its steps, and the catalog."""
+def dataset_assets(
+    spec: PipelineSpec, folder: Path, declared_in: Path | None = None
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Make the assets of a dataset: its sources as external ones, its steps, and the catalog.
+
+    declared_in: the dataset's YAML, where there is one; every asset refers to it.
+    """
     steps = dataset_steps(spec, folder)
     return [
         *source_assets(spec),
-        *(step_asset(spec, step) for step in steps),
-        catalog_asset(spec, [table for step in steps for table in step.tables]),
+        *(step_asset(spec, step, declared_in) for step in steps),
+        catalog_asset(spec, [table for step in steps for table in step.tables], declared_in),
     ]
 
 
@@ -159,7 +174,9 @@ def source_assets(spec: PipelineSpec) -> list[dg.AssetSpec]:
     ]
 
 
-def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
+def step_asset(
+    spec: PipelineSpec, step: Step, declared_in: Path | None
+) -> dg.AssetsDefinition:
     """Turn a step into an asset of one or several tables."""
     main = next(iter(step.tables))
     version = _code_version(step.settings)
@@ -175,7 +192,10 @@ def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
                 kinds={"duckdb", "parquet"},
                 owners=spec.owners,
                 code_version=version,
-                metadata={"dagster/column_schema": _column_schema(table, spec)},
+                metadata={
+                    "dagster/column_schema": _column_schema(table, spec),
+                    **_code_references(step.code, declared_in),
+                },
             )
             for table, description in step.tables.items()
         ],
@@ -207,7 +227,9 @@ def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
     return asset
 
 
-def catalog_asset(spec: PipelineSpec, tables: Sequence[str]) -> dg.AssetsDefinition:
+def catalog_asset(
+    spec: PipelineSpec, tables: Sequence[str], declared_in: Path | None
+) -> dg.AssetsDefinition:
     """Publish every table of the dataset as a view for people, in one step."""
 
     @dg.asset(
@@ -221,6 +243,7 @@ def catalog_asset(spec: PipelineSpec, tables: Sequence[str]) -> dg.AssetsDefinit
         kinds={"duckdb"},
         owners=spec.owners,
         code_version=_code_version([]),
+        metadata=_code_references(write_catalog, declared_in),
     )
     def catalog_views(
         context: dg.AssetExecutionContext, lake: LakeFolder, catalog: DuckDBResource
@@ -300,6 +323,7 @@ def _blocks_step(spec: PipelineSpec, strategy: Conjunction) -> Step:
         group="blocks",
         reads=["cleaned_records"],
         settings=[key.sql for key in strategy.keys],
+        code=build_blocks,
         run=lambda engine, lake: build_blocks(engine, lake, strategy, spec),
         show=_show_blocks,
         lineage={"block_key": strategy.source_columns},
@@ -453,6 +477,23 @@ def _lineage(spec: PipelineSpec, table: str, step: Step) -> dict[str, Any]:
     if not deps:
         return {}
     return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=deps)}
+
+
+def _code_references(code: Callable[..., Any], declared_in: Path | None) -> dict[str, Any]:
+    """Point to the dataset's YAML and to the function that makes the table."""
+    places = [(inspect.getsourcefile(code), inspect.getsourcelines(code)[1], code.__name__)]
+    if declared_in:
+        places.insert(0, (str(declared_in), 1, "declared here"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return {
+            "dagster/code_references": dg.CodeReferencesMetadataValue(
+                code_references=[
+                    dg.LocalFileCodeReference(file_path=str(path), line_number=line, label=label)
+                    for path, line, label in places
+                ]
+            )
+        }
 
 
 def _code_version(settings: Any) -> str:

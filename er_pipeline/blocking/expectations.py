@@ -1,0 +1,77 @@
+"""Expectations of cleaned_records, declared in the YAML and judged by Great Expectations."""
+
+from collections.abc import Iterator
+
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.verdicts import Verdict
+
+
+def judge_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
+    """Run the dataset's suite over cleaned_records.
+
+    The suite: record_no unique and never NULL, ids never NULL, every field at most as empty as
+    `expectations: max_null_rate` says, and every value of a field of the form that
+    `expectations: formats` says. It looks at an evenly spread sample of at most
+    `expectations: sample` records, so its memory does not grow with the table.
+    """
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+
+    engine.read(lake, "cleaned_records")
+    (n_records,) = engine.row("select count(*) from cleaned_records")
+    step = max(1, -(-n_records // spec.expectations.sample))
+    fields = ", ".join(quoted(name) for name in spec.field_kinds)
+    sample = engine.con.execute(
+        f"select record_no, record_id, source, {fields} from cleaned_records"
+        f" where record_no % {step} = 0"
+    ).df()
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    batch = (
+        context.data_sources.add_pandas("cleaned_records")
+        .add_dataframe_asset("cleaned_records")
+        .add_batch_definition_whole_dataframe("all")
+        .get_batch({"dataframe": sample})
+    )
+    suite = gx.ExpectationSuite(
+        name=f"{spec.dataset}_cleaned_records",
+        expectations=[
+            gxe.ExpectColumnValuesToBeUnique(column="record_no"),
+            gxe.ExpectColumnValuesToNotBeNull(column="record_id"),
+            gxe.ExpectColumnValuesToNotBeNull(column="source"),
+            *(
+                gxe.ExpectColumnValuesToNotBeNull(column=name, mostly=1 - rate)
+                for name, rate in spec.expectations.max_null_rate.items()
+            ),
+            *(
+                gxe.ExpectColumnValuesToMatchRegex(column=name, regex=pattern)
+                for name, pattern in spec.expectations.formats.items()
+            ),
+        ],
+    )
+    result = batch.validate(suite)
+    failed, broken, numbers = [], [], {}
+    for outcome in result.results:
+        kind, column = outcome.expectation_config.type, outcome.expectation_config.kwargs["column"]
+        if (outcome.exception_info or {}).get("raised_exception"):
+            broken.append(f"{kind} on {column}")
+            continue
+        share = outcome.result.get("unexpected_percent") or 0.0
+        numbers[f"unexpected_percent_{column}_{_short(kind)}"] = float(share)
+        if not outcome.success:
+            examples = outcome.result.get("partial_unexpected_list") or []
+            shown = f", such as {examples[0]!r}" if examples and examples[0] is not None else ""
+            failed.append(f"{column}: {_short(kind).replace('_', ' ')} fails for {share:.1f}%{shown}")
+    text = f"{len(result.results)} expectations hold on {len(sample):,} records."
+    if broken:
+        text = f"These expectations could not be run (the check is broken): {', '.join(broken)}."
+    elif failed:
+        text = f"{'; '.join(failed)}. Correct the source, or loosen `expectations`."
+    numbers["records_looked_at"] = len(sample)
+    yield Verdict("fits_expectations", not (failed or broken), "error", text, numbers)
+
+
+def _short(kind: str) -> str:
+    return kind.removeprefix("expect_column_values_to_")

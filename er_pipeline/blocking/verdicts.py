@@ -1,0 +1,23 @@
+"""A verdict: one thing that must hold, and the numbers behind it.
+
+Verdicts are found in the pure half, so that a notebook, a dry run and a Dagster check judge alike.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing that must hold, with the numbers behind it.
+
+    check: name of the check. severity: error stops what comes after, warn only tells.
+    text: one sentence for people: what was found, and what to do where it failed.
+    """
+
+    check: str
+    passed: bool
+    severity: Literal["error", "warn"]
+    text: str
+    numbers: Mapping[str, int | float] = field(default_factory=dict)

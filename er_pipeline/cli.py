@@ -1,0 +1,244 @@
+"""er-pipeline: run a dataset from the terminal, with the very assets that the UI shows."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from er_pipeline.blocking.errors import BlockingError
+from er_pipeline.blocking.spec import PipelineSpec, read_spec
+
+DEMO_DEFS = Path(__file__).parent / "defs" / "people" / "defs.yaml"
+# The six strategies make some 190 pairs per record at a million people; a demo of any size may.
+DEMO_PAIRS_PER_RECORD = 400
+DEMO_TRAINING_PAIRS_PER_RECORD = 200
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit code: 0 only if every blocking check passed."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except BlockingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the last good tables are as they were", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="er-pipeline", description="Blocking for entity resolution, as Dagster assets."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="make up people and run the whole graph on them")
+    demo.add_argument(
+        "--records", type=int, default=10_000, metavar="N", help="1 to 10,000,000 (10,000)"
+    )
+    demo.add_argument("--seed", type=int, default=20, metavar="N", help="same seed, same people")
+    demo.set_defaults(run=_demo)
+
+    run = commands.add_parser("run", help="run a declared dataset")
+    run.add_argument("defs", type=Path, metavar="DEFS.yaml", help="the dataset's declaration")
+    run.add_argument(
+        "--select",
+        metavar="SELECTION",
+        help="part of the graph: a table, a list a,b or a Dagster selection such as"
+        " 'key:\"people/filtered_blocks\"+'",
+    )
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="count the pairs of every strategy and judge the budgets; make and change nothing",
+    )
+    run.set_defaults(run=_run)
+
+    for command in (demo, run):
+        command.add_argument(
+            "--lake",
+            type=Path,
+            metavar="DIR",
+            help="folder of the tables (ER_PIPELINE_LAKE, else .lake)",
+        )
+        command.add_argument(
+            "--executor",
+            choices=["in_process", "multiprocess"],
+            default="",
+            help="one process, or assets side by side (the dataset's setting)",
+        )
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    overrides: dict[str, Any] = {
+        "sources.0.generate.records": options.records,
+        "sources.0.generate.seed": options.seed,
+        "checks.max_pairs": max(20_000_000, DEMO_PAIRS_PER_RECORD * options.records),
+        "checks.max_training_pairs": max(
+            10_000_000, DEMO_TRAINING_PAIRS_PER_RECORD * options.records
+        ),
+    }
+    print(f"Making {options.records:,} people (seed {options.seed}) and running the graph.")
+    return _materialize(DEMO_DEFS, overrides, options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.dry_run:
+        return _dry_run(options.defs)
+    return _materialize(options.defs, {}, options)
+
+
+def _dry_run(path: Path) -> int:
+    """Clean the records in a place that is thrown away, then count; no pair is made."""
+    import tempfile
+
+    from er_pipeline.blocking.dry_run import count_dataset
+
+    spec = read_spec(path)
+    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
+        verdicts = []
+        for item in count_dataset(spec, path.parent.absolute(), Path(scratch)):
+            if isinstance(item, str):
+                print(item, flush=True)
+            else:
+                verdicts.append(item)
+    print()
+    for verdict in verdicts:
+        mark = "ok" if verdict.passed else ("FAILED" if verdict.severity == "error" else "warning")
+        print(f"[{mark}] {verdict.check}: {verdict.text}")
+    return int(any(not v.passed and v.severity == "error" for v in verdicts))
+
+
+def _materialize(path: Path, overrides: dict[str, Any], options: argparse.Namespace) -> int:
+    spec = read_spec(path, overrides)  # a wrong spec is told before Dagster is loaded
+
+    import dagster as dg
+
+    from er_pipeline.orchestration.jobs import load_job
+    from er_pipeline.orchestration.resources import CATALOG, default_lake
+
+    lake = (options.lake or default_lake()).absolute()
+    began_wall, began_cpu = time.perf_counter(), time.process_time()
+    job = dg.build_reconstructable_job(
+        load_job.__module__,
+        load_job.__name__,
+        (str(path.absolute()), str(lake), options.executor, json.dumps(overrides)),
+        {},
+    )
+    keys = _selected(job.get_definition(), spec, getattr(options, "select", None))
+    with _instance() as instance:
+        result = dg.execute_job(
+            job,
+            instance=instance,
+            run_config={"loggers": {"progress": {}}},
+            asset_selection=keys,
+            raise_on_error=False,
+        )
+        failures = [
+            _failure_text(event)
+            for event in result.filter_events(lambda event: event.is_step_failure)
+        ]
+    print(
+        f"{time.perf_counter() - began_wall:.1f} s wall,"
+        f" {time.process_time() - began_cpu:.1f} s CPU in this process",
+        file=sys.stderr,
+    )
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    if not result.success:
+        print(
+            f"The run failed; the catalog in {lake} still shows the last good tables.",
+            file=sys.stderr,
+        )
+        return 1
+    _print_report(spec, lake)
+    print(f"\nCatalog:  {lake / CATALOG}")
+    print(f"          duckdb {lake / CATALOG} 'from {spec.dataset}.unified_pairs limit 10'")
+    print(f"Graph:    {_how_to_open(lake)}")
+    return 0
+
+
+def _failure_text(event: Any) -> str:
+    """Say why a step failed: in our own words where they are ours, else with the traceback."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    if data.error and data.error.cls_name == "DagsterAssetCheckFailedError":
+        return f"{event.step_key.split('__')[1]}: a check failed, see above"
+    return data.error.to_string() if data.error else str(event.message)
+
+
+def _print_report(spec: PipelineSpec, lake: Path) -> None:
+    from er_pipeline.blocking.lake import Lake
+    from er_pipeline.report import report_lines
+
+    tables = Lake(lake, spec.dataset)
+    if tables.has("blocking_report"):
+        print()
+        for line in report_lines(tables.facts("blocking_report")["figures"]):
+            print(line)
+
+
+def _how_to_open(lake: Path) -> str:
+    from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
+
+    variable = "" if lake == default_lake() else f"{LAKE_VARIABLE}={lake} "
+    return f"{variable}DAGSTER_HOME=$PWD dagster dev, then http://127.0.0.1:3000"
+
+
+def _selected(job: Any, spec: PipelineSpec, selection: str | None) -> Any:
+    """Turn --select into asset keys; None selects everything.
+
+    Raises BlockingError if a name is no table of the dataset.
+    """
+    if selection is None:
+        return None
+    import dagster as dg
+
+    graph = job.asset_layer.asset_graph
+    known = {key.path[-1]: key for key in graph.materializable_asset_keys}
+    names = [name.strip() for name in selection.split(",")]
+    if all(name in known for name in names):
+        return [known[name] for name in names]
+    try:
+        keys = dg.AssetSelection.from_string(selection).resolve(graph)
+    except dg.DagsterError as error:
+        raise BlockingError(
+            f"--select {selection!r} selects nothing; tables are {', '.join(sorted(known))}"
+        ) from error
+    chosen = sorted(keys & set(known.values()))
+    if not chosen:
+        raise BlockingError(
+            f"--select {selection!r} selects nothing of dataset {spec.dataset!r}; tables are"
+            f" {', '.join(sorted(known))}"
+        )
+    return chosen
+
+
+@contextmanager
+def _instance() -> Iterator[Any]:
+    """Open the Dagster instance of this project, so that the UI shows the run; else a passing one.
+
+    That is DAGSTER_HOME, or the working directory where it holds a dagster.yaml.
+    """
+    import dagster as dg
+
+    if not os.environ.get("DAGSTER_HOME") and Path("dagster.yaml").is_file():
+        os.environ["DAGSTER_HOME"] = str(Path.cwd())
+    if os.environ.get("DAGSTER_HOME"):
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+        return
+    with dg.DagsterInstance.local_temp() as instance:
+        yield instance
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

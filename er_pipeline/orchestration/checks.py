@@ -1,0 +1,139 @@
+"""Checks: what must hold of each table. The verdicts come from the pure half, with their numbers."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.evaluation import (
+    Verdict,
+    judge_pairs,
+    judge_strategies,
+    judge_training,
+)
+from er_pipeline.blocking.expectations import judge_records
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.tables import judge_contract
+from er_pipeline.orchestration.assets import dataset_steps, explained
+from er_pipeline.orchestration.resources import LakeFolder
+
+Judge = Callable[[DuckDBEngine, Lake], Iterable[Verdict]]
+
+
+def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetChecksDefinition]:
+    """Make the checks of a dataset: the contract of every table, and what its verdicts say."""
+    judges: dict[str, tuple[dict[str, str], Judge]] = {
+        "cleaned_records": (
+            {
+                "fits_expectations": "The Great Expectations suite of the dataset: ids unique and"
+                " present, no field emptier than allowed, formats kept.",
+            },
+            lambda engine, lake: judge_records(engine, lake, spec),
+        ),
+        "filtered_blocks": (
+            {
+                "key_coverage_is_enough": "Records without a key are never compared.",
+                "filtering_keeps_coverage": "Records whose every block was dropped are lost.",
+                "pairs_within_budget": "Every pair costs money; decided before one is made.",
+                "every_strategy_within_budget": "One strategy must not eat the whole budget.",
+                "no_block_holds_too_much": "A giant block is a placeholder in disguise.",
+            },
+            lambda engine, lake: judge_strategies(lake.facts("filtered_blocks"), spec),
+        ),
+        "unified_pairs": (
+            {
+                "every_pair_once": "Training and scoring would weigh a repeated pair twice.",
+                "every_pair_canonical": "left before right, and across sources when linking.",
+                "every_id_exists": "A pair of an unknown record cannot be scored.",
+            },
+            lambda engine, lake: judge_pairs(engine, lake, spec),
+        ),
+        "em_training_rules": (
+            {
+                "training_within_budget": "Sessions share no pairs, so their costs add up.",
+                "every_comparison_is_free": "EM learns nothing about a field its rule fixes.",
+                "every_rule_makes_pairs": "A rule without pairs trains nothing.",
+            },
+            lambda engine, lake: judge_training(lake.facts("em_training_rules"), spec),
+        ),
+    }
+    return [
+        _checks(spec, table, *_with_contract(spec, table, *judges.get(table, ({}, _nothing))))
+        for table in tables
+    ]
+
+
+# A finding that only warns must not stop the run.
+WARNINGS = ("no_block_holds_too_much", "every_rule_makes_pairs")
+
+
+def _checks(
+    spec: PipelineSpec, table: str, checks: dict[str, str], judge: Judge
+) -> dg.AssetChecksDefinition:
+    """Make all checks of one table; they run together after it."""
+
+    @dg.multi_asset_check(
+        name=f"{spec.dataset}__{table}__checks",
+        specs=[
+            dg.AssetCheckSpec(
+                name,
+                asset=dg.AssetKey([spec.dataset, table]),
+                description=description,
+                blocking=name not in WARNINGS,
+            )
+            for name, description in checks.items()
+        ],
+    )
+    def run_checks(
+        context: dg.AssetCheckExecutionContext, lake: LakeFolder
+    ) -> Iterator[dg.AssetCheckResult]:
+        with explained(), DuckDBEngine(spec.threads, spec.memory_limit) as engine:
+            verdicts = list(judge(engine, lake.of(spec.dataset)))
+        for verdict in verdicts:
+            yield check_result(spec, table, verdict)
+
+    return run_checks
+
+
+def check_result(spec: PipelineSpec, table: str, verdict: Verdict) -> dg.AssetCheckResult:
+    """Show a verdict: its sentence, and its numbers so that the UI plots them over time."""
+    numbers: dict[str, Any] = {
+        name: dg.MetadataValue.float(value) if isinstance(value, float) else value
+        for name, value in verdict.numbers.items()
+    }
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey([spec.dataset, table]),
+        check_name=verdict.check,
+        passed=verdict.passed,
+        severity=(
+            dg.AssetCheckSeverity.ERROR
+            if verdict.severity == "error"
+            else dg.AssetCheckSeverity.WARN
+        ),
+        description=verdict.text,
+        metadata=numbers,
+    )
+
+
+def _with_contract(
+    spec: PipelineSpec, table: str, checks: dict[str, str], judge: Judge
+) -> tuple[dict[str, str], Judge]:
+    def judge_all(engine: DuckDBEngine, lake: Lake) -> Iterator[Verdict]:
+        yield judge_contract(engine, lake, spec, table)
+        yield from judge(engine, lake)
+
+    contract = {"fits_contract": "Columns, types and values as the table's contract says."}
+    return {**contract, **checks}, judge_all
+
+
+def _nothing(engine: DuckDBEngine, lake: Lake) -> Iterable[Verdict]:
+    return ()
+
+
+def checked_tables(spec: PipelineSpec) -> list[str]:
+    """List every table of a dataset that has a contract, in the order of the flow."""
+    from pathlib import Path
+
+    return [table for step in dataset_steps(spec, Path()) for table in step.tables]

@@ -1,0 +1,51 @@
+"""Progress in the terminal: a line when an asset begins, ends or fails, and for every check."""
+
+import logging
+import sys
+from typing import Any
+
+import dagster as dg
+
+
+@dg.logger(config_schema={})
+def progress_logger(context: dg.InitLoggerContext) -> logging.Logger:
+    """Write Dagster's events as short lines for people."""
+    logger = logging.getLogger(f"er_pipeline.progress.{context.run_id}")
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.handlers = [_ProgressHandler()]
+    return logger
+
+
+class _ProgressHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        meta: dict[str, Any] = getattr(record, "dagster_meta", {})
+        line = event_line(meta.get("dagster_event"))
+        if line is None and record.levelno >= logging.WARNING and not meta.get("dagster_event"):
+            line = f"  {record.levelname.lower()}: {meta.get('orig_message', record.getMessage())}"
+        if line:
+            print(line, file=sys.stderr, flush=True)
+
+
+def event_line(event: dg.DagsterEvent | None) -> str | None:
+    """Say an event in one line; None for those that people need not see."""
+    if event is None:
+        return None
+    if event.event_type == dg.DagsterEventType.STEP_START and event.step_key:
+        name = event.step_key.split("__", 1)[-1]
+        return None if name.endswith("__checks") else f"{name} ..."
+    if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+        materialization = event.step_materialization_data.materialization
+        known = {name: value.value for name, value in materialization.metadata.items()}
+        rows = known.get("dagster/row_count")
+        shown = f"{rows:,} rows" if isinstance(rows, int) else ""
+        if "wall_seconds" in known:
+            shown += f"  {known['wall_seconds']:.1f} s wall, {known['cpu_seconds']:.1f} s CPU"
+        return f"  {materialization.asset_key.path[-1]:<24} {shown}"
+    if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        check = event.asset_check_evaluation_data
+        if check.passed:
+            return None
+        told = "FAILED" if check.severity == dg.AssetCheckSeverity.ERROR else "warning"
+        return f"  [{told}] {check.asset_key.path[-1]}: {check.check_name}: {check.description}"
+    return None

@@ -1,0 +1,85 @@
+"""The report of a run, as the terminal shows it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Write the figures of `evaluate` for people, line by line."""
+    run, strategies = figures["run"], figures["strategies"]
+    yield (
+        f"[OK] created {run['blocks']:,} blocks with"
+        f" {run['potential_comparisons']:,} potential comparisons"
+    )
+    yield ""
+    yield "RESULTS"
+    yield "=" * 78
+    yield f"Records:               {run['records']:,}"
+    yield f"Candidate pairs:       {run['pairs']:,} ({run['pairs_per_record']:.1f} per record)"
+    yield f"Possible pairs:        {run['possible_pairs']:,}"
+    yield f"Reduction ratio:       {run['reduction_ratio']:.4%}"
+    yield f"Reduction factor:      {run['reduction_factor']:,.1f}x"
+    yield f"Key coverage:          {run['key_coverage']:.2%} of the records have a key"
+    yield f"Block coverage:        {run['block_coverage']:.2%} stand in a block that is compared"
+    yield f"Pair coverage:         {run['pair_coverage']:.2%} have a candidate"
+    yield (
+        f"Without a candidate:   {run['records_without_key']:,} have no key,"
+        f" {run['records_with_a_key_nobody_shares']:,} a key that nobody shares"
+    )
+    yield (
+        f"Lost to filtering:     {run['coverage_lost_to_filtering']:.2%} of the records;"
+        f" the cap avoided {run['pairs_avoided_by_the_cap']:,} pairs"
+    )
+    yield ""
+    yield from _table(
+        ("block size", "blocks", "pairs"),
+        [
+            (name, f"{counts['blocks']:,}", f"{counts['pairs']:,}")
+            for name, counts in figures["size_classes"].items()
+        ],
+    )
+    yield f"The largest block holds {run['largest_block_share_of_pairs']:.2%} of all pairs."
+    yield ""
+    yield from _strategies(strategies, "truth" in figures)
+    if "truth" in figures:
+        yield ""
+        yield from _truth(figures["truth"])
+
+
+def _strategies(strategies: Mapping[str, Mapping[str, Any]], with_truth: bool) -> Iterator[str]:
+    header = ["strategy", "blocks", "pairs", "of it alone", "largest"]
+    header += ["true pairs", "of it alone", "completeness"] if with_truth else []
+    rows = []
+    for name, counts in strategies.items():
+        row = [
+            name,
+            *(f"{counts[key]:,}" for key in ("blocks", "pairs", "pairs_of_it_alone")),
+            f"{counts['largest_block']:,}",
+        ]
+        if with_truth:
+            row += [
+                f"{counts['true_pairs']:,}",
+                f"{counts['true_pairs_of_it_alone']:,}",
+                f"{counts['pairs_completeness']:.2%}",
+            ]
+        rows.append(tuple(row))
+    yield from _table(tuple(header), rows)
+
+
+def _truth(truth: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"Pairs completeness:    {truth['pairs_completeness']:.2%}"
+        f" ({truth['true_pairs_found']:,} of {truth['true_pairs']:,} true pairs are candidates)"
+    )
+    yield f"Pairs quality:         {truth['pairs_quality']:.4%} of the candidates are true"
+    yield (
+        f"Missed true pairs:     {truth['true_pairs_sharing_no_key']:,} share no key,"
+        f" {truth['true_pairs_lost_to_filtering']:,} were lost to filtering"
+    )
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for row in (header, *rows):
+        first, *others = zip(row, widths, strict=True)
+        yield "  ".join([first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)])
