@@ -1,6 +1,6 @@
-"""Key functions that SQL does not have: from one clean text to a key, or to a list of keys.
+"""Key functions that SQL does not have: from one clean text to a key.
 
-Like the cleaners they run over distinct values. No text, no key: each gives None or an empty list.
+Like the cleaners they run over distinct values. No text, no key: each gives None.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,10 @@ _MIN_WORD_LENGTH = 4  # letters; a shorter word is seldom what a company is know
 
 @dataclass(frozen=True)
 class KeyFunction:
-    """A key function as strategies name it.
-
-    call: takes the clean text and, if n_arguments is 2, one whole number that is the same for
-    every record. is_list: it returns a list, one block per element, instead of one key.
-    """
+    """A key function as strategies name it; call takes the clean text."""
 
     name: str
-    call: Callable[..., str | list[str] | None]
-    is_list: bool
-    n_arguments: int
+    call: Callable[[str], str | None]
     description: str
 
 
@@ -58,8 +52,8 @@ def nickname(text: str) -> str | None:
     Source: the table of the package nicknames, ranked by the frequencies of the
     1990 US census that the package names has.
     """
-    first = first_word(text)
-    return None if first is None else _full_names().get(first, first)
+    words = text.split(maxsplit=1)
+    return _full_names().get(words[0], words[0]) if words else None
 
 
 def company_word(text: str) -> str | None:
@@ -71,54 +65,14 @@ def company_word(text: str) -> str | None:
     return next((word for word in words if len(word) >= _MIN_WORD_LENGTH), next(iter(words), None))
 
 
-def first_word(text: str) -> str | None:
-    """Return the text up to the first blank."""
-    words = text.split(maxsplit=1)
-    return words[0] if words else None
-
-
-def initials(text: str) -> str | None:
-    """Return the first character of each word: "john ronald tolkien" -> jrt."""
-    return "".join([word[0] for word in text.split()]) or None
-
-
-def digits(text: str) -> str | None:
-    """Return the digits of text in their order: "12 main st apt 4" -> 124."""
-    return "".join([character for character in text if "0" <= character <= "9"]) or None
-
-
-def tokens(text: str) -> list[str]:
-    """Return the distinct words in order of first appearance."""
-    return list(dict.fromkeys(text.split()))
-
-
-def qgrams(text: str, q: int) -> list[str]:
-    """Return the distinct runs of q characters; a shorter text is its own only q-gram.
-
-    Raises ValueError if q is below 1.
-    """
-    if q < 1:
-        raise ValueError(f"q must be 1 or more, got {q}")
-    text = " ".join(text.split())
-    if not text:
-        return []
-    n_grams = max(len(text) - q + 1, 1)
-    return list(dict.fromkeys([text[i : i + q] for i in range(n_grams)]))
-
-
 PYTHON_KEY_FUNCTIONS: dict[str, KeyFunction] = {
     function.name: function
     for function in (
-        KeyFunction("soundex", soundex, False, 1, "American Soundex of the letters"),
-        KeyFunction("metaphone", metaphone, False, 1, "Metaphone of the letters"),
-        KeyFunction("nysiis", nysiis, False, 1, "NYSIIS code of the letters"),
-        KeyFunction("nickname", nickname, False, 1, "the full first name: bill gives william"),
-        KeyFunction("company_word", company_word, False, 1, "the word a company is known by"),
-        KeyFunction("first_word", first_word, False, 1, "the first word"),
-        KeyFunction("initials", initials, False, 1, "the first character of each word"),
-        KeyFunction("digits", digits, False, 1, "the digits, nothing else"),
-        KeyFunction("tokens", tokens, True, 1, "every distinct word, a key each"),
-        KeyFunction("qgrams", qgrams, True, 2, "every distinct run of q characters, a key each"),
+        KeyFunction("soundex", soundex, "American Soundex of the letters"),
+        KeyFunction("metaphone", metaphone, "Metaphone of the letters"),
+        KeyFunction("nysiis", nysiis, "NYSIIS code of the letters"),
+        KeyFunction("nickname", nickname, "the full first name: bill gives william"),
+        KeyFunction("company_word", company_word, "the word a company is known by"),
     )
 }
 

@@ -1,0 +1,93 @@
+"""Fixtures: an engine, a lake in a temporary folder, a spec in a few words, and real data."""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from er_pipeline.blocking.blocks import build_blocks
+from er_pipeline.blocking.cleaned_records import clean_records
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.filtered_blocks import filter_blocks
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.unified_pairs import unify_pairs
+
+REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+Rows = Sequence[Mapping[str, str | None]]
+
+
+@pytest.fixture
+def engine() -> Iterator[DuckDBEngine]:
+    with DuckDBEngine(threads=2) as engine:
+        yield engine
+
+
+@pytest.fixture
+def real_data() -> Path:
+    if not REAL_DATA.is_dir():
+        pytest.skip("the public benchmark sets are not beside this checkout (../shared/data)")
+    return REAL_DATA
+
+
+def write_csv(path: Path, rows: Rows) -> Path:
+    """Write rows as csv; None becomes an empty cell."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+class Dataset:
+    """A small dataset in a folder of its own, with its lake: rows in, tables out."""
+
+    def __init__(self, folder: Path, sources: Sequence[Rows], **settings: Any) -> None:
+        self.folder = folder
+        declared = []
+        for i, rows in enumerate(sources):
+            name = "people" if len(sources) == 1 else f"source{i}"
+            write_csv(folder / f"{name}.csv", rows)
+            declared.append({"path": f"{name}.csv", "record_id": "id"})
+        fields = [name for name in sources[0][0] if name not in ("id", "person_id")]
+        settings.setdefault("fields", {name: "text" for name in fields})
+        settings.setdefault("training_rules", {"rule": fields[0]})
+        self.spec = PipelineSpec.model_validate(
+            {"dataset": "people", "sources": declared, **settings}
+        )
+        self.lake = Lake(folder / "lake", "people")
+
+    def clean(self) -> dict[str, Any]:
+        with DuckDBEngine(threads=2) as engine:
+            return clean_records(engine, self.lake, self.spec, self.folder)
+
+    def filter(self) -> dict[str, Any]:
+        self.clean()
+        for strategy in self.spec.strategy_conjunctions:
+            with DuckDBEngine(threads=2) as engine:
+                build_blocks(engine, self.lake, strategy, self.spec)
+        with DuckDBEngine(threads=2) as engine:
+            return filter_blocks(engine, self.lake, self.spec)
+
+    def pair(self) -> dict[str, Any]:
+        self.filter()
+        with DuckDBEngine(threads=2) as engine:
+            return unify_pairs(engine, self.lake, self.spec)
+
+    def rows(self, table: str, columns: str = "*", order: str = "all") -> list[tuple[Any, ...]]:
+        with DuckDBEngine(threads=2) as engine:
+            engine.read(self.lake, table)
+            return engine.rows(f"select {columns} from {table} order by {order}")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Callable[..., Dataset]:
+    """Make a dataset: dataset([rows of source 0], [rows of source 1], strategies={...}, ...)."""
+
+    def make(*sources: Rows, **settings: Any) -> Dataset:
+        return Dataset(tmp_path, sources, **settings)
+
+    return make
