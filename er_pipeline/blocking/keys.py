@@ -46,13 +46,23 @@ SQL_KEY_FUNCTIONS: dict[str, tuple[int, str, str]] = {
     "qgrams": (
         2,
         "list_transform(generate_series(1, greatest(length({0}) - {1} + 1, 1)),"
-        " lambda i: substr({0}, i, {1}))",
+        " lambda _i: substr({0}, _i, {1}))",  # no field begins with _
         "every run of q characters: several keys per record",
     ),
 }
 OWN_FUNCTIONS = {*SQL_KEY_FUNCTIONS, *PYTHON_KEY_FUNCTIONS}
 # Functions whose results always have this many characters.
 FIXED_WIDTHS = {"soundex": 4}
+# Functions whose results change from night to night: those that duckdb_functions() calls other than
+# CONSISTENT, and SQL's own names for the time.
+UNSTEADY_FUNCTIONS = frozenset(
+    """
+    age current_date current_time current_timestamp localtime localtimestamp get_current_time
+    get_current_timestamp now today transaction_timestamp txid_current random rand setseed
+    gen_random_uuid uuid uuidv4 uuidv7 nextval currval setval getvariable current_setting
+    current_query current_query_id current_transaction_id current_connection_id
+    """.split()
+)
 
 
 class KeyDialect(DuckDB):
@@ -140,13 +150,15 @@ class Conjunction:
                 f"select {lookup.argument_sql} from {relation}",
                 PYTHON_KEY_FUNCTIONS[lookup.function].call,
             )
+            # _value, because the argument may name a field called value.
             relation = (
-                f"(select r.*, l.result as {lookup.column} from {relation} as r"
-                f" left join {lookup.column} as l on l.value = {lookup.argument_sql})"
+                f"(select r.*, l.{lookup.column} from {relation} as r"
+                f" left join (select value as _value, result as {lookup.column}"
+                f" from {lookup.column}) as l on l._value = {lookup.argument_sql})"
             )
         ids = "record_no, record_id, source, source_no"
         members = ", ".join(
-            f"{f'unnest(list_distinct({key.sql}))' if key.is_list else key.sql} as member_{i}"
+            f"{_one_row_per_element(key.sql) if key.is_list else key.sql} as member_{i}"
             for i, key in enumerate(self.keys)
         )
         texts = ", ".join(
@@ -178,6 +190,12 @@ class Conjunction:
                 escaped = f"case when {plain} then {text} else {escaped} end"
             joined.append(escaped)
         return " || ".join(joined)
+
+
+def _one_row_per_element(sql: str) -> str:
+    # Distinct once trimmed: "a a" has the q-grams "a " and " a", which are one key.
+    trimmed = f"list_transform({sql}, lambda _v: trim(cast(_v as varchar)))"
+    return f"unnest(list_distinct({trimmed}))"
 
 
 def parse_conjunction(
@@ -225,6 +243,8 @@ def _parse_key(
         function = node.name.lower()
         if function in PYTHON_KEY_FUNCTIONS:
             _count_arguments(text, node, 1)
+            if node.find_ancestor(exp.Lambda):
+                raise SpecError(f"key {text!r}: {function}() cannot stand inside a lambda")
             lookup = Lookup(
                 f"{prefix}_{len(lookups)}", function, _sql(node.expressions[0])
             )
@@ -276,22 +296,32 @@ def _forbid(text: str, tree: exp.Expression) -> None:
                 f"key {text!r} must be computed from one record alone:"
                 f" {_sql(node)!r} reads others"
             )
-        if isinstance(node, exp.Rand | exp.CurrentTimestamp | exp.CurrentDate | exp.Uuid):
+        if isinstance(node, exp.Explode | exp.Unnest):
+            raise SpecError(
+                f"key {text!r} need not unnest: a list gives one block per element by itself"
+            )
+        if isinstance(node, exp.Dot):
+            raise SpecError(
+                f"key {text!r}: write functions around their argument, upper(x), instead of"
+                f" {_sql(node)!r}"
+            )
+        if not UNSTEADY_FUNCTIONS.isdisjoint(_function_names(node)):
             raise SpecError(f"key {text!r} must give the same value every night: {_sql(node)!r}")
+
+
+def _function_names(node: exp.Expression) -> set[str]:
+    if isinstance(node, exp.Anonymous):
+        return {node.name.lower()}
+    return {name.lower() for name in node.sql_names()} if isinstance(node, exp.Func) else set()
 
 
 def _source_columns(
     text: str, tree: exp.Expression, fields: tuple[str, ...]
 ) -> tuple[str, ...]:
-    lambda_names = {
-        name.name
-        for node in tree.find_all(exp.Lambda)
-        for name in node.expressions
-    }
     by_lower = {name.lower(): name for name in fields}
     found = set()
     for node in tree.find_all(exp.Column):
-        if node.name in lambda_names:
+        if _is_lambda_name(node):
             continue
         if node.table or node.name.lower() not in by_lower:
             raise SpecError(
@@ -304,9 +334,18 @@ def _source_columns(
     return tuple(sorted(found))
 
 
+def _is_lambda_name(column: exp.Column) -> bool:
+    around: exp.Expression | None = column
+    while around := around.find_ancestor(exp.Lambda):
+        if any(name.name == column.name for name in around.expressions):
+            return True
+    return False
+
+
 def _width(tree: exp.Expression) -> int | None:
-    if isinstance(tree, exp.Left) and isinstance(tree.expression, exp.Literal):
-        return int(tree.expression.name)
+    if isinstance(tree, exp.Left) and tree.expression.is_int:
+        width = int(tree.expression.name)
+        return width if width > 0 else None
     if isinstance(tree, exp.Anonymous):
         return FIXED_WIDTHS.get(tree.name.lower())
     return None
@@ -331,6 +370,8 @@ def _result_is_list(
         try:
             for lookup in lookups:
                 con.execute(f"select lower({lookup.argument_sql}) from records")
+            # A WHERE clause takes what is computed from one row: no aggregate, no unnest.
+            con.execute(f"select 1 from records where ({sql}) is not null")
             described = con.execute(f"describe select {sql} as key from records").fetchall()
         except duckdb.Error as error:
             reason = str(error).split("\n\nLINE")[0].replace("\n", " ").strip()

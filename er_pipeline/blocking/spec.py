@@ -419,6 +419,8 @@ class PipelineSpec(Settings):
                         (section, name),
                         f"training rule {name!r} is many-valued; EM needs one key per record",
                     )
+            if len({name.lower() for name in declared}) < len(declared):
+                yield ((section,), f"two {section} differ in case only; rename one")
             if not declared:
                 yield ((section,), f"no {section} left; declare at least one")
         if len(conjunctions) > MAX_STRATEGIES:

@@ -95,7 +95,8 @@ def _parts(
                 f" as strategy_mask, p.similarity from ({pairs}) as p left join listed_pairs as x"
                 " on x.left_no = p.left_no and x.right_no = p.right_no",
             )
-        yield f"listed-{nth}", _only_listed_sql(strategies.single)
+        # No strategy's name holds a hyphen, so none is called many-valued.
+        yield f"many-valued-{nth}", _only_listed_sql(strategies.single)
 
 
 def _sort_by_code(engine: DuckDBEngine, i: int, n_codes: int) -> None:

@@ -40,7 +40,7 @@ from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.tables import columns_of
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.blocking.unified_pairs import unify_pairs
-from er_pipeline.orchestration.charts import overlap_picture, size_histogram, verdict_table
+from er_pipeline.orchestration.charts import markdown_table, overlap_picture, size_histogram
 from er_pipeline.orchestration.resources import LakeFolder
 
 Facts = dict[str, Any]
@@ -50,14 +50,14 @@ Facts = dict[str, Any]
 class Step:
     """One asset in the making.
 
-    tables: what it writes, the main one first. reads: the tables it needs.
+    tables: what it writes, the main one first. reads: the tables it needs. stage: its tag.
     settings: what its code version depends on, besides the code.
     code: the function of the pure half, for the asset's code reference; run calls it.
     show: facts -> metadata of the main table (numbers become plots, Markdown is shown inline).
     """
 
     tables: Mapping[str, str]
-    group: str
+    stage: str
     reads: Sequence[str]
     settings: Any
     code: Callable[..., Facts]
@@ -77,7 +77,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
                 "cleaned_records": "Every record once, numbered, each field clean or NULL.",
                 "rejected_records": "Rows of the sources that cannot be read, with the reason.",
             },
-            group="records",
+            stage="records",
             reads=[f"source_{label}" for label in spec.source_labels],
             settings=[spec.sources, spec.field_kinds, spec.cleaning],
             code=clean_records,
@@ -89,7 +89,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
         steps.append(
             Step(
                 tables={"true_pairs": "Known matches; they judge the result, never shape it."},
-                group="records",
+                stage="records",
                 reads=["cleaned_records"],
                 settings=spec.truth,
                 code=number_true_pairs,
@@ -104,7 +104,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
                 "filtered_blocks": f"Blocks worth comparing: {_sizes_wanted(spec)}.",
                 "dropped_blocks": "The ledger of blocks not compared: pairs avoided, and why.",
             },
-            group="blocks",
+            stage="blocks",
             reads=["cleaned_records", *strategies],
             settings=[spec.blocks, keys, spec.link_mode],
             code=filter_blocks,
@@ -113,7 +113,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
         ),
         Step(
             tables={"unified_pairs": "Every candidate pair once, with all strategies for it."},
-            group="pairs",
+            stage="pairs",
             reads=["filtered_blocks"],
             settings=[keys, spec.link_mode],
             code=unify_pairs,
@@ -125,7 +125,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
                 "em_training_rules": "Training rules with their exact cost and source columns.",
                 "em_training_blocks": "The blocks of every training rule, one EM session each.",
             },
-            group="training",
+            stage="training",
             reads=["cleaned_records", *truth],
             settings=[spec.blocks, [rule.expression for rule in spec.training_conjunctions]],
             code=build_em_training_blocks,
@@ -134,7 +134,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
         ),
         Step(
             tables={"blocking_report": "The run in figures: pairs, reduction, coverage, recall."},
-            group="pairs",
+            stage="pairs",
             reads=["unified_pairs", "filtered_blocks", *truth],
             settings=[spec.truth],
             code=evaluate,
@@ -145,18 +145,13 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
     return steps
 
 
-def dataset_assets(
-    spec: PipelineSpec, folder: Path, declared_in: Path | None = None
-) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Make the assets of a dataset: its sources as external ones, its steps, and the catalog.
-
-    declared_in: the dataset's YAML, where there is one; every asset refers to it.
-    """
+def dataset_assets(spec: PipelineSpec, folder: Path) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Make the assets of a dataset: its sources as external ones, its steps, and the catalog."""
     steps = dataset_steps(spec, folder)
     return [
         *source_assets(spec),
-        *(step_asset(spec, step, declared_in) for step in steps),
-        catalog_asset(spec, [table for step in steps for table in step.tables], declared_in),
+        *(step_asset(spec, step) for step in steps),
+        catalog_asset(spec, [table for step in steps for table in step.tables]),
     ]
 
 
@@ -165,7 +160,8 @@ def source_assets(spec: PipelineSpec) -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             key=[spec.dataset, f"source_{source.label}"],
-            group_name=f"{spec.dataset}_records",
+            group_name=spec.dataset,
+            tags={"er_pipeline/stage": "sources"},
             description=f"Source {source.label!r} of dataset {spec.dataset!r}, made elsewhere.",
             kinds={"table" if source.database or source.url else "file"},
             owners=spec.owners,
@@ -174,9 +170,7 @@ def source_assets(spec: PipelineSpec) -> list[dg.AssetSpec]:
     ]
 
 
-def step_asset(
-    spec: PipelineSpec, step: Step, declared_in: Path | None
-) -> dg.AssetsDefinition:
+def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
     """Turn a step into an asset of one or several tables."""
     main = next(iter(step.tables))
     version = _code_version(step.settings)
@@ -188,13 +182,14 @@ def step_asset(
                 key=[spec.dataset, table],
                 deps=[[spec.dataset, name] for name in step.reads],
                 description=" ".join(part for part in (description, spec.description) if part),
-                group_name=f"{spec.dataset}_{step.group}",
+                group_name=spec.dataset,  # the UI opens a lone group on its whole graph
+                tags={"er_pipeline/stage": step.stage},
                 kinds={"duckdb", "parquet"},
                 owners=spec.owners,
                 code_version=version,
                 metadata={
                     "dagster/column_schema": _column_schema(table, spec),
-                    **_code_references(step.code, declared_in),
+                    **_code_references(step.code),
                 },
             )
             for table, description in step.tables.items()
@@ -227,9 +222,7 @@ def step_asset(
     return asset
 
 
-def catalog_asset(
-    spec: PipelineSpec, tables: Sequence[str], declared_in: Path | None
-) -> dg.AssetsDefinition:
+def catalog_asset(spec: PipelineSpec, tables: Sequence[str]) -> dg.AssetsDefinition:
     """Publish every table of the dataset as a view for people, in one step."""
 
     @dg.asset(
@@ -239,11 +232,12 @@ def catalog_asset(
             f"Schema {spec.dataset!r} of catalog.duckdb: one view per table, ids as they were"
             " given. Open it with any DuckDB client, also while a run goes on."
         ),
-        group_name=f"{spec.dataset}_catalog",
+        group_name=spec.dataset,
+        tags={"er_pipeline/stage": "catalog"},
         kinds={"duckdb"},
         owners=spec.owners,
         code_version=_code_version([]),
-        metadata=_code_references(write_catalog, declared_in),
+        metadata=_code_references(write_catalog),
     )
     def catalog_views(
         context: dg.AssetExecutionContext, lake: LakeFolder, catalog: DuckDBResource
@@ -320,7 +314,7 @@ class Clock:
 def _blocks_step(spec: PipelineSpec, strategy: Conjunction) -> Step:
     return Step(
         tables={f"blocks_{strategy.name}": f"Records by their key: {strategy.expression}."},
-        group="blocks",
+        stage="blocks",
         reads=["cleaned_records"],
         settings=[key.sql for key in strategy.keys],
         code=build_blocks,
@@ -344,8 +338,8 @@ def _show_records(facts: Facts) -> Mapping[str, Any]:
         "records": facts["records"],
         "rejected_rows": facts["rejected_rows"],
         **shares,
-        "fields": verdict_table(
-            rows, ("field", "filled", "distinct values", "placeholders and unreadable")
+        "fields": markdown_table(
+            ("field", "filled", "distinct values", "placeholders and unreadable"), rows
         ),
     }
 
@@ -374,7 +368,7 @@ def _show_filtered(facts: Facts) -> Mapping[str, Any]:
     return {
         **_numbers(facts),
         **{f"pairs_{name}": c["pairs"] for name, c in facts["strategies"].items()},
-        "strategies": verdict_table(rows, header),
+        "strategies": markdown_table(header, rows),
         "block_sizes": size_histogram(classes),
     }
 
@@ -389,7 +383,7 @@ def _show_pairs(facts: Facts) -> Mapping[str, Any]:
     return {
         **_numbers(facts),
         **{f"pairs_{name}": n for name, n in facts["proposed_pairs"].items()},
-        "strategies": verdict_table(rows, ("strategy", "pairs", "proposed by it alone")),
+        "strategies": markdown_table(("strategy", "pairs", "proposed by it alone"), rows),
         "overlap": overlap_picture(names, facts["shared_pairs"]),
     }
 
@@ -403,13 +397,13 @@ def _show_training(facts: Facts) -> Mapping[str, Any]:
     return {
         "training_pairs": facts["pairs"],
         **{f"training_pairs_{name}": c["pairs"] for name, c in facts["rules"].items()},
-        "rules": verdict_table(rows, ("rule", "keys", "pairs", "largest block", "fixes")),
+        "rules": markdown_table(("rule", "keys", "pairs", "largest block", "fixes"), rows),
     }
 
 
 def _show_report(facts: Facts) -> Mapping[str, Any]:
     rows = [(name.replace("_", " "), f"{value:,.6g}") for name, value in facts["run"].items()]
-    return {**facts["run"], "figures": verdict_table(rows, ("figure", "value"))}
+    return {**facts["run"], "figures": markdown_table(("figure", "value"), rows)}
 
 
 def _sizes_wanted(spec: PipelineSpec) -> str:
@@ -479,18 +473,17 @@ def _lineage(spec: PipelineSpec, table: str, step: Step) -> dict[str, Any]:
     return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=deps)}
 
 
-def _code_references(code: Callable[..., Any], declared_in: Path | None) -> dict[str, Any]:
-    """Point to the dataset's YAML and to the function that makes the table."""
-    places = [(inspect.getsourcefile(code), inspect.getsourcelines(code)[1], code.__name__)]
-    if declared_in:
-        places.insert(0, (str(declared_in), 1, "declared here"))
+def _code_references(code: Callable[..., Any]) -> dict[str, Any]:
+    """Point to the function that makes the table; Dagster adds the dataset's YAML itself."""
+    file, line = inspect.getsourcefile(code), inspect.getsourcelines(code)[1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         return {
             "dagster/code_references": dg.CodeReferencesMetadataValue(
                 code_references=[
-                    dg.LocalFileCodeReference(file_path=str(path), line_number=line, label=label)
-                    for path, line, label in places
+                    dg.LocalFileCodeReference(
+                        file_path=str(file), line_number=line, label=code.__name__
+                    )
                 ]
             )
         }

@@ -19,14 +19,10 @@ class BlockingPipeline(dg.Component):
     One `defs.yaml` declares one dataset: its sources, fields, strategies, budgets and schedule.
     """
 
-    def __init__(self, spec: PipelineSpec, folder: Path, declared_in: Path | None = None) -> None:
-        """Hold the settings.
-
-        folder: where relative paths of the spec start. declared_in: the YAML, for code references.
-        """
+    def __init__(self, spec: PipelineSpec, folder: Path) -> None:
+        """Hold the settings; folder is where relative paths of the spec start."""
         self.spec = spec
         self.folder = folder
-        self.declared_in = declared_in
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
@@ -47,7 +43,7 @@ class BlockingPipeline(dg.Component):
         assert isinstance(attributes, PipelineSpec)
         filled = _fill_in(attributes.model_dump(exclude_unset=True), context)
         spec = PipelineSpec.model_validate(filled)
-        return cls(spec, context.path, context.path / "defs.yaml")
+        return cls(spec, context.path)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the definitions, over the lake of this process."""
@@ -61,7 +57,7 @@ class BlockingPipeline(dg.Component):
         spec = self.spec
         job = nightly_job(spec, executor or spec.executor)
         return dg.Definitions(
-            assets=dataset_assets(spec, self.folder, self.declared_in),
+            assets=dataset_assets(spec, self.folder),
             asset_checks=dataset_checks(spec, checked_tables(spec)),
             jobs=[job],
             schedules=[nightly_schedule(spec, job)],

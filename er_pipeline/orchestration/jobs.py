@@ -56,7 +56,7 @@ def load_job(defs_yaml: str, lake: str, executor: str, overrides: str) -> dg.Job
 
     path = Path(defs_yaml)
     spec = read_spec(path, json.loads(overrides))
-    component = BlockingPipeline(spec, path.parent.absolute(), path.absolute())
+    component = BlockingPipeline(spec, path.parent.absolute())
     defs = dg.Definitions.merge(
         component.definitions(Path(lake), executor or None),
         dg.Definitions(loggers={"progress": progress_logger}),

@@ -1,0 +1,9 @@
+"""What the pipeline costs, measured: each program is run by hand and says whether its aim is met.
+
+    python -m er_pipeline_tests.benchmarks.unified_pairs     pairs, beside the bound and Splink
+    python -m er_pipeline_tests.benchmarks.whole_graph       a million people from CSV to catalog
+    python -m er_pipeline_tests.benchmarks.demo              er-pipeline demo, and loading the graph
+
+Every figure comes from a process of its own. On a machine that others use too, CPU seconds and
+ratios between ways measured in turn tell something; wall time does not.
+"""
