@@ -205,10 +205,14 @@ def _selected(job: Any, spec: PipelineSpec, selection: str | None) -> Any:
     graph = job.asset_layer.asset_graph
     known = {key.path[-1]: key for key in graph.materializable_asset_keys}
     names = [name.strip() for name in selection.split(",")]
-    if all(name in known for name in names):
-        return [known[name] for name in names]
     try:
-        keys = dg.AssetSelection.from_string(selection).resolve(graph)
+        wanted = (
+            dg.AssetSelection.assets(*(known[name] for name in names))
+            if all(name in known for name in names)
+            else dg.AssetSelection.from_string(selection)
+        )
+        # Tables that one step writes together are made together.
+        keys = wanted.required_multi_asset_neighbors().resolve(graph)
     except dg.DagsterError as error:
         raise BlockingError(
             f"--select {selection!r} selects nothing; tables are {', '.join(sorted(known))}"

@@ -343,9 +343,12 @@ def _is_lambda_name(column: exp.Column) -> bool:
 
 
 def _width(tree: exp.Expression) -> int | None:
-    if isinstance(tree, exp.Left) and tree.expression.is_int:
-        width = int(tree.expression.name)
-        return width if width > 0 else None
+    if (
+        isinstance(tree, exp.Left)
+        and isinstance(tree.expression, exp.Literal)  # left(x, -1) takes all but the last
+        and tree.expression.is_int
+    ):
+        return int(tree.expression.name)
     if isinstance(tree, exp.Anonymous):
         return FIXED_WIDTHS.get(tree.name.lower())
     return None

@@ -23,6 +23,10 @@ ROWS_PER_BATCH = 50_000
 MAX_LINE_BYTES = 4_000_000
 # Rejected rows shown in an error; all of them are in the table.
 EXAMPLES = 3
+URL_ADVICE = (
+    "write one such as postgresql+psycopg://user@host/name, with @ : / in a password as %40 %3A %2F,"
+    " and install its driver"
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def read_source(
     else:
         origin = _read_files(engine, source, wanted, folder, scratch, table, rejects)
     (n_records,) = engine.row(f"select count(*) from {table}")
-    (n_rejects,) = engine.row(f"select count(distinct line) from {rejects}")
+    (n_rejects,) = engine.row(f"select count(*) from {rejects}")
     if n_records + n_rejects == 0:
         raise InputError(f"{origin}: has no records; nothing was changed")
     return RawSource(table, origin, rejects, n_records, n_rejects)
@@ -104,13 +108,29 @@ def _read_files(
         if kind == "parquet":
             _select(engine, f"read_parquet({listed})", wanted, table, origin)
         else:
-            names = engine.con.execute(f"describe select * from read_json({listed})").fetchall()
-            _need_columns(wanted, [name for name, *_ in names], origin)
-            as_text = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dict.fromkeys(wanted))
+            names = _need_columns(wanted, _json_columns(engine, listed, wanted, origin), origin)
+            as_text = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dict.fromkeys(names.values()))
             _select(engine, f"read_json({listed}, columns={{{as_text}}})", wanted, table, origin)
     except duckdb.Error as error:
         raise InputError(f"{origin}: cannot be read as {kind}: {_first_line(error)}") from error
     return origin
+
+
+def _json_columns(
+    engine: DuckDBEngine, listed: str, wanted: Sequence[str], origin: str
+) -> list[str]:
+    """Name the keys of json records; those of the first records, if all wanted ones are there."""
+    names: list[str] = []
+    for how in ("", ", sample_size = -1"):
+        described = engine.rows(f"describe select * from read_json({listed}{how})")
+        names = [name for name, *_ in described]
+        if {name.lower() for name in wanted} <= {name.lower() for name in names}:
+            return names
+    if names == ["json"]:  # DuckDB's name for values that are no objects
+        raise InputError(
+            f"{origin}: has no records; write one list of objects, or one object per line"
+        )
+    return names
 
 
 def _format_of(file: Path) -> str:
@@ -162,11 +182,18 @@ def _read_csv(
 ) -> None:
     header, delimiter = _header(files[0], style)
     for file in files[1:]:
-        if _header(file, style)[0] != header:
-            raise InputError(f"{file}: its header differs from that of {files[0]}")
-    repeated = sorted({name for name in header if header.count(name) > 1})
+        if _header(file, style) != (header, delimiter):
+            raise InputError(
+                f"{file}:1: its header differs from that of {files[0]}; files read together must"
+                " have the same columns in the same order"
+            )
+    lower = [name.lower() for name in header]
+    repeated = [name for name in header if lower.count(name.lower()) > 1]
     if repeated:
-        raise InputError(f"{files[0]}:1: column {', '.join(map(repr, repeated))} stands twice")
+        raise InputError(
+            f"{files[0]}:1: column {', '.join(map(repr, repeated))} stands more than once (upper"
+            " and lower case are the same); rename one"
+        )
     _need_columns(wanted, header, origin)
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
     listed = "[" + ", ".join(literal(str(file)) for file in files) + "]"
@@ -185,13 +212,14 @@ def _read_csv(
             f"{origin}: cannot be read as csv ({style.encoding}): {_first_line(error)}"
         ) from error
     # A row can have several errors; the first one in the line is told.
+    where = " || ' of ' || parse_filename(file_path)" if len(files) > 1 else ""
     engine.make_table(
         rejects,
-        "select cast(line as bigint) as line, min(reason) as reason, min(text) as text from ("
-        " select line, lower(error_type::varchar) || coalesce(' in column ' || column_name, '')"
-        " as reason, coalesce(csv_line, '') as text,"
-        " row_number() over (partition by file_id, line order by byte_position) as nth, file_id"
-        f" from {table}_errors) where nth = 1 group by file_id, line",
+        "select cast(line as bigint) as line, lower(error_type::varchar)"
+        f" || coalesce(' in column ' || column_name, ''){where} as reason,"
+        f" coalesce(csv_line, '') as text from {table}_errors"
+        f" join (select distinct file_id, file_path from {table}_scans) using (file_id)"
+        " qualify row_number() over (partition by file_id, line order by byte_position) = 1",
     )
     for file in files:
         _check_quotes(file, style, delimiter)
@@ -199,15 +227,21 @@ def _read_csv(
 
 def _header(file: Path, style: CsvFormat) -> tuple[list[str], str]:
     """Read the column names of a csv file and its delimiter."""
-    with _text(file, style.encoding) as lines:
-        first = lines.readline(MAX_LINE_BYTES)
-        unquoted = "".join(first.split(style.quote)[::2])
-        counts = {mark: unquoted.count(mark) for mark in DELIMITERS}
-        delimiter = style.delimiter or max(DELIMITERS, key=lambda mark: counts[mark])
-        reader = csv.reader(
-            _from_line(first, lines), delimiter=delimiter, quotechar=style.quote
-        )
-        header = next(reader, [])
+    try:
+        with _text(file, style.encoding) as lines:
+            first = lines.readline(MAX_LINE_BYTES)
+            unquoted = "".join(first.split(style.quote)[::2])
+            counts = {mark: unquoted.count(mark) for mark in DELIMITERS}
+            delimiter = style.delimiter or max(DELIMITERS, key=lambda mark: counts[mark])
+            reader = csv.reader(
+                _from_line(first, lines), delimiter=delimiter, quotechar=style.quote
+            )
+            header = next(reader, [])
+    except (OSError, EOFError, UnicodeError, csv.Error) as error:
+        raise InputError(
+            f"{file}:1: the header cannot be read as csv ({style.encoding}): {error};"
+            " correct the file, `format` or `csv`"
+        ) from error
     if not any(name.strip() for name in header):
         raise InputError(f"{file}:1: has no header line; the first line must name the columns")
     if any("\x00" in name or "�" in name for name in header):
@@ -215,7 +249,8 @@ def _header(file: Path, style: CsvFormat) -> tuple[list[str], str]:
             f"{file}:1: the header is not {style.encoding} text;"
             " say `csv: {encoding: utf-16}` or `latin-1`, or correct the file"
         )
-    return header, delimiter
+    # Spreadsheets leave columns without a name behind.
+    return [name or f"column{i}" for i, name in enumerate(header)], delimiter
 
 
 def _from_line(first: str, rest: IO[str]) -> Iterator[str]:
@@ -268,10 +303,15 @@ def _read_database(
     name = ".".join(quoted(part) for part in ["raw_database", *source.table.split(".")])
     try:
         engine.execute(f"attach {literal(str(file))} as raw_database (read_only)")
+        # A view names its tables as seen from its own database.
+        engine.execute("set search_path = 'memory.main,raw_database.main'")
         _select(engine, name, wanted, table, origin)
     except duckdb.Error as error:
-        raise InputError(f"{origin}: cannot be read: {_first_line(error)}") from error
+        raise InputError(
+            f"{origin}: cannot be read: {_first_line(error)}; correct `database` or `table`"
+        ) from error
     finally:
+        engine.execute("reset search_path")
         engine.execute("detach database if exists raw_database")
     return origin
 
@@ -286,13 +326,17 @@ def _read_query(
     assert source.url and source.query
     try:
         url = sa.make_url(source.url)
-        origin = f"query on {url.render_as_string(hide_password=True)}"
+        # Some drivers take the password as a parameter.
+        origin = f"query on {url.set(query={}).render_as_string(hide_password=True)}"
         connect = sa.create_engine(url)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
         raise InputError(
-            f"`url` is no usable SQLAlchemy URL ({_first_line(error)}); write one such as"
-            " postgresql+psycopg://user@host/name and install its driver"
+            f"`url` is no usable SQLAlchemy URL ({_first_line(error)}); {URL_ADVICE}"
         ) from error
+    except ValueError:  # its text may quote a part of the password
+        raise InputError(
+            f"`url` is no usable SQLAlchemy URL (its port is no number); {URL_ADVICE}"
+        ) from None
     file = scratch / f"{table}.parquet"
     try:
         with connect.connect().execution_options(stream_results=True) as con:

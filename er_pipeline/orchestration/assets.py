@@ -151,7 +151,7 @@ def dataset_assets(spec: PipelineSpec, folder: Path) -> list[dg.AssetsDefinition
     return [
         *source_assets(spec),
         *(step_asset(spec, step) for step in steps),
-        catalog_asset(spec, [table for step in steps for table in step.tables]),
+        catalog_asset(spec, steps),
     ]
 
 
@@ -222,12 +222,15 @@ def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
     return asset
 
 
-def catalog_asset(spec: PipelineSpec, tables: Sequence[str]) -> dg.AssetsDefinition:
+def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinition:
     """Publish every table of the dataset as a view for people, in one step."""
+    tables = [table for step in steps for table in step.tables]
+    read_by_others = {table for step in steps for table in step.reads}
 
     @dg.asset(
         key=[spec.dataset, "catalog"],
-        deps=[[spec.dataset, table] for table in tables],
+        # The ends of the graph; whatever they were made from is there by then.
+        deps=[[spec.dataset, table] for table in tables if table not in read_by_others],
         description=(
             f"Schema {spec.dataset!r} of catalog.duckdb: one view per table, ids as they were"
             " given. Open it with any DuckDB client, also while a run goes on."

@@ -1,0 +1,126 @@
+from collections.abc import Callable
+
+import pytest
+
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.errors import LakeError
+from er_pipeline.blocking.filtered_blocks import filter_blocks
+from er_pipeline_tests.conftest import Dataset, Rows, write_csv
+
+# Last names: lee 3 times, may twice, kim once; cities: one of 5, one of 1; pat has neither.
+PEOPLE: Rows = [
+    {"id": "1", "last": "lee", "city": "york"},
+    {"id": "2", "last": "lee", "city": "york"},
+    {"id": "3", "last": "lee", "city": "york"},
+    {"id": "4", "last": "may", "city": "york"},
+    {"id": "5", "last": "may", "city": "york"},
+    {"id": "6", "last": "kim", "city": "bath"},
+    {"id": "7", "last": None, "city": None},
+]
+STRATEGIES = {"last": "last", "city": "city"}
+
+
+def test_only_blocks_between_min_size_and_cap_are_kept(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES, blocks={"min_size": 3, "max_size": 4})
+    people.filter()
+    assert people.rows("filtered_blocks", "strategy, block_key, block_size, record_id") == [
+        ("last", "lee", 3, "1"),
+        ("last", "lee", 3, "2"),
+        ("last", "lee", 3, "3"),
+    ]
+
+
+def test_the_ledger_tells_every_drop_most_pairs_first(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES, blocks={"max_size": 4})
+    people.filter()
+    with DuckDBEngine(threads=2) as engine:
+        engine.read(people.lake, "dropped_blocks")
+        assert engine.rows("select * from dropped_blocks") == [
+            ("city", "york", 5, 10, "oversized"),
+            ("city", "bath", 1, 0, "below_min_size"),
+            ("last", "kim", 1, 0, "below_min_size"),
+        ]
+
+
+def test_a_block_of_one_source_is_dropped_when_linking(dataset: Callable[..., Dataset]) -> None:
+    left: Rows = [{"id": "1", "last": "lee"}, {"id": "2", "last": "lee"}]
+    right: Rows = [{"id": "1", "last": "may"}, {"id": "2", "last": "may"}]
+    both = dataset(left, [*right, {"id": "3", "last": "may"}], strategies={"last": "last"})
+    facts = both.filter()
+    assert both.rows("dropped_blocks", "block_key, pairs, reason") == [
+        ("lee", 0, "one_source"),
+        ("may", 0, "one_source"),
+    ]
+    assert (facts["pairs"], facts["possible_pairs"]) == (0, 6)
+    assert facts["records_sharing_a_key"] == facts["records_in_a_block"] == 0
+
+
+@pytest.mark.parametrize("mode", ["link", "link_and_dedupe"])
+@pytest.mark.parametrize("cap", [2, 3, None])
+def test_kept_and_dropped_are_all_blocks_and_all_potential_pairs(
+    dataset: Callable[..., Dataset], mode: str, cap: int | None
+) -> None:
+    both = dataset(
+        PEOPLE,
+        PEOPLE[1:5],
+        strategies={**STRATEGIES, "letters": "qgrams(last, 1)"},
+        mode=mode,
+        blocks={"max_size": cap},
+    )
+    facts = both.filter()
+    ledger: dict[str, list[int]] = {name: [0, 0] for name in facts["strategies"]}
+    for strategy, pairs in both.rows("dropped_blocks", "strategy, pairs"):
+        ledger[strategy][0] += 1
+        ledger[strategy][1] += pairs
+    blocks_kept = {
+        name: len({key for strategy, key in both.rows("filtered_blocks", "strategy, block_key")
+                   if strategy == name})
+        for name in facts["strategies"]
+    }
+    for name, counts in facts["strategies"].items():
+        keys = {key for (key,) in both.rows(f"blocks_{name}", "block_key")}
+        assert blocks_kept[name] + ledger[name][0] == counts["blocks"] == len(keys)
+        assert counts["pairs"] + ledger[name][1] == counts["potential_pairs"]
+    assert facts["pairs"] == sum(counts["pairs"] for counts in facts["strategies"].values())
+
+
+def test_coverage_tells_no_key_from_a_key_that_nobody_shares(
+    dataset: Callable[..., Dataset],
+) -> None:
+    facts = dataset(PEOPLE, strategies=STRATEGIES, blocks={"max_size": 2}).filter()
+    assert facts["records"] == 7
+    assert facts["records_with_key"] == 6  # all but 7
+    assert facts["records_sharing_a_key"] == 5  # 6 shares neither name nor city
+    assert facts["records_in_a_block"] == 2  # york and lee are over the cap
+    assert facts["possible_pairs"] == 21
+
+
+def test_a_record_without_a_kept_block_has_a_code_nobody_else_has(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        PEOPLE, strategies={"letters": "tokens(last)", **STRATEGIES}, blocks={"max_size": 4}
+    )
+    people.filter()
+    assert people.rows("record_codes") == [
+        (0, 0, 0, -1),
+        (1, 0, 0, -2),
+        (2, 0, 0, -3),
+        (3, 0, 1, -4),
+        (4, 0, 1, -5),
+        (5, 0, -6, -6),
+        (6, 0, -7, -7),
+    ]
+
+
+def test_blocks_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    people.filter()
+    write_csv(people.folder / "people.csv", PEOPLE[:5])
+    people.clean()
+    with (
+        DuckDBEngine(threads=2) as engine,
+        pytest.raises(LakeError, match="blocks_last was made from an older cleaned_records"),
+    ):
+        filter_blocks(engine, people.lake, people.spec)
+    assert len(people.rows("filtered_blocks")) == 10  # as before
