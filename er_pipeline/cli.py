@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from er_pipeline.blocking.errors import BlockingError
 from er_pipeline.blocking.spec import PipelineSpec, read_spec
@@ -129,7 +129,7 @@ def _materialize(path: Path, overrides: dict[str, Any], options: argparse.Namesp
     job = dg.build_reconstructable_job(
         load_job.__module__,
         load_job.__name__,
-        (str(path.absolute()), str(lake), options.executor, json.dumps(overrides)),
+        cast(Any, (str(path.absolute()), str(lake), options.executor, json.dumps(overrides))),
         {},
     )
     keys = _selected(job.get_definition(), spec, getattr(options, "select", None))

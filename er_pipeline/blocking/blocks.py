@@ -45,7 +45,9 @@ def build_blocks(
         return dict(draft.facts)
 
 
-def size_blocks(engine: DuckDBEngine, memberships: str, sizes: str, mode: str, blocks: Blocks) -> None:
+def size_blocks(
+    engine: DuckDBEngine, memberships: str, sizes: str, mode: str, blocks: Blocks
+) -> None:
     """Size every block of a conjunction and judge it, without making a pair.
 
     memberships: engine table with block_key, record_no and source_no.
@@ -113,9 +115,7 @@ def sum_blocks(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, An
     }
 
 
-def _size_classes(
-    engine: DuckDBEngine, sizes: str, blocks: Blocks
-) -> dict[str, dict[str, int]]:
+def _size_classes(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, dict[str, int]]:
     """Count blocks and their pairs by class of size; the classes stand in `SIZE_CLASSES`."""
     found = engine.rows(
         f"""

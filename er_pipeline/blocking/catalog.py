@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, parquet_files, quoted
 from er_pipeline.blocking.errors import LakeError
 from er_pipeline.blocking.lake import CURRENT, PUBLISHED, RUN_METRICS_INBOX, Lake, write_whole
 from er_pipeline.blocking.spec import PipelineSpec
@@ -30,9 +30,7 @@ def catalog_lock(root: Path) -> Iterator[None]:
         yield
 
 
-def note_run_metrics(
-    lake: Lake, run_id: str, table: str, figures: dict[str, int | float]
-) -> None:
+def note_run_metrics(lake: Lake, run_id: str, table: str, figures: dict[str, int | float]) -> None:
     """Keep an asset's figures until the catalog is published; they become rows of run_metrics."""
     note = {
         "run_id": run_id,
@@ -81,7 +79,7 @@ def collect_run_metrics(engine: DuckDBEngine, lake: Lake) -> int:
                 [note["run_id"], note["at"], note["table_name"], metric, float(value)],
             )
     with lake.writing("run_metrics") as draft:
-        engine.write("select * from metrics order by \"at\", table_name, metric", draft.file())
+        engine.write('select * from metrics order by "at", table_name, metric', draft.file())
     for path in notes:
         path.unlink()
     (n_rows,) = engine.row("select count(*) from metrics")
@@ -91,7 +89,7 @@ def collect_run_metrics(engine: DuckDBEngine, lake: Lake) -> int:
 def publish_dataset(lake: Lake, spec: PipelineSpec, versions: dict[str, str]) -> None:
     """Note the versions the catalog shows of this dataset, and how each view reads."""
     relations = {
-        table: f"read_parquet({literal(str(lake.path(table, version) / '*.parquet'))})"
+        table: f"read_parquet({parquet_files(lake.path(table, version))})"
         for table, version in versions.items()
     }
     views = {

@@ -1,4 +1,4 @@
-"""Step 1: raw rows -> cleaned records. One table, every field clean or NULL, every record numbered."""
+"""Step 1: raw rows -> cleaned records: every field clean or NULL, every record numbered."""
 
 import tempfile
 from pathlib import Path
@@ -150,9 +150,7 @@ def _rejects_sql(spec: PipelineSpec, raws: list[RawSource]) -> str:
 def _values_of_fields(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, dict[str, int]]:
     """Count, per field, records with a value, distinct values, and values cleaned away."""
     fields = list(spec.field_kinds)
-    counts = [
-        f"count({quoted(name)}), count(distinct {quoted(name)})" for name in fields
-    ]
+    counts = [f"count({quoted(name)}), count(distinct {quoted(name)})" for name in fields]
     clean = engine.row(f"select {', '.join(counts)} from written_records")
     given = engine.row(
         "select "

@@ -13,9 +13,7 @@ from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.verdicts import Verdict
 
 
-def count_dataset(
-    spec: PipelineSpec, folder: Path, scratch: Path
-) -> Iterator[str | Verdict]:
+def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[str | Verdict]:
     """Count every strategy and training rule of a dataset; judge the budgets.
 
     folder: where relative paths start. scratch: takes the cleaned records; throw it away after.

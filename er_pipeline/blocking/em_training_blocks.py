@@ -44,8 +44,9 @@ def build_em_training_blocks(
         for rule, counts in facts["rules"].items():
             counts["true_pairs"] = _count_true_pairs(engine, rule)
     with lake.writing("em_training_rules", facts) as draft:
-        engine.write(" union all ".join(_rule_row(*item) for item in facts["rules"].items()),
-                     draft.file())
+        engine.write(
+            " union all ".join(_rule_row(*item) for item in facts["rules"].items()), draft.file()
+        )
     return facts
 
 

@@ -293,9 +293,7 @@ def _against_truth(
         name = strategy.name
         hits = sum(n for mask, n in found if mask >> bit & 1)
         strategies[name]["true_pairs"] = hits
-        strategies[name]["true_pairs_of_it_alone"] = sum(
-            n for mask, n in found if mask == 1 << bit
-        )
+        strategies[name]["true_pairs_of_it_alone"] = sum(n for mask, n in found if mask == 1 << bit)
         strategies[name]["pairs_completeness"] = _share(hits, n_true)
         read_numbered(engine, lake, f"blocks_{name}", fingerprint)
         shared.append(

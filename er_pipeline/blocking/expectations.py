@@ -18,6 +18,7 @@ def judge_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Itera
     """
     import great_expectations as gx
     import great_expectations.expectations as gxe
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     engine.read(lake, "cleaned_records")
     (n_records,) = engine.row("select count(*) from cleaned_records")
@@ -28,7 +29,7 @@ def judge_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Itera
         f" where record_no % {step} = 0"
     ).df()
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     batch = (
         context.data_sources.add_pandas("cleaned_records")
         .add_dataframe_asset("cleaned_records")
@@ -54,7 +55,9 @@ def judge_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Itera
     result = batch.validate(suite)
     failed, broken, numbers = [], [], {}
     for outcome in result.results:
-        kind, column = outcome.expectation_config.type, outcome.expectation_config.kwargs["column"]
+        config = outcome.expectation_config
+        assert config is not None
+        kind, column = config.type, config.kwargs["column"]
         if (outcome.exception_info or {}).get("raised_exception"):
             broken.append(f"{kind} on {column}")
             continue
@@ -63,7 +66,9 @@ def judge_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Itera
         if not outcome.success:
             examples = outcome.result.get("partial_unexpected_list") or []
             shown = f", such as {examples[0]!r}" if examples and examples[0] is not None else ""
-            failed.append(f"{column}: {_short(kind).replace('_', ' ')} fails for {share:.1f}%{shown}")
+            failed.append(
+                f"{column}: {_short(kind).replace('_', ' ')} fails for {share:.1f}%{shown}"
+            )
     text = f"{len(result.results)} expectations hold on {len(sample):,} records."
     if broken:
         text = f"These expectations could not be run (the check is broken): {', '.join(broken)}."

@@ -96,7 +96,8 @@ def sum_strategies(
 
 def possible_pairs(engine: DuckDBEngine, mode: str) -> int:
     """Count the pairs that comparing everything would make: n(n-1)/2, or across sources."""
-    sizes = [n for (n,) in engine.rows("select count(*) from cleaned_records group by source_no")]
+    counted = engine.rows("select count(*) from cleaned_records group by source_no")
+    sizes = [int(n) for (n,) in counted]
     total = sum(sizes)
     if mode == "link":
         return (total * total - sum(n * n for n in sizes)) // 2

@@ -199,7 +199,9 @@ def _one_row_per_element(sql: str) -> str:
 
 
 def parse_conjunction(
-    name: str, expressions: str | Sequence[str], fields: Collection[str],
+    name: str,
+    expressions: str | Sequence[str],
+    fields: Collection[str],
     free_mail_domains: Collection[str] = (),
 ) -> Conjunction:
     """Read a conjunction of key expressions over the given fields.
@@ -224,9 +226,7 @@ def parse_conjunction(
 
 
 @lru_cache(maxsize=4096)
-def _parse_key(
-    text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple[str, ...]
-) -> Key:
+def _parse_key(text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple[str, ...]) -> Key:
     try:
         tree = sqlglot.parse_one(text, dialect=KeyDialect)
     except (ParseError, TokenError) as error:
@@ -245,9 +245,7 @@ def _parse_key(
             _count_arguments(text, node, 1)
             if node.find_ancestor(exp.Lambda):
                 raise SpecError(f"key {text!r}: {function}() cannot stand inside a lambda")
-            lookup = Lookup(
-                f"{prefix}_{len(lookups)}", function, _sql(node.expressions[0])
-            )
+            lookup = Lookup(f"{prefix}_{len(lookups)}", function, _sql(node.expressions[0]))
             lookups.append(lookup)
             return exp.column(lookup.column)
         if function in SQL_KEY_FUNCTIONS:
@@ -293,8 +291,7 @@ def _forbid(text: str, tree: exp.Expression) -> None:
     for node in tree.walk():
         if isinstance(node, exp.Query | exp.Window | exp.AggFunc | exp.Star):
             raise SpecError(
-                f"key {text!r} must be computed from one record alone:"
-                f" {_sql(node)!r} reads others"
+                f"key {text!r} must be computed from one record alone: {_sql(node)!r} reads others"
             )
         if isinstance(node, exp.Explode | exp.Unnest):
             raise SpecError(
@@ -315,9 +312,7 @@ def _function_names(node: exp.Expression) -> set[str]:
     return {name.lower() for name in node.sql_names()} if isinstance(node, exp.Func) else set()
 
 
-def _source_columns(
-    text: str, tree: exp.Expression, fields: tuple[str, ...]
-) -> tuple[str, ...]:
+def _source_columns(text: str, tree: exp.Expression, fields: tuple[str, ...]) -> tuple[str, ...]:
     by_lower = {name.lower(): name for name in fields}
     found = set()
     for node in tree.find_all(exp.Column):
@@ -362,9 +357,7 @@ def _count_arguments(text: str, node: exp.Anonymous, expected: int) -> None:
         )
 
 
-def _result_is_list(
-    text: str, sql: str, fields: Sequence[str], lookups: Sequence[Lookup]
-) -> bool:
+def _result_is_list(text: str, sql: str, fields: Sequence[str], lookups: Sequence[Lookup]) -> bool:
     """Bind the expression on an empty table: DuckDB itself says what it does not know."""
     columns = [*fields, *(lookup.column for lookup in lookups)]
     declared = ", ".join(f"{quoted(column)} varchar" for column in columns)

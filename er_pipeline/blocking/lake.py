@@ -95,7 +95,7 @@ class Lake:
         return sorted(path.parent.name for path in self.folder.glob(f"*/{CURRENT}"))
 
     def published(self) -> dict[str, Any]:
-        """Read which versions the catalog shows: {"tables": {...}, "previous": {...}, "at": ...}."""
+        """Read which versions the catalog shows, which it showed before, and since when."""
         try:
             published: dict[str, Any] = json.loads((self.folder / PUBLISHED).read_text("utf-8"))
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Sources: where records come from. Each is read into a table of text columns, rejects beside it."""
+"""Sources: where records come from. Each becomes a table of text columns, rejects beside it."""
 
 import csv
 import glob
@@ -17,6 +17,7 @@ from er_pipeline.blocking.errors import InputError
 from er_pipeline.blocking.spec import CsvFormat, Source, resolved
 from er_pipeline.people import write_people
 
+csv.field_size_limit(1 << 31)  # of Python's own reader, which only judges header and quotes
 DELIMITERS = (",", ";", "\t", "|")
 ROWS_PER_BATCH = 50_000
 # One cell may hold so much; DuckDB keeps 16 lines of this length in memory per thread.
@@ -24,8 +25,8 @@ MAX_LINE_BYTES = 4_000_000
 # Rejected rows shown in an error; all of them are in the table.
 EXAMPLES = 3
 URL_ADVICE = (
-    "write one such as postgresql+psycopg://user@host/name, with @ : / in a password as %40 %3A %2F,"
-    " and install its driver"
+    "write one such as postgresql+psycopg://user@host/name, @ : / of a password as %40 %3A %2F, and"
+    " install its driver"
 )
 
 
@@ -60,9 +61,7 @@ def read_source(
     Raises InputError if the source is missing, unreadable, empty or lacks a wanted column.
     """
     rejects = f"{table}_rejects"
-    engine.make_table(
-        rejects, "select 0::bigint as line, '' as reason, '' as text where 1 = 0"
-    )
+    engine.make_table(rejects, "select 0::bigint as line, '' as reason, '' as text where 1 = 0")
     if source.database and source.table:
         origin = _read_database(engine, source, wanted, folder, table)
     elif source.url and source.query:
@@ -109,7 +108,9 @@ def _read_files(
             _select(engine, f"read_parquet({listed})", wanted, table, origin)
         else:
             names = _need_columns(wanted, _json_columns(engine, listed, wanted, origin), origin)
-            as_text = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in dict.fromkeys(names.values()))
+            as_text = ", ".join(
+                f"{literal(name)}: 'VARCHAR'" for name in dict.fromkeys(names.values())
+            )
             _select(engine, f"read_json({listed}, columns={{{as_text}}})", wanted, table, origin)
     except duckdb.Error as error:
         raise InputError(f"{origin}: cannot be read as {kind}: {_first_line(error)}") from error
@@ -158,15 +159,14 @@ def _select(
     engine.make_table(table, f"select {columns} from {relation}")
 
 
-def _need_columns(
-    wanted: Sequence[str], present: Sequence[str], origin: str
-) -> dict[str, str]:
+def _need_columns(wanted: Sequence[str], present: Sequence[str], origin: str) -> dict[str, str]:
     by_lower = {name.lower(): name for name in present}
     missing = [name for name in wanted if name.lower() not in by_lower]
     if missing:
         raise InputError(
             f"{origin}: has no column {', '.join(map(repr, missing))}; it has"
-            f" {', '.join(map(repr, present))}. Correct `record_id`, `fields` or `columns`"
+            f" {', '.join(repr(name[:80]) for name in present)}."
+            " Correct `record_id`, `fields` or `columns`"
         )
     return {name: by_lower[name.lower()] for name in wanted}
 
@@ -276,7 +276,6 @@ def _check_quotes(file: Path, style: CsvFormat, delimiter: str) -> None:
         n_quotes = sum(chunk.count(mark) for chunk in iter(lambda: content.read(1 << 22), b""))
     if n_quotes % 2 == 0:
         return
-    csv.field_size_limit(1 << 31)
     with _text(file, style.encoding) as lines:
         reader = csv.reader(lines, delimiter=delimiter, quotechar=style.quote, strict=True)
         began = 1
@@ -295,7 +294,8 @@ def _check_quotes(file: Path, style: CsvFormat, delimiter: str) -> None:
 def _read_database(
     engine: DuckDBEngine, source: Source, wanted: Sequence[str], folder: Path, table: str
 ) -> str:
-    assert source.database and source.table
+    assert source.database
+    assert source.table
     file = resolved(source.database, folder)
     origin = f"{file}, table {source.table}"
     if not file.is_file():
@@ -323,7 +323,8 @@ def _read_query(
     import pyarrow.parquet as pq
     import sqlalchemy as sa
 
-    assert source.url and source.query
+    assert source.url
+    assert source.query
     try:
         url = sa.make_url(source.url)
         # Some drivers take the password as a parameter.
@@ -339,8 +340,10 @@ def _read_query(
         ) from None
     file = scratch / f"{table}.parquet"
     try:
-        with connect.connect().execution_options(stream_results=True) as con:
-            result = con.execute(sa.text(source.query))
+        # As it stands: neither :name nor % in it asks for a parameter.
+        options = {"stream_results": True, "no_parameters": True}
+        with connect.connect().execution_options(**options) as con:
+            result = con.exec_driver_sql(source.query)
             names = _need_columns(wanted, list(result.keys()), origin)
             schema = pa.schema([(column, pa.string()) for column in names])
             with pq.ParquetWriter(file, schema) as writer:

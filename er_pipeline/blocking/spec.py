@@ -6,7 +6,8 @@ Dagster: `read_spec(path)`. Either way an error says file, line and what to writ
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,10 +15,11 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     ValidationError,
     field_validator,
     model_validator,
@@ -89,13 +91,52 @@ def _whole_expressions(value: Any) -> Any:
     return [*whole, pending] if pending else whole
 
 
+# Of a line shown in an error; passwords belong into {{ env.NAME }}, but are found in files.
+PASSWORD_IN_URL = re.compile(r"(://[^:@/\s]*:)\S*@")
+
 KeyExpressions = Annotated[str | list[str], BeforeValidator(_whole_expressions)]
+
+
+def _validation_error(
+    title: str, problems: Iterable[tuple[tuple[str | int, ...], str]]
+) -> ValidationError:
+    """Put problems, each with its place in the settings, into pydantic's error."""
+    return ValidationError.from_exception_data(
+        title,
+        [
+            InitErrorDetails(
+                type=PydanticCustomError("spec", "{text}", {"text": text}), loc=place, input=None
+            )
+            for place, text in problems
+        ],
+    )
 
 
 class Settings(BaseModel):
     """Base of all settings: an unknown word is an error, never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _say_which_word_was_meant(
+        cls, settings: Any, read: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        """Say of an unknown word which ones there are; pydantic would only forbid it."""
+        try:
+            return read(settings)
+        except ValidationError as error:
+            problems = []
+            for problem in error.errors():
+                place, text = problem["loc"], problem["msg"]
+                if problem["type"] == "extra_forbidden" and len(place) == 1:
+                    near = get_close_matches(str(place[0]), cls.model_fields, n=1)
+                    text = f"unknown setting {place[0]!r}; " + (
+                        f"did you mean {near[0]!r}?" if near
+                        else f"there are {', '.join(cls.model_fields)}"
+                    )
+                problems.append((place, text))
+            raise _validation_error(cls.__name__, problems) from error
 
 
 class CsvFormat(Settings):
@@ -127,12 +168,10 @@ class Source(Settings):
     format: Literal["csv", "parquet", "json"] | None = Field(
         None, description="Told from the ending of path where left out."
     )
-    csv: CsvFormat = Field(default_factory=CsvFormat)
+    csv: CsvFormat = CsvFormat()
     database: str | None = Field(None, description="A DuckDB file, relative to the defs.yaml.")
     table: str | None = Field(None, description="A table or view of `database`.")
-    url: str | None = Field(
-        None, description="SQLAlchemy URL; write secrets as {{ env.NAME }}."
-    )
+    url: str | None = Field(None, description="SQLAlchemy URL; write secrets as {{ env.NAME }}.")
     query: str | None = Field(None, description="SQL run at `url`.")
     generate: GeneratedPeople | None = Field(None, description="Made-up people, for a trial.")
     record_id: str = Field("id", min_length=1, description="Column with the record's id.")
@@ -143,9 +182,7 @@ class Source(Settings):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        places = [
-            name for name in ("path", "database", "url", "generate") if getattr(self, name)
-        ]
+        places = [name for name in ("path", "database", "url", "generate") if getattr(self, name)]
         if len(places) != 1:
             raise ValueError(
                 "a source needs exactly one of path, database (with table), url (with query) and"
@@ -307,21 +344,21 @@ class PipelineSpec(Settings):
         default_factory=dict,
         description="field: kind; a field of `columns` without a kind gets one from its name.",
     )
-    cleaning: Cleaning = Field(default_factory=Cleaning)
+    cleaning: Cleaning = Cleaning()
     strategies: dict[Identifier, KeyExpressions | bool] | None = Field(
         None,
         description="name: key, or list of keys that must all be equal; true for a built-in one.",
     )
-    blocks: Blocks = Field(default_factory=Blocks)
+    blocks: Blocks = Blocks()
     training_rules: dict[Identifier, KeyExpressions] | None = Field(
         None, description="name: key, or list of keys, for one EM session each."
     )
     comparisons: list[str] | None = Field(
         None, description="Fields the matching model will compare; all where left out."
     )
-    checks: Checks = Field(default_factory=Checks)
-    expectations: Expectations = Field(default_factory=Expectations)
-    schedule: Schedule = Field(default_factory=Schedule)
+    checks: Checks = Checks()
+    expectations: Expectations = Expectations()
+    schedule: Schedule = Schedule()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
     threads: int | None = Field(None, ge=1, description="Threads per asset; one per core if null.")
@@ -343,17 +380,7 @@ class PipelineSpec(Settings):
     def _everything_fits(self) -> Self:
         problems = list(self._problems())
         if problems:
-            raise ValidationError.from_exception_data(
-                "PipelineSpec",
-                [
-                    InitErrorDetails(
-                        type=PydanticCustomError("spec", "{text}", {"text": text}),
-                        loc=place,
-                        input=None,
-                    )
-                    for place, text in problems
-                ],
-            )
+            raise _validation_error("PipelineSpec", problems)
         return self
 
     def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -540,9 +567,9 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
         tree = yaml.compose(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
+        place = f"{path}:{mark.line + 1}" if mark else f"{path}"
         reason = getattr(error, "problem", None) or str(error)
-        raise SpecError(f"{path}{line}: not YAML: {reason}") from error
+        raise SpecError(f"{place}: not YAML: {reason}") from error
     if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
         raise SpecError(f"{path}:1: must begin with `type: {COMPONENT_TYPE}` and `attributes:`")
     try:
@@ -556,7 +583,8 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
         for problem in error.errors():
             line = _line_of(tree, ("attributes", *problem["loc"]))
             place = ".".join(str(part) for part in problem["loc"])
-            told.append(f"{path}:{line}: {place}: {problem['msg']}\n    {lines[line - 1].strip()}")
+            shown = PASSWORD_IN_URL.sub(r"\1***@", lines[line - 1].strip())
+            told.append(f"{path}:{line}: {place}: {problem['msg']}\n    {shown}")
         raise SpecError("\n".join(told)) from error
 
 

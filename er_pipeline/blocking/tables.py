@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from er_pipeline.blocking.blocks import REASONS
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, parquet_files, quoted
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.verdicts import Verdict
@@ -162,7 +162,7 @@ def judge_contract(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: 
     # Files keep their row numbers, so the same rows are looked at every time.
     sample = engine.con.execute(
         f"select {', '.join(quoted(name) for name, _ in found)}"
-        f" from read_parquet({literal(str(lake.path(table) / '*.parquet'))},"
+        f" from read_parquet({parquet_files(lake.path(table))},"
         f" file_row_number = true) where file_row_number % {step} = 0"
     ).df()
     try:

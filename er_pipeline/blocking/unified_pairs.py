@@ -13,6 +13,7 @@ stays flat, and joined to the others by both ids.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
@@ -74,9 +75,7 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         return dict(draft.facts)
 
 
-def _parts(
-    engine: DuckDBEngine, strategies: Strategies, mode: str
-) -> Iterator[tuple[str, str]]:
+def _parts(engine: DuckDBEngine, strategies: Strategies, mode: str) -> Iterator[tuple[str, str]]:
     """Give the name and the query of every file of unified_pairs, in turn."""
     if not strategies.listed:
         for i, (_, name) in enumerate(strategies.single):
@@ -200,7 +199,7 @@ def _left_ranges(
     )
     (n_records,) = engine.row("select count(*) from record_codes")
     starts = [0, *(start for (start,) in cuts[1:]), n_records]
-    return list(zip(starts, starts[1:], strict=False))
+    return list(pairwise(starts))
 
 
 def _sum_pairs(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Datasets: one folder each, with one defs.yaml."""

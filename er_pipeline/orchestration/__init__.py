@@ -1,0 +1,1 @@
+"""The Dagster half: when to run what, with which settings."""

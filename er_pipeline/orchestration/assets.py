@@ -329,8 +329,12 @@ def _blocks_step(spec: PipelineSpec, strategy: Conjunction) -> Step:
 
 def _show_records(facts: Facts) -> Mapping[str, Any]:
     rows = [
-        (name, f"{v['filled'] / facts['records']:.1%}", f"{v['distinct']:,}",
-         f"{v['placeholders_and_unreadable']:,}")
+        (
+            name,
+            f"{v['filled'] / facts['records']:.1%}",
+            f"{v['distinct']:,}",
+            f"{v['placeholders_and_unreadable']:,}",
+        )
         for name, v in facts["values_of_field"].items()
     ]
     shares = {
@@ -357,8 +361,14 @@ def _show_blocks(facts: Facts) -> Mapping[str, Any]:
 
 def _show_filtered(facts: Facts) -> Mapping[str, Any]:
     rows = [
-        (name, f"{c['kept_blocks']:,}", f"{c['pairs']:,}", f"{c['largest_block']:,}",
-         f"{c['dropped_blocks']['oversized']:,}", f"{c['dropped_pairs']['oversized']:,}")
+        (
+            name,
+            f"{c['kept_blocks']:,}",
+            f"{c['pairs']:,}",
+            f"{c['largest_block']:,}",
+            f"{c['dropped_blocks']['oversized']:,}",
+            f"{c['dropped_pairs']['oversized']:,}",
+        )
         for name, c in facts["strategies"].items()
     ]
     header = ("strategy", "blocks", "pairs", "largest block", "over the cap", "pairs avoided")
@@ -379,8 +389,11 @@ def _show_filtered(facts: Facts) -> Mapping[str, Any]:
 def _show_pairs(facts: Facts) -> Mapping[str, Any]:
     names = list(facts["proposed_pairs"])
     rows = [
-        (name, f"{facts['proposed_pairs'][name]:,}",
-         f"{facts['pairs_of_one_strategy_only'][name]:,}")
+        (
+            name,
+            f"{facts['proposed_pairs'][name]:,}",
+            f"{facts['pairs_of_one_strategy_only'][name]:,}",
+        )
         for name in names
     ]
     return {
@@ -393,8 +406,13 @@ def _show_pairs(facts: Facts) -> Mapping[str, Any]:
 
 def _show_training(facts: Facts) -> Mapping[str, Any]:
     rows = [
-        (name, c["expression"], f"{c['pairs']:,}", f"{c['largest_block']:,}",
-         ", ".join(c["source_columns"]))
+        (
+            name,
+            c["expression"],
+            f"{c['pairs']:,}",
+            f"{c['largest_block']:,}",
+            ", ".join(c["source_columns"]),
+        )
         for name, c in facts["rules"].items()
     ]
     return {
@@ -496,7 +514,5 @@ def _code_version(settings: Any) -> str:
     """Change with the package's version and with the settings that shape a table."""
     from importlib.metadata import version
 
-    text = json.dumps(
-        settings, default=lambda value: value.model_dump(mode="json"), sort_keys=True
-    )
+    text = json.dumps(settings, default=lambda value: value.model_dump(mode="json"), sort_keys=True)
     return f"{version('er_pipeline')}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

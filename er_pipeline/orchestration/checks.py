@@ -1,4 +1,4 @@
-"""Checks: what must hold of each table. The verdicts come from the pure half, with their numbers."""
+"""Checks: what must hold of each table. The pure half gives the verdicts and their numbers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -6,16 +6,12 @@ from typing import Any
 import dagster as dg
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import (
-    Verdict,
-    judge_pairs,
-    judge_strategies,
-    judge_training,
-)
+from er_pipeline.blocking.evaluation import judge_pairs, judge_strategies, judge_training
 from er_pipeline.blocking.expectations import judge_records
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.tables import judge_contract
+from er_pipeline.blocking.verdicts import Verdict
 from er_pipeline.orchestration.assets import dataset_steps, explained
 from er_pipeline.orchestration.resources import LakeFolder
 

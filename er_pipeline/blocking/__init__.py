@@ -1,0 +1,51 @@
+"""Blocking: an engine and a spec in, tables out. Knows no Dagster.
+
+The flow, each step one function around its SQL:
+
+1. `clean_records`: raw rows -> cleaned_records, every field clean or NULL
+2. `build_blocks`: records + one strategy -> blocks_<strategy>;
+   `filter_blocks`: -> filtered_blocks, dropped_blocks, record_codes
+3. `unify_pairs`: every block -> unified_pairs, each pair once with all its strategies
+4. `build_em_training_blocks`: training rules -> em_training_blocks, em_training_rules
+5. `evaluate`: what the pairs are worth -> blocking_report
+
+A strategy and a training rule are the same thing, a `Conjunction` of keys: `keys.py` parses it,
+`blocks.py` counts it and blocks it. `count_dataset` does all the counting without making a pair.
+"""
+
+from er_pipeline.blocking.blocks import build_blocks
+from er_pipeline.blocking.cleaned_records import clean_records
+from er_pipeline.blocking.dry_run import count_dataset
+from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.errors import BlockingError, InputError, LakeError, SpecError
+from er_pipeline.blocking.evaluation import evaluate
+from er_pipeline.blocking.filtered_blocks import filter_blocks
+from er_pipeline.blocking.keys import Conjunction, parse_conjunction
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec, read_spec
+from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline.blocking.unified_pairs import unify_pairs
+from er_pipeline.blocking.verdicts import Verdict
+
+__all__ = [
+    "BlockingError",
+    "Conjunction",
+    "DuckDBEngine",
+    "InputError",
+    "Lake",
+    "LakeError",
+    "PipelineSpec",
+    "SpecError",
+    "Verdict",
+    "build_blocks",
+    "build_em_training_blocks",
+    "clean_records",
+    "count_dataset",
+    "evaluate",
+    "filter_blocks",
+    "number_true_pairs",
+    "parse_conjunction",
+    "read_spec",
+    "unify_pairs",
+]

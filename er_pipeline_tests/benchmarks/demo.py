@@ -1,0 +1,60 @@
+"""The first things a newcomer waits for: `er-pipeline demo`, and the graph to load.
+
+The demo runs on a fresh lake and a fresh Dagster home in a process of its own, imports included.
+Loading is what `dagster dev` does with our module: import it and resolve every asset and check.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from er_pipeline.blocking.lake import Lake
+from er_pipeline_tests.benchmarks.measuring import (
+    fresh_instance,
+    run_child,
+    show_aim,
+    show_machine,
+)
+
+MAX_DEMO_CPU_SECONDS = 20  # at 10,000 records
+MAX_LOADING_CPU_SECONDS = 3
+LOAD = (
+    "from er_pipeline.definitions import defs;"
+    " print(len(defs().get_repository_def().assets_defs_by_key))"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure both and print what they took; return 1 if the demo made no table of pairs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--records", type=int, default=10_000, metavar="N")
+    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="runs of each (2)")
+    options = parser.parse_args(arguments)
+    show_machine()
+    demos, loads = [], []
+    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as temporary:
+        for i in range(options.rounds):
+            folder = Path(temporary, str(i))
+            cost, _ = run_child(
+                *("-m", "er_pipeline.cli", "demo", "--records", str(options.records)),
+                *("--lake", str(folder / "lake")),
+                environment=fresh_instance(folder / "dagster"),
+                folder=folder,
+            )
+            demos.append(cost)
+            loaded, n_assets = run_child("-c", LOAD, folder=folder)
+            loads.append(loaded)
+            pairs = Lake(folder / "lake", "people").facts("unified_pairs")["pairs"]
+    print(f"{'':<24}{'CPU s':>9}{'wall s':>9}{'peak MiB':>10}")
+    for name, costs in ((f"demo, {options.records:,} records", demos), ("loading", loads)):
+        best = min(costs, key=lambda cost: cost.cpu_seconds)
+        print(f"{name:<24}{best.cpu_seconds:>9.1f}{best.wall_seconds:>9.1f}{best.peak_mib:>10,.0f}")
+    show_aim("CPU of the demo", min(c.cpu_seconds for c in demos), MAX_DEMO_CPU_SECONDS, " s")
+    show_aim("CPU of loading", min(c.cpu_seconds for c in loads), MAX_LOADING_CPU_SECONDS, " s")
+    print(f"[{'ok' if pairs else 'FAILED'}] {pairs:,} pairs, {int(n_assets)} assets loaded")
+    return int(not pairs)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

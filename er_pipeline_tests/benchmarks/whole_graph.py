@@ -1,0 +1,117 @@
+"""The whole graph on people from a CSV file: what each asset takes, and what the run takes.
+
+People are written to a CSV file, a defs.yaml beside it declares them as `er-pipeline demo` does
+(budgets raised with the records), and `er-pipeline run` runs it in a process of its own on a fresh
+lake and a fresh Dagster home. The times of the assets are those that the run noted in run_metrics.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from er_pipeline.cli import (
+    DEMO_DEFS,
+    DEMO_PAIRS_PER_RECORD,
+    DEMO_TRAINING_PAIRS_PER_RECORD,
+)
+from er_pipeline.orchestration.resources import CATALOG
+from er_pipeline_tests.benchmarks.measuring import (
+    Cost,
+    fresh_instance,
+    run_child,
+    show_aim,
+    show_machine,
+)
+
+MAX_WALL_SECONDS = 90  # for a million people on two quiet cores
+MAX_PEAK_MIB = 2048
+SEED = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the graph and print what it took; return 1 if a table of it lacks rows."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--records", type=int, default=1_000_000, metavar="N")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the lake and the CSV here")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as temporary:
+        folder = (options.keep or Path(temporary)).absolute()
+        defs = write_dataset(folder, options.records)
+        show_machine()
+        cost, _ = run_child(
+            *("-m", "er_pipeline.cli", "run", str(defs), "--lake", str(folder / "lake")),
+            environment=fresh_instance(folder / "dagster"),
+            folder=folder,
+        )
+        with duckdb.connect(str(folder / "lake" / CATALOG), read_only=True) as catalog:
+            _print_assets(catalog, cost)
+            counted = catalog.execute(
+                "select (select count(*) from people.cleaned_records),"
+                " (select count(*) from people.unified_pairs)"
+            ).fetchone()
+    assert counted is not None, "counting gives a row"
+    n_records, n_pairs = counted
+    show_aim("wall (on a quiet machine)", cost.wall_seconds, MAX_WALL_SECONDS, " s")
+    show_aim("peak memory", cost.peak_mib, MAX_PEAK_MIB, " MiB")
+    is_whole = n_records == options.records and n_pairs > 0
+    print(f"[{'ok' if is_whole else 'FAILED'}] {n_records:,} records, {n_pairs:,} pairs")
+    return int(not is_whole)
+
+
+def write_dataset(folder: Path, n_records: int) -> Path:
+    """Write people.csv and the defs.yaml that declares it; give the latter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    people = folder / "people.csv"
+    # in a process of its own, so that its memory is not taken for the run's
+    write = "import sys; from pathlib import Path; from er_pipeline.people import write_people"
+    write += "; write_people(Path(sys.argv[1]), n_records=int(sys.argv[2]), seed=int(sys.argv[3]))"
+    run_child("-c", write, str(people), str(n_records), str(SEED))
+    declared: dict[str, Any] = yaml.safe_load(DEMO_DEFS.read_text("utf-8"))
+    attributes = declared["attributes"]
+    attributes["sources"] = [{"path": people.name, "record_id": "id"}]
+    for budget, per_record in (
+        ("max_pairs", DEMO_PAIRS_PER_RECORD),
+        ("max_training_pairs", DEMO_TRAINING_PAIRS_PER_RECORD),
+    ):
+        attributes["checks"][budget] = max(attributes["checks"][budget], per_record * n_records)
+    defs = folder / "defs.yaml"
+    defs.write_text(yaml.safe_dump(declared, sort_keys=False), "utf-8")
+    return defs
+
+
+def _print_assets(catalog: duckdb.DuckDBPyConnection, cost: Cost) -> None:
+    assets = catalog.execute(
+        """
+        select table_name,
+            max(value) filter (where metric = 'wall_seconds') as wall_seconds,
+            max(value) filter (where metric = 'cpu_seconds') as cpu_seconds,
+            max(value) filter (where metric = 'process_peak_mib') as peak_mib
+        from people.run_metrics
+        where run_id = (select run_id from people.run_metrics order by "at" desc limit 1)
+        group by table_name
+        order by min("at")
+        """
+    ).fetchall()
+    wall_of_assets = sum(wall for _, wall, _, _ in assets)
+    cpu_of_assets = sum(cpu for _, _, cpu, _ in assets)
+    print(f"{'asset':<28}{'wall s':>9}{'CPU s':>9}{'peak MiB so far':>18}")
+    for name, wall, cpu, peak in (
+        *assets,
+        (
+            "checks, catalog, imports",
+            cost.wall_seconds - wall_of_assets,
+            cost.cpu_seconds - cpu_of_assets,
+            cost.peak_mib,
+        ),
+        ("total", cost.wall_seconds, cost.cpu_seconds, cost.peak_mib),
+    ):
+        print(f"{name:<28}{wall:>9.1f}{cpu:>9.1f}{peak:>18,.0f}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,139 @@
+from collections.abc import Callable
+
+import pytest
+
+from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.evaluation import judge_training
+from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline_tests.conftest import Dataset, Rows
+
+PEOPLE: Rows = [
+    {"id": "1", "first": "ann", "last": "lee", "born": "1980-01-01", "person_id": "p"},
+    {"id": "2", "first": "ann", "last": "lee", "born": "1980-01-01", "person_id": "p"},
+    {"id": "3", "first": "ann", "last": "lee", "born": "1980-05-05", "person_id": "q"},
+    {"id": "4", "first": "bob", "last": "kim", "born": "1980-01-01", "person_id": "r"},
+    {"id": "5", "first": None, "last": "kim", "born": None, "person_id": "r"},
+]
+RULES = {"same_name": ["upper(first)", "soundex(last)"], "same_year": "year(born)"}
+
+
+def test_every_rule_is_counted_exactly_and_costs_add_up(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(PEOPLE, strategies={"last": "last"}, training_rules=RULES)
+    people.clean()
+    with DuckDBEngine(threads=2) as engine:
+        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    # ann lee of three records: 3 pairs; 1980 of four: 6. A pair of both rules counts twice.
+    assert people.rows("em_training_rules", order="rule") == [
+        ("same_name", "upper(first) and soundex(last)", ["first", "last"], 3, None, 3),
+        ("same_year", "year(born)", ["born"], 6, None, 4),
+    ]
+    assert facts["pairs"] == 9
+    assert people.rows("em_training_blocks", "rule, block_key, record_id") == [
+        ("same_name", "ANN|L000", "1"),
+        ("same_name", "ANN|L000", "2"),
+        ("same_name", "ANN|L000", "3"),
+        ("same_year", "1980", "1"),
+        ("same_year", "1980", "2"),
+        ("same_year", "1980", "3"),
+        ("same_year", "1980", "4"),
+    ]
+
+
+def test_linking_trains_on_pairs_between_sources_within_the_cap(
+    dataset: Callable[..., Dataset],
+) -> None:
+    both = dataset(PEOPLE[:4], PEOPLE[:2], strategies={"last": "last"}, training_rules=RULES, blocks={"max_size": 5})
+    both.clean()
+    with DuckDBEngine(threads=2) as engine:
+        facts = build_em_training_blocks(engine, both.lake, both.spec)
+    # ann lee: 3 by 2; 1980 has six records, over the cap.
+    assert {name: rule["pairs"] for name, rule in facts["rules"].items()} == {
+        "same_name": 6,
+        "same_year": 0,
+    }
+    assert {rule for (rule,) in both.rows("em_training_blocks", "rule")} == {"same_name"}
+
+
+def test_match_share_is_the_share_of_true_pairs(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(
+        PEOPLE,
+        strategies={"last": "last"},
+        training_rules=RULES,
+        truth={"cluster_column": "person_id"},
+    )
+    people.clean()
+    with DuckDBEngine(threads=2) as engine:
+        number_true_pairs(engine, people.lake, people.spec, people.folder)
+        build_em_training_blocks(engine, people.lake, people.spec)
+    # True are 1-2 and 4-5; 1-2 shares name and year, 4-5 neither (no first name, no date).
+    assert people.rows("em_training_rules", "rule, match_share") == [
+        ("same_name", pytest.approx(1 / 3)),
+        ("same_year", pytest.approx(1 / 6)),
+    ]
+
+
+def test_a_rule_fixes_every_field_that_its_nested_expressions_read(
+    dataset: Callable[..., Dataset],
+) -> None:
+    rules = {
+        "initials": "initials(coalesce(first, 'x') || ' ' || last)",
+        "sound": "soundex(first_word(lower(last)))",
+    }
+    people = dataset(PEOPLE, strategies={"last": "last"}, training_rules=rules)
+    people.clean()
+    with DuckDBEngine(threads=2) as engine:
+        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    assert facts["comparisons_free"] == {
+        "first": ["sound"],
+        "last": [],
+        "born": ["initials", "sound"],
+    }
+    verdicts = {verdict.check: verdict for verdict in judge_training(facts, people.spec)}
+    free = verdicts["every_comparison_is_free"]
+    assert not free.passed
+    assert free.text.startswith("No training rule leaves last free")
+    assert free.numbers == {
+        "rules_leaving_first_free": 1,
+        "rules_leaving_last_free": 0,
+        "rules_leaving_born_free": 2,
+    }
+
+
+def test_only_compared_fields_need_to_be_free(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(
+        PEOPLE, strategies={"last": "last"}, training_rules={"sound": "soundex(last)"}, comparisons=["first", "born"]
+    )
+    people.clean()
+    with DuckDBEngine(threads=2) as engine:
+        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    assert facts["comparisons_free"] == {"first": ["sound"], "born": ["sound"]}
+
+
+@pytest.mark.parametrize(("budget", "passed"), [(9, True), (8, False)])
+def test_the_budget_holds_for_the_sum_of_the_rules(
+    dataset: Callable[..., Dataset], budget: int, passed: bool
+) -> None:
+    people = dataset(PEOPLE, strategies={"last": "last"}, training_rules=RULES, checks={"max_training_pairs": budget})
+    people.clean()
+    with DuckDBEngine(threads=2) as engine:
+        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    verdicts = {verdict.check: verdict for verdict in judge_training(facts, people.spec)}
+    assert verdicts["training_within_budget"].passed is passed
+    assert verdicts["training_within_budget"].numbers["training_pairs"] == 9
+    assert verdicts["every_rule_makes_pairs"].passed
+
+
+def test_a_rule_without_pairs_is_a_warning(dataset: Callable[..., Dataset]) -> None:
+    rules = {"same_last": "last", "same_first": "first"}
+    people = dataset(PEOPLE[3:], strategies={"last": "last"}, training_rules=rules)
+    people.clean()
+    with DuckDBEngine(threads=2) as engine:
+        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    (empty,) = (v for v in judge_training(facts, people.spec) if v.severity == "warn")
+    assert not empty.passed
+    assert empty.text == "Training rules without a pair: same_first."
+    assert people.rows("em_training_rules", "rule, pairs, match_share") == [
+        ("same_first", 0, None),
+        ("same_last", 1, None),
+    ]

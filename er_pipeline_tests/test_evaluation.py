@@ -1,0 +1,256 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.evaluation import evaluate, judge_pairs, judge_strategies
+from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline.blocking.verdicts import Verdict
+from er_pipeline_tests.conftest import Dataset, Rows
+
+# By last name: {1, 2, 3}, {4}; by city: {1, 2}, {3, 4}; 5 has neither.
+FIVE: Rows = [
+    {"id": "1", "last": "lee", "city": "york", "person_id": "p"},
+    {"id": "2", "last": "lee", "city": "york", "person_id": "p"},
+    {"id": "3", "last": "lee", "city": "bath", "person_id": "q"},
+    {"id": "4", "last": "may", "city": "bath", "person_id": "q"},
+    {"id": "5", "last": None, "city": None, "person_id": "q"},
+]
+STRATEGIES = {"last": "last", "city": "city"}
+
+
+def figures_of(people: Dataset) -> dict[str, Any]:
+    people.pair()
+    with DuckDBEngine(threads=2) as engine:
+        if people.spec.truth:
+            number_true_pairs(engine, people.lake, people.spec, people.folder)
+        return evaluate(engine, people.lake, people.spec)
+
+
+def test_the_figures_of_five_records_are_those_found_by_hand(
+    dataset: Callable[..., Dataset],
+) -> None:
+    figures = figures_of(dataset(FIVE, strategies=STRATEGIES))
+    # Pairs 12 (both), 13 and 23 (last), 34 (city): 4 of 10; 5 potential comparisons.
+    assert figures["run"] == {
+        "records": 5,
+        "blocks": 3,
+        "potential_comparisons": 5,
+        "pairs": 4,
+        "pairs_per_record": pytest.approx(0.8),
+        "possible_pairs": 10,
+        "reduction_ratio": pytest.approx(0.6),
+        "reduction_factor": pytest.approx(2.5),
+        "key_coverage": pytest.approx(0.8),
+        "block_coverage": pytest.approx(0.8),
+        "pair_coverage": pytest.approx(0.8),
+        "coverage_lost_to_filtering": 0.0,
+        "records_without_key": 1,
+        "records_with_a_key_nobody_shares": 0,
+        "pairs_avoided_by_the_cap": 0,
+        "largest_block_share_of_pairs": pytest.approx(0.6),
+    }
+    assert figures["strategies"] == {
+        "last": {
+            "blocks": 1,
+            "pairs": 3,
+            "pairs_of_it_alone": 2,
+            "largest_block": 3,
+            "pairs_avoided_by_the_cap": 0,
+        },
+        "city": {
+            "blocks": 2,
+            "pairs": 2,
+            "pairs_of_it_alone": 1,
+            "largest_block": 2,
+            "pairs_avoided_by_the_cap": 0,
+        },
+    }
+    assert figures["size_classes"]["1"] == {"blocks": 1, "pairs": 0}
+    assert figures["size_classes"]["2-10"] == {"blocks": 3, "pairs": 5}
+
+
+def test_the_three_coverages_differ_where_filtering_loses_records(
+    dataset: Callable[..., Dataset],
+) -> None:
+    figures = figures_of(dataset(FIVE, strategies={"last": "last"}, blocks={"max_size": 2}))
+    run = figures["run"]
+    assert run["key_coverage"] == 0.8
+    assert run["block_coverage"] == run["pair_coverage"] == 0.0
+    assert run["coverage_lost_to_filtering"] == pytest.approx(0.6)
+    assert (run["records_without_key"], run["records_with_a_key_nobody_shares"]) == (1, 1)
+    assert run["pairs_avoided_by_the_cap"] == 3
+    # No pair at all: nothing is left to compare, and no factor can say how much less.
+    assert (run["pairs"], run["reduction_ratio"], run["reduction_factor"]) == (0, 1.0, 0.0)
+
+
+def test_linking_reduces_the_pairs_between_sources(dataset: Callable[..., Dataset]) -> None:
+    run = figures_of(dataset(FIVE, FIVE[:2], strategies={"last": "last"}))["run"]
+    assert (run["possible_pairs"], run["pairs"]) == (10, 6)
+    assert run["reduction_ratio"] == pytest.approx(0.4)
+    assert run["reduction_factor"] == pytest.approx(10 / 6)
+    assert run["pair_coverage"] == pytest.approx(5 / 7)
+
+
+@pytest.mark.parametrize("cap", [2, 500])
+def test_true_pairs_are_found_lost_to_filtering_or_share_no_key(
+    dataset: Callable[..., Dataset], cap: int
+) -> None:
+    people = dataset(
+        FIVE,
+        strategies={"last": "last"},
+        blocks={"max_size": cap},
+        truth={"cluster_column": "person_id"},
+    )
+    figures = figures_of(people)
+    # True are 12, 34, 35 and 45; only 12 shares a key, in a block of three.
+    assert figures["truth"] == {
+        "true_pairs": 4,
+        "true_pairs_found": 1 if cap == 500 else 0,
+        "pairs_completeness": 0.25 if cap == 500 else 0.0,
+        "pairs_quality": pytest.approx(1 / 3) if cap == 500 else 0.0,
+        "true_pairs_sharing_no_key": 3,
+        "true_pairs_lost_to_filtering": 0 if cap == 500 else 1,
+        "completeness_lost_to_filtering": 0.0 if cap == 500 else 0.25,
+    }
+    assert figures["run"]["pairs_completeness"] == figures["truth"]["pairs_completeness"]
+
+
+def test_every_strategy_is_told_what_it_finds_of_the_truth(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        FIVE,
+        strategies={**STRATEGIES, "letters": "qgrams(last, 1)"},
+        truth={"cluster_column": "person_id"},
+    )
+    found = {
+        name: (counts["true_pairs"], counts["true_pairs_of_it_alone"], counts["pairs_completeness"])
+        for name, counts in figures_of(people)["strategies"].items()
+    }
+    assert found == {"last": (1, 0, 0.25), "city": (2, 1, 0.5), "letters": (1, 0, 0.25)}
+
+
+def test_the_report_table_holds_every_figure(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(FIVE, strategies=STRATEGIES, truth={"cluster_column": "person_id"})
+    figures = figures_of(people)
+    rows = people.rows("blocking_report")
+    assert ("run", "", "reduction_factor", 2.5) in rows
+    assert ("strategies", "city", "pairs", 2.0) in rows
+    assert ("size_classes", "2-10", "blocks", 3.0) in rows
+    assert ("truth", "", "true_pairs_found", 2.0) in rows
+    assert len({row[:3] for row in rows}) == len(rows)
+    assert people.lake.facts("blocking_report")["figures"] == figures
+
+
+def verdicts_of(people: Dataset) -> dict[str, Verdict]:
+    facts = people.filter()
+    return {verdict.check: verdict for verdict in judge_strategies(facts, people.spec)}
+
+
+@pytest.mark.parametrize(
+    ("checks", "broken", "told"),
+    [
+        ({}, "key_coverage_is_enough", "80.00% of 5 records have a blocking key"),
+        ({"min_key_coverage": 0.8}, None, ""),
+        ({"max_pairs": 4}, "pairs_within_budget", "The dearest is last with 3"),
+        (
+            {"max_pairs_per_strategy": {"city": 1}},
+            "every_strategy_within_budget",
+            "Over budget: city 2 (at most 1)",
+        ),
+        (
+            {"max_pairs_per_strategy": 2},
+            "every_strategy_within_budget",
+            "Over budget: last 3 (at most 2)",
+        ),
+        (
+            {"min_block_pairs_for_share": 0, "max_largest_block_share": 0.5},
+            "no_block_holds_too_much",
+            "The largest block (last) holds 3 pairs, 60.0% of all",
+        ),
+    ],
+)
+def test_a_broken_limit_is_told_with_its_numbers(
+    dataset: Callable[..., Dataset], checks: dict[str, Any], broken: str | None, told: str
+) -> None:
+    limits = {"min_key_coverage": 0.5, **checks} if checks else {}
+    verdicts = verdicts_of(dataset(FIVE, strategies=STRATEGIES, checks=limits))
+    assert [name for name, verdict in verdicts.items() if not verdict.passed] == (
+        [broken] if broken else []
+    )
+    if broken:
+        assert told in verdicts[broken].text
+        assert verdicts[broken].numbers
+
+
+def test_coverage_lost_to_the_cap_stops_the_run(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(
+        FIVE,
+        strategies=STRATEGIES,
+        blocks={"max_size": 2},
+        checks={"min_key_coverage": 0, "max_coverage_lost": 0},
+    )
+    assert verdicts_of(people)["filtering_keeps_coverage"].passed  # 3 still has 4, by city
+    alone = dataset(
+        FIVE,
+        strategies={"last": "last"},
+        blocks={"max_size": 2},
+        checks={"min_key_coverage": 0, "max_coverage_lost": 0.5},
+    )
+    lost = verdicts_of(alone)["filtering_keeps_coverage"]
+    assert not lost.passed
+    assert lost.severity == "error"
+    assert lost.numbers == {
+        "coverage_lost": pytest.approx(0.6),
+        "max_coverage_lost": 0.5,
+        "records_lost": 3,
+    }
+
+
+def judge_written(people: Dataset, pairs: str) -> dict[str, Verdict]:
+    """Put other pairs in the place of unified_pairs and judge them."""
+    facts = people.lake.facts("unified_pairs")
+    with DuckDBEngine(threads=2) as engine:
+        with people.lake.writing("unified_pairs", facts) as draft:
+            engine.write(
+                "select l::int as left_no, r::int as right_no, m::bigint as strategy_mask,"
+                f" null::float as similarity from (values {pairs}) as t(l, r, m)",
+                draft.file(),
+            )
+        return {v.check: v for v in judge_pairs(engine, people.lake, people.spec)}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "broken"),
+    [
+        ("(0, 2, 1), (1, 3, 1)", []),
+        ("(0, 2, 1), (0, 2, 1)", ["every_pair_once"]),
+        ("(2, 0, 1)", ["every_pair_canonical"]),
+        ("(1, 1, 1)", ["every_pair_canonical"]),
+        ("(0, 1, 1)", ["every_pair_canonical"]),  # both of the first source
+        ("(0, 4, 1)", ["every_id_exists"]),
+        ("(-1, 3, 1)", ["every_id_exists"]),
+        ("(0, 2, 0)", ["every_id_exists"]),  # no strategy proposed it
+    ],
+)
+def test_pairs_are_once_canonical_and_of_known_records(
+    dataset: Callable[..., Dataset], pairs: str, broken: list[str]
+) -> None:
+    both = dataset(FIVE[:2], FIVE[:2], strategies={"last": "last"})
+    both.pair()
+    verdicts = judge_written(both, pairs)
+    assert [name for name, verdict in verdicts.items() if not verdict.passed] == broken
+
+
+def test_truth_from_a_file_counts_unknown_ids_and_turns_pairs_round(
+    dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    (tmp_path / "truth.csv").write_text("left_id,right_id\n2,1\n1,2\n3,4\n3,99\n5,5\n")
+    people = dataset(FIVE, strategies=STRATEGIES, truth={"path": "truth.csv"})
+    figures = figures_of(people)
+    assert people.rows("true_pairs") == [(0, 1), (2, 3)]
+    assert people.lake.facts("true_pairs")["pairs_with_unknown_ids"] == 1
+    assert figures["truth"]["pairs_completeness"] == 1.0

@@ -1,0 +1,195 @@
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.errors import LakeError
+from er_pipeline.blocking.lake import Lake, write_whole
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake", "people")
+
+
+def write(lake: Lake, table: str, text: str) -> str:
+    """Write a version of a table that holds a text; give the version's name."""
+    with lake.writing(table, {"text": text}) as draft:
+        draft.file().write_text(text)
+    return lake.version(table)
+
+
+def text_of(lake: Lake, table: str, version: str | None = None) -> str:
+    return (lake.path(table, version) / "part-0.parquet").read_text()
+
+
+def versions(lake: Lake, table: str) -> set[str]:
+    return {path.name for path in (lake.folder / table).iterdir() if not path.is_symlink()}
+
+
+def test_a_table_is_read_as_it_was_written_last(lake: Lake) -> None:
+    write(lake, "pairs", "old")
+    write(lake, "pairs", "new")
+    assert text_of(lake, "pairs") == "new"
+    assert lake.facts("pairs") == {"text": "new"}
+    assert lake.has("pairs")
+    assert lake.tables() == ["pairs"]
+
+
+def test_a_table_never_written_is_told_by_name(lake: Lake) -> None:
+    assert not lake.has("pairs")
+    assert lake.tables() == []
+    for read in (lake.version, lake.path, lake.facts):
+        with pytest.raises(LakeError, match="people/pairs is not in the lake .* materialize"):
+            read("pairs")
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failed_write_leaves_the_old_version_and_nothing_else(
+    lake: Lake, failure: type[BaseException]
+) -> None:
+    old = write(lake, "pairs", "old")
+    with pytest.raises(failure), lake.writing("pairs") as draft:
+        draft.file().write_text("half")
+        raise failure
+    assert text_of(lake, "pairs") == "old"
+    assert lake.facts("pairs") == {"text": "old"}
+    assert versions(lake, "pairs") == {old}
+
+
+def test_facts_that_cannot_be_kept_leave_the_old_version(lake: Lake) -> None:
+    write(lake, "pairs", "old")
+    with pytest.raises(TypeError), lake.writing("pairs") as draft:
+        draft.facts["bad"] = object()
+    assert text_of(lake, "pairs") == "old"
+
+
+def test_the_old_version_is_read_until_the_new_one_is_whole(lake: Lake) -> None:
+    write(lake, "pairs", "old")
+    with lake.writing("pairs") as draft:
+        draft.file().write_text("new")
+        assert text_of(lake, "pairs") == "old"
+    assert text_of(lake, "pairs") == "new"
+
+
+def test_whoever_has_resolved_a_version_goes_on_reading_it(lake: Lake) -> None:
+    write(lake, "pairs", "old")
+    opened = lake.path("pairs")
+    write(lake, "pairs", "new")
+    assert (opened / "part-0.parquet").read_text() == "old"
+
+
+def test_a_reader_beside_a_writer_sees_one_version(lake: Lake) -> None:
+    done = threading.Event()
+
+    def write_many() -> None:
+        with DuckDBEngine(threads=1) as engine:
+            for i in range(1, 25):
+                with lake.writing("pairs") as draft:
+                    for part in ("a", "b", "c"):
+                        engine.write(f"select {i} as version", draft.file(part))
+        done.set()
+
+    with DuckDBEngine(threads=1) as engine:
+        with lake.writing("pairs") as draft:
+            for part in ("a", "b", "c"):
+                engine.write("select 0 as version", draft.file(part))
+        writer = threading.Thread(target=write_many)
+        writer.start()
+        seen = []
+        while not done.is_set() or not seen:
+            engine.read(lake, "pairs")
+            n_rows, first, last = engine.row("select count(*), min(version), max(version) from pairs")
+            assert (n_rows, first) == (3, last)
+            seen.append(first)
+        writer.join()
+        engine.read(lake, "pairs")
+        assert engine.row("select max(version) from pairs") == (24,)
+    assert seen == sorted(seen)
+
+
+def test_two_writers_of_one_table_do_not_mix(lake: Lake) -> None:
+    with lake.writing("pairs", {"text": "slow"}) as slow:
+        slow.file().write_text("slow")
+        write(lake, "pairs", "quick")
+        assert text_of(lake, "pairs") == "quick"
+    assert text_of(lake, "pairs") == "slow"
+    assert lake.facts("pairs") == {"text": "slow"}
+
+
+def test_publishing_keeps_what_is_shown_and_was_shown_and_drops_older_versions(
+    lake: Lake,
+) -> None:
+    names = []
+    for text in ("1", "2", "3"):
+        names.append(write(lake, "pairs", text))
+        lake.publish({"pairs": names[-1]})
+    assert lake.published()["tables"] == {"pairs": names[2]}
+    assert lake.published()["previous"] == {"pairs": names[1]}
+    # The first one was shown two runs ago: nobody has it open any more.
+    assert versions(lake, "pairs") == set(names[1:])
+    names.append(write(lake, "pairs", "4"))
+    lake.publish({"pairs": names[3]})
+    assert versions(lake, "pairs") == set(names[2:])
+
+
+def test_publishing_keeps_a_version_that_a_newer_run_wrote_meanwhile(lake: Lake) -> None:
+    write(lake, "pairs", "1")
+    lake.publish({"pairs": lake.version("pairs")})
+    shown = write(lake, "pairs", "2")
+    between = write(lake, "pairs", "3")
+    newest = write(lake, "pairs", "4")
+    lake.publish({"pairs": shown})
+    assert {shown, between, newest} <= versions(lake, "pairs")
+    assert text_of(lake, "pairs") == "4"
+    assert text_of(lake, "pairs", shown) == "2"
+
+
+def test_what_a_killed_run_left_goes_with_a_later_publication(lake: Lake) -> None:
+    first = write(lake, "pairs", "1")
+    killed = lake.folder / "pairs" / "20200101T000000.000000-abcdef.tmp"
+    killed.mkdir()
+    (killed / "part-0.parquet").write_text("half")
+    assert text_of(lake, "pairs") == "1"
+    lake.publish({"pairs": first})
+    second = write(lake, "pairs", "2")
+    lake.publish({"pairs": second})
+    assert versions(lake, "pairs") == {first, second}
+
+
+def test_a_draft_being_written_survives_a_publication(lake: Lake) -> None:
+    lake.publish({"pairs": write(lake, "pairs", "1")})
+    with lake.writing("pairs") as draft:
+        draft.file().write_text("2")
+        lake.publish({"pairs": lake.version("pairs")})
+    assert text_of(lake, "pairs") == "2"
+
+
+def test_nothing_is_published_at_first(lake: Lake) -> None:
+    assert lake.published() == {"tables": {}, "previous": {}, "at": ""}
+
+
+def test_two_datasets_of_a_lake_do_not_meet(tmp_path: Path) -> None:
+    people, firms = Lake(tmp_path, "people"), Lake(tmp_path, "firms")
+    write(people, "pairs", "of people")
+    write(firms, "pairs", "of firms")
+    assert (text_of(people, "pairs"), text_of(firms, "pairs")) == ("of people", "of firms")
+    people.publish({"pairs": people.version("pairs")})
+    assert firms.published()["tables"] == {}
+
+
+def test_a_lake_can_be_moved(lake: Lake, tmp_path: Path) -> None:
+    write(lake, "pairs", "1")
+    shutil.move(lake.root, tmp_path / "elsewhere")
+    assert text_of(Lake(tmp_path / "elsewhere", "people"), "pairs") == "1"
+
+
+def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
+    file = tmp_path / "new folder" / "note.json"
+    write_whole(file, json.dumps([1]))
+    write_whole(file, json.dumps([1, 2]))
+    assert json.loads(file.read_text()) == [1, 2]
+    assert [path.name for path in file.parent.iterdir()] == ["note.json"]
