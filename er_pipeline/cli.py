@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(run=_run)
 
+    settings = commands.add_parser("settings", help="list every setting of a defs.yaml")
+    settings.set_defaults(run=_settings)
+
     for command in (demo, run):
         command.add_argument(
             "--lake",
@@ -93,6 +96,13 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _dry_run(options.defs)
     return _materialize(options.defs, {}, options)
+
+
+def _settings(options: argparse.Namespace) -> int:
+    from er_pipeline.blocking.settings_table import settings_markdown
+
+    print(settings_markdown())
+    return 0
 
 
 def _dry_run(path: Path) -> int:
@@ -190,7 +200,7 @@ def _how_to_open(lake: Path) -> str:
     from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
 
     variable = "" if lake == default_lake() else f"{LAKE_VARIABLE}={lake} "
-    return f"{variable}DAGSTER_HOME=$PWD dagster dev, then http://127.0.0.1:3000"
+    return f"{variable}DAGSTER_HOME=$PWD dagster dev, then http://127.0.0.1:3000/asset-groups"
 
 
 def _selected(job: Any, spec: PipelineSpec, selection: str | None) -> Any:

@@ -38,19 +38,19 @@ def test_a_python_function_sees_every_distinct_value_once_in_any_batch(
 
 
 def test_mapping_nothing_makes_an_empty_table(engine: DuckDBEngine) -> None:
-    engine.map_distinct("mapped", "select null::varchar", str.upper)
-    assert engine.rows("select value, result from mapped") == []
+    engine.map_distinct("upper_names", "select null::varchar", str.upper)
+    assert engine.rows("select value, result from upper_names") == []
 
 
 def test_mapping_again_replaces_the_table(engine: DuckDBEngine) -> None:
-    engine.map_distinct("mapped", "select 'old'", str.upper)
-    engine.map_distinct("mapped", "select 'new'", str.upper)
-    assert engine.rows("select * from mapped") == [("new", "NEW")]
+    engine.map_distinct("upper_names", "select 'old'", str.upper)
+    engine.map_distinct("upper_names", "select 'new'", str.upper)
+    assert engine.rows("select * from upper_names") == [("new", "NEW")]
 
 
 def test_an_error_of_the_function_is_not_swallowed(engine: DuckDBEngine) -> None:
     with pytest.raises(ZeroDivisionError):
-        engine.map_distinct("mapped", "select 'a'", lambda value: str(1 // 0))
+        engine.map_distinct("upper_names", "select 'a'", lambda value: str(1 // 0))
 
 
 def test_the_fingerprint_does_not_depend_on_the_order_of_rows(engine: DuckDBEngine) -> None:

@@ -278,7 +278,7 @@ def test_a_nul_byte_in_a_value_is_no_error(reader: Reader) -> None:
         (b"id,name,NAME\n1,a,b\n", r"people\.csv:1: column 'name', 'NAME' stands more than once"),
         (
             b"id,nom\n1,a\n",
-            r"people\.csv: has no column 'name'; it has 'id', 'nom'\. Correct `record_id`, `fields`",
+            r"people\.csv: has no column 'name'; it has 'id', 'nom'\. Correct `record_id`",
         ),
         (
             b'id,name\n1,a\n2,"b\n3,c\n4,d\n',

@@ -205,7 +205,7 @@ def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
                 facts = step.run(engine, tables)
                 n_rows = {table: _count_rows(engine, tables, table) for table in step.tables}
             figures = {"rows": n_rows[main], **_numbers(step.show(facts)), **clock.figures()}
-            note_run_metrics(tables, context.run_id, main, figures)
+            note_run_metrics(tables, context.run.run_id, main, figures)
         for table in step.tables:
             shown = {**step.show(facts), **clock.figures()} if table == main else {}
             yield dg.MaterializeResult(

@@ -1,0 +1,22 @@
+import pytest
+
+from er_pipeline_tests.benchmarks import demo, unified_pairs, whole_graph
+
+
+def test_every_way_makes_the_same_pairs(capfd: pytest.CaptureFixture[str]) -> None:
+    assert unified_pairs.main(["--records", "2000", "--rounds", "1"]) == 0
+    printed = capfd.readouterr().out
+    assert all(f"\n{way} " in printed for way in ("bound", "er_pipeline", "splink", "group_by"))
+    assert "[ok] distinct pairs" in printed
+
+
+def test_the_whole_graph_tells_the_time_of_each_asset(capfd: pytest.CaptureFixture[str]) -> None:
+    assert whole_graph.main(["--records", "1500"]) == 0
+    printed = capfd.readouterr().out
+    assert all(f"\n{asset} " in printed for asset in ("cleaned_records", "unified_pairs"))
+    assert "[ok] 1,500 records" in printed
+
+
+def test_the_demo_and_its_loading_are_measured(capfd: pytest.CaptureFixture[str]) -> None:
+    assert demo.main(["--records", "1500", "--rounds", "1"]) == 0
+    assert "assets loaded" in capfd.readouterr().out

@@ -1,0 +1,219 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dagster_duckdb import DuckDBResource
+
+from er_pipeline.blocking.catalog import (
+    choose_versions,
+    collect_run_metrics,
+    note_run_metrics,
+    publish_dataset,
+)
+from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.errors import LakeError
+from er_pipeline.blocking.evaluation import evaluate
+from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline.orchestration.assets import replace_catalog
+from er_pipeline_tests.conftest import Dataset, Rows, write_csv
+
+ODD_IDS = ["it's", 'a"b', "🙂 1", " x", "select", "007"]
+PEOPLE: Rows = [
+    {"id": record_id, "last": "lee", "words": "a b", "person_id": "p"} for record_id in ODD_IDS
+]
+
+
+def run(people: Dataset) -> None:
+    """Make every table of the dataset and publish the catalog, as the graph does."""
+    people.pair()
+    lake, spec = people.lake, people.spec
+    with DuckDBEngine(threads=2) as engine:
+        if spec.truth:
+            number_true_pairs(engine, lake, spec, people.folder)
+        build_em_training_blocks(engine, lake, spec)
+        figures = evaluate(engine, lake, spec)["run"]
+        note_run_metrics(lake, "run-1", "blocking_report", figures)
+        collect_run_metrics(engine, lake)
+    publish_dataset(lake, spec, choose_versions(lake, lake.tables()))
+    replace_catalog(DuckDBResource(database=str(catalog(people))), lake.root)
+
+
+def catalog(people: Dataset) -> Path:
+    return people.lake.root / "catalog.duckdb"
+
+
+def ask(file: Path, sql: str) -> list[list[Any]]:
+    """Query a catalog as a person does: in a process of its own."""
+    code = (
+        "import duckdb, json, sys; con = duckdb.connect(sys.argv[1], read_only=True);"
+        "print(json.dumps(con.execute(sys.argv[2]).fetchall(), default=str))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(file), sql], check=True, capture_output=True, text=True
+    )
+    rows: list[list[Any]] = json.loads(answer.stdout)
+    return rows
+
+
+STRATEGIES = {"last": "last", "words": "tokens(words)"}
+
+
+def test_the_views_have_the_columns_of_the_contract(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES, truth={"cluster_column": "person_id"})
+    run(people)
+    with duckdb.connect(str(catalog(people)), read_only=True) as con:
+        described = con.execute(
+            "select view_name, list(column_name order by column_index) from duckdb_views()"
+            " join duckdb_columns() on table_name = view_name"
+            " where duckdb_views.schema_name = 'people' group by 1"
+        ).fetchall()
+        types = dict(
+            con.execute("select column_name, column_type from (describe people.unified_pairs)")
+            .fetchall()
+        )
+        counts = {
+            view: con.execute(f"select count(*) from people.{view}").fetchone()
+            for view, _ in described
+        }
+    columns = dict(described)
+    # "Other columns may follow" those of the contract.
+    contract = {
+        "cleaned_records": ["record_id", "source", "last", "words"],
+        "blocks_last": ["block_key", "record_id", "source"],
+        "blocks_words": ["block_key", "record_id", "source"],
+        "filtered_blocks": ["strategy", "block_key", "block_size", "record_id", "source"],
+        "dropped_blocks": ["strategy", "block_key", "block_size", "pairs", "reason"],
+        "unified_pairs": ["left_id", "right_id", "strategies", "similarity"],
+        "em_training_blocks": ["rule", "block_key", "record_id", "source"],
+        "em_training_rules": ["rule", "expression", "source_columns", "pairs", "match_share"],
+        "run_metrics": ["run_id", "at", "table_name", "metric", "value"],
+    }
+    for view, wanted in contract.items():
+        assert columns[view][: len(wanted)] == wanted
+    assert types["strategies"] == "VARCHAR[]"
+    assert types["left_id"] == "VARCHAR"
+    assert "record_codes" not in columns
+    assert counts["unified_pairs"] == counts["true_pairs"] == (15,)
+    assert counts["blocks_words"] == (12,)
+
+
+def test_ids_stand_as_the_user_wrote_them_and_strategies_by_name(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(PEOPLE[:3], strategies={"never": "left(last, 0)", **STRATEGIES})
+    run(people)
+    found = ask(
+        catalog(people),
+        "select left_id, right_id, strategies, left_source from people.unified_pairs order by all",
+    )
+    first, second, third = sorted(ODD_IDS[:3])
+    assert found == [
+        [first, second, ["last", "words"], "people"],
+        [first, third, ["last", "words"], "people"],
+        [second, third, ["last", "words"], "people"],
+    ]
+
+
+def test_two_sources_may_share_ids(dataset: Callable[..., Dataset]) -> None:
+    both = dataset(PEOPLE[:2], PEOPLE[:2], strategies=STRATEGIES)
+    run(both)
+    found = ask(
+        catalog(both),
+        "select left_source, left_id, right_source, right_id from people.unified_pairs",
+    )
+    assert sorted(found) == sorted(
+        ["source0", left, "source1", right] for left in ODD_IDS[:2] for right in ODD_IDS[:2]
+    )
+
+
+def test_the_catalog_is_readable_while_another_version_is_written(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    run(people)
+    count = "select count(*) from people.unified_pairs"
+    with people.lake.writing("unified_pairs", people.lake.facts("unified_pairs")) as draft:
+        draft.file().write_text("half a file")
+        assert ask(catalog(people), count) == [[15]]
+    # A broken table that is current, but not published, is not shown either.
+    assert ask(catalog(people), count) == [[15]]
+
+
+def test_an_open_connection_outlives_a_replacement_and_the_next_runs_writing(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    run(people)
+    count = "select count(*) from people.unified_pairs"
+    opened = duckdb.connect(str(catalog(people)), read_only=True)
+    try:
+        assert opened.execute(count).fetchone() == (15,)
+        write_csv(people.folder / "people.csv", PEOPLE[:4])
+        run(people)
+        assert ask(catalog(people), count) == [[6]]
+        assert opened.execute(count).fetchone() == (15,)
+        write_csv(people.folder / "people.csv", PEOPLE[:3])
+        people.pair()  # one more run, before it publishes
+        assert opened.execute(count).fetchone() == (15,)
+        assert ask(catalog(people), count) == [[6]]
+    finally:
+        opened.close()
+
+
+def test_a_catalog_that_cannot_be_written_leaves_the_old_one(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    run(people)
+    (people.lake.folder / "views.json").write_text('{"bad": "select from nothing at all"}')
+    with pytest.raises(duckdb.Error):
+        replace_catalog(DuckDBResource(database=str(catalog(people))), people.lake.root)
+    assert ask(catalog(people), "select count(*) from people.unified_pairs") == [[15]]
+    leftovers = [path.name for path in people.lake.root.iterdir() if ".tmp" in path.name]
+    assert leftovers == []
+
+
+def test_tables_of_other_records_are_not_published(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    run(people)
+    write_csv(people.folder / "people.csv", PEOPLE[:4])
+    people.clean()
+    with pytest.raises(LakeError, match="made from an older cleaned_records"):
+        choose_versions(people.lake, ["cleaned_records", "unified_pairs"])
+
+
+def test_figures_of_all_runs_stand_below_each_other(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    with DuckDBEngine(threads=2) as engine:
+        note_run_metrics(people.lake, "run-1", "unified_pairs", {"pairs": 3})
+        assert collect_run_metrics(engine, people.lake) == 1
+        note_run_metrics(people.lake, "run-2", "unified_pairs", {"pairs": 5, "seconds": 0.5})
+        assert collect_run_metrics(engine, people.lake) == 3
+        assert collect_run_metrics(engine, people.lake) == 3  # nothing twice
+    assert people.rows("run_metrics", "run_id, table_name, metric, value") == [
+        ("run-1", "unified_pairs", "pairs", 3.0),
+        ("run-2", "unified_pairs", "pairs", 5.0),
+        ("run-2", "unified_pairs", "seconds", 0.5),
+    ]
+
+
+def test_datasets_of_one_lake_have_schemas_of_their_own(
+    dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    run(people)
+    (tmp_path / "more").mkdir()
+    firms = Dataset(tmp_path / "more", [PEOPLE[:2]], strategies=STRATEGIES)
+    firms.spec = firms.spec.model_copy(update={"dataset": "firms"})
+    firms.lake = type(people.lake)(people.lake.root, "firms")
+    run(firms)
+    assert ask(
+        catalog(people),
+        "select (select count(*) from people.unified_pairs), (select count(*) from firms.unified_pairs)",
+    ) == [[15, 1]]

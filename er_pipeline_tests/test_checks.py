@@ -1,0 +1,204 @@
+"""Every check, shown failing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from er_pipeline.orchestration.component import BlockingPipeline
+from er_pipeline_tests.conftest import Dataset
+
+PEOPLE = [
+    {"id": "1", "last": "Smith", "email": "john@acme.org"},
+    {"id": "2", "last": "Smyth", "email": "john@acme.org"},
+    {"id": "3", "last": "Smith", "email": None},
+    {"id": "4", "last": None, "email": None},
+]
+
+
+@pytest.fixture
+def people(dataset: Callable[..., Dataset]) -> Callable[..., Dataset]:
+    def make(**settings: Any) -> Dataset:
+        declared: dict[str, Any] = {
+            "fields": {"last": "person_name", "email": "email"},
+            "strategies": {"soundex": "soundex(last)", "email_exact": "email"},
+            "training_rules": {"same_last": "last", "same_email": "email"},
+            "checks": {"min_key_coverage": 0.5},
+        }
+        return dataset(PEOPLE, **{**declared, **settings})
+
+    return make
+
+
+def checks_of(people: Dataset, *tables: str) -> dict[str, dg.AssetCheckEvaluation]:
+    """Run the whole graph, or the checks of some tables as they lie in the lake."""
+    component = BlockingPipeline(people.spec, people.folder)
+    job = component.definitions(people.lake.root).resolve_job_def("people_nightly")
+    keys = [dg.AssetKey(["people", table]) for table in tables]
+    selection = dg.AssetSelection.checks_for_assets(*keys) if tables else None
+    if selection is None:
+        result = job.execute_in_process(raise_on_error=False)
+    else:
+        definitions = component.definitions(people.lake.root)
+        result = dg.Definitions(
+            assets=definitions.assets,
+            asset_checks=definitions.asset_checks,
+            resources=definitions.resources,
+            jobs=[dg.define_asset_job("only_checks", selection=selection)],
+        ).resolve_job_def("only_checks").execute_in_process(raise_on_error=False)
+    return {
+        f"{check.asset_key.path[-1]}.{check.check_name}": check
+        for check in result.get_asset_check_evaluations()
+    }
+
+
+def assert_stops_the_run(people: Dataset, check: str, *words: str) -> dict[str, Any]:
+    evaluation = checks_of(people)[check]
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.ERROR
+    for word in words:
+        assert word in (evaluation.description or "")
+    assert not people.lake.has("unified_pairs")
+    return {name: value.value for name, value in evaluation.metadata.items()}
+
+
+def test_too_few_records_with_a_key_stop_the_run(people: Callable[..., Dataset]) -> None:
+    numbers = assert_stops_the_run(
+        people(checks={"min_key_coverage": 0.95}),
+        "filtered_blocks.key_coverage_is_enough",
+        "75.00% of 4 records",
+        "Add a strategy",
+    )
+    assert numbers["key_coverage"] == 0.75
+    assert numbers["records_without_key"] == 1
+
+
+def test_coverage_lost_to_the_cap_stops_the_run(people: Callable[..., Dataset]) -> None:
+    numbers = assert_stops_the_run(
+        people(blocks={"max_size": 2}),
+        "filtered_blocks.filtering_keeps_coverage",
+        "raise blocks: max_size",
+    )
+    assert numbers["records_lost"] == 1
+
+
+def test_too_many_pairs_stop_the_run_before_one_is_made(people: Callable[..., Dataset]) -> None:
+    numbers = assert_stops_the_run(
+        people(checks={"min_key_coverage": 0.5, "max_pairs": 3}),
+        "filtered_blocks.pairs_within_budget",
+        "4 pairs",
+        "soundex with 3",
+    )
+    assert numbers == {"pairs": 4, "max_pairs": 3}
+
+
+def test_one_strategy_over_its_own_budget_stops_the_run(people: Callable[..., Dataset]) -> None:
+    assert_stops_the_run(
+        people(checks={"min_key_coverage": 0.5, "max_pairs_per_strategy": {"soundex": 2}}),
+        "filtered_blocks.every_strategy_within_budget",
+        "soundex 3 (at most 2)",
+    )
+
+
+def test_a_giant_block_warns_and_does_not_stop_the_run(people: Callable[..., Dataset]) -> None:
+    made = people(checks={"min_key_coverage": 0.5, "min_block_pairs_for_share": 0})
+    evaluation = checks_of(made)["filtered_blocks.no_block_holds_too_much"]
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.WARN
+    assert evaluation.metadata["largest_block_share"].value == 0.75
+    assert made.lake.has("unified_pairs")
+
+
+def test_training_over_budget_fails(people: Callable[..., Dataset]) -> None:
+    made = people(checks={"min_key_coverage": 0.5, "max_training_pairs": 1})
+    evaluation = checks_of(made)["em_training_rules.training_within_budget"]
+    assert not evaluation.passed
+    assert evaluation.metadata["training_pairs"].value == 2
+    assert not made.lake.published()["tables"]
+
+
+def test_a_field_that_every_rule_fixes_fails(people: Callable[..., Dataset]) -> None:
+    made = people(training_rules={"a": "last", "b": ["soundex(last)", "email"]})
+    evaluation = checks_of(made)["em_training_rules.every_comparison_is_free"]
+    assert not evaluation.passed
+    assert "leaves last free" in (evaluation.description or "")
+    assert evaluation.metadata["rules_leaving_email_free"].value == 1
+
+
+def test_a_training_rule_without_pairs_warns(people: Callable[..., Dataset]) -> None:
+    rules = {"same_last": "last", "same_email": "email", "none": ["email", "initials(last)", "last"]}
+    evaluation = checks_of(people(training_rules=rules))["em_training_rules.every_rule_makes_pairs"]
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.WARN
+    assert "none" in (evaluation.description or "")
+
+
+@pytest.mark.parametrize(
+    ("expectations", "words"),
+    [
+        ({"max_null_rate": {"email": 0.1}}, "email: not be null fails for 50.0%"),
+        ({"formats": {"last": "^smith$"}}, "such as 'smyth'"),
+    ],
+)
+def test_records_that_miss_the_expectations_stop_the_run(
+    people: Callable[..., Dataset], expectations: dict[str, Any], words: str
+) -> None:
+    numbers = assert_stops_the_run(
+        people(expectations=expectations), "cleaned_records.fits_expectations", words
+    )
+    assert numbers["records_looked_at"] == 4
+
+
+def tamper(people: Dataset, table: str, sql: str) -> None:
+    """Rewrite a table of the lake behind the pipeline's back."""
+    folder = people.lake.path(table)
+    with duckdb.connect() as con:
+        con.execute(f"create table t as select * from read_parquet('{folder}/*.parquet')")
+        con.execute(sql)
+        for file in folder.glob("*.parquet"):
+            file.unlink()
+        con.execute(f"copy t to '{folder}/part-0.parquet'")
+
+
+@pytest.mark.parametrize(
+    ("check", "sql"),
+    [
+        ("every_pair_once", "insert into t from t limit 1"),
+        ("every_pair_canonical", "update t set left_no = right_no, right_no = left_no"),
+        ("every_id_exists", "update t set right_no = 99"),
+        ("every_id_exists", "update t set strategy_mask = 0"),
+        ("fits_contract", "alter table t drop similarity"),
+        ("fits_contract", "update t set strategy_mask = 0"),
+    ],
+)
+def test_damaged_pairs_are_found(people: Callable[..., Dataset], check: str, sql: str) -> None:
+    made = people()
+    assert all(evaluation.passed for evaluation in checks_of(made).values())
+    tamper(made, "unified_pairs", sql)
+    assert not checks_of(made, "unified_pairs")[f"unified_pairs.{check}"].passed
+
+
+@pytest.mark.parametrize(
+    ("table", "sql"),
+    [
+        ("cleaned_records", "update t set record_id = null"),
+        ("rejected_records", "alter table t drop reason"),
+        ("blocks_soundex", "update t set block_key = ' '"),
+        ("filtered_blocks", "update t set strategy = 'phone'"),
+        ("dropped_blocks", "insert into t values ('soundex', 'S530', 3, 3, 'because')"),
+        ("em_training_blocks", "update t set rule = 'other'"),
+        ("em_training_rules", "update t set pairs = -1"),
+        ("blocking_report", "alter table t add column more integer"),
+    ],
+)
+def test_every_table_is_held_against_its_contract(
+    people: Callable[..., Dataset], table: str, sql: str
+) -> None:
+    made = people()
+    checks_of(made)
+    tamper(made, table, sql)
+    evaluation = checks_of(made, table)[f"{table}.fits_contract"]
+    assert not evaluation.passed
+    assert "Does not fit its contract" in (evaluation.description or "")

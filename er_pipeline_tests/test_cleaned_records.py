@@ -1,0 +1,317 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from er_pipeline.blocking.cleaned_records import clean_records
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.errors import InputError
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline_tests.conftest import Dataset, Rows
+
+
+@pytest.fixture
+def dataset(dataset: Callable[..., Dataset]) -> Callable[..., Dataset]:
+    """Make a dataset without saying how it is blocked, which does not matter here."""
+
+    def make(*sources: Rows, **settings: Any) -> Dataset:
+        first_field = list(sources[0][0])[1]
+        return dataset(*sources, **{"strategies": {"same": first_field}, **settings})
+
+    return make
+
+
+class Declared:
+    """A dataset whose files are written by hand."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.folder = folder
+        self.spec = PipelineSpec.model_validate(
+            {
+                "dataset": "people",
+                "sources": [{"path": "people.csv", "record_id": "id"}],
+                "fields": {"name": "text"},
+                "strategies": {"name": "name"},
+                "training_rules": {"rule": "name"},
+                **settings,
+            }
+        )
+        self.lake = Lake(folder / "lake", "people")
+
+    def clean(self) -> dict[str, Any]:
+        with DuckDBEngine(threads=2) as engine:
+            return clean_records(engine, self.lake, self.spec, self.folder)
+
+    def rows(self, columns: str, table: str = "cleaned_records") -> list[tuple[Any, ...]]:
+        with DuckDBEngine(threads=2) as engine:
+            engine.read(self.lake, table)
+            return engine.rows(f"select {columns} from {table}")
+
+
+def test_every_kind_is_cleaned_in_its_own_way(dataset: Callable[..., Dataset]) -> None:
+    raw = {
+        "id": "007",
+        "name": " Dr. Łukasz  O'BRIEN Jr. ",
+        "email": "Lukasz.OBrien+news@Gmail.com",
+        "phone": "(415) 555-2671",
+        "company": "The Acme Company, Inc.",
+        "born": "12 Mar 1980",
+        "street": "12 Main Street, Apartment 4",
+        "note": "Call  after SIX!",
+        "passport": "AB-00.12/3",
+    }
+    kinds = {
+        "name": "person_name",
+        "email": "email",
+        "phone": "phone",
+        "company": "company",
+        "born": "date",
+        "street": "address",
+        "note": "text",
+        "passport": "identifier",
+    }
+    people = dataset([raw], fields=kinds)
+    people.clean()
+    assert people.rows("cleaned_records", "record_id, * exclude (record_no, record_id)") == [
+        (
+            "007",
+            "people",
+            0,
+            "lukasz obrien",
+            "lukaszobrien@gmail.com",
+            "+14155552671",
+            "acme",
+            "1980-03-12",
+            "12 main st apt 4",
+            "call after six",
+            "ab00123",
+        )
+    ]
+
+
+def test_settings_of_cleaning_reach_every_field(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(
+        [{"id": "1", "email": "a.b+c@gmail.com", "phone": "030 1234567", "born": "03/04/2020"}],
+        fields={"email": "email", "phone": "phone", "born": "date"},
+        cleaning={
+            "gmail_dots": False,
+            "plus_tags": False,
+            "phone_region": "DE",
+            "day_first": True,
+        },
+    )
+    people.clean()
+    assert people.rows("cleaned_records", "email, phone, born") == [
+        ("a.b+c@gmail.com", "+49301234567", "2020-04-03")
+    ]
+
+
+def test_blank_and_placeholder_values_become_null(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(
+        [
+            {"id": "1", "name": "N/A", "email": "test@test.com", "born": "1900-01-01", "no": "000"},
+            {"id": "2", "name": " ", "email": "", "born": None, "no": "--"},
+            {"id": "3", "name": "Nobody Here", "email": "a@x.org", "born": "1999-02-30", "no": "7"},
+        ],
+        fields={"name": "text", "email": "email", "born": "date", "no": "identifier"},
+        cleaning={"placeholders": ["nobody here"]},
+    )
+    facts = people.clean()
+    assert people.rows("cleaned_records", "name, email, born, no", "record_no") == [
+        (None, None, None, None),
+        (None, None, None, None),
+        (None, "a@x.org", None, "7"),
+    ]
+    assert facts["values_of_field"]["name"] == {
+        "filled": 0,
+        "distinct": 0,
+        "placeholders_and_unreadable": 2,
+    }
+
+
+def test_records_are_numbered_by_source_and_id_whatever_the_order_of_the_files(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        [{"id": "b", "name": "x"}, {"id": "10", "name": "y"}, {"id": "9", "name": "z"}],
+        [{"id": "b", "name": "u"}, {"id": "a", "name": "v"}],
+    )
+    facts = people.clean()
+    assert people.rows("cleaned_records", "record_no, source, record_id, name", "record_no") == [
+        (0, "source0", "10", "y"),
+        (1, "source0", "9", "z"),
+        (2, "source0", "b", "x"),
+        (3, "source1", "a", "v"),
+        (4, "source1", "b", "u"),
+    ]
+    assert facts["records_of_source"] == {"source0": 3, "source1": 2}
+
+
+@pytest.mark.parametrize("written", ["007", "1.0", " 8 ", "😀", "o'br\"ien", "a,b", "select"])
+def test_ids_stay_as_the_user_wrote_them(dataset: Callable[..., Dataset], written: str) -> None:
+    people = dataset([{"id": written, "name": "x"}])
+    people.clean()
+    assert people.rows("cleaned_records", "record_id") == [(written,)]
+
+
+def test_columns_map_the_users_names_to_fields_and_null_to_none(tmp_path: Path) -> None:
+    (tmp_path / "crm.csv").write_text('key,select,"a""b"\n1,Ann,Berlin\n')
+    (tmp_path / "erp.csv").write_text("id,name,city,mail\n1,Bob,Rome,bob@x.org\n")
+    people = Declared(
+        tmp_path,
+        sources=[
+            {
+                "path": "crm.csv",
+                "record_id": "key",
+                "columns": {"name": "select", "city": 'a"b', "mail": None},
+            },
+            {"path": "erp.csv"},
+        ],
+        fields={"name": "text", "city": "text", "mail": "email"},
+    )
+    people.clean()
+    assert people.rows("record_id, source, name, city, mail") == [
+        ("1", "crm", "ann", "berlin", None),
+        ("1", "erp", "bob", "rome", "bob@x.org"),
+    ]
+
+
+def test_a_nul_byte_in_a_value_is_cleaned_away(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_bytes(b"id,name\n1,jo\x00hn\n")
+    people = Declared(tmp_path)
+    people.clean()
+    assert people.rows("name") == [("john",)]
+
+
+def test_a_cell_of_a_megabyte_is_cleaned(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(f"id,name\n1,{'Word ' * 200_000}\n2,b\n")
+    people = Declared(tmp_path)
+    people.clean()
+    assert people.rows("length(name)") == [(200_000 * 5 - 1,), (1,)]
+
+
+def test_a_column_without_any_value_is_all_null(dataset: Callable[..., Dataset]) -> None:
+    people = dataset([{"id": "1", "name": "x", "city": None}, {"id": "2", "name": "y", "city": ""}])
+    facts = people.clean()
+    assert people.rows("cleaned_records", "name, city") == [("x", None), ("y", None)]
+    assert facts["values_of_field"]["city"]["filled"] == 0
+
+
+def test_one_record_is_a_table(dataset: Callable[..., Dataset]) -> None:
+    people = dataset([{"id": "only", "name": "x"}])
+    assert people.clean()["records"] == 1
+    assert people.rows("cleaned_records") == [(0, "only", "people", 0, "x")]
+
+
+def test_the_cluster_column_becomes_true_cluster(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(
+        [
+            {"id": "1", "name": "x", "person_id": "P-1"},
+            {"id": "2", "name": "y", "person_id": " P-1 "},
+            {"id": "3", "name": "z", "person_id": None},
+        ],
+        truth={"cluster_column": "person_id"},
+    )
+    people.clean()
+    assert people.rows("cleaned_records", "record_id, true_cluster", "record_no") == [
+        ("1", "P-1"),
+        ("2", "P-1"),
+        ("3", None),
+    ]
+
+
+def test_duplicate_ids_are_an_error_that_names_them(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(
+        [{"id": record_id, "name": "x"} for record_id in ("007", "7", "a'b", "007", "a'b", "007")]
+    )
+    with pytest.raises(
+        InputError,
+        match=r"people\.csv: 2 ids stand more than once in column 'id': '007' \(3 times\),"
+        r" \"a'b\" \(2 times\); ids must be unique within a source",
+    ):
+        people.clean()
+    assert people.lake.tables() == []
+
+
+def test_missing_ids_are_an_error_that_names_the_records(dataset: Callable[..., Dataset]) -> None:
+    people = dataset([{"id": record_id, "name": "x"} for record_id in ("1", None, "2", "  ")])
+    with pytest.raises(
+        InputError,
+        match=r"people\.csv: 2 records have no id in column 'id' \(first: record 2, 4 of the",
+    ):
+        people.clean()
+
+
+RAGGED = "id,name\n1,a\n2\n3,c,c\n" + "".join(f"{i},n{i}\n" for i in range(4, 101))
+
+
+def test_no_row_may_be_unreadable_by_default(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(RAGGED)
+    people = Declared(tmp_path)
+    with pytest.raises(InputError) as caught:
+        people.clean()
+    assert str(caught.value).startswith(
+        f"{tmp_path}/people.csv: 2 of 100 rows cannot be read"
+        " (line 3: missing columns in column name: '2'; line 4: too many columns: '3,c,c')."
+        " Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01}"
+    )
+    assert people.lake.tables() == []
+
+
+def test_rows_within_the_allowed_rate_go_to_rejected_records(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(RAGGED)
+    people = Declared(tmp_path, cleaning={"max_reject_rate": 0.02})
+    facts = people.clean()
+    assert people.rows("source, line, reason, text", "rejected_records") == [
+        ("people", 3, "missing columns in column name", "2"),
+        ("people", 4, "too many columns", "3,c,c"),
+    ]
+    assert (facts["records"], facts["rejected_rows"]) == (98, 2)
+    assert people.rows("count(*)") == [(98,)]
+
+
+def test_one_row_more_than_allowed_stops(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(RAGGED)
+    with pytest.raises(InputError, match="2 of 100 rows cannot be read"):
+        Declared(tmp_path, cleaning={"max_reject_rate": 0.019}).clean()
+
+
+def test_a_file_without_one_readable_row_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id,name\n1\n2\n")
+    with pytest.raises(InputError, match=r"people\.csv: not one row can be read"):
+        Declared(tmp_path, cleaning={"max_reject_rate": 1.0}).clean()
+
+
+def test_the_wrong_encoding_stops_with_the_advice_to_declare_it(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_bytes("id,name\n1,José\n2,b\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"line 2: invalid encoding.*csv: {encoding: latin-1}"):
+        Declared(tmp_path).clean()
+    source = {"path": "people.csv", "csv": {"encoding": "latin-1"}}
+    people = Declared(tmp_path, sources=[source])
+    people.clean()
+    assert people.rows("name") == [("jose",), ("b",)]
+
+
+def test_a_failed_source_leaves_the_tables_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id,name\n1,a\n")
+    people = Declared(tmp_path)
+    people.clean()
+    before = {table: people.lake.version(table) for table in people.lake.tables()}
+    assert sorted(before) == ["cleaned_records", "rejected_records"]
+    for content in ("", "id,name\n", "id\n1\n", "id,name\n1,a\n1,b\n", "id,name\n1\n"):
+        (tmp_path / "people.csv").write_text(content)
+        with pytest.raises(InputError):
+            people.clean()
+    assert {table: people.lake.version(table) for table in people.lake.tables()} == before
+    assert people.rows("record_id, name") == [("1", "a")]
+    leftovers = [path.name for path in people.lake.folder.rglob("*.tmp")]
+    assert leftovers == []
+
+
+def test_the_same_records_have_the_same_fingerprint(dataset: Callable[..., Dataset]) -> None:
+    first = dataset([{"id": "1", "name": "a"}, {"id": "2", "name": "b"}]).clean()
+    again = dataset([{"id": "2", "name": "c"}, {"id": "1", "name": "a"}]).clean()
+    other = dataset([{"id": "1", "name": "a"}, {"id": "3", "name": "b"}]).clean()
+    assert first["fingerprint"] == again["fingerprint"] != other["fingerprint"]
