@@ -132,9 +132,11 @@ def _materialize(path: Path, overrides: dict[str, Any], options: argparse.Namesp
     import dagster as dg
 
     from er_pipeline.orchestration.jobs import load_job
+    from er_pipeline.orchestration.progress import show_steps_of_assets
     from er_pipeline.orchestration.resources import CATALOG, default_lake
 
     lake = (options.lake or default_lake()).absolute()
+    show_steps_of_assets()
     began_wall, began_cpu = time.perf_counter(), time.process_time()
     job = dg.build_reconstructable_job(
         load_job.__module__,

@@ -113,8 +113,8 @@ def test_the_limits_of_block_size_belong_to_what_is_kept(engine: DuckDBEngine) -
 
 def test_pairs_of_a_block_do_not_overflow(engine: DuckDBEngine) -> None:
     engine.make_table(
-        "memberships", "select 'a' as block_key, range::int as record_no, 0 as source_no"
-        " from range(200000)"
+        "memberships",
+        "select 'a' as block_key, range::int as record_no, 0 as source_no from range(200000)",
     )
     size_blocks(engine, "memberships", "sizes", "dedupe", Blocks())
     assert sum_blocks(engine, "sizes", Blocks())["potential_pairs"] == 200_000 * 199_999 // 2

@@ -19,6 +19,7 @@ from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import LakeError
 from er_pipeline.blocking.evaluation import evaluate
+from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.orchestration.assets import replace_catalog
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
@@ -64,9 +65,20 @@ def ask(file: Path, sql: str) -> list[list[Any]]:
 STRATEGIES = {"last": "last", "words": "tokens(words)"}
 
 
-def test_the_views_have_the_columns_of_the_contract(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(PEOPLE, strategies=STRATEGIES, truth={"cluster_column": "person_id"})
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Six people, published."""
+    people = Dataset(
+        tmp_path_factory.mktemp("people"),
+        [PEOPLE],
+        strategies=STRATEGIES,
+        truth={"cluster_column": "person_id"},
+    )
     run(people)
+    return people
+
+
+def test_the_views_have_the_columns_of_the_contract(people: Dataset) -> None:
     with duckdb.connect(str(catalog(people)), read_only=True) as con:
         described = con.execute(
             "select view_name, list(column_name order by column_index) from duckdb_views()"
@@ -74,8 +86,9 @@ def test_the_views_have_the_columns_of_the_contract(dataset: Callable[..., Datas
             " where duckdb_views.schema_name = 'people' group by 1"
         ).fetchall()
         types = dict(
-            con.execute("select column_name, column_type from (describe people.unified_pairs)")
-            .fetchall()
+            con.execute(
+                "select column_name, column_type from (describe people.unified_pairs)"
+            ).fetchall()
         )
         counts = {
             view: con.execute(f"select count(*) from people.{view}").fetchone()
@@ -132,16 +145,12 @@ def test_two_sources_may_share_ids(dataset: Callable[..., Dataset]) -> None:
     )
 
 
-def test_the_catalog_is_readable_while_another_version_is_written(
-    dataset: Callable[..., Dataset],
-) -> None:
-    people = dataset(PEOPLE, strategies=STRATEGIES)
-    run(people)
+def test_the_catalog_is_readable_while_another_version_is_written(people: Dataset) -> None:
     count = "select count(*) from people.unified_pairs"
-    with people.lake.writing("unified_pairs", people.lake.facts("unified_pairs")) as draft:
+    with people.lake.writing("unified_pairs") as draft:
         draft.file().write_text("half a file")
         assert ask(catalog(people), count) == [[15]]
-    # A broken table that is current, but not published, is not shown either.
+    # The new version is current now, but not published: the catalog shows what it showed.
     assert ask(catalog(people), count) == [[15]]
 
 
@@ -166,14 +175,15 @@ def test_an_open_connection_outlives_a_replacement_and_the_next_runs_writing(
         opened.close()
 
 
-def test_a_catalog_that_cannot_be_written_leaves_the_old_one(
-    dataset: Callable[..., Dataset],
-) -> None:
-    people = dataset(PEOPLE, strategies=STRATEGIES)
-    run(people)
-    (people.lake.folder / "views.json").write_text('{"bad": "select from nothing at all"}')
-    with pytest.raises(duckdb.Error):
-        replace_catalog(DuckDBResource(database=str(catalog(people))), people.lake.root)
+def test_a_catalog_that_cannot_be_written_leaves_the_old_one(people: Dataset) -> None:
+    views = people.lake.folder / "views.json"
+    before = views.read_text()
+    views.write_text('{"bad": "select from nothing at all"}')
+    try:
+        with pytest.raises(duckdb.Error):
+            replace_catalog(DuckDBResource(database=str(catalog(people))), people.lake.root)
+    finally:
+        views.write_text(before)
     assert ask(catalog(people), "select count(*) from people.unified_pairs") == [[15]]
     leftovers = [path.name for path in people.lake.root.iterdir() if ".tmp" in path.name]
     assert leftovers == []
@@ -181,7 +191,7 @@ def test_a_catalog_that_cannot_be_written_leaves_the_old_one(
 
 def test_tables_of_other_records_are_not_published(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, strategies=STRATEGIES)
-    run(people)
+    people.pair()
     write_csv(people.folder / "people.csv", PEOPLE[:4])
     people.clean()
     with pytest.raises(LakeError, match="made from an older cleaned_records"):
@@ -203,17 +213,13 @@ def test_figures_of_all_runs_stand_below_each_other(dataset: Callable[..., Datas
     ]
 
 
-def test_datasets_of_one_lake_have_schemas_of_their_own(
-    dataset: Callable[..., Dataset], tmp_path: Path
-) -> None:
-    people = dataset(PEOPLE, strategies=STRATEGIES)
-    run(people)
-    (tmp_path / "more").mkdir()
-    firms = Dataset(tmp_path / "more", [PEOPLE[:2]], strategies=STRATEGIES)
+def test_datasets_of_one_lake_have_schemas_of_their_own(people: Dataset, tmp_path: Path) -> None:
+    firms = Dataset(tmp_path, [PEOPLE[:2]], strategies=STRATEGIES)
     firms.spec = firms.spec.model_copy(update={"dataset": "firms"})
-    firms.lake = type(people.lake)(people.lake.root, "firms")
+    firms.lake = Lake(people.lake.root, "firms")
     run(firms)
     assert ask(
         catalog(people),
-        "select (select count(*) from people.unified_pairs), (select count(*) from firms.unified_pairs)",
+        "select (select count(*) from people.unified_pairs),"
+        " (select count(*) from firms.unified_pairs)",
     ) == [[15, 1]]

@@ -43,7 +43,13 @@ def test_every_rule_is_counted_exactly_and_costs_add_up(dataset: Callable[..., D
 def test_linking_trains_on_pairs_between_sources_within_the_cap(
     dataset: Callable[..., Dataset],
 ) -> None:
-    both = dataset(PEOPLE[:4], PEOPLE[:2], strategies={"last": "last"}, training_rules=RULES, blocks={"max_size": 5})
+    both = dataset(
+        PEOPLE[:4],
+        PEOPLE[:2],
+        strategies={"last": "last"},
+        training_rules=RULES,
+        blocks={"max_size": 5},
+    )
     both.clean()
     with DuckDBEngine(threads=2) as engine:
         facts = build_em_training_blocks(engine, both.lake, both.spec)
@@ -102,7 +108,10 @@ def test_a_rule_fixes_every_field_that_its_nested_expressions_read(
 
 def test_only_compared_fields_need_to_be_free(dataset: Callable[..., Dataset]) -> None:
     people = dataset(
-        PEOPLE, strategies={"last": "last"}, training_rules={"sound": "soundex(last)"}, comparisons=["first", "born"]
+        PEOPLE,
+        strategies={"last": "last"},
+        training_rules={"sound": "soundex(last)"},
+        comparisons=["first", "born"],
     )
     people.clean()
     with DuckDBEngine(threads=2) as engine:
@@ -114,7 +123,12 @@ def test_only_compared_fields_need_to_be_free(dataset: Callable[..., Dataset]) -
 def test_the_budget_holds_for_the_sum_of_the_rules(
     dataset: Callable[..., Dataset], budget: int, passed: bool
 ) -> None:
-    people = dataset(PEOPLE, strategies={"last": "last"}, training_rules=RULES, checks={"max_training_pairs": budget})
+    people = dataset(
+        PEOPLE,
+        strategies={"last": "last"},
+        training_rules=RULES,
+        checks={"max_training_pairs": budget},
+    )
     people.clean()
     with DuckDBEngine(threads=2) as engine:
         facts = build_em_training_blocks(engine, people.lake, people.spec)

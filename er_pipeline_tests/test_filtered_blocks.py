@@ -73,8 +73,13 @@ def test_kept_and_dropped_are_all_blocks_and_all_potential_pairs(
         ledger[strategy][0] += 1
         ledger[strategy][1] += pairs
     blocks_kept = {
-        name: len({key for strategy, key in both.rows("filtered_blocks", "strategy, block_key")
-                   if strategy == name})
+        name: len(
+            {
+                key
+                for strategy, key in both.rows("filtered_blocks", "strategy, block_key")
+                if strategy == name
+            }
+        )
         for name in facts["strategies"]
     }
     for name, counts in facts["strategies"].items():

@@ -140,7 +140,7 @@ def test_the_users_own_lambda_works_in_every_form(engine: DuckDBEngine, key: str
         ("list_filter(tokens(company), x -> x <> last_name)", ("company", "last_name")),
         # A lambda's own name hides a field inside the lambda only.
         ("list_filter(tokens(email), email -> email > company)", ("company", "email")),
-        ("qgrams(LAST_NAME || \"email\", 3)", ("email", "last_name")),
+        ('qgrams(LAST_NAME || "email", 3)', ("email", "last_name")),
     ],
 )
 def test_source_columns_are_read_from_the_whole_expression(
@@ -217,7 +217,7 @@ def test_members_shorter_than_their_width_are_told_apart(engine: DuckDBEngine) -
 member = st.text("ab|\\ ", max_size=4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     records=st.lists(st.tuples(member, member), min_size=2, max_size=12),
     keys=st.sampled_from(
@@ -231,7 +231,9 @@ def test_joined_keys_are_equal_exactly_where_all_members_are(
         rows = [{"x": x, "y": y} for x, y in records]
         joined = keys_of(engine, keys, *rows)
         members = [keys_of(engine, key, *rows) for key in keys]
-    by_members = [tuple(parts[i][0] if parts[i] else None for parts in members) for i in range(len(rows))]
+    by_members = [
+        tuple(parts[i][0] if parts[i] else None for parts in members) for i in range(len(rows))
+    ]
     for i, key in enumerate(joined):
         assert bool(key) == (None not in by_members[i])
         for j in range(i):

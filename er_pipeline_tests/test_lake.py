@@ -102,7 +102,9 @@ def test_a_reader_beside_a_writer_sees_one_version(lake: Lake) -> None:
         seen = []
         while not done.is_set() or not seen:
             engine.read(lake, "pairs")
-            n_rows, first, last = engine.row("select count(*), min(version), max(version) from pairs")
+            n_rows, first, last = engine.row(
+                "select count(*), min(version), max(version) from pairs"
+            )
             assert (n_rows, first) == (3, last)
             seen.append(first)
         writer.join()

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 import er_pipeline
+from er_pipeline.blocking import spec as spec_module
 from er_pipeline.blocking.errors import SpecError
 from er_pipeline.blocking.spec import (
     Blocks,
@@ -94,10 +95,15 @@ def test_only_the_six_strategies_whose_fields_exist_are_used() -> None:
 @pytest.mark.parametrize(
     ("written", "keys"),
     [
-        ("[left(last_name, 3), left(first_name, 1)]", ["left(last_name, 3)", "left(first_name, 1)"]),
+        (
+            "[left(last_name, 3), left(first_name, 1)]",
+            ["left(last_name, 3)", "left(first_name, 1)"],
+        ),
         ('["left(last_name, 3)", email]', ["left(last_name, 3)", "email"]),
-        ("[coalesce(email, concat_ws(' ', company, email)), last_name]",
-         ["coalesce(email, concat_ws(' ', company, email))", "last_name"]),
+        (
+            "[coalesce(email, concat_ws(' ', company, email)), last_name]",
+            ["coalesce(email, concat_ws(' ', company, email))", "last_name"],
+        ),
         ("['split_part(email, '','', 1)', last_name]", ["split_part(email, ',', 1)", "last_name"]),
         ("left(last_name, 3)", ["left(last_name, 3)"]),
         ("\n      - left(last_name, 3)\n      - first_name", ["left(last_name, 3)", "first_name"]),
@@ -123,14 +129,21 @@ def test_a_built_in_strategy_is_switched_on_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "line", "told"),
     [
-        ("  blokcs: {max_size: 3}\n", 6, "blokcs: Extra inputs are not permitted"),
-        ("  blocks:\n    min_size: 2\n    maxsize: 3\n", 8, "blocks.maxsize: Extra inputs"),
+        ("  blokcs: {max_size: 3}\n", 6, "unknown setting 'blokcs'; did you mean 'blocks'?"),
+        (
+            "  blocks:\n    min_size: 2\n    maxsize: 3\n",
+            8,
+            "blocks.maxsize: unknown setting 'maxsize'; did you mean 'max_size'?",
+        ),
         ("  blocks:\n    max_size: many\n", 7, "blocks.max_size: Input should be a valid integer"),
         ("  blocks: {max_size: 1}\n", 6, "greater than or equal to 2"),
         ("  blocks: {oversized: keep}\n", 6, "Input should be 'drop'"),
         ("  checks: {min_key_coverage: 95}\n", 6, "less than or equal to 1"),
-        ("  strategies:\n    good: email\n    bad: surname\n", 8,
-         "unknown column 'surname'; the fields are first_name, last_name, email, company"),
+        (
+            "  strategies:\n    good: email\n    bad: surname\n",
+            8,
+            "unknown column 'surname'; the fields are first_name, last_name, email, company",
+        ),
         ("  strategies:\n    bad:\n      - soundexx(email)\n", 7, "soundexx does not exist"),
         ("  strategies:\n    bad: left(email\n", 7, "is not a SQL expression"),
         ("  strategies: {my name: email}\n", 6, "String should match pattern"),
@@ -179,9 +192,11 @@ def test_all_errors_are_told_at_once(tmp_path: Path) -> None:
         ({"fields": {"name": "text", "Name": "text"}}, "differ in case only"),
         ({"fields": {"name": "text", "record_id": "text"}}, "is a column of our own"),
         ({"fields": {"name": "colour"}}, "Input should be 'person_name'"),
-        ({"sources": [{"path": "a.csv", "columns": {"a b": "x"}}]}, "must be letters, digits and _"),
+        (
+            {"sources": [{"path": "a.csv", "columns": {"a b": "x"}}]},
+            "must be letters, digits and _",
+        ),
         ({"truth": {"path": "t.csv", "left_source": "s"}}, "belong together"),
-        ({"strategies": {f"s{i}": "name" for i in range(61)}}, "at most 60 strategies"),
         ({"dataset": "my people"}, "String should match pattern"),
         ({"threads": 0}, "greater than or equal to 1"),
     ],
@@ -250,7 +265,7 @@ def test_overrides_replace_settings_by_dotted_name(tmp_path: Path) -> None:
 def test_a_wrong_override_is_told(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"blocks\.max_size: Input should be a valid integer"):
         read(tmp_path, overrides={"blocks.max_size": "many"})
-    with pytest.raises(SpecError, match=r"blocks\.maxsize: Extra inputs"):
+    with pytest.raises(SpecError, match=r"blocks\.maxsize: unknown setting"):
         read(tmp_path, overrides={"blocks.maxsize": 3})
 
 
@@ -305,6 +320,16 @@ def test_default_training_rules_leave_every_field_free_in_one(kinds: dict[str, s
     assert [rule.name for rule in rules] == list(default_training_rules(kinds))
     for field in kinds:
         assert any(field not in rule.source_columns for rule in rules), field
+
+
+def test_no_more_strategies_are_taken_than_fit_into_a_mask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert spec_module.MAX_STRATEGIES < 63  # bits of a signed 64-bit integer
+    monkeypatch.setattr(spec_module, "MAX_STRATEGIES", 2)
+    keys = dict.fromkeys(("a", "b", "c"), "name")
+    with pytest.raises(ValueError, match="at most 2 strategies fit into one mask"):
+        spec(strategies=keys)
 
 
 def test_a_budget_is_for_every_strategy_or_for_one() -> None:

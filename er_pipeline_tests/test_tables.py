@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -7,6 +6,7 @@ import pytest
 from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.evaluation import evaluate
+from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.tables import columns_of, judge_contract
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline_tests.conftest import Dataset, Rows
@@ -18,10 +18,11 @@ PEOPLE: Rows = [
 ]
 
 
-@pytest.fixture
-def people(dataset: Callable[..., Dataset]) -> Dataset:
-    people = dataset(
-        PEOPLE,
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    people = Dataset(
+        tmp_path_factory.mktemp("people"),
+        [PEOPLE],
         strategies={"last": "last", "words": "tokens(words)"},
         truth={"cluster_column": "person_id"},
     )
@@ -52,7 +53,7 @@ def test_a_name_that_is_no_table_has_no_columns(people: Dataset) -> None:
 @pytest.mark.parametrize(
     ("table", "sql", "told"),
     [
-        ("unified_pairs", "select * replace (-1 as left_no) from old", "columns are"),
+        ("unified_pairs", "select * replace (left_no::bigint as left_no) from old", "columns are"),
         ("unified_pairs", "select * replace ((-1)::int as left_no) from old", "left_no: "),
         ("unified_pairs", "select * replace (0::bigint as strategy_mask) from old", "mask: "),
         ("unified_pairs", "select * replace (null::int as right_no) from old", "right_no: "),
@@ -66,25 +67,31 @@ def test_a_name_that_is_no_table_has_no_columns(people: Dataset) -> None:
         ("em_training_rules", "select * replace ((-1)::bigint as pairs) from old", "pairs: "),
     ],
 )
-def test_a_breach_of_contract_is_told(people: Dataset, table: str, sql: str, told: str) -> None:
+def test_a_breach_of_contract_is_told(
+    people: Dataset, tmp_path: Path, table: str, sql: str, told: str
+) -> None:
+    broken = Lake(tmp_path, "people")
     with DuckDBEngine(threads=2) as engine:
         engine.read(people.lake, table, "old")
-        with people.lake.writing(table) as draft:
+        with broken.writing(table) as draft:
             engine.write(sql, draft.file())
-        verdict = judge_contract(engine, people.lake, people.spec, table)
+        verdict = judge_contract(engine, broken, people.spec, table)
     assert not verdict.passed
     assert verdict.severity == "error"
     assert told in verdict.text
 
 
-def test_the_contract_of_a_long_table_is_held_on_spread_rows(people: Dataset) -> None:
+def test_the_contract_of_a_long_table_is_held_on_spread_rows(
+    people: Dataset, tmp_path: Path
+) -> None:
+    long = Lake(tmp_path, "people")
     with DuckDBEngine(threads=2) as engine:
-        with people.lake.writing("true_pairs") as draft:
+        with long.writing("true_pairs") as draft:
             engine.write(
                 "select i::int as left_no, (i + 1)::int as right_no from range(25000) as t(i)",
                 draft.file(),
             )
-        verdict = judge_contract(engine, people.lake, people.spec, "true_pairs")
+        verdict = judge_contract(engine, long, people.spec, "true_pairs")
     assert verdict.passed
     assert 5_000 < verdict.numbers["rows_looked_at"] <= 10_000
     assert "of 25,000 rows" in verdict.text
@@ -98,6 +105,6 @@ def test_fields_that_may_be_empty_are_the_only_ones_not_required(people: Dataset
 
 
 def test_a_table_is_read_by_any_other_program(people: Dataset) -> None:
-    files: Path = people.lake.path("unified_pairs") / "*.parquet"
+    files = people.lake.path("unified_pairs") / "*.parquet"
     pairs = duckdb.sql(f"select left_no, right_no from '{files}' order by all").fetchall()
     assert pairs == [(0, 1), (0, 2)]

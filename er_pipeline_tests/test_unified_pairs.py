@@ -72,8 +72,9 @@ def make_pairs(
             "mode": mode,
             "sources": [{"path": f"s{i}.csv"} for i in range(len(sources))],
             "fields": dict.fromkeys(Person._fields, "text"),
-            "strategies": {f"s{i}": key if isinstance(key, str) else list(key)
-                           for i, key in enumerate(keys)},
+            "strategies": {
+                f"s{i}": key if isinstance(key, str) else list(key) for i, key in enumerate(keys)
+            },
             "training_rules": {"rule": "first"},
             "blocks": {"min_size": min_size, "max_size": cap},
         }
@@ -143,7 +144,7 @@ strategy_sets = st.lists(st.sampled_from(list(MEANINGS)), min_size=1, max_size=5
 caps = st.sampled_from([2, 3, 5, None])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     sources=st.lists(tables, min_size=1, max_size=3),
     keys=strategy_sets,
@@ -168,7 +169,7 @@ def test_pairs_are_those_of_brute_force_each_once_with_its_strategies(
     assert found == sorted(brute_force(sources, keys, mode, **sizes))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(table=tables, cut=st.integers(1, 13), keys=strategy_sets, cap=caps)
 def test_deduplicating_is_link_and_dedupe_of_the_table_cut_in_two(
     table: list[Person], cut: int, keys: list[str | tuple[str, ...]], cap: int | None
@@ -179,7 +180,7 @@ def test_deduplicating_is_link_and_dedupe_of_the_table_cut_in_two(
     )
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(table=tables, keys=strategy_sets)
 def test_deduplicating_is_linking_a_table_with_itself(
     table: list[Person], keys: list[str | tuple[str, ...]]

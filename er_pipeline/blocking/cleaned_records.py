@@ -1,5 +1,6 @@
 """Step 1: raw rows -> cleaned records: every field clean or NULL, every record numbered."""
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,7 @@ from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.sources import EXAMPLES, RawSource, read_source
 from er_pipeline.blocking.spec import PipelineSpec, Source
 
-# Columns of cleaned_records that are not fields.
-RECORD_COLUMNS = ("record_no", "record_id", "source", "source_no")
+logger = logging.getLogger(__name__)
 
 
 def clean_records(
@@ -47,6 +47,7 @@ def clean_records(
         _check_ids(engine, raw, source.record_id)
     engine.make_table("raw_records", " union all ".join(_raw_selects(spec)))
     for name, kind in spec.field_kinds.items():
+        logger.info("cleaning %s (%s)", name, kind)
         call = cleaner(kind, spec.cleaning.options)
         engine.map_distinct(f"clean_{name}", f"select {quoted(name)} from raw_records", call)
 

@@ -4,6 +4,7 @@ import csv
 import glob
 import gzip
 import io
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from er_pipeline.blocking.spec import CsvFormat, Source, resolved
 from er_pipeline.people import write_people
 
 csv.field_size_limit(1 << 31)  # of Python's own reader, which only judges header and quotes
+logger = logging.getLogger(__name__)
+
 DELIMITERS = (",", ";", "\t", "|")
 ROWS_PER_BATCH = 50_000
 # One cell may hold so much; DuckDB keeps 16 lines of this length in memory per thread.
@@ -72,6 +75,7 @@ def read_source(
     (n_rejects,) = engine.row(f"select count(*) from {rejects}")
     if n_records + n_rejects == 0:
         raise InputError(f"{origin}: has no records; nothing was changed")
+    logger.info("read %s records from %s", f"{n_records:,}", origin)
     return RawSource(table, origin, rejects, n_records, n_rejects)
 
 

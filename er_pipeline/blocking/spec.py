@@ -412,6 +412,7 @@ class PipelineSpec(Settings):
         names = [name.lower() for name in self.field_kinds]
         if len(set(names)) < len(names):
             yield (("fields",), "two fields differ in case only; rename one")
+            return  # no table could hold them, so no key can be tried
         for place, mapping in (
             (("expectations", "max_null_rate"), self.expectations.max_null_rate),
             (("expectations", "formats"), self.expectations.formats),

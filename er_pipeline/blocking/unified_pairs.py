@@ -11,6 +11,7 @@ two rows of codes. Their distinct pairs are made first, in ranges of the left re
 stays flat, and joined to the others by both ids.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,8 @@ from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
+
+logger = logging.getLogger(__name__)
 
 # Potential pairs of many-valued strategies made at once: about 0.5 GB while they are made distinct.
 LISTED_PAIRS_PER_RANGE = 10_000_000
@@ -69,6 +72,7 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     }
     with lake.writing("unified_pairs", facts) as draft:
         for part, sql in _parts(engine, strategies, spec.link_mode):
+            logger.info("making pairs of %s", part)
             engine.write(sql, draft.file(part), ordered=False)
         engine.read_folder(draft.folder, "written_pairs")
         draft.facts.update(_sum_pairs(engine, spec))

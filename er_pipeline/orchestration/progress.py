@@ -17,6 +17,15 @@ def progress_logger(context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
+def show_steps_of_assets() -> None:
+    """Show, indented, what the pure half says of its own progress within an asset."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("    %(message)s"))
+    logger = logging.getLogger("er_pipeline.blocking")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [handler]
+
+
 class _ProgressHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         meta: dict[str, Any] = getattr(record, "dagster_meta", {})
