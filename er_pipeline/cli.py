@@ -1,10 +1,12 @@
 """er-pipeline: run a dataset from the terminal, with the very assets that the UI shows."""
 
 import argparse
+import hashlib
 import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,7 +144,8 @@ def _materialize(path: Path, overrides: dict[str, Any], options: argparse.Namesp
         load_job.__module__,
         load_job.__name__,
         cast(Any, (str(path.absolute()), str(lake), options.executor, json.dumps(overrides))),
-        {},
+        # Within one process Dagster keeps the job of equal arguments; a changed file is another.
+        {"digest": hashlib.sha256(path.read_bytes()).hexdigest()},
     )
     keys = _selected(job.get_definition(), spec, getattr(options, "select", None))
     with _instance() as instance:
@@ -224,7 +227,9 @@ def _selected(job: Any, spec: PipelineSpec, selection: str | None) -> Any:
             else dg.AssetSelection.from_string(selection)
         )
         # Tables that one step writes together are made together.
-        keys = wanted.required_multi_asset_neighbors().resolve(graph)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)  # of Dagster's own making
+            keys = wanted.required_multi_asset_neighbors().resolve(graph)
     except dg.DagsterError as error:
         raise BlockingError(
             f"--select {selection!r} selects nothing; tables are {', '.join(sorted(known))}"
@@ -252,7 +257,9 @@ def _instance() -> Iterator[Any]:
         with dg.DagsterInstance.get() as instance:
             yield instance
         return
-    with dg.DagsterInstance.local_temp() as instance:
+    # Workers of other processes log on their own until they have read the job's loggers.
+    quiet = {"python_logs": {"python_log_level": "INFO"}}
+    with dg.DagsterInstance.local_temp(overrides=quiet) as instance:
         yield instance
 
 

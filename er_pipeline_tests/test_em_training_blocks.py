@@ -11,7 +11,7 @@ from er_pipeline_tests.conftest import Dataset, Rows
 PEOPLE: Rows = [
     {"id": "1", "first": "ann", "last": "lee", "born": "1980-01-01", "person_id": "p"},
     {"id": "2", "first": "ann", "last": "lee", "born": "1980-01-01", "person_id": "p"},
-    {"id": "3", "first": "ann", "last": "lee", "born": "1980-05-05", "person_id": "q"},
+    {"id": "3", "first": "ann", "last": "lee", "born": "1980-05-05", "person_id": "r"},
     {"id": "4", "first": "bob", "last": "kim", "born": "1980-01-01", "person_id": "r"},
     {"id": "5", "first": None, "last": "kim", "born": None, "person_id": "r"},
 ]
@@ -65,17 +65,18 @@ def test_match_share_is_the_share_of_true_pairs(dataset: Callable[..., Dataset])
     people = dataset(
         PEOPLE,
         strategies={"last": "last"},
-        training_rules=RULES,
+        training_rules={**RULES, "same_last": "last"},
         truth={"cluster_column": "person_id"},
     )
     people.clean()
     with DuckDBEngine(threads=2) as engine:
         number_true_pairs(engine, people.lake, people.spec, people.folder)
         build_em_training_blocks(engine, people.lake, people.spec)
-    # True are 1-2 and 4-5; 1-2 shares name and year, 4-5 neither (no first name, no date).
+    # True are 12, 34, 35 and 45. Rules find 12 by name, 12 and 34 by year, 12 and 45 by last name.
     assert people.rows("em_training_rules", "rule, match_share") == [
+        ("same_last", pytest.approx(2 / 4)),
         ("same_name", pytest.approx(1 / 3)),
-        ("same_year", pytest.approx(1 / 6)),
+        ("same_year", pytest.approx(2 / 6)),
     ]
 
 

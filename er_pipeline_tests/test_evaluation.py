@@ -245,6 +245,13 @@ def test_pairs_are_once_canonical_and_of_known_records(
     assert [name for name, verdict in verdicts.items() if not verdict.passed] == broken
 
 
+def test_a_record_is_no_pair_with_itself(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(FIVE[:2], strategies={"last": "last"})
+    people.pair()
+    assert not judge_written(people, "(1, 1, 1)")["every_pair_canonical"].passed
+    assert judge_written(people, "(0, 1, 1)")["every_pair_canonical"].passed
+
+
 def test_truth_from_a_file_counts_unknown_ids_and_turns_pairs_round(
     dataset: Callable[..., Dataset], tmp_path: Path
 ) -> None:

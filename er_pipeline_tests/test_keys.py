@@ -214,6 +214,11 @@ def test_members_shorter_than_their_width_are_told_apart(engine: DuckDBEngine) -
     assert found == [["ab|c"], ["abcd"], ["de|x"], ["de|x"]]
 
 
+def test_the_mark_between_members_may_stand_in_a_value(engine: DuckDBEngine) -> None:
+    a, b = {"x": "a|", "y": "b"}, {"x": "a", "y": "|b"}
+    assert keys_of(engine, ["x", "y"], a, b) == [["a\\||b"], ["a||b"]]
+
+
 member = st.text("ab|\\ ", max_size=4)
 
 

@@ -164,9 +164,11 @@ def test_pairs_are_those_of_brute_force_each_once_with_its_strategies(
     threads: int,
 ) -> None:
     mode = "dedupe" if len(sources) == 1 else "link_and_dedupe" if dedupe_within else "link"
-    sizes = {"min_size": min_size, "cap": min_size if cap and cap < min_size else cap}
-    found = make_pairs(sources, keys, mode, per_range=per_range, threads=threads, **sizes)
-    assert found == sorted(brute_force(sources, keys, mode, **sizes))
+    cap = max(cap, min_size) if cap else None
+    found = make_pairs(
+        sources, keys, mode, min_size=min_size, cap=cap, per_range=per_range, threads=threads
+    )
+    assert found == sorted(brute_force(sources, keys, mode, min_size=min_size, cap=cap))
 
 
 @settings(max_examples=5, deadline=None)

@@ -56,22 +56,25 @@ FIXED_WIDTHS = {"soundex": 4}
 # Functions whose results change from night to night: those that duckdb_functions() calls other than
 # CONSISTENT, and SQL's own names for the time.
 UNSTEADY_FUNCTIONS = frozenset(
-    """
-    age current_date current_time current_timestamp localtime localtimestamp get_current_time
-    get_current_timestamp now today transaction_timestamp txid_current random rand setseed
-    gen_random_uuid uuid uuidv4 uuidv7 nextval currval setval getvariable current_setting
-    current_query current_query_id current_transaction_id current_connection_id
-    """.split()
+    name
+    for line in (
+        "age current_date current_time current_timestamp localtime localtimestamp now today",
+        "get_current_time get_current_timestamp transaction_timestamp txid_current random rand",
+        "setseed gen_random_uuid uuid uuidv4 uuidv7 nextval currval setval getvariable",
+        "current_setting current_query current_query_id current_transaction_id",
+        "current_connection_id",
+    )
+    for name in line.split()
 )
 
 
 class KeyDialect(DuckDB):
     """DuckDB's dialect with our own functions left as they are written."""
 
-    class Parser(DuckDB.Parser):
+    class Parser(DuckDB.Parser):  # type: ignore[misc, valid-type]  # sqlglot hides that it is a class
         """Forgets what sqlglot believes about names such as soundex or year."""
 
-        FUNCTIONS: Mapping[str, Callable[..., exp.Expression]] = {
+        FUNCTIONS: Mapping[str, "Callable[..., exp.Expr]"] = {
             name: build
             for name, build in DuckDB.Parser.FUNCTIONS.items()
             if name.lower() not in OWN_FUNCTIONS
@@ -237,7 +240,7 @@ def _parse_key(text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple
     width = _width(tree)
     lookups: list[Lookup] = []
 
-    def write_out(node: exp.Expression) -> exp.Expression:
+    def write_out(node: "exp.Expr") -> "exp.Expr":
         if not isinstance(node, exp.Anonymous):
             return node
         function = node.name.lower()
@@ -271,9 +274,7 @@ def _parse_key(text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple
     )
 
 
-def _transform_bottom_up(
-    node: exp.Expression, change: Callable[[exp.Expression], exp.Expression]
-) -> exp.Expression:
+def _transform_bottom_up(node: "exp.Expr", change: "Callable[[exp.Expr], exp.Expr]") -> "exp.Expr":
     for child in list(node.iter_expressions()):
         changed = _transform_bottom_up(child, change)
         if changed is not child:
@@ -281,11 +282,11 @@ def _transform_bottom_up(
     return change(node)
 
 
-def _sql(node: exp.Expression) -> str:
+def _sql(node: "exp.Expr") -> str:
     return node.sql(dialect="duckdb")
 
 
-def _forbid(text: str, tree: exp.Expression) -> None:
+def _forbid(text: str, tree: "exp.Expr") -> None:
     if isinstance(tree, exp.Query | exp.DDL | exp.DML | exp.Command):
         raise SpecError(f"key {text!r} must be an expression, not a statement")
     for node in tree.walk():
@@ -306,13 +307,13 @@ def _forbid(text: str, tree: exp.Expression) -> None:
             raise SpecError(f"key {text!r} must give the same value every night: {_sql(node)!r}")
 
 
-def _function_names(node: exp.Expression) -> set[str]:
+def _function_names(node: "exp.Expr") -> set[str]:
     if isinstance(node, exp.Anonymous):
         return {node.name.lower()}
     return {name.lower() for name in node.sql_names()} if isinstance(node, exp.Func) else set()
 
 
-def _source_columns(text: str, tree: exp.Expression, fields: tuple[str, ...]) -> tuple[str, ...]:
+def _source_columns(text: str, tree: "exp.Expr", fields: tuple[str, ...]) -> tuple[str, ...]:
     by_lower = {name.lower(): name for name in fields}
     found = set()
     for node in tree.find_all(exp.Column):
@@ -330,14 +331,15 @@ def _source_columns(text: str, tree: exp.Expression, fields: tuple[str, ...]) ->
 
 
 def _is_lambda_name(column: exp.Column) -> bool:
-    around: exp.Expression | None = column
-    while around := around.find_ancestor(exp.Lambda):
+    around = column.find_ancestor(exp.Lambda)
+    while around:
         if any(name.name == column.name for name in around.expressions):
             return True
+        around = around.find_ancestor(exp.Lambda)
     return False
 
 
-def _width(tree: exp.Expression) -> int | None:
+def _width(tree: "exp.Expr") -> int | None:
     if (
         isinstance(tree, exp.Left)
         and isinstance(tree.expression, exp.Literal)  # left(x, -1) takes all but the last

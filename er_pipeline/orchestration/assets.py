@@ -225,12 +225,12 @@ def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
 def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinition:
     """Publish every table of the dataset as a view for people, in one step."""
     tables = [table for step in steps for table in step.tables]
-    read_by_others = {table for step in steps for table in step.reads}
 
     @dg.asset(
         key=[spec.dataset, "catalog"],
-        # The ends of the graph; whatever they were made from is there by then.
-        deps=[[spec.dataset, table] for table in tables if table not in read_by_others],
+        # All, not only the ends of the graph: when a part of it is selected, the catalog still
+        # comes after every table that is made, and not at all after a check that failed.
+        deps=[[spec.dataset, table] for table in tables],
         description=(
             f"Schema {spec.dataset!r} of catalog.duckdb: one view per table, ids as they were"
             " given. Open it with any DuckDB client, also while a run goes on."

@@ -46,10 +46,13 @@ def nightly_schedule(spec: PipelineSpec, job: Any) -> dg.ScheduleDefinition:
     )
 
 
-def load_job(defs_yaml: str, lake: str, executor: str, overrides: str) -> dg.JobDefinition:
+def load_job(
+    defs_yaml: str, lake: str, executor: str, overrides: str, digest: str = ""
+) -> dg.JobDefinition:
     """Load the job of a declared dataset; called anew in every process of a run.
 
     overrides: JSON of `read_spec`'s. executor: in_process, multiprocess or "" for the spec's.
+    digest: of the YAML's text, by which Dagster tells jobs apart; not needed to load one.
     """
     from er_pipeline.orchestration.component import BlockingPipeline
     from er_pipeline.orchestration.progress import progress_logger

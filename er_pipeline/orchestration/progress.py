@@ -31,7 +31,10 @@ class _ProgressHandler(logging.Handler):
         meta: dict[str, Any] = getattr(record, "dagster_meta", {})
         line = event_line(meta.get("dagster_event"))
         if line is None and record.levelno >= logging.WARNING and not meta.get("dagster_event"):
-            line = f"  {record.levelname.lower()}: {meta.get('orig_message', record.getMessage())}"
+            text = str(meta.get("orig_message", record.getMessage()))
+            # One cause is enough: of the steps that wait for a failed one, nothing is said.
+            if not text.startswith("Dependencies for step"):
+                line = f"  {record.levelname.lower()}: {text}"
         if line:
             print(line, file=sys.stderr, flush=True)
 

@@ -1,8 +1,9 @@
 """The whole graph on people from a CSV file: what each asset takes, and what the run takes.
 
 People are written to a CSV file, a defs.yaml beside it declares them as `er-pipeline demo` does
-(budgets raised with the records), and `er-pipeline run` runs it in a process of its own on a fresh
-lake and a fresh Dagster home. The times of the assets are those that the run noted in run_metrics.
+(budgets raised with the records), and `er-pipeline run` runs it in a process of its own on a
+fresh lake and a fresh Dagster home. Wall times of assets and of their checks are those of
+Dagster's steps; CPU and memory of the assets are those that the run noted in run_metrics.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import yaml
 
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder=folder,
         )
         with duckdb.connect(str(folder / "lake" / CATALOG), read_only=True) as catalog:
-            _print_assets(catalog, cost)
+            _print_steps(_wall_of_steps(folder / "dagster"), _costs_of_assets(catalog), cost)
             counted = catalog.execute(
                 "select (select count(*) from people.cleaned_records),"
                 " (select count(*) from people.unified_pairs)"
@@ -84,33 +86,49 @@ def write_dataset(folder: Path, n_records: int) -> Path:
     return defs
 
 
-def _print_assets(catalog: duckdb.DuckDBPyConnection, cost: Cost) -> None:
-    assets = catalog.execute(
+def _wall_of_steps(dagster_home: Path) -> list[tuple[str, float]]:
+    """Read how long each step of the last run took, in the order they began."""
+    with dg.DagsterInstance.from_config(str(dagster_home)) as instance:
+        run = instance.get_runs(limit=1)[0]
+        steps = instance.get_run_step_stats(run.run_id)
+    timed = [
+        (step.start_time, step.end_time, step.step_key)
+        for step in steps
+        if step.start_time is not None and step.end_time is not None
+    ]
+    return [
+        (name.removeprefix("people__").replace("__", ": "), end - start)
+        for start, end, name in sorted(timed)
+    ]
+
+
+def _costs_of_assets(catalog: duckdb.DuckDBPyConnection) -> dict[str, tuple[float, float]]:
+    """Read the CPU seconds of each asset, and the peak of the process when it was done, in MiB."""
+    found = catalog.execute(
         """
         select table_name,
-            max(value) filter (where metric = 'wall_seconds') as wall_seconds,
             max(value) filter (where metric = 'cpu_seconds') as cpu_seconds,
             max(value) filter (where metric = 'process_peak_mib') as peak_mib
         from people.run_metrics
         where run_id = (select run_id from people.run_metrics order by "at" desc limit 1)
         group by table_name
-        order by min("at")
         """
     ).fetchall()
-    wall_of_assets = sum(wall for _, wall, _, _ in assets)
-    cpu_of_assets = sum(cpu for _, _, cpu, _ in assets)
-    print(f"{'asset':<28}{'wall s':>9}{'CPU s':>9}{'peak MiB so far':>18}")
-    for name, wall, cpu, peak in (
-        *assets,
-        (
-            "checks, catalog, imports",
-            cost.wall_seconds - wall_of_assets,
-            cost.cpu_seconds - cpu_of_assets,
-            cost.peak_mib,
-        ),
-        ("total", cost.wall_seconds, cost.cpu_seconds, cost.peak_mib),
-    ):
-        print(f"{name:<28}{wall:>9.1f}{cpu:>9.1f}{peak:>18,.0f}")
+    return {name: (cpu_seconds, peak_mib) for name, cpu_seconds, peak_mib in found}
+
+
+def _print_steps(
+    steps: list[tuple[str, float]], costs: dict[str, tuple[float, float]], total: Cost
+) -> None:
+    print(f"{'step':<32}{'wall s':>9}{'CPU s':>9}{'peak MiB so far':>18}")
+    for name, wall in steps:
+        cpu, peak = (f"{figure:,.1f}" for figure in costs[name]) if name in costs else ("", "")
+        print(f"{name:<32}{wall:>9.1f}{cpu:>9}{peak:>18}")
+    between = total.wall_seconds - sum(wall for _, wall in steps)
+    print(f"{'start, between steps, report':<32}{between:>9.1f}")
+    print(
+        f"{'total':<32}{total.wall_seconds:>9.1f}{total.cpu_seconds:>9.1f}{total.peak_mib:>18,.1f}"
+    )
 
 
 if __name__ == "__main__":
