@@ -221,14 +221,14 @@ def _selected(job: Any, spec: PipelineSpec, selection: str | None) -> Any:
     known = {key.path[-1]: key for key in graph.materializable_asset_keys}
     names = [name.strip() for name in selection.split(",")]
     try:
-        wanted = (
-            dg.AssetSelection.assets(*(known[name] for name in names))
-            if all(name in known for name in names)
-            else dg.AssetSelection.from_string(selection)
-        )
-        # Tables that one step writes together are made together.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)  # of Dagster's own making
+            wanted = (
+                dg.AssetSelection.assets(*(known[name] for name in names))
+                if all(name in known for name in names)
+                else dg.AssetSelection.from_string(selection)
+            )
+            # Tables that one step writes together are made together.
             keys = wanted.required_multi_asset_neighbors().resolve(graph)
     except dg.DagsterError as error:
         raise BlockingError(

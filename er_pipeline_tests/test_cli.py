@@ -3,7 +3,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,7 +81,7 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """400 generated people, run once; a test may run parts again."""
     folder = tmp_path_factory.mktemp("finished")
     project = Project(folder, folder / "defs.yaml", folder / "lake")
@@ -93,7 +92,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         printed: list[str] = []
         patch.setattr("builtins.print", lambda *text, **_: printed.append(" ".join(map(str, text))))
         assert project.run() == 0
-    yield project._replace(printed="\n".join(printed))
+    return project._replace(printed="\n".join(printed))
 
 
 def test_a_run_prints_progress_a_report_and_where_to_look(finished: Project) -> None:

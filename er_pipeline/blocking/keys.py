@@ -377,4 +377,4 @@ def _result_is_list(text: str, sql: str, fields: Sequence[str], lookups: Sequenc
                 f"key {text!r} does not fit the fields {', '.join(fields)} (all text): {reason};"
                 f" besides DuckDB's functions there are {', '.join(sorted(OWN_FUNCTIONS))}"
             ) from error
-    return str(described[0][1]).endswith("[]")
+    return str(described[0][1]).endswith("]")  # VARCHAR[], and VARCHAR[2] of a fixed length

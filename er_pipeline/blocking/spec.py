@@ -435,6 +435,13 @@ class PipelineSpec(Settings):
             ("training_rules", self._declared_training_rules()),
         ):
             for name, keys in declared.items():
+                if not keys:
+                    yield (
+                        (section, name),
+                        f"{name!r} has no key; write an expression such as left(last_name, 3)."
+                        f" Built in, to be switched on by true, are {', '.join(NAMED_STRATEGIES)}",
+                    )
+                    continue
                 try:
                     conjunction = self._parse(name, keys)
                 except SpecError as error:
@@ -577,7 +584,7 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
         attributes = document.get("attributes") or {}
         for name, value in (overrides or {}).items():
             _override(attributes, name.split("."), value)
-        return PipelineSpec.model_validate(_filled_from_environment(attributes))
+        return PipelineSpec.model_validate(_filled_from_environment(attributes, path))
     except ValidationError as error:
         lines = text.splitlines()
         told = []
@@ -599,22 +606,24 @@ def _override(settings: Any, place: list[str], value: Any) -> None:
     _override(settings[here], place[1:], value)
 
 
-def _filled_from_environment(value: Any) -> Any:
+def _filled_from_environment(value: Any, path: Path) -> Any:
     """Fill in {{ env.NAME }}, as Dagster does when it loads the same file.
 
     Raises SpecError if a variable is not set.
     """
     if isinstance(value, dict):
-        return {name: _filled_from_environment(part) for name, part in value.items()}
+        return {name: _filled_from_environment(part, path) for name, part in value.items()}
     if isinstance(value, list):
-        return [_filled_from_environment(part) for part in value]
+        return [_filled_from_environment(part, path) for part in value]
     if not isinstance(value, str):
         return value
 
     def fill(found: re.Match[str]) -> str:
         name = found[1]
         if name not in os.environ:
-            raise SpecError(f"{{{{ env.{name} }}}}: the environment variable {name} is not set")
+            raise SpecError(
+                f"{path}: {{{{ env.{name} }}}}: the environment variable {name} is not set"
+            )
         return os.environ[name]
 
     return re.sub(r"\{\{\s*env\.(\w+)\s*\}\}", fill, value)
