@@ -132,7 +132,8 @@ class Settings(BaseModel):
                 if problem["type"] == "extra_forbidden" and len(place) == 1:
                     near = get_close_matches(str(place[0]), cls.model_fields, n=1)
                     text = f"unknown setting {place[0]!r}; " + (
-                        f"did you mean {near[0]!r}?" if near
+                        f"did you mean {near[0]!r}?"
+                        if near
                         else f"there are {', '.join(cls.model_fields)}"
                     )
                 problems.append((place, text))

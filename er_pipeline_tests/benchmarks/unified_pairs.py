@@ -246,6 +246,8 @@ def _judge(best: dict[str, Outcome]) -> int:
     proposals: dict[str, Any] = {
         name: best[name].proposals for name in best if best[name].proposals is not None
     }
+    lean = ours.cpu_seconds / best["bound_lean"].cpu_seconds
+    print(f"[told] CPU, times the bound with lean files: {lean:.2f} (no aim)")
     same = len(set(distinct.values())) == 1 and len(set(proposals.values())) == 1
     print(f"[{'ok' if same else 'FAILED'}] distinct pairs: {distinct}; with repeats: {proposals}")
     return int(not same)
