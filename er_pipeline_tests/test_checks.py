@@ -42,12 +42,16 @@ def checks_of(people: Dataset, *tables: str) -> dict[str, dg.AssetCheckEvaluatio
         result = job.execute_in_process(raise_on_error=False)
     else:
         definitions = component.definitions(people.lake.root)
-        result = dg.Definitions(
-            assets=definitions.assets,
-            asset_checks=definitions.asset_checks,
-            resources=definitions.resources,
-            jobs=[dg.define_asset_job("only_checks", selection=selection)],
-        ).resolve_job_def("only_checks").execute_in_process(raise_on_error=False)
+        result = (
+            dg.Definitions(
+                assets=definitions.assets,
+                asset_checks=definitions.asset_checks,
+                resources=definitions.resources,
+                jobs=[dg.define_asset_job("only_checks", selection=selection)],
+            )
+            .resolve_job_def("only_checks")
+            .execute_in_process(raise_on_error=False)
+        )
     return {
         f"{check.asset_key.path[-1]}.{check.check_name}": check
         for check in result.get_asset_check_evaluations()
@@ -128,7 +132,11 @@ def test_a_field_that_every_rule_fixes_fails(people: Callable[..., Dataset]) -> 
 
 
 def test_a_training_rule_without_pairs_warns(people: Callable[..., Dataset]) -> None:
-    rules = {"same_last": "last", "same_email": "email", "none": ["email", "initials(last)", "last"]}
+    rules = {
+        "same_last": "last",
+        "same_email": "email",
+        "none": ["email", "initials(last)", "last"],
+    }
     evaluation = checks_of(people(training_rules=rules))["em_training_rules.every_rule_makes_pairs"]
     assert not evaluation.passed
     assert evaluation.severity == dg.AssetCheckSeverity.WARN

@@ -199,3 +199,13 @@ def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     write_whole(file, json.dumps([1, 2]))
     assert json.loads(file.read_text()) == [1, 2]
     assert [path.name for path in file.parent.iterdir()] == ["note.json"]
+
+
+def test_what_people_read_moves_only_when_a_run_has_ended_well(lake: Lake) -> None:
+    first = write(lake, "pairs", "first")
+    lake.publish({"pairs": first})
+    write(lake, "pairs", "second")
+    assert (lake.folder / "pairs" / "current" / "part-0.parquet").read_text() == "first"
+    assert text_of(lake, "pairs") == "second"
+    lake.publish({"pairs": lake.version("pairs")})
+    assert (lake.folder / "pairs" / "current" / "part-0.parquet").read_text() == "second"

@@ -12,7 +12,7 @@ import duckdb
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, parquet_files, quoted
 from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.lake import CURRENT, PUBLISHED, RUN_METRICS_INBOX, Lake, write_whole
+from er_pipeline.blocking.lake import PUBLISHED, RUN_METRICS_INBOX, Lake, write_whole
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.tables import catalog_select
 
@@ -115,14 +115,3 @@ def write_catalog(con: duckdb.DuckDBPyConnection, root: Path) -> dict[str, list[
             con.execute(f"create view {quoted(dataset)}.{quoted(table)} as {select}")
         made[dataset] = sorted(views)
     return made
-
-
-__all__ = [
-    "CURRENT",
-    "catalog_lock",
-    "choose_versions",
-    "collect_run_metrics",
-    "note_run_metrics",
-    "publish_dataset",
-    "write_catalog",
-]

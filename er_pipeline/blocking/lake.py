@@ -1,13 +1,15 @@
 """The lake: where a table lies. A table is written whole or not at all.
 
     <root>/<dataset>/<table>/<version>/*.parquet     one folder per version, plus facts.json
-    <root>/<dataset>/<table>/current                 a symbolic link to the version that counts
+    <root>/<dataset>/<table>/latest                  a symbolic link to the version last written
+    <root>/<dataset>/<table>/current                 the one of the last good run, for people
     <root>/<dataset>/published.json                  the versions that the catalog shows
     <root>/catalog.duckdb                            one view per table, for people
 
-A version is written under a temporary name, renamed, and becomes current by replacing one link, so
-a reader sees the old table or the new one, never half. Reading resolves the link once, so even a
-table of many files is read from one version.
+A version is written under a temporary name, renamed, and becomes the latest by replacing one link,
+so a reader sees the old table or the new one, never half. Reading resolves the link once, so even a
+table of many files is read from one version. The pipeline reads `latest`; people read the catalog
+or `current`, which move only when a run has ended well.
 """
 
 import json
@@ -22,6 +24,7 @@ from typing import Any
 
 from er_pipeline.blocking.errors import LakeError
 
+LATEST = "latest"
 CURRENT = "current"
 FACTS = "facts.json"
 PUBLISHED = "published.json"
@@ -43,15 +46,15 @@ class Lake:
 
     def has(self, table: str) -> bool:
         """Tell whether the table has been written."""
-        return (self.folder / table / CURRENT).exists()
+        return (self.folder / table / LATEST).exists()
 
     def version(self, table: str) -> str:
-        """Name the current version of a table.
+        """Name the version of a table that was written last.
 
         Raises LakeError if the table has never been written.
         """
         try:
-            return os.readlink(self.folder / table / CURRENT)
+            return os.readlink(self.folder / table / LATEST)
         except OSError as error:
             raise LakeError(
                 f"table {self.dataset}/{table} is not in the lake {self.root}: "
@@ -59,17 +62,17 @@ class Lake:
             ) from error
 
     def path(self, table: str, version: str | None = None) -> Path:
-        """Give the folder of a table's parquet files, in one version (the current one)."""
+        """Give the folder of a table's parquet files, in one version (the latest)."""
         return self.folder / table / (version or self.version(table))
 
     def facts(self, table: str) -> dict[str, Any]:
-        """Read what was noted when the current version of a table was written."""
+        """Read what was noted when a table was last written."""
         facts: dict[str, Any] = json.loads((self.path(table) / FACTS).read_text("utf-8"))
         return facts
 
     @contextmanager
     def writing(self, table: str, facts: Mapping[str, Any] | None = None) -> Iterator["TableDraft"]:
-        """Write a new version of a table; it becomes current when the block ends without error.
+        """Write a new version of a table; it becomes the latest when the block ends without error.
 
         facts: small JSON-ready notes to keep beside the table; more can be added to the draft.
         """
@@ -84,15 +87,13 @@ class Lake:
         except BaseException:
             shutil.rmtree(draft.folder, ignore_errors=True)
             raise
-        link = final.with_name(f"{version}.link")
-        link.symlink_to(version)
-        os.replace(link, final.with_name(CURRENT))
+        _point(final.with_name(LATEST), version)
 
     def tables(self) -> list[str]:
-        """List the tables that have a current version, by name."""
+        """List the tables that have been written, by name."""
         if not self.folder.is_dir():
             return []
-        return sorted(path.parent.name for path in self.folder.glob(f"*/{CURRENT}"))
+        return sorted(path.parent.name for path in self.folder.glob(f"*/{LATEST}"))
 
     def published(self) -> dict[str, Any]:
         """Read which versions the catalog shows, which it showed before, and since when."""
@@ -106,12 +107,14 @@ class Lake:
         """Note which versions the catalog shows from now on, and drop the ones nobody can need.
 
         Kept are: what the catalog shows, what it showed before (it may still be open somewhere),
-        what is current, and everything written since the catalog was last published (another run
+        what was written last, and everything written since the catalog was last published (another run
         may be reading it).
         """
         before = self.published()
         note = {"tables": dict(tables), "previous": before["tables"], "at": _now()}
         write_whole(self.folder / PUBLISHED, json.dumps(note, indent=1))
+        for table, version in tables.items():
+            _point(self.folder / table / CURRENT, version)
         for table in self.tables():
             keep = {self.version(table), tables.get(table), before["tables"].get(table)}
             for folder in (self.folder / table).iterdir():
@@ -140,6 +143,13 @@ def write_whole(path: Path, text: str) -> None:
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(3)}.tmp")
     temporary.write_text(text, "utf-8")
     os.replace(temporary, path)
+
+
+def _point(link: Path, version: str) -> None:
+    """Make a link point to another version, in one step."""
+    draft = link.with_name(f"{version}.{link.name}.link")
+    draft.symlink_to(version)
+    os.replace(draft, link)
 
 
 def _now() -> str:

@@ -12,6 +12,19 @@ CPU is that of the work alone, imports and the loading of Splink's table not inc
   the number of the kept block or NULL. It keeps the pairs in memory and writes no file.
 - group_by: UNION ALL of the joins, GROUP BY both ids, bit_or of the strategies: what one writes
   first.
+
+Measured 2026-11 on 2 shared cores, 1,000,000 people, 191.2 million proposals, 173.6 million pairs:
+
+    way                                         CPU s   x bound   peak MiB
+    bound                                         5.0       1.0        226
+    bound_lean                                    2.7       0.6        228
+    er_pipeline, similarity NULL in the files    10.1       2.0        283
+    er_pipeline, without it and with lean files   6.1       1.4        254
+    splink                                       26.7       5.3      2,648
+    group_by                                     53.2      10.6     10,107
+
+Writing is the larger part: joining and making the masks takes 3.7 CPU s, looking for a dictionary
+of ids that has none to offer 2.5, and a column of NULLs 1.7.
 """
 
 import argparse

@@ -4,6 +4,10 @@ People are written to a CSV file, a defs.yaml beside it declares them as `er-pip
 (budgets raised with the records), and `er-pipeline run` runs it in a process of its own on a
 fresh lake and a fresh Dagster home. Wall times of assets and of their checks are those of
 Dagster's steps; CPU and memory of the assets are those that the run noted in run_metrics.
+
+Measured 2026-11 on 2 shared cores at load 4 (not quiet), 1,000,000 people: 75 and 87 s wall, 57 and
+68 CPU s, 1.5 GiB at the peak, which is that of cleaned_records. cleaned_records took 12 CPU s,
+unified_pairs 10 to 12, blocks_email_domain 6, filtered_blocks 5.
 """
 
 import argparse
