@@ -263,5 +263,17 @@ def _instance() -> Iterator[Any]:
         yield instance
 
 
+def entry() -> None:
+    """Run the command as a program.
+
+    The process ends at once when its work is done: DuckDB 2.0 otherwise lists on stderr, line by
+    line, every object that is still alive while the interpreter goes down.
+    """
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

@@ -177,7 +177,7 @@ def tamper(people: Dataset, table: str, sql: str) -> None:
         ("every_pair_canonical", "update t set left_no = right_no, right_no = left_no"),
         ("every_id_exists", "update t set right_no = 99"),
         ("every_id_exists", "update t set strategy_mask = 0"),
-        ("fits_contract", "alter table t drop similarity"),
+        ("fits_contract", "alter table t drop strategy_mask"),
         ("fits_contract", "update t set strategy_mask = 0"),
     ],
 )

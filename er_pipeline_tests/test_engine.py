@@ -80,7 +80,7 @@ def test_all_files_of_a_folder_are_one_table(engine: DuckDBEngine, tmp_path: Pat
     folder = tmp_path / "it's here"
     folder.mkdir()
     engine.write("select 1 as n", folder / "a.parquet")
-    engine.write("select 2 as n", folder / "b.parquet", ordered=False)
+    engine.write("select 2 as n", folder / "b.parquet", bulk=True)
     engine.read_folder(folder, "numbers")
     assert engine.rows("select n from numbers order by n") == [(1,), (2,)]
 

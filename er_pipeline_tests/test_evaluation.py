@@ -216,8 +216,8 @@ def judge_written(people: Dataset, pairs: str) -> dict[str, Verdict]:
     with DuckDBEngine(threads=2) as engine:
         with people.lake.writing("unified_pairs", facts) as draft:
             engine.write(
-                "select l::int as left_no, r::int as right_no, m::bigint as strategy_mask,"
-                f" null::float as similarity from (values {pairs}) as t(l, r, m)",
+                "select l::int as left_no, r::int as right_no, m::bigint as strategy_mask"
+                f" from (values {pairs}) as t(l, r, m)",
                 draft.file(),
             )
         return {v.check: v for v in judge_pairs(engine, people.lake, people.spec)}

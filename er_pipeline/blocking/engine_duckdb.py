@@ -20,6 +20,8 @@ from er_pipeline.blocking.lake import Lake
 
 # Distinct values that pass through Python at once: about 100 MB of short strings.
 VALUES_PER_BATCH = 500_000
+# Of 174 million pairs: snappy 6.0 CPU s and 235 MiB, lz4_raw 6.5 and 82, zstd 6.9 and 50.
+BULK_COMPRESSION = "snappy"
 
 
 def quoted(name: str) -> str:
@@ -109,14 +111,16 @@ class DuckDBEngine:
             f"create or replace view {quoted(name)} as select * from read_parquet({files})"
         )
 
-    def write(self, sql: str, path: Path, *, ordered: bool = True) -> None:
-        """Write a query's result to one parquet file.
+    def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
+        """Write a query's result to one parquet file, in the query's order.
 
-        ordered: keep the query's row order. Without it memory stays flat on a result of any
-        length, and the order of the rows may differ from run to run (the rows do not).
+        bulk: for numbers as long as the pairs. Memory stays flat and the order of the rows may
+        differ from run to run (the rows do not); no dictionary is sought, since ids repeat too
+        little for one and looking for it costs as much as the join.
         """
-        self.con.execute(f"set preserve_insertion_order = {str(ordered).lower()}")
-        self.con.execute(f"copy ({sql}) to {literal(str(path))} (format parquet)")
+        options = f", dictionary_size_limit 256, compression {BULK_COMPRESSION}" if bulk else ""
+        self.con.execute(f"set preserve_insertion_order = {str(not bulk).lower()}")
+        self.con.execute(f"copy ({sql}) to {literal(str(path))} (format parquet{options})")
 
     def fingerprint(self, table: str, columns: Sequence[str]) -> str:
         """Give a text that changes with the rows of a table, whatever their order."""

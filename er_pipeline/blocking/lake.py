@@ -107,8 +107,8 @@ class Lake:
         """Note which versions the catalog shows from now on, and drop the ones nobody can need.
 
         Kept are: what the catalog shows, what it showed before (it may still be open somewhere),
-        what was written last, and everything written since the catalog was last published (another run
-        may be reading it).
+        what was written last, and everything written since the catalog was last published
+        (another run may be reading it).
         """
         before = self.published()
         note = {"tables": dict(tables), "previous": before["tables"], "at": _now()}

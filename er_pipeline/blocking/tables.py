@@ -92,7 +92,6 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             LEFT_NO,
             RIGHT_NO,
             Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1),
-            Column("similarity", "FLOAT", "Cosine similarity, of neighbours", required=False),
         ],
         "em_training_blocks": [rule, BLOCK_KEY, RECORD_ID, SOURCE, RECORD_NO],
         "em_training_rules": [
@@ -201,7 +200,7 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
             names = ", ".join(literal(s.name) for s in spec.strategy_conjunctions)
             columns += (
                 f", list_filter([{names}], lambda name, i: ((p.strategy_mask >> (i - 1)) & 1) = 1)"
-                " as strategies, p.similarity"
+                " as strategies, null::float as similarity"
             )
         records = relations["cleaned_records"]
         return (

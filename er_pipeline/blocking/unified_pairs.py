@@ -53,7 +53,7 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     """Make every candidate pair once.
 
     Reads record_codes, and filtered_blocks for many-valued strategies. Writes unified_pairs
-    (left_no INTEGER, right_no INTEGER, strategy_mask BIGINT, similarity FLOAT), one file per
+    (left_no INTEGER, right_no INTEGER, strategy_mask BIGINT), one file per
     strategy and range; bit i of the mask is the i-th declared strategy; left_no < right_no, which
     is the order of (source, record_id); in link mode the left record is of the earlier source.
     Cost: 1.35 times that of joining and writing the pairs at all (benchmarks/unified_pairs.py).
@@ -73,7 +73,7 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     with lake.writing("unified_pairs", facts) as draft:
         for part, sql in _parts(engine, strategies, spec.link_mode):
             logger.info("making pairs of %s", part)
-            engine.write(sql, draft.file(part), ordered=False)
+            engine.write(sql, draft.file(part), bulk=True)
         engine.read_folder(draft.folder, "written_pairs")
         draft.facts.update(_sum_pairs(engine, spec))
         return dict(draft.facts)
@@ -95,7 +95,7 @@ def _parts(engine: DuckDBEngine, strategies: Strategies, mode: str) -> Iterator[
             yield (
                 f"{name}-{nth}",
                 "select p.left_no, p.right_no, p.strategy_mask + coalesce(x.strategy_mask, 0)"
-                f" as strategy_mask, p.similarity from ({pairs}) as p left join listed_pairs as x"
+                f" as strategy_mask from ({pairs}) as p left join listed_pairs as x"
                 " on x.left_no = p.left_no and x.right_no = p.right_no",
             )
         # No strategy's name holds a hyphen, so none is called many-valued.
@@ -123,8 +123,7 @@ def _single_pairs_sql(
     )
     return f"""
         select l.record_no as left_no, r.record_no as right_no,
-            cast({_bit(single[i][0])}{later} as bigint) as strategy_mask,
-            cast(null as float) as similarity
+            cast({_bit(single[i][0])}{later} as bigint) as strategy_mask
         from sorted_codes as l join sorted_codes as r
             on l.code_{i} = r.code_{i} and {_is_pair(mode)}{earlier}
         where {within}
@@ -171,7 +170,7 @@ def _listed_pairs_sql(listed: Sequence[tuple[int, str]], mode: str, within: str)
 def _only_listed_sql(single: Sequence[tuple[int, str]]) -> str:
     differ = "".join(f" and l.code_{j} <> r.code_{j}" for j in range(len(single)))
     return f"""
-        select x.left_no, x.right_no, x.strategy_mask, cast(null as float) as similarity
+        select x.left_no, x.right_no, x.strategy_mask
         from listed_pairs as x
         join record_codes as l on l.record_no = x.left_no
         join record_codes as r on r.record_no = x.right_no

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
+import duckdb
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.evaluation import judge_pairs, judge_strategies, judge_training
@@ -117,8 +118,15 @@ def _with_contract(
     spec: PipelineSpec, table: str, checks: dict[str, str], judge: Judge
 ) -> tuple[dict[str, str], Judge]:
     def judge_all(engine: DuckDBEngine, lake: Lake) -> Iterator[Verdict]:
-        yield judge_contract(engine, lake, spec, table)
-        yield from judge(engine, lake)
+        contract = judge_contract(engine, lake, spec, table)
+        yield contract
+        try:
+            yield from list(judge(engine, lake))
+        except duckdb.Error:
+            if contract.passed:
+                raise
+            text = f"cannot be judged: {table} does not fit its contract"
+            yield from (Verdict(name, False, "error", text) for name in checks)
 
     contract = {"fits_contract": "Columns, types and values as the table's contract says."}
     return {**contract, **checks}, judge_all
