@@ -283,8 +283,8 @@ def test_the_highest_bits_of_the_mask_are_right(engine: DuckDBEngine) -> None:
     single = [(29, "a"), (30, "b"), (59, "c")]
     assert sorted(engine.rows(unified_pairs._single_pairs_sql(0, single, "dedupe"))) == [
         (0, 1, 1 << 29 | 1 << 30 | 1 << 59),
-        (0, 2, 1 << 29 | 1 << 59, None),
-        (1, 2, 1 << 29 | 1 << 59, None),
+        (0, 2, 1 << 29 | 1 << 59),
+        (1, 2, 1 << 29 | 1 << 59),
     ]
 
 

@@ -15,12 +15,12 @@ CPU is that of the work alone, imports and the loading of Splink's table not inc
 
 Measured 2026-11 on 2 shared cores, 1,000,000 people, 191.2 million proposals, 173.6 million pairs:
 
-    way                                         CPU s   x bound   peak MiB
-    bound                                         5.0       1.0        226
-    bound_lean                                    2.7       0.6        228
-    er_pipeline                                   6.1       1.4        254
-    splink                                       26.7       5.3      2,648
-    group_by                                     53.2      10.6     10,107
+    way            CPU s   x bound   peak MiB
+    bound            5.0       1.0        223
+    bound_lean       3.0       0.6        207
+    er_pipeline      6.8       1.35       266
+    splink          28.1       5.6      2,651
+    group_by        54.7      10.9     10,217
 
 Writing is the larger part: sorting, joining and making the masks take 3.7 CPU s. Letting DuckDB
 look for a dictionary of the ids costs 2.5 more, a column of NULLs beside them 1.7.

@@ -5,9 +5,9 @@ People are written to a CSV file, a defs.yaml beside it declares them as `er-pip
 fresh lake and a fresh Dagster home. Wall times of assets and of their checks are those of
 Dagster's steps; CPU and memory of the assets are those that the run noted in run_metrics.
 
-Measured 2026-11 on 2 shared cores at load 4 (not quiet), 1,000,000 people: 75 and 87 s wall, 57 and
-68 CPU s, 1.5 GiB at the peak, which is that of cleaned_records. cleaned_records took 12 CPU s,
-unified_pairs 10 to 12, blocks_email_domain 6, filtered_blocks 5.
+Measured 2026-11 on 2 cores, nearly quiet, 1,000,000 people: 49 s wall, 74 CPU s, 1.5 GiB at the
+peak, which is that of cleaned_records (15 CPU s). unified_pairs took 10, blocks_email_domain and
+filtered_blocks 6 each. At load 4 the same took 75 to 87 s wall.
 """
 
 import argparse
