@@ -30,6 +30,12 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         f"Lost to filtering:     {run['coverage_lost_to_filtering']:.2%} of the records;"
         f" the cap avoided {run['pairs_avoided_by_the_cap']:,} pairs"
     )
+    if "second_pass_pairs" in run:
+        yield (
+            f"Second pass:           {run['second_pass_records_given_a_candidate']:,} of"
+            f" {run['second_pass_records_without_candidate']:,} records without a candidate got"
+            f" one, for {run['second_pass_pairs']:,} pairs"
+        )
     yield ""
     yield from _table(
         ("block size", "blocks", "pairs"),

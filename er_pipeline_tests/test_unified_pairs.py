@@ -341,9 +341,19 @@ def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str) -> None:
         unified_pairs._sort_by_code(engine, i, len(single))
         queries.append(unified_pairs._single_pairs_sql(i, single, mode))
         queries.append(unified_pairs._single_pairs_sql(i, single, mode, "l.record_no < 9"))
-    engine.make_table("listed_pairs", unified_pairs._listed_pairs_sql(listed, mode, "true"))
-    queries.append(unified_pairs._listed_pairs_sql(listed, mode, "l.record_no < 9"))
-    queries.append(unified_pairs._only_listed_sql(single))
+    engine.make_table(
+        "embedding_blocks",
+        "select i::int as left_no, (i + 1)::int as right_no, 0.5::float as similarity"
+        " from range(1999) as t(i)",
+    )
+    ready = (
+        "select left_no, right_no, 32::bigint as strategy_mask, similarity from embedding_blocks"
+    )
+    strategies = unified_pairs.Strategies(tuple(single), tuple(listed), (ready,), True)
+    listed_sql = unified_pairs._listed_pairs_sql(strategies, mode, 0, 900)
+    engine.make_table("listed_pairs", listed_sql)
+    queries.append(listed_sql)
+    queries.append(unified_pairs._only_listed_sql(single, ", x.similarity"))
     for sql in queries:
         ((_, plan),) = engine.rows(f"explain (format json) {sql}")
         joins = [name.strip() for name in _joins(json.loads(plan))]

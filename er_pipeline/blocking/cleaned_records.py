@@ -22,9 +22,9 @@ def clean_records(
 
     folder: where the relative paths of the spec start.
     Writes cleaned_records (record_no INTEGER from 0, record_id VARCHAR as the user wrote it,
-    source VARCHAR, source_no SMALLINT, one VARCHAR per field, and true_cluster where the spec
-    names such a column), in the order of (source, record_id), which is also that of record_no;
-    and rejected_records (source, line, reason, text).
+    source VARCHAR, source_no SMALLINT, one VARCHAR per field, and true_cluster and
+    user_vector FLOAT[] where the spec names such columns), in the order of (source, record_id),
+    which is also that of record_no; and rejected_records (source, line, reason, text).
     Returns the facts kept beside the table: counts per source, values per field.
 
     Raises InputError if a source cannot be read, an id is missing or stands twice, or more rows
@@ -46,6 +46,8 @@ def clean_records(
         _check_rejects(engine, raw, spec.cleaning.max_reject_rate)
         _check_ids(engine, raw, source.record_id)
     engine.make_table("raw_records", " union all ".join(_raw_selects(spec)))
+    if spec.vector_column:
+        _check_vectors(engine, spec.vector_column)
     for name, kind in spec.field_kinds.items():
         logger.info("cleaning %s (%s)", name, kind)
         call = cleaner(kind, spec.cleaning.options)
@@ -96,7 +98,7 @@ def _wanted(spec: PipelineSpec, source: Source) -> list[str]:
     cluster = spec.truth.cluster_column if spec.truth else None
     return [
         column
-        for column in dict.fromkeys([source.record_id, *columns, cluster])
+        for column in dict.fromkeys([source.record_id, *columns, cluster, spec.vector_column])
         if column is not None
     ]
 
@@ -110,6 +112,8 @@ def _raw_selects(spec: PipelineSpec) -> list[str]:
         ]
         if spec.truth and spec.truth.cluster_column:
             columns.append(f"{quoted(spec.truth.cluster_column)} as true_cluster")
+        if spec.vector_column:
+            columns.append(f"{quoted(spec.vector_column)} as user_vector")
         selects.append(
             f"select {quoted(source.record_id)} as record_id,"
             f" {literal(source.label)} as source, {i}::smallint as source_no,"
@@ -131,6 +135,8 @@ def _cleaned_sql(spec: PipelineSpec) -> str:
     ]
     if spec.truth and spec.truth.cluster_column:
         chosen.append("nullif(trim(r.true_cluster), '') as true_cluster")
+    if spec.vector_column:
+        chosen.append("try_cast(r.user_vector as float[]) as user_vector")
     return f"""
         select
             cast(row_number() over (order by r.source_no, r.record_id) - 1 as integer) as record_no,
@@ -183,6 +189,21 @@ def _check_rejects(engine: DuckDBEngine, raw: RawSource, max_rate: float) -> Non
         " Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01};"
         " is the encoding not UTF-8, say csv: {encoding: latin-1}"
     )
+
+
+def _check_vectors(engine: DuckDBEngine, column: str) -> None:
+    broken = engine.rows(
+        "select source, record_id, user_vector from raw_records where trim(user_vector) <> ''"
+        " and (try_cast(user_vector as float[]) is null"
+        " or len(list_filter(try_cast(user_vector as float[]), lambda x: x is null or"
+        f" not isfinite(x))) > 0) order by source, record_id limit {EXAMPLES}"
+    )
+    if broken:
+        source, record_id, text = broken[0]
+        raise InputError(
+            f"source {source}: column {column!r} of record {record_id!r} holds no vector:"
+            f" {text[:60]!r}; write a list of finite numbers such as [0.1, 0.2], or leave it empty"
+        )
 
 
 def _check_ids(engine: DuckDBEngine, raw: RawSource, column: str) -> None:

@@ -39,6 +39,11 @@ def parquet_files(folder: Path) -> str:
     return literal(f"{glob.escape(str(folder))}/*.parquet")
 
 
+def parquet_file(path: Path) -> str:
+    """Write the call that reads one parquet file, whatever its path holds."""
+    return f"read_parquet({literal(glob.escape(str(path)))})"
+
+
 class DuckDBEngine:
     """One in-memory DuckDB. Use it as a context manager: `with DuckDBEngine() as engine`.
 

@@ -40,7 +40,14 @@ def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
             f" from sizes_{name} where reason is not null"
             for name in memberships
         )
-        engine.write(f"{ledger} order by pairs desc, strategy, block_key", draft.file())
+        nothing = (
+            "select '' as strategy, '' as block_key, 0::bigint as block_size, 0::bigint as pairs,"
+            " '' as reason where 1 = 0"
+        )
+        engine.write(
+            f"select * from ({ledger or nothing}) order by pairs desc, strategy, block_key",
+            draft.file(),
+        )
     with lake.writing("filtered_blocks", facts) as draft:
         for name, table in memberships.items():
             engine.write(
@@ -51,6 +58,12 @@ def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
                 where s.reason is null
                 """,
                 draft.file(name),
+            )
+        if not memberships:  # neighbours alone: a table all the same
+            engine.write(
+                "select '' as strategy, '' as block_key, 0::bigint as block_size, record_id,"
+                " source, record_no, 0::integer as block_no from cleaned_records where 1 = 0",
+                draft.file(),
             )
     with lake.writing("record_codes", {"fingerprint": fingerprint}) as draft:
         engine.write(_codes_sql(spec.strategy_conjunctions), draft.file())
@@ -75,6 +88,9 @@ def sum_strategies(
         f"select m.record_no, s.pairs > 0 as shared, s.reason is null as kept"
         f" from {table} as m join sizes_{name} as s on s.block_key = m.block_key"
         for name, table in memberships.items()
+    )
+    records_sql = records_sql or (
+        "select record_no, false as shared, false as kept from cleaned_records where 1 = 0"
     )
     with_key, sharing, in_block = engine.row(
         "select count(*), count(*) filter (where shared), count(*) filter (where kept)"

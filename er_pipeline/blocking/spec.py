@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from er_pipeline.blocking.cleaning import KINDS, CleaningOptions
+from er_pipeline.blocking.encoders import AnyEncoder, Column, Encoder
 from er_pipeline.blocking.errors import SpecError
 from er_pipeline.blocking.keys import Conjunction, parse_conjunction
 
@@ -34,7 +35,7 @@ COMPONENT_TYPE = "er_pipeline.BlockingPipeline"
 
 # Columns of our own tables that a field may not be called.
 RESERVED_FIELDS = frozenset(
-    {"record_no", "record_id", "source", "source_no", "block_key", "true_cluster"}
+    {"record_no", "record_id", "source", "source_no", "block_key", "true_cluster", "user_vector"}
 )
 # How many single-key strategies fit into the mask of a pair (a signed 64-bit integer).
 MAX_STRATEGIES = 60
@@ -247,6 +248,35 @@ class Blocks(Settings):
     oversized: Literal["drop"] = Field("drop", description="What happens to a block over the cap.")
 
 
+def _encoder_named(value: Any) -> Any:
+    """Read `embedding: true` and settings without an encoder as those of the default one."""
+    if value is False:
+        return None
+    if value is True:
+        return {"encoder": "lexical"}
+    if isinstance(value, dict) and "encoder" not in value:
+        return {"encoder": "lexical", **value}
+    return value
+
+
+Embedding = Annotated[AnyEncoder | None, BeforeValidator(_encoder_named)]
+# The name under which neighbours propose pairs, in the first pass and in the second.
+EMBEDDING, SECOND_EMBEDDING = "embedding", "second_embedding"
+
+
+class SecondPass(Settings):
+    """More lenient blocking, only for records that the first pass left without a candidate."""
+
+    strategies: dict[Identifier, KeyExpressions] = Field(
+        default_factory=dict, description="name: key, or list of keys, as in the first pass."
+    )
+    embedding: Embedding = Field(
+        None, description="Neighbours; the same encoder as the first pass, with its own k and cuts."
+    )
+    max_size: int | None = Field(2_000, ge=2, description="Cap of its blocks, in records.")
+    max_pairs: int = Field(5_000_000, ge=0, description="Most pairs of its strategies together.")
+
+
 class Checks(Settings):
     """What must hold; a number's unit stands in its description."""
 
@@ -351,6 +381,12 @@ class PipelineSpec(Settings):
         description="name: key, or list of keys that must all be equal; true for a built-in one.",
     )
     blocks: Blocks = Blocks()
+    embedding: Embedding = Field(
+        None, description="Neighbours of the records as pairs: true, or an encoder's settings."
+    )
+    second_pass: SecondPass | None = Field(
+        None, description="A pass for records without a candidate; off where left out."
+    )
     training_rules: dict[Identifier, KeyExpressions] | None = Field(
         None, description="name: key, or list of keys, for one EM session each."
     )
@@ -431,14 +467,20 @@ class PipelineSpec(Settings):
             except re.error as error:
                 yield (("expectations", "formats", name), f"not a regular expression: {error}")
         conjunctions: list[Conjunction] = []
+        yield from self._embedding_problems()
+        second = self.second_pass.strategies if self.second_pass else {}
         for section, declared in (
             ("strategies", self._declared_strategies()),
             ("training_rules", self._declared_training_rules()),
+            *([("second_pass", second)] if second else []),
         ):
+            where: tuple[str, ...] = (section,)
+            if section == "second_pass":
+                where = ("second_pass", "strategies")
             for name, keys in declared.items():
                 if not keys:
                     yield (
-                        (section, name),
+                        (*where, name),
                         f"{name!r} has no key; write an expression such as left(last_name, 3)."
                         f" Built in, to be switched on by true, are {', '.join(NAMED_STRATEGIES)}",
                     )
@@ -446,20 +488,25 @@ class PipelineSpec(Settings):
                 try:
                     conjunction = self._parse(name, keys)
                 except SpecError as error:
-                    yield ((section, name), str(error))
+                    yield ((*where, name), str(error))
                     continue
                 if section == "strategies":
                     conjunctions.append(conjunction)
-                elif conjunction.is_list:
+                elif section == "training_rules" and conjunction.is_list:
                     yield (
-                        (section, name),
+                        (*where, name),
                         f"training rule {name!r} is many-valued; EM needs one key per record",
                     )
             if len({name.lower() for name in declared}) < len(declared):
-                yield ((section,), f"two {section} differ in case only; rename one")
-            if not declared:
-                yield ((section,), f"no {section} left; declare at least one")
-        if len(conjunctions) > MAX_STRATEGIES:
+                yield (where, f"two {section} differ in case only; rename one")
+            if not declared and not (section == "strategies" and self.encoder):
+                yield (
+                    where,
+                    f"no {section} left; declare at least one, or embedding"
+                    if section == "strategies"
+                    else f"no {section} left; declare at least one",
+                )
+        if len(conjunctions) + len(second) + 2 > MAX_STRATEGIES:
             yield (("strategies",), f"at most {MAX_STRATEGIES} strategies fit into one mask")
         if isinstance(self.checks.max_pairs_per_strategy, dict):
             for name in self.checks.max_pairs_per_strategy:
@@ -469,6 +516,37 @@ class PipelineSpec(Settings):
                         f"unknown strategy {name!r}; there are"
                         f" {', '.join(self._declared_strategies())}",
                     )
+
+    def _embedding_problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        second = self.second_pass
+        for place, encoder in (
+            (("embedding",), self.embedding),
+            (("second_pass", "embedding"), second.embedding if second else None),
+        ):
+            for name in (encoder.fields or []) if encoder else []:
+                if name not in self.field_kinds:
+                    yield (
+                        (*place, "fields"),
+                        f"unknown field {name!r}; the fields are {', '.join(self.field_kinds)}",
+                    )
+        if second and not second.strategies and not second.embedding:
+            yield (("second_pass",), "a second pass needs strategies, or embedding, or both")
+        if second and second.embedding and self.embedding:
+            same = second.embedding.vectors_of() == self.embedding.vectors_of()
+            if not same:
+                yield (
+                    ("second_pass", "embedding"),
+                    "both passes must use the same vectors: give it the encoder, fields and model"
+                    " of `embedding`; k and the cuts may differ",
+                )
+        first = self._declared_strategies()
+        taken = {name.lower() for name in (*first, EMBEDDING, SECOND_EMBEDDING)}
+        for name in second.strategies if second else {}:
+            if name.lower() in taken:
+                yield (("second_pass", "strategies", name), f"{name!r} is taken; name it anew")
+        for name in first:
+            if name.lower() in (EMBEDDING, SECOND_EMBEDDING):
+                yield (("strategies", name), f"{name!r} is the name of neighbours; choose another")
 
     @cached_property
     def field_kinds(self) -> dict[str, str]:
@@ -495,6 +573,39 @@ class PipelineSpec(Settings):
     def training_conjunctions(self) -> tuple[Conjunction, ...]:
         """The training rules, in order."""
         return tuple(self._parse(n, k) for n, k in self._declared_training_rules().items())
+
+    @cached_property
+    def second_conjunctions(self) -> tuple[Conjunction, ...]:
+        """The strategies of the second pass, in order."""
+        declared = self.second_pass.strategies if self.second_pass else {}
+        return tuple(self._parse(name, keys) for name, keys in declared.items())
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """What turns records into vectors, for either pass."""
+        second = self.second_pass.embedding if self.second_pass else None
+        return self.embedding or second
+
+    @property
+    def embedding_fields(self) -> list[str]:
+        """The fields that texts are made of."""
+        return (self.encoder.fields if self.encoder else None) or list(self.field_kinds)
+
+    @property
+    def vector_column(self) -> str | None:
+        """The column of the sources that holds the user's own vectors."""
+        return self.encoder.column if isinstance(self.encoder, Column) else None
+
+    @property
+    def proposers(self) -> list[str]:
+        """Everything that proposes pairs, by its bit in a pair's mask."""
+        names = [strategy.name for strategy in self.strategy_conjunctions]
+        if self.embedding:
+            names.append(EMBEDDING)
+        names += [strategy.name for strategy in self.second_conjunctions]
+        if self.second_pass and self.second_pass.embedding:
+            names.append(SECOND_EMBEDDING)
+        return names
 
     @property
     def comparison_fields(self) -> list[str]:

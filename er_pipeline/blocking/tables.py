@@ -63,6 +63,10 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
     ]
     if spec.truth and spec.truth.cluster_column:
         fields.append(Column("true_cluster", "VARCHAR", "The known entity, for evaluation", False))
+    if spec.vector_column:
+        fields.append(Column("user_vector", "FLOAT[]", "The vector that its source brought", False))
+    similarity = Column("similarity", "FLOAT", "Cosine similarity, of neighbours", required=False)
+    with_similarity = [similarity] if spec.encoder else []
     tables = {
         "cleaned_records": [RECORD_NO, RECORD_ID, SOURCE, SOURCE_NO, *fields],
         "rejected_records": [
@@ -92,6 +96,24 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             LEFT_NO,
             RIGHT_NO,
             Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1),
+            *with_similarity,
+        ],
+        "record_embeddings": [
+            RECORD_NO,
+            SOURCE_NO,
+            Column("text_no", "INTEGER", "Number of the record's text and vector", minimum=0),
+        ],
+        "embedding_blocks": [
+            LEFT_NO,
+            RIGHT_NO,
+            Column("similarity", "FLOAT", "Cosine similarity of the two texts", minimum=-1),
+            Column("rank", "SMALLINT", "Place in the better of their two lists", minimum=1),
+        ],
+        "second_pass_pairs": [
+            LEFT_NO,
+            RIGHT_NO,
+            Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1),
+            *with_similarity,
         ],
         "em_training_blocks": [rule, BLOCK_KEY, RECORD_ID, SOURCE, RECORD_NO],
         "em_training_rules": [
@@ -192,15 +214,24 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
         return f"select block_key, record_id, source from {relation}"
     if table == "filtered_blocks":
         return f"select strategy, block_key, block_size, record_id, source from {relation}"
+    if table == "record_embeddings":
+        records = relations["cleaned_records"]
+        return (
+            f"select r.record_id, r.source, e.text_no from {relation} as e"
+            f" join {records} as r on r.record_no = e.record_no"
+        )
     if table == "em_training_blocks":
         return f"select rule, block_key, record_id, source from {relation}"
-    if table in ("unified_pairs", "true_pairs"):
+    if table in ("unified_pairs", "true_pairs", "embedding_blocks", "second_pass_pairs"):
         columns = "l.record_id as left_id, r.record_id as right_id"
-        if table == "unified_pairs":
-            names = ", ".join(literal(s.name) for s in spec.strategy_conjunctions)
+        if table == "embedding_blocks":
+            columns += ", p.similarity, p.rank"
+        if table in ("unified_pairs", "second_pass_pairs"):
+            names = ", ".join(literal(name) for name in spec.proposers)
+            similarity = "p.similarity" if spec.encoder else "null::float as similarity"
             columns += (
                 f", list_filter([{names}], lambda name, i: ((p.strategy_mask >> (i - 1)) & 1) = 1)"
-                " as strategies, null::float as similarity"
+                f" as strategies, {similarity}"
             )
         records = relations["cleaned_records"]
         return (

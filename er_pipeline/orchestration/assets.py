@@ -30,17 +30,25 @@ from er_pipeline.blocking.catalog import (
 )
 from er_pipeline.blocking.cleaned_records import clean_records
 from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.embedding_blocks import find_neighbours
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.errors import BlockingError
 from er_pipeline.blocking.evaluation import evaluate
 from er_pipeline.blocking.filtered_blocks import filter_blocks
 from er_pipeline.blocking.keys import Conjunction
 from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.record_embeddings import embed_records
+from er_pipeline.blocking.second_pass import pair_the_lonely
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.tables import columns_of
 from er_pipeline.blocking.truth import number_true_pairs
-from er_pipeline.blocking.unified_pairs import unify_pairs
-from er_pipeline.orchestration.charts import markdown_table, overlap_picture, size_histogram
+from er_pipeline.blocking.unified_pairs import second_hand_tables, unify_pairs
+from er_pipeline.orchestration.charts import (
+    markdown_table,
+    overlap_picture,
+    similarity_histogram,
+    size_histogram,
+)
 from er_pipeline.orchestration.resources import LakeFolder
 
 Facts = dict[str, Any]
@@ -111,11 +119,13 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             run=lambda engine, lake: filter_blocks(engine, lake, spec),
             show=_show_filtered,
         ),
+        *_embedding_steps(spec),
+        *_second_pass_steps(spec),
         Step(
             tables={"unified_pairs": "Every candidate pair once, with all strategies for it."},
             stage="pairs",
-            reads=["filtered_blocks"],
-            settings=[keys, spec.link_mode],
+            reads=["filtered_blocks", *second_hand_tables(spec)],
+            settings=[keys, spec.link_mode, spec.proposers],
             code=unify_pairs,
             run=lambda engine, lake: unify_pairs(engine, lake, spec),
             show=_show_pairs,
@@ -325,6 +335,66 @@ def _blocks_step(spec: PipelineSpec, strategy: Conjunction) -> Step:
         show=_show_blocks,
         lineage={"block_key": strategy.source_columns},
     )
+
+
+def _embedding_steps(spec: PipelineSpec) -> list[Step]:
+    steps = []
+    if spec.encoder:
+        steps.append(
+            Step(
+                tables={
+                    "record_embeddings": "Which text and vector each record has; every distinct"
+                    f" text is encoded once, by the encoder {spec.encoder.encoder}."
+                },
+                stage="blocks",
+                reads=["cleaned_records"],
+                settings=[spec.encoder.vectors_of(), spec.embedding_fields],
+                code=embed_records,
+                run=lambda engine, lake: embed_records(engine, lake, spec),
+                show=lambda facts: {**_numbers(facts), "encoder": facts["encoder"]},
+            )
+        )
+    if spec.embedding:
+        steps.append(
+            Step(
+                tables={
+                    "embedding_blocks": f"The {spec.embedding.k} nearest neighbours of every"
+                    " record, as pairs with their similarity."
+                },
+                stage="blocks",
+                reads=["cleaned_records", "record_embeddings"],
+                settings=[spec.embedding, spec.link_mode],
+                code=find_neighbours,
+                run=lambda engine, lake: find_neighbours(engine, lake, spec),
+                show=lambda facts: {
+                    **_numbers(facts),
+                    "index": facts["index"],
+                    "similarity": similarity_histogram(facts["similarities"]),
+                },
+            )
+        )
+    return steps
+
+
+def _second_pass_steps(spec: PipelineSpec) -> list[Step]:
+    if spec.second_pass is None:
+        return []
+    neighbours = ["record_embeddings"] if spec.second_pass.embedding else []
+    first = ["embedding_blocks"] if spec.embedding else []
+    return [
+        Step(
+            tables={
+                "second_pass_pairs": "Pairs of a more lenient pass, only for records that the"
+                " first pass left without a candidate."
+            },
+            stage="pairs",
+            reads=["cleaned_records", "filtered_blocks", *first, *neighbours],
+            settings=[spec.second_pass, spec.link_mode],
+            code=pair_the_lonely,
+            run=lambda engine, lake: pair_the_lonely(engine, lake, spec),
+            show=_numbers,
+        )
+    ]
 
 
 def _show_records(facts: Facts) -> Mapping[str, Any]:

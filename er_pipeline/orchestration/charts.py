@@ -18,16 +18,21 @@ def size_histogram(size_classes: Mapping[str, Mapping[str, int]]) -> str:
 
     size_classes: class -> {"blocks": n, "pairs": n}, in the order to draw. Returns Markdown.
     """
-    most = max((counts["pairs"] for counts in size_classes.values()), default=0) or 1
-    bars, texts = "", ""
-    for i, (name, counts) in enumerate(size_classes.items()):
-        y = 18 * i
-        width = round(150 * counts["pairs"] / most)
-        bars += f"M85,{y + 8}h{width}"
-        numbers = f"{_short(counts['blocks'])} blocks, {_short(counts['pairs'])} pairs"
-        texts += _text(0, y + 12, name) + _text(90 + width, y + 12, numbers)
-    lines = f"<path stroke='{COLOR}' stroke-width='12' d='{bars}'/>"
-    return _picture("pairs by size of block", 420, 18 * len(size_classes), lines + texts)
+    rows = [
+        (
+            name,
+            counts["pairs"],
+            f"{_short(counts['blocks'])} blocks, {_short(counts['pairs'])} pairs",
+        )
+        for name, counts in size_classes.items()
+    ]
+    return _bars("pairs by size of block", rows)
+
+
+def similarity_histogram(classes: Mapping[str, int]) -> str:
+    """Draw how many pairs have which similarity; classes: range -> pairs. Returns Markdown."""
+    rows = [(name, n, _short(n)) for name, n in classes.items() if n]
+    return _bars("pairs by similarity", rows)
 
 
 def overlap_picture(strategies: Sequence[str], shared_pairs: Sequence[Sequence[int]]) -> str:
@@ -52,6 +57,19 @@ def overlap_picture(strategies: Sequence[str], shared_pairs: Sequence[Sequence[i
     lines = f"<g stroke='{COLOR}' stroke-width='14'>{lines}</g>"
     size = 20 * len(strategies) + 200, 16 * len(strategies)
     return _picture("overlap of the strategies", *size, lines + texts)
+
+
+def _bars(title: str, rows: Sequence[tuple[str, int, str]]) -> str:
+    """Draw a bar per row of (name, length, text beside it)."""
+    longest = max((length for _, length, _ in rows), default=0) or 1
+    bars, texts = "", ""
+    for i, (name, length, told) in enumerate(rows):
+        y = 18 * i
+        width = round(150 * length / longest)
+        bars += f"M85,{y + 8}h{width}"
+        texts += _text(0, y + 12, name) + _text(90 + width, y + 12, told)
+    lines = f"<path stroke='{COLOR}' stroke-width='12' d='{bars}'/>"
+    return _picture(title, 420, 18 * len(rows), lines + texts)
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

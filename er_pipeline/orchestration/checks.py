@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from er_pipeline.blocking.embedding_blocks import judge_lists, judge_neighbours
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.evaluation import judge_pairs, judge_strategies, judge_training
 from er_pipeline.blocking.expectations import judge_records
@@ -39,6 +40,18 @@ def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetCh
             },
             lambda engine, lake: judge_strategies(lake.facts("filtered_blocks"), spec),
         ),
+        "record_embeddings": (
+            {"neighbours_within_budget": "What the lists will hold, decided before the search."},
+            lambda engine, lake: judge_lists(lake.facts("record_embeddings"), spec),
+        ),
+        "embedding_blocks": (
+            {
+                "embedding_pairs_within_budget": "Every pair costs money.",
+                "lists_are_not_full": "A full list may have been cut short: k is too small.",
+                "index_recall_is_enough": "What an approximate index misses is lost for good.",
+            },
+            lambda engine, lake: judge_neighbours(lake.facts("embedding_blocks"), spec),
+        ),
         "unified_pairs": (
             {
                 "every_pair_once": "Training and scoring would weigh a repeated pair twice.",
@@ -63,7 +76,7 @@ def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetCh
 
 
 # A finding that only warns must not stop the run.
-WARNINGS = ("no_block_holds_too_much", "every_rule_makes_pairs")
+WARNINGS = ("no_block_holds_too_much", "every_rule_makes_pairs", "lists_are_not_full")
 
 
 def _checks(

@@ -1,0 +1,149 @@
+"""The second pass: more lenient blocking, only for records that have no candidate yet.
+
+Every pair of this pass has at least one such record, so its cost is bounded by their number and no
+pair of the first pass comes again.
+"""
+
+import logging
+from typing import Any
+
+from er_pipeline.blocking.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.embedding_blocks import make_pairs, write_lists
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.errors import BlockingError
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.neighbours import Search
+from er_pipeline.blocking.record_embeddings import VECTOR_TABLE, load_vectors
+from er_pipeline.blocking.spec import SECOND_EMBEDDING, PipelineSpec
+
+logger = logging.getLogger(__name__)
+
+
+class BudgetError(BlockingError):
+    """Pairs would go beyond their budget; none has been made."""
+
+
+def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+    """Make the pairs of the second pass.
+
+    Reads cleaned_records, filtered_blocks, and with neighbours embedding_blocks,
+    record_embeddings and the vectors. Writes second_pass_pairs (left_no, right_no INTEGER,
+    strategy_mask BIGINT by `spec.proposers`, with an encoder similarity FLOAT), each pair once.
+    Returns the facts kept beside the table: the pass's yield.
+
+    Raises BudgetError if its strategies would make more than `second_pass: max_pairs`, counted
+    from block sizes before one is made; LakeError if a table was made from other records.
+    """
+    second = spec.second_pass
+    assert second is not None
+    fingerprint = read_records(engine, lake)
+    read_numbered(engine, lake, "filtered_blocks", fingerprint)
+    has_candidate = "select record_no from filtered_blocks"
+    if spec.embedding:
+        read_numbered(engine, lake, "embedding_blocks", fingerprint)
+        has_candidate += (
+            " union all select left_no from embedding_blocks"
+            " union all select right_no from embedding_blocks"
+        )
+    engine.make_table(
+        "lonely",
+        "select record_no, source_no from cleaned_records"
+        f" where record_no not in ({has_candidate})",
+    )
+    (n_lonely,) = engine.row("select count(*) from lonely")
+    counted = _count_strategies(engine, spec)
+    planned = sum(counted.values())
+    if planned > second.max_pairs:
+        dearest = max(counted, key=lambda name: (counted[name], name))
+        raise BudgetError(
+            f"the second pass would make {planned:,} pairs for {n_lonely:,} records, more than"
+            f" {second.max_pairs:,}; the dearest strategy is {dearest} with {counted[dearest]:,}."
+            " Join another key to it, lower second_pass: max_size, or raise second_pass: max_pairs"
+        )
+    proposed = [_pairs_sql(name, 1 << spec.proposers.index(name), spec) for name in counted]
+    with lake.writing("second_pass_pairs", {"fingerprint": fingerprint}) as draft:
+        if second.embedding:
+            read_numbered(engine, lake, "record_embeddings", fingerprint)
+            vectors = load_vectors(lake.path(VECTOR_TABLE))
+            lists = draft.folder / "lists.tmp"
+            wanted = "record_no in (select record_no from lonely)"
+            write_lists(engine, spec, second.embedding, vectors, lists, Search(), wanted)
+            make_pairs(engine, second.embedding, spec.link_mode, "record_embeddings", "near")
+            lists.unlink()
+            bit = 1 << spec.proposers.index(SECOND_EMBEDDING)
+            proposed.append(
+                f"select left_no, right_no, {bit}::bigint as strategy_mask, similarity from near"
+                " where left_no in (select record_no from lonely)"
+                " or right_no in (select record_no from lonely)"
+            )
+        similarity = ", max(similarity) as similarity" if spec.encoder else ""
+        engine.write(
+            "select left_no, right_no, cast(sum(strategy_mask) as bigint) as strategy_mask"
+            f"{similarity} from ({' union all '.join(proposed)}) group by left_no, right_no"
+            " order by left_no, right_no",
+            draft.file(),
+        )
+        engine.read_folder(draft.folder, "made_pairs")
+        n_pairs, n_helped = engine.row(
+            "select (select count(*) from made_pairs), (select count(*) from lonely where record_no"
+            " in (select left_no from made_pairs union all select right_no from made_pairs))"
+        )
+        draft.facts.update(
+            records_without_candidate=n_lonely,
+            records_given_a_candidate=n_helped,
+            records_still_without=n_lonely - n_helped,
+            pairs=n_pairs,
+            planned_pairs=planned,
+        )
+        return dict(draft.facts)
+
+
+def _count_strategies(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, int]:
+    """Count each strategy's pairs with a lonely record, exactly, from block sizes."""
+    second = spec.second_pass
+    assert second is not None
+    counted = {}
+    for strategy in spec.second_conjunctions:
+        name = f"second_{strategy.name}"
+        engine.make_table(
+            name,
+            "select k.record_no, k.source_no, k.block_key, l.record_no is not null as is_lonely"
+            f" from ({strategy.keyed_records(engine, 'cleaned_records')}) as k"
+            " left join lonely as l on l.record_no = k.record_no",
+        )
+        cap = "true" if second.max_size is None else f"count(*) <= {second.max_size}"
+        engine.make_table(
+            f"{name}_blocks",
+            f"select block_key from {name} group by block_key"
+            f" having count(*) > 1 and bool_or(is_lonely) and {cap}",
+        )
+        # All pairs of a block but those of two records that have candidates already.
+        inside = "sum(n * n)" if spec.link_mode == "link" else "sum(n)"
+        inside_others = "sum(m * m)" if spec.link_mode == "link" else "sum(m)"
+        (pairs,) = engine.row(
+            f"""
+            with sources as (
+                select block_key, source_no, count(*) as n,
+                    count(*) filter (where not is_lonely) as m
+                from {name} where block_key in (select block_key from {name}_blocks) group by all
+            )
+            select coalesce(sum(pairs), 0)::bigint from (
+                select ((sum(n) * sum(n) - {inside}) - (sum(m) * sum(m) - {inside_others})) // 2
+                    as pairs from sources group by block_key)
+            """
+        )
+        counted[strategy.name] = int(pairs)
+        logger.info("second pass, %s: %s pairs", strategy.name, f"{pairs:,}")
+    return counted
+
+
+def _pairs_sql(name: str, mask: int, spec: PipelineSpec) -> str:
+    across = "and l.source_no < r.source_no" if spec.link_mode == "link" else ""
+    return f"""
+        select distinct l.record_no as left_no, r.record_no as right_no,
+            {mask}::bigint as strategy_mask, null::float as similarity
+        from second_{name} as l join second_{name} as r
+            on l.block_key = r.block_key and l.record_no < r.record_no {across}
+        where (l.is_lonely or r.is_lonely)
+            and l.block_key in (select block_key from second_{name}_blocks)
+    """
