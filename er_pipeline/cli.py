@@ -4,10 +4,11 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -133,6 +134,7 @@ def _materialize(path: Path, overrides: dict[str, Any], options: argparse.Namesp
 
     import dagster as dg
 
+    from er_pipeline.blocking.lake import PUBLISHED
     from er_pipeline.orchestration.jobs import load_job
     from er_pipeline.orchestration.progress import show_steps_of_assets
     from er_pipeline.orchestration.resources import CATALOG, default_lake
@@ -168,15 +170,23 @@ def _materialize(path: Path, overrides: dict[str, Any], options: argparse.Namesp
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
     if not result.success:
-        print(
-            f"The run failed; the catalog in {lake} still shows the last good tables.",
-            file=sys.stderr,
+        shown = (
+            f"the catalog in {lake} still shows the tables of the last good run"
+            if (lake / spec.dataset / PUBLISHED).exists()
+            else f"no run of {spec.dataset} has ended well yet, so there is nothing in the catalog"
         )
+        print(f"The run failed; {shown}.", file=sys.stderr)
         return 1
-    _print_report(spec, lake)
+    made = {
+        event.asset_key.path[-1]
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+    if "blocking_report" in made:
+        _print_report(spec, lake)
     print(f"\nCatalog:  {lake / CATALOG}")
     print(f"          duckdb {lake / CATALOG} 'from {spec.dataset}.unified_pairs limit 10'")
-    print(f"Graph:    {_how_to_open(lake)}")
+    print(f"Graph:    {_how_to_open(lake, spec.dataset)}")
     return 0
 
 
@@ -201,11 +211,21 @@ def _print_report(spec: PipelineSpec, lake: Path) -> None:
             print(line)
 
 
-def _how_to_open(lake: Path) -> str:
+def _how_to_open(lake: Path, dataset: str) -> str:
     from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
 
     variable = "" if lake == default_lake() else f"{LAKE_VARIABLE}={lake} "
-    return f"{variable}DAGSTER_HOME=$PWD dagster dev, then http://127.0.0.1:3000/asset-groups"
+    page = f"http://127.0.0.1:3000/locations/er_pipeline/asset-groups/{dataset}/lineage"
+    return f"{variable}DAGSTER_HOME=$PWD dagster dev, then {page}"
+
+
+def _with_keys(selection: str, dataset: str, tables: Collection[str]) -> str:
+    """Let a Dagster selection name tables as people do: +unified_pairs is that table's key."""
+    return re.sub(
+        r'(?<![\w"/:])(\w+)(?![\w"/:(])',
+        lambda found: f'key:"{dataset}/{found[1]}"' if found[1] in tables else found[1],
+        selection,
+    )
 
 
 def _selected(job: Any, spec: PipelineSpec, selection: str | None) -> Any:
@@ -226,7 +246,7 @@ def _selected(job: Any, spec: PipelineSpec, selection: str | None) -> Any:
             wanted = (
                 dg.AssetSelection.assets(*(known[name] for name in names))
                 if all(name in known for name in names)
-                else dg.AssetSelection.from_string(selection)
+                else dg.AssetSelection.from_string(_with_keys(selection, spec.dataset, known))
             )
             # Tables that one step writes together are made together.
             keys = wanted.required_multi_asset_neighbors().resolve(graph)

@@ -82,6 +82,11 @@ def _truth(truth: Mapping[str, Any]) -> Iterator[str]:
         f"Missed true pairs:     {truth['true_pairs_sharing_no_key']:,} share no key,"
         f" {truth['true_pairs_lost_to_filtering']:,} were lost to filtering"
     )
+    if truth["given_pairs_with_unknown_ids"]:
+        yield (
+            f"Not counted:           {truth['given_pairs_with_unknown_ids']:,} given pairs name an"
+            " id that no record has"
+        )
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -9,9 +9,12 @@ import pytest
 
 from er_pipeline.blocking.blocks import build_blocks
 from er_pipeline.blocking.cleaned_records import clean_records
+from er_pipeline.blocking.embedding_blocks import find_neighbours
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.filtered_blocks import filter_blocks
 from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.record_embeddings import embed_records
+from er_pipeline.blocking.second_pass import pair_the_lonely
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.unified_pairs import unify_pairs
 
@@ -64,6 +67,16 @@ class Dataset:
         with DuckDBEngine(threads=2) as engine:
             return clean_records(engine, self.lake, self.spec, self.folder)
 
+    def embed(self) -> dict[str, Any]:
+        self.clean()
+        with DuckDBEngine(threads=2) as engine:
+            return embed_records(engine, self.lake, self.spec)
+
+    def neighbours(self) -> dict[str, Any]:
+        self.embed()
+        with DuckDBEngine(threads=2) as engine:
+            return find_neighbours(engine, self.lake, self.spec)
+
     def filter(self) -> dict[str, Any]:
         self.clean()
         for strategy in self.spec.strategy_conjunctions:
@@ -72,8 +85,24 @@ class Dataset:
         with DuckDBEngine(threads=2) as engine:
             return filter_blocks(engine, self.lake, self.spec)
 
-    def pair(self) -> dict[str, Any]:
+    def second(self) -> dict[str, Any]:
         self.filter()
+        if self.spec.encoder:
+            with DuckDBEngine(threads=2) as engine:
+                embed_records(engine, self.lake, self.spec)
+        if self.spec.embedding:
+            with DuckDBEngine(threads=2) as engine:
+                find_neighbours(engine, self.lake, self.spec)
+        with DuckDBEngine(threads=2) as engine:
+            return pair_the_lonely(engine, self.lake, self.spec)
+
+    def pair(self) -> dict[str, Any]:
+        if self.spec.second_pass:
+            self.second()
+        else:
+            self.filter()
+            if self.spec.embedding:
+                self.neighbours()
         with DuckDBEngine(threads=2) as engine:
             return unify_pairs(engine, self.lake, self.spec)
 

@@ -159,6 +159,15 @@ def test_records_that_miss_the_expectations_stop_the_run(
     assert numbers["records_looked_at"] == 4
 
 
+def test_a_field_emptied_by_its_kind_warns(people: Callable[..., Dataset]) -> None:
+    made = people(fields={"last": "person_name", "email": "phone"}, strategies={"last": "last"})
+    evaluation = checks_of(made)["cleaned_records.cleaning_keeps_values"]
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.WARN
+    assert "email (phone) lost 100% of its values" in (evaluation.description or "")
+    assert evaluation.metadata["cleaned_away_share_last"].value == 0.0
+
+
 def tamper(people: Dataset, table: str, sql: str) -> None:
     """Rewrite a table of the lake behind the pipeline's back."""
     folder = people.lake.path(table)

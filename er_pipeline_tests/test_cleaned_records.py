@@ -127,7 +127,7 @@ def test_blank_and_placeholder_values_become_null(dataset: Callable[..., Dataset
     assert facts["values_of_field"]["name"] == {
         "filled": 0,
         "distinct": 0,
-        "placeholders_and_unreadable": 2,
+        "cleaned_away": 2,
     }
 
 

@@ -175,7 +175,7 @@ def test_bad_input_exits_1_and_leaves_tables_and_catalog_as_they_were(
     assert "error: " in told
     assert "people.csv: 1 ids stand more than once in column 'id': '1' (2 times)" in told
     assert "Traceback" not in told
-    assert "still shows the last good tables" in told
+    assert "still shows the tables of the last good run" in told
     assert project.versions() == versions
     assert project.catalog() == catalog
     assert (project.lake / "catalog.duckdb").stat().st_ino == file

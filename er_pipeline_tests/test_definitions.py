@@ -111,7 +111,7 @@ def test_the_whole_graph_runs_on_five_people(people: Dataset) -> None:
     assert report["pairs_completeness"] == 1.0
     assert report["pairs"] == 2
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 11 + 12  # a contract per table, and the verdicts
+    assert len(evaluations) == 11 + 13  # a contract per table, and the verdicts
     assert all(check.passed for check in evaluations)
 
 
@@ -176,3 +176,19 @@ def test_a_second_dataset_in_the_same_lake_keeps_its_own_schema(
     with duckdb.connect(str(people.lake.root / "catalog.duckdb"), read_only=True) as con:
         for schema in ("people", "customers"):
             assert con.execute(f"select count(*) from {schema}.unified_pairs").fetchall() == [(2,)]
+
+
+def test_tables_of_other_settings_are_refused_not_mixed_in(people: Dataset) -> None:
+    assert run_graph(people).success
+    swapped = {"email_exact": "email", "soundex": "soundex(last)"}
+    people.spec = people.spec.model_copy(update={"strategies": swapped})
+    for name in ("strategy_conjunctions", "second_conjunctions"):
+        people.spec.__dict__.pop(name, None)
+    result = run_graph(people, asset_selection=[dg.AssetKey(["people", "unified_pairs"])])
+    assert not result.success
+    (failure,) = result.filter_events(lambda event: event.is_step_failure)
+    data = failure.step_failure_data.user_failure_data
+    assert data is not None
+    assert "filtered_blocks was made under other settings" in (data.description or "")
+    assert not run_graph(people, asset_selection=[dg.AssetKey(["people", "catalog"])]).success
+    assert run_graph(people).success

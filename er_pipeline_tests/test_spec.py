@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -345,3 +346,36 @@ def test_two_sources_link_unless_told_otherwise() -> None:
     assert spec(sources=sources).link_mode == "link"
     assert spec(sources=sources, mode="link_and_dedupe").link_mode == "link_and_dedupe"
     assert spec(sources=sources).source_labels == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("teil_*.csv", "teil"),
+        ("kunden-2026 Köln.csv", "kunden_2026_Koln"),
+        ("2026.csv", "source_2026"),
+    ],
+)
+def test_a_source_is_named_after_its_file_as_dagster_allows(path: str, label: str) -> None:
+    from er_pipeline.blocking.spec import Source
+
+    assert Source(path=path).label.lower() == label.lower()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"schedule": {"cron": "30 25 * * *"}}, "'25' is no hour (0 to 23"),
+        ({"schedule": {"cron": "0 2 * *"}}, "must have five parts"),
+        ({"cleaning": {"phone_region": "UK"}}, "the United Kingdom is GB"),
+        ({"cleaning": {"phone_region": "Germany"}}, "two letters of ISO 3166"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_when_loaded(
+    settings: dict[str, Any], told: str
+) -> None:
+    from er_pipeline.blocking.spec import PipelineSpec
+
+    declared = {"dataset": "p", "sources": [{"path": "p.csv"}], "fields": {"last_name": "text"}}
+    with pytest.raises(ValueError, match=re.escape(told)):
+        PipelineSpec.model_validate({**declared, **settings})

@@ -48,6 +48,7 @@ def choose_versions(lake: Lake, tables: list[str]) -> dict[str, str]:
     """
     fingerprint = lake.facts("cleaned_records")["fingerprint"]
     for table in tables:
+        lake.check_declared(table)
         made_from = lake.facts(table).get("fingerprint", fingerprint)
         if made_from != fingerprint:
             raise LakeError(

@@ -1,16 +1,19 @@
 """Step 1: raw rows -> cleaned records: every field clean or NULL, every record numbered."""
 
+import glob
 import logging
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from er_pipeline.blocking.cleaning import cleaner
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, parquet_file, quoted
 from er_pipeline.blocking.errors import InputError, LakeError
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.sources import EXAMPLES, RawSource, read_source
-from er_pipeline.blocking.spec import PipelineSpec, Source
+from er_pipeline.blocking.spec import PipelineSpec, Source, resolved
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ def clean_records(
     Raises InputError if a source cannot be read, an id is missing or stands twice, or more rows
     are unreadable than `max_reject_rate` allows. Nothing is written then.
     """
+    check_truth_file(engine, spec, folder)
     with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
         raws = [
             read_source(
@@ -72,8 +76,42 @@ def clean_records(
         return dict(draft.facts)
 
 
+def check_truth_file(engine: DuckDBEngine, spec: PipelineSpec, folder: Path) -> None:
+    """Find out before the work begins that the file of true pairs is there and has its columns.
+
+    Raises InputError if not.
+    """
+    if spec.truth is None or spec.truth.path is None:
+        return
+    file = resolved(spec.truth.path, folder)
+    if not file.is_file():
+        raise InputError(f"truth: {file}: no such file; correct truth: {{path: ...}}")
+    try:
+        described = engine.rows(f"describe select * from {truth_reader(file)}")
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"truth: {file} cannot be read: {reason}") from error
+    present = [name for name, *_ in described]
+    truth = spec.truth
+    wanted = [truth.left_id, truth.right_id, truth.left_source, truth.right_source]
+    missing = [name for name in wanted if name and name not in present]
+    if missing:
+        raise InputError(
+            f"truth: {file} has no column {', '.join(map(repr, missing))}; it has"
+            f" {', '.join(map(repr, present))}. Correct truth: left_id and right_id"
+        )
+
+
+def truth_reader(file: Path) -> str:
+    """Write the call that reads a file of true pairs."""
+    if file.suffix in (".parquet", ".pq"):
+        return parquet_file(file)
+    return f"read_csv({literal(glob.escape(str(file)))}, all_varchar = true, header = true)"
+
+
 def read_records(engine: DuckDBEngine, lake: Lake) -> str:
     """Make cleaned_records readable; give the fingerprint of its numbering."""
+    lake.check_declared("cleaned_records")
     engine.read(lake, "cleaned_records")
     return str(lake.facts("cleaned_records")["fingerprint"])
 
@@ -84,6 +122,7 @@ def read_numbered(engine: DuckDBEngine, lake: Lake, table: str, fingerprint: str
     Raises LakeError if it was made from other records than those whose fingerprint is given:
     the same number would mean another person.
     """
+    lake.check_declared(table)
     if lake.facts(table)["fingerprint"] != fingerprint:
         raise LakeError(
             f"{lake.dataset}/{table} was made from an older cleaned_records:"
@@ -168,7 +207,7 @@ def _values_of_fields(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, dic
         name: {
             "filled": clean[2 * i],
             "distinct": clean[2 * i + 1],
-            "placeholders_and_unreadable": given[i] - clean[2 * i],
+            "cleaned_away": given[i] - clean[2 * i],
         }
         for i, name in enumerate(fields)
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 from er_pipeline.blocking.cleaned_records import clean_records, read_records
 from er_pipeline.blocking.em_training_blocks import sum_training_rules
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import judge_strategies, judge_training
+from er_pipeline.blocking.evaluation import judge_cleaning, judge_strategies, judge_training
 from er_pipeline.blocking.filtered_blocks import sum_strategies
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
@@ -22,8 +22,16 @@ def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[s
     """
     lake = Lake(scratch, spec.dataset)
     with DuckDBEngine(spec.threads, spec.memory_limit, scratch / ".spill") as engine:
-        records = clean_records(engine, lake, spec, folder)["records"]
+        cleaned = clean_records(engine, lake, spec, folder)
+        records = cleaned["records"]
         yield f"{records:,} records cleaned; nothing is kept."
+        yield ""
+        yield f"{'field':<24}{'kind':<14}{'filled':>10}{'distinct':>12}{'cleaned away':>14}"
+        for name, values in cleaned["values_of_field"].items():
+            yield (
+                f"{name:<24}{spec.field_kinds[name]:<14}{values['filled'] / records:>10.1%}"
+                f"{values['distinct']:>12,}{values['cleaned_away']:>14,}"
+            )
         read_records(engine, lake)
         memberships = {}
         for strategy in spec.strategy_conjunctions:
@@ -46,5 +54,6 @@ def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[s
         for name, counts in training["rules"].items():
             yield f"{name:<24}{counts['kept_blocks']:>12,}{counts['pairs']:>16,}"
         yield f"{'sum':<24}{'':>12}{training['pairs']:>16,}"
+        yield from judge_cleaning(cleaned, spec)
         yield from judge_strategies(facts, spec)
         yield from judge_training(training, spec)

@@ -19,7 +19,7 @@ from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, parquet_file
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.neighbours import Lists, Search, nearest_dense, nearest_sparse
+from er_pipeline.blocking.neighbours import Lists, Search, nearest_dense, nearest_sparse, ranks
 from er_pipeline.blocking.record_embeddings import VECTOR_TABLE, load_vectors
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.verdicts import Verdict
@@ -111,7 +111,8 @@ def write_lists(
             n_lists += len(wanted)
             if not len(wanted) or not len(targets):
                 continue
-            for part in _search(spec, encoder, vectors, wanted, targets, query_source, search):
+            found = Search()
+            for part in _search(spec, encoder, vectors, wanted, targets, query_source, found):
                 sources = {
                     "query_source": np.full(len(part.query), query_source, np.int16),
                     "neighbour_source": np.full(len(part.query), neighbour_source, np.int16),
@@ -124,6 +125,7 @@ def write_lists(
                     "rank": part.rank,
                 }
                 writer.write_table(pa.table(columns, schema=schema))
+            search.join(found)
     engine.make_table("lists", f"select * from {parquet_file(file)}")
     return n_lists
 
@@ -135,12 +137,14 @@ def make_pairs(
 
     Leaves kept_lists behind: the entries that reach the floor and the share of the best.
     """
-    across = "and l.source_no <> r.source_no" if mode == "link" else ""
+    across, near = "", f"r.nth <= l.nth + {encoder.k}"
+    if mode == "link":  # everyone lists the first k of each other source
+        across = "and l.source_no <> r.source_no"
+        near = f"(l.nth <= {encoder.k} or r.nth <= {encoder.k})"
     engine.make_table(
         "members",
         "select record_no, source_no, text_no, row_number() over (partition by text_no,"
-        f" {'source_no' if mode == 'link' else 'true'} order by record_no) as nth,"
-        f" row_number() over (partition by text_no order by record_no) as nth_of_all"
+        f" {'source_no' if mode == 'link' else 'true'} order by record_no) as nth"
         f" from {embeddings}",
     )
     # A text that several comparable records share has a best similarity of 1: each other.
@@ -180,8 +184,8 @@ def make_pairs(
             union all
             select l.record_no, r.record_no, 1.0, 1
             from members as l join members as r on l.text_no = r.text_no
-                and l.record_no < r.record_no and r.nth_of_all <= l.nth_of_all + {encoder.k}
-                {across}
+                and l.record_no < r.record_no {across}
+                and {near}
         )
         select left_no, right_no, cast(max(similarity) as float) as similarity,
             cast(min(rank) as smallint) as rank
@@ -286,8 +290,13 @@ def _search(
     for part in found:
         query = wanted[part.query].astype(np.int32)
         neighbour = targets[part.neighbour].astype(np.int32)
-        other = query != neighbour if itself else np.ones(len(query), bool)
-        yield Lists(query[other], neighbour[other], part.similarity[other], part.rank[other])
+        if not itself:
+            yield Lists(query, neighbour, part.similarity, part.rank)
+            continue
+        other = np.flatnonzero(query != neighbour)
+        rank = ranks(query[other])
+        other, rank = other[rank <= encoder.k], rank[rank <= encoder.k]
+        yield Lists(query[other], neighbour[other], part.similarity[other], rank.astype(np.int16))
 
 
 def _histogram(engine: DuckDBEngine) -> dict[str, int]:

@@ -15,6 +15,31 @@ from er_pipeline.blocking.unified_pairs import second_hand_tables
 from er_pipeline.blocking.verdicts import Verdict
 
 
+def judge_cleaning(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge what cleaning took away, from the facts of `clean_records`."""
+    limit = spec.checks.max_cleaned_away
+    shares = {
+        name: _share(values["cleaned_away"], values["filled"] + values["cleaned_away"])
+        for name, values in facts["values_of_field"].items()
+    }
+    over = {name: share for name, share in shares.items() if share > limit}
+    told = ", ".join(
+        f"{name} ({spec.field_kinds[name]}) lost {share:.0%} of its values"
+        for name, share in over.items()
+    )
+    yield Verdict(
+        "cleaning_keeps_values",
+        not over,
+        "warn",
+        f"{told}: placeholders, or not readable as that kind. Is the kind right? Are the columns"
+        " mixed up? See also cleaning: phone_region and day_first."
+        if over
+        else f"Cleaning emptied at most {max(shares.values(), default=0):.1%} of any field's values"
+        f" (a warning above {limit:.0%}).",
+        {f"cleaned_away_share_{name}": share for name, share in shares.items()},
+    )
+
+
 def judge_strategies(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge coverage and budgets from the facts of `sum_strategies`, before any pair is made."""
     checks, n_records = spec.checks, facts["records"]
@@ -337,6 +362,7 @@ def _against_truth(
     )
     return {
         "true_pairs": n_true,
+        "given_pairs_with_unknown_ids": lake.facts("true_pairs")["pairs_with_unknown_ids"],
         "true_pairs_found": n_found,
         "pairs_completeness": _share(n_found, n_true),
         "pairs_quality": _share(n_found, n_pairs),

@@ -6,8 +6,10 @@ can say are written out in SQL (`SQL_KEY_FUNCTIONS`); those that need Python (`s
 `soundex(first_word(last_name))` costs one call per distinct word.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import lru_cache
 
 import duckdb
@@ -359,6 +361,15 @@ def _count_arguments(text: str, node: exp.Anonymous, expected: int) -> None:
         )
 
 
+def _did_you_mean(text: str) -> str:
+    """Suggest our own function for a misspelled one."""
+    for called in re.findall(r"(\w+)\s*\(", text):
+        close = get_close_matches(called.lower(), OWN_FUNCTIONS, n=1)
+        if close and called.lower() not in OWN_FUNCTIONS:
+            return f" did you mean {close[0]}()?"
+    return ""
+
+
 def _result_is_list(text: str, sql: str, fields: Sequence[str], lookups: Sequence[Lookup]) -> bool:
     """Bind the expression on an empty table: DuckDB itself says what it does not know."""
     columns = [*fields, *(lookup.column for lookup in lookups)]
@@ -375,6 +386,7 @@ def _result_is_list(text: str, sql: str, fields: Sequence[str], lookups: Sequenc
             reason = str(error).split("\n\nLINE")[0].replace("\n", " ").strip()
             raise SpecError(
                 f"key {text!r} does not fit the fields {', '.join(fields)} (all text): {reason};"
-                f" besides DuckDB's functions there are {', '.join(sorted(OWN_FUNCTIONS))}"
+                f"{_did_you_mean(text)} besides DuckDB's functions there are"
+                f" {', '.join(sorted(OWN_FUNCTIONS))}"
             ) from error
     return str(described[0][1]).endswith("]")  # VARCHAR[], and VARCHAR[2] of a fixed length

@@ -36,10 +36,13 @@ class Lake:
 
     root: the lake's folder, shared by all datasets; made on the first write.
     dataset: the dataset's name, a folder below it.
+    declared: table -> digest of the settings that shape it (`declarations`); it is kept with each
+    table, and a table made under other settings is refused. Nothing is compared where left out.
     """
 
-    def __init__(self, root: Path, dataset: str) -> None:
+    def __init__(self, root: Path, dataset: str, declared: Mapping[str, str] | None = None) -> None:
         """Name the place; nothing is read or made yet."""
+        self.declared = dict(declared or {})
         self.root = root.absolute()
         self.dataset = dataset
         self.folder = self.root / dataset
@@ -70,6 +73,18 @@ class Lake:
         facts: dict[str, Any] = json.loads((self.path(table) / FACTS).read_text("utf-8"))
         return facts
 
+    def check_declared(self, table: str) -> None:
+        """Refuse a table that was made under other settings than those declared now.
+
+        Raises LakeError that says which table to make again.
+        """
+        made_under = self.facts(table).get("declared")
+        if self.declared and made_under != self.declared.get(table, made_under):
+            raise LakeError(
+                f"{self.dataset}/{table} was made under other settings than the defs.yaml has now:"
+                f" materialize {self.dataset}/{table} again, or run the whole dataset"
+            )
+
     @contextmanager
     def writing(self, table: str, facts: Mapping[str, Any] | None = None) -> Iterator["TableDraft"]:
         """Write a new version of a table; it becomes the latest when the block ends without error.
@@ -79,6 +94,8 @@ class Lake:
         version = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}"
         final = self.folder / table / version
         draft = TableDraft(final.with_name(f"{version}.tmp"), dict(facts or {}))
+        if table in self.declared:
+            draft.facts["declared"] = self.declared[table]
         draft.folder.mkdir(parents=True)
         try:
             yield draft

@@ -56,6 +56,14 @@ class Search:
     search_width: int = 0
     left_out: int = 0
 
+    def join(self, other: "Search") -> None:
+        """Take in another direction's search: of each figure the worse one."""
+        names = {*self.index.split(" and "), other.index} - {"none"}
+        self.index = " and ".join(sorted(names)) or "none"
+        self.recall = min(self.recall, other.recall)
+        self.search_width = max(self.search_width, other.search_width)
+        self.left_out = max(self.left_out, other.left_out)
+
 
 def nearest_sparse(
     queries: "csr_matrix",
@@ -195,10 +203,7 @@ def _ranked(
     query, neighbour, rounded = query[valid], neighbour[valid], rounded[valid]
     order = np.lexsort((neighbour, -rounded, query))
     query, neighbour, rounded = query[order], neighbour[order], rounded[order]
-    place = np.arange(len(query))
-    starts = np.ones(len(query), bool)
-    starts[1:] = query[1:] != query[:-1]
-    rank = place - np.maximum.accumulate(np.where(starts, place, 0)) + 1
+    rank = ranks(query)
     listed = rank <= k
     return Lists(
         query[listed],
@@ -206,3 +211,11 @@ def _ranked(
         rounded[listed].astype(np.float32),
         rank[listed].astype(np.int16),
     )
+
+
+def ranks(query: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Number the entries of each list from 1; the entries of a list stand together."""
+    place = np.arange(len(query))
+    starts = np.ones(len(query), bool)
+    starts[1:] = query[1:] != query[:-1]
+    return place - np.maximum.accumulate(np.where(starts, place, 0)) + 1

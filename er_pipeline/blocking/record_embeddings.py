@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 VECTOR_TABLE = "text_vectors"
+# A vector of zeros is like no other, not even like itself.
+HAS_DIRECTION = "len(list_filter(user_vector, lambda x: x <> 0)) > 0"
 
 
 def embed_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
@@ -57,9 +59,10 @@ def embed_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
         "lists_per_record": encoder.k,
     }
     texts = _texts(engine, spec, fields, n_texts)
-    vectors, n_encoded = _vectors(engine, lake, encoder, texts)
+    identity = _identity(engine, spec, encoder)
+    vectors, n_encoded = _vectors(engine, lake, encoder, identity, texts)
     facts.update(texts_encoded=n_encoded, texts_reused=n_texts - n_encoded)
-    with lake.writing(VECTOR_TABLE, {"identity": encoder.identity}) as draft:
+    with lake.writing(VECTOR_TABLE, {"identity": identity}) as draft:
         engine.write("select text_no, text_hash from texts order by text_no", draft.file())
         save_vectors(vectors, draft.folder)
         draft.facts["digest"] = _digest(draft.folder)
@@ -95,7 +98,7 @@ def load_vectors(folder: Path) -> "Dense | csr_matrix":
 def _number_texts(engine: DuckDBEngine, fields: list[str], encoder: Encoder) -> None:
     """Make record_texts (record_no, source_no, text_no) and texts (text_no, text_hash, ...)."""
     if encoder.encoder == "column":
-        content, present = "cast(user_vector as varchar)", "user_vector is not null"
+        content, present = "cast(user_vector as varchar)", HAS_DIRECTION
     else:
         # A field that is NULL and one that is empty would be the same, but clean ones never are.
         content = (
@@ -182,11 +185,19 @@ def _texts(engine: DuckDBEngine, spec: PipelineSpec, fields: list[str], n_texts:
     return Texts(n_texts, by_field, as_lines, brought)
 
 
+def _identity(engine: DuckDBEngine, spec: PipelineSpec, encoder: Encoder) -> str:
+    """Name what a kept vector depends on besides its text: maybe all the other texts."""
+    if encoder.keeps_vectors:
+        return encoder.identity
+    kinds = {name: spec.field_kinds[name] for name in spec.embedding_fields}
+    return f"{encoder.identity} {kinds} {engine.fingerprint('texts', ['text_hash', 'n_records'])}"
+
+
 def _vectors(
-    engine: DuckDBEngine, lake: Lake, encoder: Encoder, texts: Texts
+    engine: DuckDBEngine, lake: Lake, encoder: Encoder, identity: str, texts: Texts
 ) -> "tuple[Dense | csr_matrix, int]":
     """Take the vectors that the last run left and encode the others; give how many those were."""
-    known = _read_cache(engine, lake, encoder)
+    known = _read_cache(engine, lake, encoder, identity)
     if known is None:
         logger.info("encoding %s texts", f"{texts.n_texts:,}")
         return encoder.encode(texts), texts.n_texts
@@ -197,9 +208,6 @@ def _vectors(
         np.int64,
     )
     missing = np.flatnonzero(place < 0)
-    if not encoder.keeps_vectors and (len(missing) or len(place) != known.shape[0]):
-        logger.info("encoding %s texts: the data have changed", f"{texts.n_texts:,}")
-        return encoder.encode(texts), texts.n_texts
     logger.info("encoding %s new texts of %s", f"{len(missing):,}", f"{texts.n_texts:,}")
     if not len(missing):
         return known[place], 0
@@ -236,15 +244,17 @@ def _first(texts: Texts, missing: NDArray[np.int64]) -> Any:
     return batches
 
 
-def _read_cache(engine: DuckDBEngine, lake: Lake, encoder: Encoder) -> "Dense | csr_matrix | None":
+def _read_cache(
+    engine: DuckDBEngine, lake: Lake, encoder: Encoder, identity: str
+) -> "Dense | csr_matrix | None":
     """Read the vectors of the last run as cached_texts and an array; None if they do not fit."""
     if encoder.encoder == "column" or not lake.has(VECTOR_TABLE):
         return None
     folder = lake.path(VECTOR_TABLE)
     try:
         facts = lake.facts(VECTOR_TABLE)
-        if facts["identity"] != encoder.identity:
-            logger.info("the encoder or its settings have changed; every text is encoded anew")
+        if facts["identity"] != identity:
+            logger.info("the encoder or what it reads has changed; every text is encoded anew")
             return None
         if facts["digest"] != _digest(folder):
             logger.warning("the kept vectors are damaged; every text is encoded anew")

@@ -7,6 +7,7 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from er_pipeline.blocking.encoders import Encoder
 from er_pipeline.blocking.spec import PipelineSpec
 
 
@@ -18,6 +19,12 @@ def settings_rows(
     A setting within another is named by dots: blocks.max_size; sources[].path is one of a list.
     """
     for name, field in model.model_fields.items():
+        encoders = _encoders(field)
+        if encoders:
+            yield f"{prefix}{name}", _default(field), "", field.description or ""
+            if not prefix:  # the second pass takes the same ones
+                yield from _encoder_rows(name, encoders)
+            continue
         nested = _nested_model(field)
         is_list = "list[" in str(field.annotation)
         place = f"{prefix}{name}{'[]' if nested and is_list else ''}"
@@ -36,6 +43,32 @@ def settings_markdown() -> str:
         told = meaning.replace("|", "\\|")
         lines.append(f"| `{place}` | {default} | {limits} | {told} |")
     return "\n".join(lines)
+
+
+def _encoders(field: FieldInfo) -> list[type[Encoder]]:
+    """List the encoders that a field may hold, the default one first."""
+
+    def within(annotation: Any) -> Iterator[type[Encoder]]:
+        if isinstance(annotation, type) and issubclass(annotation, Encoder):
+            yield annotation
+        for part in get_args(annotation):
+            yield from within(part)
+
+    return list(within(field.annotation))
+
+
+def _encoder_rows(name: str, encoders: list[type[Encoder]]) -> Iterator[tuple[str, str, str, str]]:
+    """Give every setting of the default encoder, and of the others what is different."""
+    told: set[tuple[str, str]] = set()
+    for encoder in encoders:
+        kind = get_args(encoder.model_fields["encoder"].annotation)[0]
+        for setting, field in encoder.model_fields.items():
+            default = _default(field)
+            if setting == "encoder" or (setting, default) in told:
+                continue
+            told.add((setting, default))
+            place = f"{name}.{setting}" + ("" if encoder is encoders[0] else f" ({kind})")
+            yield place, default, _limits(field), field.description or ""
 
 
 def _nested_model(field: FieldInfo) -> type[BaseModel] | None:

@@ -170,7 +170,8 @@ def _need_columns(wanted: Sequence[str], present: Sequence[str], origin: str) ->
         raise InputError(
             f"{origin}: has no column {', '.join(map(repr, missing))}; it has"
             f" {', '.join(repr(name[:80]) for name in present)}."
-            " Correct `record_id`, `fields` or `columns`"
+            " Correct `record_id`, `fields` or `columns`; a field that this source lacks is"
+            " declared so: columns: {name: null}"
         )
     return {name: by_lower[name.lower()] for name in wanted}
 

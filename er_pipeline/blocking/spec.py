@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from er_pipeline.blocking.cleaning import KINDS, CleaningOptions
+from er_pipeline.blocking.cleaning import KINDS, CleaningOptions, cleaner, fold
 from er_pipeline.blocking.encoders import AnyEncoder, Column, Encoder
 from er_pipeline.blocking.errors import SpecError
 from er_pipeline.blocking.keys import Conjunction, parse_conjunction
@@ -66,6 +66,14 @@ KIND_PATTERNS: tuple[tuple[str, str], ...] = (
     (r"address|street|suburb|(^|_)addr", "address"),
     (r"post_?code|(^|_)zip|(^|_)ssn|soc_sec|passport|(^|_)id($|_)|_no$|number", "identifier"),
     (r"(first|last|given|family|middle|full|sur|fore|maiden)_?name|surname", "person_name"),
+)
+
+CRON_LIMITS = (
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of the month", 1, 31),
+    ("month", 1, 12),
+    ("day of the week", 0, 7),
 )
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
@@ -158,6 +166,12 @@ class GeneratedPeople(Settings):
     seed: int = Field(20, ge=0, description="The same seed makes the same people.")
 
 
+def _as_identifier(text: str) -> str:
+    """Make a name for Dagster and SQL of any file's name: teil_* gives teil."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", fold(text)).strip("_")
+    return name[:63] if name and name[0].isalpha() else f"source_{name}".strip("_")[:63]
+
+
 class Source(Settings):
     """One table of records: a file, a table of a DuckDB file, or a query on a database."""
 
@@ -201,9 +215,9 @@ class Source(Settings):
         if self.name:
             return self.name
         if self.path:
-            return Path(self.path).stem
+            return _as_identifier(Path(self.path).stem)
         if self.database and self.table:
-            return self.table.split(".")[-1]
+            return _as_identifier(self.table.split(".")[-1])
         return "people" if self.generate else "query"
 
 
@@ -211,7 +225,7 @@ class Cleaning(Settings):
     """How raw values become clean ones."""
 
     phone_region: str = Field(
-        "US", pattern="^[A-Z]{2}$", description="Country of numbers without + (ISO 3166)."
+        "US", description="Country of numbers without +, two letters of ISO 3166: US, DE, GB."
     )
     gmail_dots: bool = Field(True, description="Remove dots from Gmail users.")
     plus_tags: bool = Field(True, description="Remove +tags from e-mail users.")
@@ -225,6 +239,18 @@ class Cleaning(Settings):
     max_reject_rate: Share = Field(
         0.0, description="Share of unreadable rows that may go to rejected_records."
     )
+
+    @field_validator("phone_region")
+    @classmethod
+    def _region_is_known(cls, region: str) -> str:
+        try:
+            cleaner("phone", CleaningOptions(phone_region=region))
+        except ValueError as error:
+            known = "; the United Kingdom is GB" if region == "UK" else ""
+            raise ValueError(
+                f"{region!r} is no phone region; write two letters of ISO 3166, such as DE{known}"
+            ) from error
+        return region
 
     @property
     def options(self) -> CleaningOptions:
@@ -298,6 +324,9 @@ class Checks(Settings):
     )
     max_largest_block_share: Share = Field(
         0.1, description="Share of all pairs that the largest block may hold; above it, a warning."
+    )
+    max_cleaned_away: Share = Field(
+        0.2, description="Share of a field's values that cleaning may empty; above it, a warning."
     )
     min_block_pairs_for_share: int = Field(
         10_000, ge=0, description="Pairs the largest block must have for that warning."
@@ -409,8 +438,15 @@ class PipelineSpec(Settings):
     @field_validator("schedule")
     @classmethod
     def _schedule_is_readable(cls, schedule: Schedule) -> Schedule:
-        if not re.fullmatch(r"\S+(\s+\S+){4}", schedule.cron.strip()):
+        parts = schedule.cron.split()
+        if len(parts) != len(CRON_LIMITS):
             raise ValueError(f"cron {schedule.cron!r} must have five parts, such as 0 2 * * *")
+        for part, (name, low, high) in zip(parts, CRON_LIMITS, strict=True):
+            numbers = [int(n) for n in re.findall(r"\d+", part.split("/")[0])]
+            if not re.fullmatch(r"[\w*/,\-#]+", part) or any(not low <= n <= high for n in numbers):
+                raise ValueError(
+                    f"cron {schedule.cron!r}: {part!r} is no {name} ({low} to {high}, * for every)"
+                )
         return schedule
 
     @model_validator(mode="after")

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from er_pipeline.blocking.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.cleaned_records import (
+    check_truth_file,
+    read_numbered,
+    read_records,
+    truth_reader,
+)
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
 from er_pipeline.blocking.errors import InputError
 from er_pipeline.blocking.lake import Lake
@@ -79,14 +82,8 @@ def read_true_pairs(engine: DuckDBEngine, lake: Lake, fingerprint: str) -> bool:
 def _read_pairs(engine: DuckDBEngine, spec: PipelineSpec, truth: Truth, folder: Path) -> int:
     """Read a file of pairs into given_pairs; count those with an id that no record has."""
     assert truth.path
+    check_truth_file(engine, spec, folder)
     file = resolved(truth.path, folder)
-    if not file.is_file():
-        raise InputError(f"truth: {file}: no such file; correct truth: {{path: ...}}")
-    reader = (
-        f"read_parquet({literal(str(file))})"
-        if file.suffix in (".parquet", ".pq")
-        else f"read_csv({literal(str(file))}, all_varchar = true, header = true)"
-    )
     # Without columns that say so, the left id is of the first source and the right one of the last.
     sources = {
         "left_source": truth.left_source or literal(spec.source_labels[0]),
@@ -102,13 +99,7 @@ def _read_pairs(engine: DuckDBEngine, spec: PipelineSpec, truth: Truth, folder: 
             ),
         ]
     )
-    try:
-        engine.make_table("given_pairs", f"select {columns} from {reader}")
-    except duckdb.Error as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(
-            f"truth: {file} does not give columns {truth.left_id}, {truth.right_id}: {reason}"
-        ) from error
+    engine.make_table("given_pairs", f"select {columns} from {truth_reader(file)}")
     (unknown,) = engine.row(
         """
         select count(*) from given_pairs as g

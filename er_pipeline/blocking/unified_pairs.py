@@ -82,8 +82,8 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     Raises LakeError if a table was made from other records.
     """
     fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "record_codes", fingerprint)
     read_numbered(engine, lake, "filtered_blocks", fingerprint)
+    read_numbered(engine, lake, "record_codes", fingerprint)
     for table in second_hand_tables(spec):
         read_numbered(engine, lake, table, fingerprint)
     strategies = Strategies.of(spec)

@@ -208,7 +208,7 @@ def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
     def asset(
         context: dg.AssetExecutionContext, lake: LakeFolder
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        tables = lake.of(spec.dataset)
+        tables = lake.of(spec)
         clock = Clock()
         with explained():
             with DuckDBEngine(spec.threads, spec.memory_limit, tables.root / ".spill") as engine:
@@ -255,7 +255,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
     def catalog_views(
         context: dg.AssetExecutionContext, lake: LakeFolder, catalog: DuckDBResource
     ) -> dg.MaterializeResult[Any]:
-        place = lake.of(spec.dataset)
+        place = lake.of(spec)
         with explained(), catalog_lock(place.root):
             with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
                 collect_run_metrics(engine, place)
@@ -403,7 +403,7 @@ def _show_records(facts: Facts) -> Mapping[str, Any]:
             name,
             f"{v['filled'] / facts['records']:.1%}",
             f"{v['distinct']:,}",
-            f"{v['placeholders_and_unreadable']:,}",
+            f"{v['cleaned_away']:,}",
         )
         for name, v in facts["values_of_field"].items()
     ]

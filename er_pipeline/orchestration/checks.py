@@ -8,7 +8,12 @@ import duckdb
 
 from er_pipeline.blocking.embedding_blocks import judge_lists, judge_neighbours
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import judge_pairs, judge_strategies, judge_training
+from er_pipeline.blocking.evaluation import (
+    judge_cleaning,
+    judge_pairs,
+    judge_strategies,
+    judge_training,
+)
 from er_pipeline.blocking.expectations import judge_records
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
@@ -27,8 +32,12 @@ def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetCh
             {
                 "fits_expectations": "The Great Expectations suite of the dataset: ids unique and"
                 " present, no field emptier than allowed, formats kept.",
+                "cleaning_keeps_values": "A field of the wrong kind or region is emptied silently.",
             },
-            lambda engine, lake: judge_records(engine, lake, spec),
+            lambda engine, lake: [
+                *judge_records(engine, lake, spec),
+                *judge_cleaning(lake.facts("cleaned_records"), spec),
+            ],
         ),
         "filtered_blocks": (
             {
@@ -76,7 +85,12 @@ def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetCh
 
 
 # A finding that only warns must not stop the run.
-WARNINGS = ("no_block_holds_too_much", "every_rule_makes_pairs", "lists_are_not_full")
+WARNINGS = (
+    "cleaning_keeps_values",
+    "no_block_holds_too_much",
+    "every_rule_makes_pairs",
+    "lists_are_not_full",
+)
 
 
 def _checks(
@@ -100,7 +114,7 @@ def _checks(
         context: dg.AssetCheckExecutionContext, lake: LakeFolder
     ) -> Iterator[dg.AssetCheckResult]:
         with explained(), DuckDBEngine(spec.threads, spec.memory_limit) as engine:
-            verdicts = list(judge(engine, lake.of(spec.dataset)))
+            verdicts = list(judge(engine, lake.of(spec)))
         for verdict in verdicts:
             yield check_result(spec, table, verdict)
 

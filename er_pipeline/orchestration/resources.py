@@ -8,7 +8,9 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
+from er_pipeline.blocking.declarations import declarations
 from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
 
 LAKE_VARIABLE = "ER_PIPELINE_LAKE"
 DEFAULT_LAKE = ".lake"
@@ -20,9 +22,9 @@ class LakeFolder(dg.ConfigurableResource[Lake]):
 
     root: str = Field(description="Absolute path of the lake.")
 
-    def of(self, dataset: str) -> Lake:
-        """Give the tables of one dataset."""
-        return Lake(Path(self.root), dataset)
+    def of(self, spec: PipelineSpec) -> Lake:
+        """Give the tables of one dataset, as its settings are now."""
+        return Lake(Path(self.root), spec.dataset, declarations(spec))
 
 
 def default_lake() -> Path:

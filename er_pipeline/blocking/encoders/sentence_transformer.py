@@ -1,9 +1,17 @@
 """sentence_transformer: any model of the library of that name (extra `semantic`)."""
 
 import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.metadata import version as version_of
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+from zipfile import ZipFile
 
 import numpy as np
 from pydantic import Field
@@ -40,11 +48,10 @@ class SentenceTransformer(Encoder):
         """Encode the texts batch by batch, with a progress bar."""
         library = need("sentence_transformers", "semantic")
         place = self.place()
-        if place.is_dir():
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a folder needs nothing from a hub
+        is_here = place.is_dir()  # then nothing is asked of a hub
         try:
             model = library.SentenceTransformer(
-                str(place) if place.is_dir() else self.model, device=self.device
+                str(place) if is_here else self.model, device=self.device, local_files_only=is_here
             )
         except (OSError, ValueError) as error:
             raise EncoderError(
@@ -66,16 +73,20 @@ class SentenceTransformer(Encoder):
         return unit_rows(np.concatenate(encoded).astype(np.float32))
 
     def place(self) -> Path:
-        """Find the model's folder: as named, or inside an installed package of that name."""
-        named = Path(self.model).expanduser()
-        if named.is_dir() or not self.model.replace("_", "").replace("-", "").isalnum():
-            return named
-        import importlib.util
+        """Find the model's folder: as named, or inside an installed package of that name.
 
-        found = importlib.util.find_spec(self.model.replace("-", "_"))
-        for root in (found.submodule_search_locations or []) if found else []:
-            for config in sorted(Path(root).rglob("modules.json")):
+        A package may carry its model zipped; it is unpacked once, into the user's cache.
+        """
+        named = Path(self.model).expanduser()
+        if named.is_dir() or not re.fullmatch(r"[\w-]+", self.model):
+            return named
+        for folder in _package_folders(self.model):
+            for config in sorted(folder.rglob("modules.json")):
                 return config.parent
+            for packed in sorted(folder.rglob("*.zip")):
+                with ZipFile(packed) as archive:
+                    if "modules.json" in archive.namelist():
+                        return _unpacked(packed, archive)
         return named
 
     def version(self) -> str:
@@ -83,5 +94,32 @@ class SentenceTransformer(Encoder):
         need("sentence_transformers", "semantic")
         place = self.place()
         files = sorted(place.rglob("*")) if place.is_dir() else []
-        stamp = [(f.name, f.stat().st_size) for f in files if f.is_file()]
+        # A model trained further has files of the same size.
+        stamp = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
         return f"{version_of('sentence-transformers')}{stamp}"
+
+
+def _package_folders(name: str) -> Iterator[Path]:
+    """Find the folders of a package, by the name it is installed or imported under."""
+    packages = {name.replace("-", "_")}
+    with suppress(PackageNotFoundError):
+        files = distribution(name).files or []
+        packages |= {file.parts[0] for file in files if file.parts[1:] == ("__init__.py",)}
+    for package in sorted(packages):
+        found = find_spec(package)
+        yield from map(Path, (found.submodule_search_locations or []) if found else [])
+
+
+def _unpacked(packed: Path, archive: ZipFile) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "er_pipeline"
+    stamp = packed.stat()
+    folder = cache / f"{packed.parent.name}-{stamp.st_size}-{stamp.st_mtime_ns}"
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=cache))
+        archive.extractall(draft)
+        try:
+            draft.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(draft)
+    return folder

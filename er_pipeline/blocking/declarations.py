@@ -1,0 +1,55 @@
+"""Declarations: which settings shaped a table, so that tables of different settings never mix.
+
+A pair's mask names strategies by their place in the spec; reordered or changed strategies over
+tables made before would swap them silently.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from er_pipeline.blocking.keys import Conjunction
+from er_pipeline.blocking.spec import PipelineSpec
+
+
+def declarations(spec: PipelineSpec) -> dict[str, str]:
+    """Give a digest per table of all the settings that shape it, those of its inputs included."""
+    records = [spec.sources, spec.field_kinds, spec.cleaning, spec.vector_column]
+    strategies = {s.name: [records, _keys(s)] for s in spec.strategy_conjunctions}
+    blocks = [list(strategies.items()), spec.blocks, spec.link_mode]
+    vectors = [records, spec.encoder.vectors_of() if spec.encoder else "", spec.embedding_fields]
+    neighbours = [vectors, spec.embedding, spec.link_mode]
+    second = [blocks, neighbours, spec.second_pass]
+    training = [
+        records,
+        [[rule.name, _keys(rule)] for rule in spec.training_conjunctions],
+        spec.blocks,
+        spec.link_mode,
+        spec.truth,
+    ]
+    shaped: dict[str, Any] = {
+        "cleaned_records": records,
+        "rejected_records": records,
+        "true_pairs": [records, spec.truth, spec.link_mode],
+        "filtered_blocks": blocks,
+        "dropped_blocks": blocks,
+        "record_codes": blocks,
+        "record_embeddings": vectors,
+        "embedding_blocks": neighbours,
+        "second_pass_pairs": second,
+        "unified_pairs": second,
+        "em_training_blocks": training,
+        "em_training_rules": training,
+        "blocking_report": [second, spec.truth],
+        **{f"blocks_{name}": settings for name, settings in strategies.items()},
+    }
+    return {table: _digest(settings) for table, settings in shaped.items()}
+
+
+def _keys(conjunction: Conjunction) -> list[str]:
+    return [key.sql for key in conjunction.keys]
+
+
+def _digest(settings: Any) -> str:
+    text = json.dumps(settings, default=lambda value: value.model_dump(mode="json"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
