@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from er_pipeline.blocking.errors import BlockingError
-from er_pipeline.blocking.spec import PipelineSpec, read_spec
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec_file import read_spec
 
 DEMO_DEFS = Path(__file__).parent / "defs" / "people" / "defs.yaml"
 # The six strategies make some 190 pairs per record at a million people; a demo of any size may.

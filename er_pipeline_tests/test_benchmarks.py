@@ -1,6 +1,6 @@
 import pytest
 
-from er_pipeline_tests.benchmarks import demo, unified_pairs, whole_graph
+from er_pipeline_tests.benchmarks import demo, neighbours, unified_pairs, whole_graph
 
 
 def test_every_way_makes_the_same_pairs(capfd: pytest.CaptureFixture[str]) -> None:
@@ -20,3 +20,10 @@ def test_the_whole_graph_tells_the_time_of_each_asset(capfd: pytest.CaptureFixtu
 def test_the_demo_and_its_loading_are_measured(capfd: pytest.CaptureFixture[str]) -> None:
     assert demo.main(["--records", "1500", "--rounds", "1"]) == 0
     assert "assets loaded" in capfd.readouterr().out
+
+
+def test_neighbours_are_measured_beside_exact_search(capfd: pytest.CaptureFixture[str]) -> None:
+    assert neighbours.main(["--records", "2000"]) == 0
+    printed = capfd.readouterr().out
+    assert all(f"\n{way} " in printed for way in ("lexical encode", "lexical search", "tfidf"))
+    assert "recall of exact search 1.0000" in printed  # at 2,000 no n-gram is left out

@@ -1,5 +1,6 @@
 """Every check, shown failing."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -166,6 +167,59 @@ def test_a_field_emptied_by_its_kind_warns(people: Callable[..., Dataset]) -> No
     assert evaluation.severity == dg.AssetCheckSeverity.WARN
     assert "email (phone) lost 100% of its values" in (evaluation.description or "")
     assert evaluation.metadata["cleaned_away_share_last"].value == 0.0
+
+
+def test_lists_over_budget_stop_the_run_before_the_search(people: Callable[..., Dataset]) -> None:
+    made = people(embedding={"k": 5, "max_pairs_per_record": 4})
+    numbers = assert_stops_the_run(
+        made, "record_embeddings.neighbours_within_budget", "at most 4", "Lower embedding: k"
+    )
+    assert numbers == {"entries": 15, "entries_per_record": 5, "budget": 4}
+    assert not made.lake.has("embedding_blocks")
+
+
+def test_too_many_pairs_of_neighbours_stop_the_run(dataset: Callable[..., Dataset]) -> None:
+    # Four texts of three records each: a list of two texts stands for four records and more.
+    names = ["ann lee", "ann lea", "ann leek", "ann leer"] * 3
+    rows = [{"id": f"{i:02}", "name": name} for i, name in enumerate(names)]
+    made = dataset(rows, strategies={}, embedding={"k": 2, "max_pairs_per_record": 2})
+    numbers = assert_stops_the_run(
+        made,
+        "embedding_blocks.embedding_pairs_within_budget",
+        "at most 2 wanted",
+        "Lower embedding: k",
+    )
+    assert numbers["pairs_per_record"] > 2
+
+
+def test_full_lists_warn(people: Callable[..., Dataset]) -> None:
+    made = people(embedding={"k": 1, "fields": ["last"]})
+    evaluation = checks_of(made)["embedding_blocks.lists_are_not_full"]
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.WARN
+    assert "Raise embedding: k" in (evaluation.description or "")
+    assert evaluation.metadata["full_lists_share"].value == 1
+    assert made.lake.has("unified_pairs")
+
+
+@pytest.mark.parametrize(
+    ("check", "facts", "words"),
+    [
+        ("index_recall_is_enough", {"index": "hnsw", "recall": 0.9}, "90.00% of the exact lists"),
+        ("embedding_pairs_within_budget", {"pairs_per_record": 50.5}, "raise min_similarity"),
+    ],
+)
+def test_facts_of_the_search_are_judged(
+    people: Callable[..., Dataset], check: str, facts: dict[str, Any], words: str
+) -> None:
+    made = people(embedding=True)
+    assert checks_of(made)[f"embedding_blocks.{check}"].passed
+    noted = made.lake.path("embedding_blocks") / "facts.json"
+    noted.write_text(json.dumps({**made.lake.facts("embedding_blocks"), **facts}))
+    evaluation = checks_of(made, "embedding_blocks")[f"embedding_blocks.{check}"]
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.ERROR
+    assert words in (evaluation.description or "")
 
 
 def tamper(people: Dataset, table: str, sql: str) -> None:

@@ -233,7 +233,7 @@ def test_the_identity_of_a_model_changes_with_its_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["nobody/has-this-model", "no_such_model", "FOLDER"])
 def test_a_model_that_does_not_exist_says_what_to_do(model: str, tmp_path: Path) -> None:
     missing = transformer(str(tmp_path) if model == "FOLDER" else model)
-    with pytest.raises(EncoderError, match="(?s)cannot be loaded.*name a folder with a"):
+    with pytest.raises(EncoderError, match=r"(?s)cannot be loaded.*name a folder with a"):
         missing.encode(texts_of({"text": "text"}, ("a",)))
 
 

@@ -14,8 +14,8 @@ from er_pipeline.blocking.spec import (
     Schedule,
     default_training_rules,
     guess_kind,
-    read_spec,
 )
+from er_pipeline.blocking.spec_file import read_spec
 
 HEAD = """\
 type: er_pipeline.BlockingPipeline

@@ -23,7 +23,8 @@ from er_pipeline.blocking.evaluation import evaluate
 from er_pipeline.blocking.filtered_blocks import filter_blocks
 from er_pipeline.blocking.keys import Conjunction, parse_conjunction
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec, read_spec
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec_file import read_spec
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.blocking.unified_pairs import unify_pairs
 from er_pipeline.blocking.verdicts import Verdict

@@ -8,6 +8,7 @@ from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.filtered_blocks import total_size_classes
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import read_true_pairs
@@ -280,12 +281,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         }
         for name, counts in counted.items()
     }
-    classes: dict[str, dict[str, int]] = {}
-    for counts in filtered["strategies"].values():
-        for size_class, sizes in counts["size_classes"].items():
-            total = classes.setdefault(size_class, {"blocks": 0, "pairs": 0})
-            total["blocks"] += sizes["blocks"]
-            total["pairs"] += sizes["pairs"]
+    classes = total_size_classes(filtered["strategies"])
     figures: dict[str, Any] = {"run": run, "strategies": strategies, "size_classes": classes}
     if spec.truth and read_true_pairs(engine, lake, fingerprint):
         figures["truth"] = _against_truth(engine, lake, spec, fingerprint, strategies)
@@ -391,5 +387,7 @@ def _unless(passed: bool, text: str) -> str:
 
 
 def _dearest(counts: Mapping[str, Mapping[str, Any]]) -> str:
+    if not counts:  # neighbours alone
+        return "none"
     name = max(counts, key=lambda key: (counts[key]["pairs"], key))
     return f"{name} with {counts[name]['pairs']:,}"

@@ -5,7 +5,7 @@ and one row of codes per record from which every pair follows.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from er_pipeline.blocking.blocks import size_blocks, sum_blocks
+from er_pipeline.blocking.blocks import SIZE_CLASSES, size_blocks, sum_blocks
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.keys import Conjunction
@@ -108,6 +108,16 @@ def sum_strategies(
         "pairs": sum(counts["pairs"] for counts in strategies.values()),
         "strategies": strategies,
     }
+
+
+def total_size_classes(strategies: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Add the size classes of all strategies up: class -> {"blocks": n, "pairs": n}."""
+    total: dict[str, dict[str, int]] = {name: {"blocks": 0, "pairs": 0} for name in SIZE_CLASSES}
+    for counts in strategies.values():
+        for size_class, sizes in counts["size_classes"].items():
+            total[size_class]["blocks"] += sizes["blocks"]
+            total[size_class]["pairs"] += sizes["pairs"]
+    return total
 
 
 def possible_pairs(engine: DuckDBEngine, mode: str) -> int:

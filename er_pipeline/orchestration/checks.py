@@ -19,8 +19,9 @@ from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.tables import judge_contract
 from er_pipeline.blocking.verdicts import Verdict
-from er_pipeline.orchestration.assets import dataset_steps, explained
+from er_pipeline.orchestration.assets import explained
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.steps import dataset_steps
 
 Judge = Callable[[DuckDBEngine, Lake], Iterable[Verdict]]
 

@@ -1,6 +1,7 @@
 """What the pipeline costs, measured: each program is run by hand and says whether its aim is met.
 
     python -m er_pipeline_tests.benchmarks.unified_pairs     pairs, beside the bound and Splink
+    python -m er_pipeline_tests.benchmarks.neighbours        lexical neighbours, beside plain TF-IDF
     python -m er_pipeline_tests.benchmarks.whole_graph       a million people from CSV to catalog
     python -m er_pipeline_tests.benchmarks.demo              er-pipeline demo, and loading the graph
 

@@ -42,7 +42,8 @@ from er_pipeline.blocking.cleaned_records import clean_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
 from er_pipeline.blocking.filtered_blocks import filter_blocks
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec, read_spec
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec_file import read_spec
 from er_pipeline.blocking.unified_pairs import unify_pairs
 from er_pipeline.cli import DEMO_DEFS
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine

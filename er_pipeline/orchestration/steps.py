@@ -1,0 +1,315 @@
+"""Steps: every table of a dataset in the order of the flow, what makes it and what it shows.
+
+A step names what it writes and reads and which function of the pure half does it; `assets.py`
+turns it into an asset.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from er_pipeline.blocking.blocks import build_blocks
+from er_pipeline.blocking.cleaned_records import clean_records
+from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.embedding_blocks import find_neighbours
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.evaluation import evaluate
+from er_pipeline.blocking.filtered_blocks import filter_blocks, total_size_classes
+from er_pipeline.blocking.keys import Conjunction
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.record_embeddings import embed_records
+from er_pipeline.blocking.second_pass import pair_the_lonely
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline.blocking.unified_pairs import second_hand_tables, unify_pairs
+from er_pipeline.orchestration.charts import (
+    markdown_table,
+    overlap_picture,
+    similarity_histogram,
+    size_histogram,
+)
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One asset in the making.
+
+    tables: what it writes, the main one first. reads: the tables it needs. stage: its tag.
+    settings: what its code version depends on, besides the code.
+    code: the function of the pure half, for the asset's code reference; run calls it.
+    show: facts -> metadata of the main table (numbers become plots, Markdown is shown inline).
+    """
+
+    tables: Mapping[str, str]
+    stage: str
+    reads: Sequence[str]
+    settings: Any
+    code: Callable[..., Facts]
+    run: Callable[[DuckDBEngine, Lake], Facts]
+    show: Callable[[Facts], Mapping[str, Any]]
+    lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
+    """List the steps of a dataset in the order of the flow; the catalog comes after them."""
+    strategies = [f"blocks_{strategy.name}" for strategy in spec.strategy_conjunctions]
+    truth = ["true_pairs"] if spec.truth else []
+    keys = [strategy.expression for strategy in spec.strategy_conjunctions]
+    steps = [
+        Step(
+            tables={
+                "cleaned_records": "Every record once, numbered, each field clean or NULL.",
+                "rejected_records": "Rows of the sources that cannot be read, with the reason.",
+            },
+            stage="records",
+            reads=[f"source_{label}" for label in spec.source_labels],
+            settings=[spec.sources, spec.field_kinds, spec.cleaning],
+            code=clean_records,
+            run=lambda engine, lake: clean_records(engine, lake, spec, folder),
+            show=_show_records,
+        )
+    ]
+    if spec.truth:
+        steps.append(
+            Step(
+                tables={"true_pairs": "Known matches; they judge the result, never shape it."},
+                stage="records",
+                reads=["cleaned_records"],
+                settings=spec.truth,
+                code=number_true_pairs,
+                run=lambda engine, lake: number_true_pairs(engine, lake, spec, folder),
+                show=lambda facts: numbers(facts),
+            )
+        )
+    steps += [_blocks_step(spec, strategy) for strategy in spec.strategy_conjunctions]
+    steps += [
+        Step(
+            tables={
+                "filtered_blocks": f"Blocks worth comparing: {_sizes_wanted(spec)}.",
+                "dropped_blocks": "The ledger of blocks not compared: pairs avoided, and why.",
+            },
+            stage="blocks",
+            reads=["cleaned_records", *strategies],
+            settings=[spec.blocks, keys, spec.link_mode],
+            code=filter_blocks,
+            run=lambda engine, lake: filter_blocks(engine, lake, spec),
+            show=_show_filtered,
+        ),
+        *_embedding_steps(spec),
+        *_second_pass_steps(spec),
+        Step(
+            tables={"unified_pairs": "Every candidate pair once, with all strategies for it."},
+            stage="pairs",
+            reads=["filtered_blocks", *second_hand_tables(spec)],
+            settings=[keys, spec.link_mode, spec.proposers],
+            code=unify_pairs,
+            run=lambda engine, lake: unify_pairs(engine, lake, spec),
+            show=_show_pairs,
+        ),
+        Step(
+            tables={
+                "em_training_rules": "Training rules with their exact cost and source columns.",
+                "em_training_blocks": "The blocks of every training rule, one EM session each.",
+            },
+            stage="training",
+            reads=["cleaned_records", *truth],
+            settings=[spec.blocks, [rule.expression for rule in spec.training_conjunctions]],
+            code=build_em_training_blocks,
+            run=lambda engine, lake: build_em_training_blocks(engine, lake, spec),
+            show=_show_training,
+        ),
+        Step(
+            tables={"blocking_report": "The run in figures: pairs, reduction, coverage, recall."},
+            stage="pairs",
+            reads=["unified_pairs", "filtered_blocks", *truth],
+            settings=[spec.truth],
+            code=evaluate,
+            run=lambda engine, lake: evaluate(engine, lake, spec),
+            show=_show_report,
+        ),
+    ]
+    return steps
+
+
+def _blocks_step(spec: PipelineSpec, strategy: Conjunction) -> Step:
+    return Step(
+        tables={f"blocks_{strategy.name}": f"Records by their key: {strategy.expression}."},
+        stage="blocks",
+        reads=["cleaned_records"],
+        settings=[key.sql for key in strategy.keys],
+        code=build_blocks,
+        run=lambda engine, lake: build_blocks(engine, lake, strategy, spec),
+        show=_show_blocks,
+        lineage={"block_key": strategy.source_columns},
+    )
+
+
+def _embedding_steps(spec: PipelineSpec) -> list[Step]:
+    steps = []
+    if spec.encoder:
+        steps.append(
+            Step(
+                tables={
+                    "record_embeddings": "Which text and vector each record has; every distinct"
+                    f" text is encoded once, by the encoder {spec.encoder.encoder}."
+                },
+                stage="blocks",
+                reads=["cleaned_records"],
+                settings=[spec.encoder.vectors_of(), spec.embedding_fields],
+                code=embed_records,
+                run=lambda engine, lake: embed_records(engine, lake, spec),
+                show=lambda facts: {**numbers(facts), "encoder": facts["encoder"]},
+            )
+        )
+    if spec.embedding:
+        steps.append(
+            Step(
+                tables={
+                    "embedding_blocks": f"The {spec.embedding.k} nearest neighbours of every"
+                    " record, as pairs with their similarity."
+                },
+                stage="blocks",
+                reads=["cleaned_records", "record_embeddings"],
+                settings=[spec.embedding, spec.link_mode],
+                code=find_neighbours,
+                run=lambda engine, lake: find_neighbours(engine, lake, spec),
+                show=lambda facts: {
+                    **numbers(facts),
+                    "index": facts["index"],
+                    "similarity": similarity_histogram(facts["similarities"]),
+                },
+            )
+        )
+    return steps
+
+
+def _second_pass_steps(spec: PipelineSpec) -> list[Step]:
+    if spec.second_pass is None:
+        return []
+    neighbours = ["record_embeddings"] if spec.second_pass.embedding else []
+    first = ["embedding_blocks"] if spec.embedding else []
+    return [
+        Step(
+            tables={
+                "second_pass_pairs": "Pairs of a more lenient pass, only for records that the"
+                " first pass left without a candidate."
+            },
+            stage="pairs",
+            reads=["cleaned_records", "filtered_blocks", *first, *neighbours],
+            settings=[spec.second_pass, spec.link_mode],
+            code=pair_the_lonely,
+            run=lambda engine, lake: pair_the_lonely(engine, lake, spec),
+            show=numbers,
+        )
+    ]
+
+
+def _show_records(facts: Facts) -> Mapping[str, Any]:
+    rows = [
+        (
+            name,
+            f"{v['filled'] / facts['records']:.1%}",
+            f"{v['distinct']:,}",
+            f"{v['cleaned_away']:,}",
+        )
+        for name, v in facts["values_of_field"].items()
+    ]
+    shares = {
+        f"filled_share_{name}": v["filled"] / facts["records"]
+        for name, v in facts["values_of_field"].items()
+    }
+    return {
+        "records": facts["records"],
+        "rejected_rows": facts["rejected_rows"],
+        **shares,
+        "fields": markdown_table(
+            ("field", "filled", "distinct values", "placeholders and unreadable"), rows
+        ),
+    }
+
+
+def _show_blocks(facts: Facts) -> Mapping[str, Any]:
+    return {
+        **numbers(facts),
+        "key": facts["expression"],
+        "block_sizes": size_histogram(facts["size_classes"]),
+    }
+
+
+def _show_filtered(facts: Facts) -> Mapping[str, Any]:
+    rows = [
+        (
+            name,
+            f"{c['kept_blocks']:,}",
+            f"{c['pairs']:,}",
+            f"{c['largest_block']:,}",
+            f"{c['dropped_blocks']['oversized']:,}",
+            f"{c['dropped_pairs']['oversized']:,}",
+        )
+        for name, c in facts["strategies"].items()
+    ]
+    header = ("strategy", "blocks", "pairs", "largest block", "over the cap", "pairs avoided")
+    return {
+        **numbers(facts),
+        **{f"pairs_{name}": c["pairs"] for name, c in facts["strategies"].items()},
+        "strategies": markdown_table(header, rows),
+        "block_sizes": size_histogram(total_size_classes(facts["strategies"])),
+    }
+
+
+def _show_pairs(facts: Facts) -> Mapping[str, Any]:
+    names = list(facts["proposed_pairs"])
+    rows = [
+        (
+            name,
+            f"{facts['proposed_pairs'][name]:,}",
+            f"{facts['pairs_of_one_strategy_only'][name]:,}",
+        )
+        for name in names
+    ]
+    return {
+        **numbers(facts),
+        **{f"pairs_{name}": n for name, n in facts["proposed_pairs"].items()},
+        "strategies": markdown_table(("strategy", "pairs", "proposed by it alone"), rows),
+        "overlap": overlap_picture(names, facts["shared_pairs"]),
+    }
+
+
+def _show_training(facts: Facts) -> Mapping[str, Any]:
+    rows = [
+        (
+            name,
+            c["expression"],
+            f"{c['pairs']:,}",
+            f"{c['largest_block']:,}",
+            ", ".join(c["source_columns"]),
+        )
+        for name, c in facts["rules"].items()
+    ]
+    return {
+        "training_pairs": facts["pairs"],
+        **{f"training_pairs_{name}": c["pairs"] for name, c in facts["rules"].items()},
+        "rules": markdown_table(("rule", "keys", "pairs", "largest block", "fixes"), rows),
+    }
+
+
+def _show_report(facts: Facts) -> Mapping[str, Any]:
+    rows = [(name.replace("_", " "), f"{value:,.6g}") for name, value in facts["run"].items()]
+    return {**facts["run"], "figures": markdown_table(("figure", "value"), rows)}
+
+
+def _sizes_wanted(spec: PipelineSpec) -> str:
+    largest = "any number of" if spec.blocks.max_size is None else f"{spec.blocks.max_size:,}"
+    return f"{spec.blocks.min_size} to {largest} records"
+
+
+def numbers(facts: Mapping[str, Any]) -> dict[str, int | float]:
+    """Take the plain numbers out of facts: those that the UI can plot."""
+    return {
+        name: value
+        for name, value in facts.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
