@@ -26,4 +26,5 @@ def test_neighbours_are_measured_beside_exact_search(capfd: pytest.CaptureFixtur
     assert neighbours.main(["--records", "2000"]) == 0
     printed = capfd.readouterr().out
     assert all(f"\n{way} " in printed for way in ("lexical encode", "lexical search", "tfidf"))
-    assert "recall of exact search 1.0000" in printed  # at 2,000 no n-gram is left out
+    recall = printed.partition("recall of exact search ")[2][:6]
+    assert float(recall) > 0.99  # at 2,000 hardly an n-gram is left out

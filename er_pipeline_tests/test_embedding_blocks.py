@@ -157,7 +157,7 @@ def brute_force(
 
 
 @pytest.mark.parametrize("mode", ["dedupe", "link", "link_and_dedupe"])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     seed=st.integers(0, 1_000),
     k=st.integers(1, 5),
@@ -311,7 +311,7 @@ def test_what_was_found_is_judged(dataset: Callable[..., Dataset]) -> None:
 WORDS = st.sampled_from(["ann", "anna", "bob", "robert", "li", None])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=7, deadline=None)
 @given(
     rows=st.lists(st.tuples(WORDS, WORDS), min_size=2, max_size=12),
     n_first=st.integers(1, 11),

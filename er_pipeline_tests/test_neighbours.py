@@ -122,7 +122,7 @@ def assert_lists_fit(found: Entries, expected: Entries, product: NDArray[np.floa
     assert len({(q, n) for q, n, _, _ in found}) == len(found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     n=st.integers(1, 40),
     n_queries=st.integers(0, 20),

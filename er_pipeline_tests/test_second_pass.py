@@ -165,7 +165,7 @@ def lonely_pairs(
             yield i, j
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=7, deadline=None)
 @given(
     rows=st.lists(st.tuples(LETTERS, LETTERS), min_size=2, max_size=12),
     n_first=st.integers(1, 11),

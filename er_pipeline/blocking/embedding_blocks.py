@@ -20,7 +20,7 @@ from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, parquet_file
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.neighbours import Lists, Search, nearest_dense, nearest_sparse, ranks
-from er_pipeline.blocking.record_embeddings import VECTOR_TABLE, load_vectors
+from er_pipeline.blocking.record_embeddings import load_vectors, vector_folder
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.verdicts import Verdict
 
@@ -48,7 +48,7 @@ def find_neighbours(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
     assert encoder is not None
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "record_embeddings", fingerprint)
-    vectors = load_vectors(lake.path(VECTOR_TABLE))
+    vectors = load_vectors(vector_folder(lake))
     search = Search()
     with lake.writing("embedding_blocks", {"fingerprint": fingerprint}) as draft:
         lists = draft.folder / "lists.tmp"

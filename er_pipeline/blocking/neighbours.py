@@ -2,7 +2,8 @@
 
 Lists come out slice by slice as arrays, never as Python objects, and nothing is n x n. Similarities
 are rounded to four decimals before they are compared, and ties go to the lower number, so that
-exact search gives the same lists for any number of threads.
+exact search gives the same lists for any number of threads. Where more than `SPARE` others tie for
+the end of a list, the index chooses among them, the same ones each time.
 """
 
 import logging

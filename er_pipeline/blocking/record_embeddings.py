@@ -66,6 +66,7 @@ def embed_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
         engine.write("select text_no, text_hash from texts order by text_no", draft.file())
         save_vectors(vectors, draft.folder)
         draft.facts["digest"] = _digest(draft.folder)
+    facts["vectors"] = lake.version(VECTOR_TABLE)  # a number of a text means a row of these
     with lake.writing("record_embeddings", facts) as draft:
         engine.write(
             "select record_no, source_no, text_no from record_texts order by record_no",
@@ -93,6 +94,11 @@ def load_vectors(folder: Path) -> "Dense | csr_matrix":
 
     parts = [np.load(folder / f"{part}.npy") for part in ("data", "indices", "indptr")]
     return csr_matrix(tuple(parts), shape=tuple(np.load(folder / "shape.npy")))
+
+
+def vector_folder(lake: Lake) -> Path:
+    """Find the vectors that belong to record_embeddings as it lies in the lake."""
+    return lake.path(VECTOR_TABLE, lake.facts("record_embeddings")["vectors"])
 
 
 def _number_texts(engine: DuckDBEngine, fields: list[str], encoder: Encoder) -> None:

@@ -13,7 +13,7 @@ from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BlockingError
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.neighbours import Search
-from er_pipeline.blocking.record_embeddings import VECTOR_TABLE, load_vectors
+from er_pipeline.blocking.record_embeddings import load_vectors, vector_folder
 from er_pipeline.blocking.spec import SECOND_EMBEDDING, PipelineSpec
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
     with lake.writing("second_pass_pairs", {"fingerprint": fingerprint}) as draft:
         if second.embedding:
             read_numbered(engine, lake, "record_embeddings", fingerprint)
-            vectors = load_vectors(lake.path(VECTOR_TABLE))
+            vectors = load_vectors(vector_folder(lake))
             lists = draft.folder / "lists.tmp"
             wanted = "record_no in (select record_no from lonely)"
             write_lists(engine, spec, second.embedding, vectors, lists, Search(), wanted)

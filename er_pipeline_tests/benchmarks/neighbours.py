@@ -13,11 +13,23 @@ the work alone, of all threads, imports and cleaning not included; the peak is t
   sparse product, no n-gram left out, lists (k, the floor, the share of the text's own best) that
   is among the pairs. A cut by the other text's best could only keep more.
 
-MEASURED
+Measured 2026-11 on 2 shared cores, max_work_per_record 30,000:
+
+    people       way               CPU s   peak MiB   pairs a record   completeness   recall
+    100,000      lexical encode      1.4        415
+                 lexical search     23.2        596             6.81         0.9863    0.978
+                 tfidf             228.0        441             7.79         0.9704
+    1,000,000    lexical encode     13.1      2,301
+                 lexical search    341.3      2,051             7.32         0.9605    0.714
+
+That is 1.4 times the CPU per record at 100,000. Of the nearest of each text, exact search finds the
+same in 0.999 of the cases at 100,000 and 0.907 at 1,000,000. The steps at 1,000,000 were run one
+by one.
 """
 
 import argparse
 import json
+import os
 import re
 import shutil
 import sys
@@ -248,7 +260,7 @@ def tfidf(folder: Path, n_records: int) -> Figures:
     """Do what one writes first: one text per record, 3-grams, TF-IDF, the k nearest."""
     from sparse_dot_topn import sp_matmul_topn
 
-    spec, lake = _spec(folder, n_records), _lake(folder, n_records)
+    lake = _lake(folder, n_records)
     with DuckDBEngine() as engine:
         read_records(engine, lake)
         columns = ", ".join(FIELDS)
@@ -261,9 +273,8 @@ def tfidf(folder: Path, n_records: int) -> Figures:
         began = time.process_time()
         vectors = tfidf_vectors(texts)
         encoded = time.process_time()
-        found = sp_matmul_topn(
-            vectors, vectors.T.tocsr(), TFIDF_K + 1, n_threads=spec.threads or -1
-        ).tocoo()
+        threads = os.cpu_count() or 1
+        found = sp_matmul_topn(vectors, vectors.T.tocsr(), TFIDF_K + 1, n_threads=threads).tocoo()
         apart = found.row != found.col
         left = np.minimum(found.row, found.col)[apart]
         right = np.maximum(found.row, found.col)[apart]
