@@ -272,6 +272,7 @@ def _search(
             floor=encoder.min_similarity,
             max_work_per_record=encoder.max_work_per_record,
             threads=threads,
+            seed=SEED,
             search=search,
         )
     else:
@@ -317,7 +318,9 @@ def judge_lists(facts: dict[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge what the search would cost, from the facts of `embed_records`, before it begins."""
     assert spec.encoder is not None
     budget, n_records = spec.encoder.max_pairs_per_record, facts["records_with_text"]
-    per_record = float(facts["lists_per_record"])
+    second = spec.second_pass.embedding if spec.second_pass else None
+    passes = [encoder for encoder in (spec.embedding, second) if encoder]
+    per_record = float(max(encoder.k for encoder in passes))
     yield Verdict(
         "neighbours_within_budget",
         per_record <= budget,

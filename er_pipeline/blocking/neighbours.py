@@ -2,8 +2,7 @@
 
 Lists come out slice by slice as arrays, never as Python objects, and nothing is n x n. Similarities
 are rounded to four decimals before they are compared, and ties go to the lower number, so that
-exact search gives the same lists for any number of threads. Where more than `SPARE` others tie for
-the end of a list, the index chooses among them, the same ones each time.
+exact search gives the same lists for any number of threads.
 """
 
 import logging
@@ -24,7 +23,12 @@ logger = logging.getLogger(__name__)
 DECIMALS = 4
 # Listed beyond k, so that ties at the end of a list are broken by number, not by chance.
 SPARE = 8
+# Listed beyond those where n-grams were left out, and ranked by the whole product: at a million
+# people it finds 0.95 of the matches that 0.92 are found of without.
+SPARE_FOR_COMMON = 32
 SPARSE_SLICE = 50_000  # queries searched at once
+TARGET_SLICE = 250_000  # targets searched at once, so that their sums stay in the cache
+ENTRIES_PER_BATCH = 200_000  # of lists, when what was left out is added
 DENSE_SLICE = 4_096  # flat search in batches below 1,000 is eight times dearer
 # HNSW: links per node and width of the search while building; measured at 100k and 300k vectors.
 HNSW_LINKS, HNSW_BUILD_WIDTH = 32, 160
@@ -49,7 +53,7 @@ class Lists:
 class Search:
     """How lists were found: the index's name, and its recall where it is approximate.
 
-    left_out: n-grams too common to be looked at; 0 for dense vectors.
+    left_out: n-grams too common to find candidates by; 0 for dense vectors.
     """
 
     index: str = "none"
@@ -75,16 +79,19 @@ def nearest_sparse(
     floor: float,
     max_work_per_record: int,
     threads: int,
+    seed: int,
     search: Search,
 ) -> Iterator[Lists]:
-    """List the k targets with the largest product for each query row, exactly.
+    """List the k targets with the largest product for each query row.
 
     queries, targets: (n, n_columns) rows of length 1. same: both are one matrix, and a row is not
     its own neighbour. floor: smaller products are not listed.
-    max_work_per_record: columns are looked at from the rarest on, as long as all of them together
-    cost at most so many multiplications per query; cost then grows with n, not with n squared.
+    max_work_per_record: candidates are found by the rarest columns, as long as all of them together
+    cost at most so many multiplications per query; cost then grows with n, not with n squared. The
+    others only rank what was found. Where none is left out the lists are exact; else their recall
+    against exact lists is measured on a seeded sample.
     """
-    from sparse_dot_topn import sp_matmul_topn
+    from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
 
     n_columns = targets.shape[1]
     in_targets = np.bincount(targets.indices, minlength=n_columns)
@@ -94,16 +101,74 @@ def nearest_sparse(
     affordable = np.cumsum(work[order]) <= max_work_per_record * max(queries.shape[0], 1)
     kept = np.sort(order[affordable & (work[order] > 0)])
     search.index, search.left_out = "exact", int((work > 0).sum()) - len(kept)
-    left = queries if len(kept) == n_columns else queries[:, kept]
-    right = (targets if len(kept) == n_columns else targets[:, kept]).T.tocsr()
-    for start in range(0, queries.shape[0], SPARSE_SLICE):
-        part = left[start : start + SPARSE_SLICE]
-        found = sp_matmul_topn(
-            part, right, k + SPARE + same, threshold=floor, sort=False, n_threads=threads
+    is_common = work > 0
+    is_common[kept] = False
+    common = np.flatnonzero(is_common)
+    left = queries if not len(common) else queries[:, kept]
+    kept_targets = targets if not len(common) else targets[:, kept]
+    rights = [
+        kept_targets[start : start + TARGET_SLICE].T.tocsr()
+        for start in range(0, targets.shape[0], TARGET_SLICE)
+    ]
+    del kept_targets
+    common_left, common_right = queries[:, common], targets[:, common]
+    n_listed = k + SPARE + same + (SPARE_FOR_COMMON if len(common) else 0)
+
+    def lists_of(numbers: NDArray[np.int32]) -> Lists:
+        part = left[numbers]
+        parts = [
+            sp_matmul_topn(part, right, n_listed, threshold=floor, sort=False, n_threads=threads)
+            for right in rights
+        ]
+        found = zip_sp_matmul_topn(n_listed, parts) if len(parts) > 1 else parts[0]
+        rows = np.repeat(numbers, np.diff(found.indptr))
+        neighbours, similarities = found.indices.astype(np.int32), found.data
+        if len(common):
+            similarities = similarities + _products(common_left, common_right, rows, neighbours)
+        return _ranked(rows, neighbours, similarities, same, k, floor)
+
+    if len(common):
+        search.index = "exact over the rarer n-grams"
+        sample = _sample(queries.shape[0], seed)
+        product = sp_matmul_topn(
+            queries[sample], targets.T.tocsr(), k + SPARE + same, threshold=floor, n_threads=threads
         )
-        rows = np.repeat(np.arange(part.shape[0], dtype=np.int32) + start, np.diff(found.indptr))
-        logger.info("searched %s of %s", f"{start + part.shape[0]:,}", f"{queries.shape[0]:,}")
-        yield _ranked(rows, found.indices.astype(np.int32), found.data, same, k, floor)
+        rows = np.repeat(sample, np.diff(product.indptr))
+        exact = _ranked(rows, product.indices.astype(np.int32), product.data, same, k, floor)
+        search.recall = _recall(exact, lists_of(sample))
+        logger.info("the rarer n-grams find %.4f of the lists of all", search.recall)
+    for start in range(0, queries.shape[0], SPARSE_SLICE):
+        numbers = np.arange(start, min(start + SPARSE_SLICE, queries.shape[0]), dtype=np.int32)
+        yield lists_of(numbers)
+        logger.info("searched %s of %s", f"{numbers[-1] + 1:,}", f"{queries.shape[0]:,}")
+
+
+def _sample(n: int, seed: int) -> NDArray[np.int32]:
+    """Draw the queries that a search is measured on, the same ones for the same seed."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    return np.sort(rng.choice(n, min(SAMPLED_QUERIES, n), replace=False)).astype(np.int32)
+
+
+def _recall(exact: Lists, found: Lists) -> float:
+    """Tell which share of the exact entries was found."""
+    wanted = set(zip(exact.query.tolist(), exact.neighbour.tolist(), strict=True))
+    got = set(zip(found.query.tolist(), found.neighbour.tolist(), strict=True))
+    return len(wanted & got) / len(wanted) if wanted else 1.0
+
+
+def _products(
+    left: "csr_matrix",
+    right: "csr_matrix",
+    rows: NDArray[np.int32],
+    columns: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """Multiply the given rows of one side with the given rows of the other, one by one."""
+    products = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), ENTRIES_PER_BATCH):
+        batch = slice(start, start + ENTRIES_PER_BATCH)
+        both = left[rows[batch]].multiply(right[columns[batch]])
+        products[batch] = np.asarray(both.sum(axis=1)).ravel()
+    return products
 
 
 def nearest_dense(
@@ -163,23 +228,18 @@ def _calibrate(
     search: Search,
 ) -> bool:
     """Find the smallest search width that reaches the recall; tell whether there is one."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    n_sampled = min(SAMPLED_QUERIES, queries.shape[0])
-    sample = np.sort(rng.choice(queries.shape[0], n_sampled, replace=False)).astype(np.int32)
+    sample = _sample(queries.shape[0], seed)
     part = np.ascontiguousarray(queries[sample])
 
-    def lists(index: Any) -> set[tuple[int, int]]:
+    def lists(index: Any) -> Lists:
         similarity, neighbour = index.search(part, k + SPARE + same)
         rows = np.repeat(sample, k + SPARE + same)
-        found = _ranked(
-            rows, neighbour.ravel().astype(np.int32), similarity.ravel(), same, k, floor
-        )
-        return set(zip(found.query.tolist(), found.neighbour.tolist(), strict=True))
+        return _ranked(rows, neighbour.ravel().astype(np.int32), similarity.ravel(), same, k, floor)
 
     exact = lists(flat)
     for width in SEARCH_WIDTHS:
         graph.hnsw.efSearch = max(width, k + SPARE + same)
-        recall = len(exact & lists(graph)) / len(exact) if exact else 1.0
+        recall = _recall(exact, lists(graph))
         search.recall, search.search_width = recall, width
         logger.info("HNSW with search width %d finds %.4f of the exact lists", width, recall)
         if recall >= min_recall:

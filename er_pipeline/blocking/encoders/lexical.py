@@ -43,9 +43,17 @@ class Lexical(Encoder):
         description="Characters: 2-4 or 4 within words, 5 across them; auto goes by the size.",
     )
     max_work_per_record: int = Field(
-        400_000,
+        30_000,
         ge=1000,
-        description="Products per record that the search may cost; commoner n-grams are left out.",
+        description="Products per record that the search may cost; commoner n-grams only rank what was found.",
+    )
+
+    min_recall: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Least recall of the lists, where common n-grams are left out, against exact"
+        " ones; what is missed are mostly their far ends.",
     )
 
     def encode(self, texts: Texts) -> "csr_matrix":
