@@ -56,7 +56,6 @@ def embed_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
         "records_with_text": n_records,
         "records_without_text": engine.row("select count(*) from cleaned_records")[0] - n_records,
         "texts": n_texts,
-        "lists_per_record": encoder.k,
     }
     texts = _texts(engine, spec, fields, n_texts)
     identity = _identity(engine, spec, encoder)

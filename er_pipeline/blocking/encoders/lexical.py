@@ -45,7 +45,7 @@ class Lexical(Encoder):
     max_work_per_record: int = Field(
         30_000,
         ge=1000,
-        description="Products per record that the search may cost; commoner n-grams only rank what was found.",
+        description="Products per record the search may cost; commoner n-grams only rank.",
     )
 
     min_recall: float = Field(
