@@ -31,7 +31,8 @@ def size_histogram(size_classes: Mapping[str, Mapping[str, int]]) -> str:
 
 def similarity_histogram(classes: Mapping[str, int]) -> str:
     """Draw how many pairs have which similarity; classes: range -> pairs. Returns Markdown."""
-    rows = [(name, n, _short(n)) for name, n in classes.items() if n]
+    # "0.3-0.4" is written as 0.3: with ten rows every character counts.
+    rows = [(name.split("-")[0], n, _short(n)) for name, n in classes.items() if n]
     return _bars("pairs by similarity", rows)
 
 
@@ -80,7 +81,8 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _text(x: int, y: int, text: str) -> str:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
-    return f"<text x='{x}' y='{y}'>{escaped}</text>"
+    place = f" x='{x}'" if x else ""
+    return f"<text{place} y='{y}'>{escaped}</text>"
 
 
 def _short(n: int) -> str:

@@ -24,6 +24,9 @@ def show_steps_of_assets() -> None:
     logger = logging.getLogger("er_pipeline.blocking")
     logger.setLevel(logging.INFO)
     logger.handlers = [handler]
+    # Libraries that configure the root logger would show every line again, and their own.
+    logging.getLogger("er_pipeline").propagate = False
+    logging.getLogger("faiss").setLevel(logging.WARNING)
 
 
 class _ProgressHandler(logging.Handler):
