@@ -45,7 +45,7 @@ def test_the_longest_bar_is_the_largest_class() -> None:
 
 
 def test_a_name_cannot_break_the_picture() -> None:
-    texts = [part.text for part in drawing(similarity_histogram({"<b>&": 1}))]
+    texts = [part.text for part in drawing(overlap_picture(["<b>&"], [[1]]))]
     assert "<b>&" in texts
 
 

@@ -32,7 +32,7 @@ def size_histogram(size_classes: Mapping[str, Mapping[str, int]]) -> str:
 def similarity_histogram(classes: Mapping[str, int]) -> str:
     """Draw how many pairs have which similarity; classes: range -> pairs. Returns Markdown."""
     # "0.3-0.4" is written as 0.3: with ten rows every character counts.
-    rows = [(name.split("-")[0], n, _short(n)) for name, n in classes.items() if n]
+    rows = [(f"{name.split('-')[0]}: {_short(n)}", n, "") for name, n in classes.items() if n]
     return _bars("pairs by similarity", rows)
 
 
@@ -68,7 +68,7 @@ def _bars(title: str, rows: Sequence[tuple[str, int, str]]) -> str:
         y = 18 * i
         width = round(150 * length / longest)
         bars += f"M85,{y + 8}h{width}"
-        texts += _text(0, y + 12, name) + _text(90 + width, y + 12, told)
+        texts += _text(0, y + 12, name) + (_text(90 + width, y + 12, told) if told else "")
     lines = f"<path stroke='{COLOR}' stroke-width='12' d='{bars}'/>"
     return _picture(title, 420, 18 * len(rows), lines + texts)
 
