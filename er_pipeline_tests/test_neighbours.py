@@ -161,6 +161,15 @@ def test_ties_go_to_the_lower_number(search: Any) -> None:
 
 
 @pytest.mark.parametrize("search", [search_sparse, search_dense])
+def test_a_tie_longer_than_the_spare_entries_goes_to_the_lower_numbers_too(search: Any) -> None:
+    vectors = unit_rows(np.array([[1, 0]] + [[1, 1]] * 300, np.float32))
+    found = search(vectors, vectors, same=True, k=3, floor=0.1)
+    assert [n for q, n, _, _ in found if q == 0] == [1, 2, 3]
+    assert [n for q, n, _, _ in found if q == 300] == [1, 2, 3]
+    assert [n for q, n, _, _ in found if q == 2] == [1, 3, 4]
+
+
+@pytest.mark.parametrize("search", [search_sparse, search_dense])
 def test_the_number_of_threads_changes_nothing(search: Any) -> None:
     vectors = random_vectors(3_000, 24, 3, 0.3)
     lists = [search(vectors, vectors, same=True, k=5, floor=0.3, threads=n) for n in (1, 2)]
