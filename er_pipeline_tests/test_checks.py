@@ -205,7 +205,7 @@ def test_full_lists_warn(people: Callable[..., Dataset]) -> None:
 @pytest.mark.parametrize(
     ("check", "facts", "words"),
     [
-        ("index_recall_is_enough", {"index": "hnsw", "recall": 0.9}, "90.00% of the exact lists"),
+        ("index_recall_is_enough", {"index": "hnsw", "recall": 0.4}, "40.00% of the exact lists"),
         ("embedding_pairs_within_budget", {"pairs_per_record": 50.5}, "raise min_similarity"),
     ],
 )

@@ -297,7 +297,7 @@ def test_no_shared_key_makes_an_empty_table(dataset: Callable[..., Dataset]) -> 
     assert people.rows("unified_pairs") == []
 
 
-def test_codes_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> None:
+def test_blocks_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> None:
     rows: Rows = [{"id": "a", "x": "p"}, {"id": "b", "x": "p"}]
     people = dataset(rows, strategies={"x": "x"})
     people.pair()
@@ -305,7 +305,7 @@ def test_codes_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> 
     people.clean()
     with (
         DuckDBEngine(threads=2) as engine,
-        pytest.raises(LakeError, match="record_codes was made from an older cleaned_records"),
+        pytest.raises(LakeError, match="filtered_blocks was made from an older cleaned_records"),
     ):
         unify_pairs(engine, people.lake, people.spec)
     assert people.rows("unified_pairs", "left_no, right_no") == [(0, 1)]
