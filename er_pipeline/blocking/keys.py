@@ -170,9 +170,12 @@ class Conjunction:
             f"nullif(trim(cast(member_{i} as varchar)), '') as member_{i}"
             for i in range(len(self.keys))
         )
+        # Materialized, or DuckDB moves the filter into the scan and computes the keys there, row by
+        # row: email_domain of a million records took 4.8 CPU s instead of 0.6.
         return (
-            f"select {ids}, {self._joined_members()} as block_key"
-            f" from (select {ids}, {texts} from (select {ids}, {members} from {relation}))"
+            f"with members as materialized (select {ids}, {members} from {relation})"
+            f" select {ids}, {self._joined_members()} as block_key"
+            f" from (select {ids}, {texts} from members)"
             f" where {' and '.join(f'member_{i} is not null' for i in range(len(self.keys)))}"
         )
 
