@@ -48,19 +48,15 @@ def find_neighbours(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
     assert encoder is not None
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "record_embeddings", fingerprint)
-    vectors = load_vectors(vector_folder(lake))
     search = Search()
     with lake.writing("embedding_blocks", {"fingerprint": fingerprint}) as draft:
-        lists = draft.folder / "lists.tmp"
-        n_lists = write_lists(engine, spec, encoder, vectors, lists, search)
-        make_pairs(engine, encoder, spec.link_mode, "record_embeddings", "neighbour_pairs")
+        n_lists = search_pairs(engine, lake, spec, encoder, draft.folder, "neighbour_pairs", search)
         engine.write(
             "select left_no, right_no, similarity, rank from neighbour_pairs"
             " order by left_no, right_no",
             draft.file(),
         )
         (n_full,) = engine.row(f"select count(*) from kept_lists where rank = {encoder.k}")
-        lists.unlink()
         (n_pairs, n_records) = engine.row(
             "select (select count(*) from neighbour_pairs), (select count(*) from cleaned_records)"
         )
@@ -75,6 +71,30 @@ def find_neighbours(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
             similarities=_histogram(engine),
         )
         return dict(draft.facts)
+
+
+def search_pairs(
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    encoder: Encoder,
+    scratch: Path,
+    pairs: str,
+    search: Search,
+    queries: str = "true",
+) -> int:
+    """Search, and make the engine table `pairs`; give how many texts were searched for.
+
+    Reads the engine's record_embeddings and the vectors that belong to it. encoder: its k and cuts.
+    scratch: an existing folder for the lists on their way. queries: see `write_lists`.
+    pairs: (left_no, right_no, similarity, rank); see `make_pairs`.
+    """
+    lists = scratch / "lists.tmp"
+    vectors = load_vectors(vector_folder(lake))
+    n_lists = write_lists(engine, spec, encoder, vectors, lists, search, queries)
+    lists.unlink()  # the engine holds them by now
+    make_pairs(engine, encoder, spec.link_mode, "record_embeddings", pairs)
+    return n_lists
 
 
 def write_lists(

@@ -8,12 +8,11 @@ import logging
 from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.embedding_blocks import make_pairs, write_lists
+from er_pipeline.blocking.embedding_blocks import search_pairs
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BlockingError
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.neighbours import Search
-from er_pipeline.blocking.record_embeddings import load_vectors, vector_folder
 from er_pipeline.blocking.spec import SECOND_EMBEDDING, PipelineSpec
 
 logger = logging.getLogger(__name__)
@@ -64,12 +63,10 @@ def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
     with lake.writing("second_pass_pairs", {"fingerprint": fingerprint}) as draft:
         if second.embedding:
             read_numbered(engine, lake, "record_embeddings", fingerprint)
-            vectors = load_vectors(vector_folder(lake))
-            lists = draft.folder / "lists.tmp"
             wanted = "record_no in (select record_no from lonely)"
-            write_lists(engine, spec, second.embedding, vectors, lists, Search(), wanted)
-            make_pairs(engine, second.embedding, spec.link_mode, "record_embeddings", "near")
-            lists.unlink()
+            search_pairs(
+                engine, lake, spec, second.embedding, draft.folder, "near", Search(), wanted
+            )
             bit = 1 << spec.proposers.index(SECOND_EMBEDDING)
             proposed.append(
                 f"select left_no, right_no, {bit}::bigint as strategy_mask, similarity from near"

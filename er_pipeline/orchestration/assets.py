@@ -93,10 +93,11 @@ def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
             with DuckDBEngine(spec.threads, spec.memory_limit, tables.root / ".spill") as engine:
                 facts = step.run(engine, tables)
                 n_rows = {table: _count_rows(engine, tables, table) for table in step.tables}
-            figures = {"rows": n_rows[main], **numbers(step.show(facts)), **clock.figures()}
+            shown_of_main = {**step.show(facts), **clock.figures()}
+            figures = {"rows": n_rows[main], **numbers(shown_of_main)}
             note_run_metrics(tables, context.run.run_id, main, figures)
         for table in step.tables:
-            shown = {**step.show(facts), **clock.figures()} if table == main else {}
+            shown = shown_of_main if table == main else {}
             yield dg.MaterializeResult(
                 asset_key=dg.AssetKey([spec.dataset, table]),
                 metadata={

@@ -1,6 +1,7 @@
 """Checks: what must hold of each table. The pure half gives the verdicts and their numbers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -166,6 +167,4 @@ def _nothing(engine: DuckDBEngine, lake: Lake) -> Iterable[Verdict]:
 
 def checked_tables(spec: PipelineSpec) -> list[str]:
     """List every table of a dataset that has a contract, in the order of the flow."""
-    from pathlib import Path
-
     return [table for step in dataset_steps(spec, Path()) for table in step.tables]
