@@ -7,13 +7,14 @@ pair of the first pass comes again.
 import logging
 from typing import Any
 
+from er_pipeline.blocking.blocks import size_blocks
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.embedding_blocks import search_pairs
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BlockingError
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.neighbours import Search
-from er_pipeline.blocking.spec import SECOND_EMBEDDING, PipelineSpec
+from er_pipeline.blocking.spec import SECOND_EMBEDDING, Blocks, PipelineSpec
 
 logger = logging.getLogger(__name__)
 
@@ -108,27 +109,22 @@ def _count_strategies(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, int
             f" from ({strategy.keyed_records(engine, 'cleaned_records')}) as k"
             " left join lonely as l on l.record_no = k.record_no",
         )
-        cap = "true" if second.max_size is None else f"count(*) <= {second.max_size}"
-        engine.make_table(
-            f"{name}_blocks",
-            f"select block_key from {name} group by block_key"
-            f" having count(*) > 1 and bool_or(is_lonely) and {cap}",
-        )
         # All pairs of a block but those of two records that have candidates already.
-        inside = "sum(n * n)" if spec.link_mode == "link" else "sum(n)"
-        inside_others = "sum(m * m)" if spec.link_mode == "link" else "sum(m)"
-        (pairs,) = engine.row(
+        # Prefixes, of which none begins another, so that no strategy's name makes two tables one.
+        others, kept = f"others_{strategy.name}", f"worth_{strategy.name}"
+        engine.make_table(others, f"select * from {name} where not is_lonely")
+        blocks = Blocks(max_size=second.max_size)
+        for members in (name, others):
+            size_blocks(engine, members, f"sizes_{members}", spec.link_mode, blocks)
+        engine.make_table(
+            kept,
             f"""
-            with sources as (
-                select block_key, source_no, count(*) as n,
-                    count(*) filter (where not is_lonely) as m
-                from {name} where block_key in (select block_key from {name}_blocks) group by all
-            )
-            select coalesce(sum(pairs), 0)::bigint from (
-                select ((sum(n) * sum(n) - {inside}) - (sum(m) * sum(m) - {inside_others})) // 2
-                    as pairs from sources group by block_key)
-            """
+            select s.block_key, s.pairs - coalesce(o.pairs, 0) as pairs
+            from sizes_{name} as s left join sizes_{others} as o on o.block_key = s.block_key
+            where s.reason is null and s.pairs > coalesce(o.pairs, 0)
+            """,
         )
+        (pairs,) = engine.row(f"select coalesce(sum(pairs), 0)::bigint from {kept}")
         counted[strategy.name] = int(pairs)
         logger.info("second pass, %s: %s pairs", strategy.name, f"{pairs:,}")
     return counted
@@ -142,5 +138,5 @@ def _pairs_sql(name: str, mask: int, spec: PipelineSpec) -> str:
         from second_{name} as l join second_{name} as r
             on l.block_key = r.block_key and l.record_no < r.record_no {across}
         where (l.is_lonely or r.is_lonely)
-            and l.block_key in (select block_key from second_{name}_blocks)
+            and l.block_key in (select block_key from worth_{name})
     """
