@@ -1,10 +1,13 @@
 """er-pipeline: run a dataset from the terminal, with the very assets that the UI shows."""
 
 import argparse
+import getpass
 import hashlib
+import io
 import json
 import os
 import re
+import shlex
 import sys
 import time
 import warnings
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from er_pipeline.blocking.errors import BlockingError
+from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.spec_file import read_spec
 
@@ -64,16 +68,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(run=_run)
 
+    label = commands.add_parser("label", help="judge pairs side by side, one key per answer")
+    label.add_argument("defs", type=Path, metavar="DEFS.yaml", help="the dataset's declaration")
+    label.add_argument("--who", default="", metavar="NAME", help="who answers (the user's name)")
+    label.set_defaults(run=_label)
+
+    labels = commands.add_parser("labels", help="bring labels in from a file, or write them to one")
+    ways = labels.add_subparsers(required=True, metavar="import|export")
+    bring = ways.add_parser("import", help="append the labels of a file to the journal")
+    write = ways.add_parser("export", help="write the labels that hold to a file")
+    for way, run_way in ((bring, _import_labels), (write, _export_labels)):
+        way.add_argument("defs", type=Path, metavar="DEFS.yaml", help="the dataset's declaration")
+        way.add_argument("file", type=Path, metavar="FILE", help=".csv, .jsonl or .json")
+        way.add_argument(
+            "--format",
+            choices=["csv", "jsonl", "label_studio"],
+            default="",
+            help="told from the ending where left out; .json is a list of Label Studio tasks",
+        )
+        way.set_defaults(run=run_way)
+
     settings = commands.add_parser("settings", help="list every setting of a defs.yaml")
     settings.set_defaults(run=_settings)
 
-    for command in (demo, run):
+    for command in (demo, run, label, write):
         command.add_argument(
             "--lake",
             type=Path,
             metavar="DIR",
             help="folder of the tables (ER_PIPELINE_LAKE, else .lake)",
         )
+    for command in (demo, run):
         command.add_argument(
             "--executor",
             choices=["in_process", "multiprocess"],
@@ -100,6 +125,75 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _dry_run(options.defs)
     return _materialize(options.defs, {}, options)
+
+
+def _label(options: argparse.Namespace) -> int:
+    spec = read_spec(options.defs)
+
+    from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+    from er_pipeline.blocking.labels import journal_of
+    from er_pipeline.blocking.shown_pairs import show_queue
+    from er_pipeline.labelling import Session, line_key, terminal_key
+
+    journal = journal_of(spec, options.defs.parent.absolute())
+    with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
+        pairs = show_queue(engine, _lake_of(spec, options), spec)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal has every letter
+    chosen = ["--lake", str(options.lake)] if options.lake else []
+    chosen += ["--who", options.who] if options.who else []
+    session = Session(
+        pairs,
+        journal,
+        who=(options.who or _user()).encode("utf-8", "replace").decode(),
+        read_key=terminal_key if sys.stdin.isatty() else line_key,
+        show=lambda line: print(line, flush=True),
+        resume=shlex.join(["er-pipeline", "label", str(options.defs), *chosen]),
+        colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
+    )
+    session.run()
+    return 0
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container may have no name for its user
+        return "unknown"
+
+
+def _import_labels(options: argparse.Namespace) -> int:
+    spec = read_spec(options.defs)
+
+    from er_pipeline.blocking.label_files import import_labels
+    from er_pipeline.blocking.labels import journal_of
+
+    journal = journal_of(spec, options.defs.parent.absolute())
+    n = import_labels(journal, spec, options.file, options.format)
+    print(
+        f"Labels added to {journal.path}: {n['added']:,}; known already: {n['known']:,};"
+        f" rows without an answer: {n['without_answer']:,}"
+    )
+    return 0
+
+
+def _export_labels(options: argparse.Namespace) -> int:
+    spec = read_spec(options.defs)
+
+    from er_pipeline.blocking.label_files import export_labels
+    from er_pipeline.blocking.labels import journal_of
+
+    journal = journal_of(spec, options.defs.parent.absolute())
+    n = export_labels(journal, spec, _lake_of(spec, options), options.file, options.format)
+    print(f"Labels in {options.file}: {n['labels']:,}; pairs to label: {n['without_answer']:,}")
+    return 0
+
+
+def _lake_of(spec: PipelineSpec, options: argparse.Namespace) -> Lake:
+    from er_pipeline.blocking.declarations import declarations
+    from er_pipeline.orchestration.resources import default_lake
+
+    return Lake((options.lake or default_lake()).absolute(), spec.dataset, declarations(spec))
 
 
 def _settings(options: argparse.Namespace) -> int:
@@ -202,7 +296,6 @@ def _failure_text(event: Any) -> str:
 
 
 def _print_report(spec: PipelineSpec, lake: Path) -> None:
-    from er_pipeline.blocking.lake import Lake
     from er_pipeline.report import report_lines
 
     tables = Lake(lake, spec.dataset)

@@ -22,6 +22,7 @@ from er_pipeline.blocking.errors import BlockingError, InputError, LakeError, Sp
 from er_pipeline.blocking.evaluation import evaluate
 from er_pipeline.blocking.filtered_blocks import filter_blocks
 from er_pipeline.blocking.keys import Conjunction, parse_conjunction
+from er_pipeline.blocking.labels import read_labels
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.spec_file import read_spec
@@ -47,6 +48,7 @@ __all__ = [
     "filter_blocks",
     "number_true_pairs",
     "parse_conjunction",
+    "read_labels",
     "read_spec",
     "unify_pairs",
 ]

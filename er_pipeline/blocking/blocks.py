@@ -1,5 +1,6 @@
 """Step 2: records + one conjunction -> the blocks of those that share its key, counted exactly."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_records
@@ -56,25 +57,10 @@ def size_blocks(
     NULL for a block that is compared, else one of `REASONS`. block_no numbers the compared ones
     from 0 in the order of their keys.
     """
-    same_source = "sum(n * n)" if mode == "link" else "sum(n)"
     engine.make_table(
         sizes,
         f"""
-        with sources_of_block as (
-            select block_key, source_no, count(*) as n from {memberships} group by all
-        ),
-        sized as (
-            select block_key, cast(sum(n) as bigint) as block_size,
-                cast((sum(n) * sum(n) - {same_source}) // 2 as bigint) as pairs
-            from sources_of_block group by block_key
-        ),
-        judged as (
-            select *,
-                case when block_size < {blocks.min_size} then 'below_min_size'
-                    when pairs = 0 then 'one_source'
-                    when {_over_cap("block_size", blocks)} then 'oversized' end as reason
-            from sized
-        )
+        with judged as ({judged_blocks_sql(memberships, ["block_key"], mode, blocks)})
         select *,
             case when reason is null then cast(
                 row_number() over (partition by reason is null order by block_key) - 1 as integer)
@@ -82,6 +68,34 @@ def size_blocks(
         from judged
         """,
     )
+
+
+def judged_blocks_sql(memberships: str, key: Sequence[str], mode: str, blocks: Blocks) -> str:
+    """Write the query that sizes and judges the blocks of those that share a key.
+
+    memberships: what to read, with the columns of key and source_no. Gives one row per block: the
+    columns of key, block_size, pairs and reason, as in `size_blocks`.
+    """
+    columns = ", ".join(key)
+    if mode == "link":
+        sized = f"""
+            select {columns}, cast(sum(n) as bigint) as block_size,
+                cast((sum(n) * sum(n) - sum(n * n)) // 2 as bigint) as pairs
+            from (select {columns}, source_no, count(*) as n from {memberships} group by all)
+            group by {columns}
+        """
+    else:
+        sized = f"""
+            select {columns}, count(*) as block_size, count(*) * (count(*) - 1) // 2 as pairs
+            from {memberships} group by {columns}
+        """
+    return f"""
+        select *,
+            case when block_size < {blocks.min_size} then 'below_min_size'
+                when pairs = 0 then 'one_source'
+                when {_over_cap("block_size", blocks)} then 'oversized' end as reason
+        from ({sized})
+    """
 
 
 def sum_blocks(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, Any]:

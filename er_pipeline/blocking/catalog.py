@@ -18,7 +18,7 @@ from er_pipeline.blocking.tables import catalog_select
 
 VIEWS = "views.json"
 # Tables that people do not read: the codes behind the pairs.
-INTERNAL_TABLES = ("record_codes",)
+INTERNAL_TABLES = ("record_codes", "key_codes", "learned_codes", "learned_dropped")
 
 
 @contextmanager

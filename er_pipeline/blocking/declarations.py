@@ -19,7 +19,12 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
     blocks = [list(strategies.items()), spec.blocks, spec.link_mode]
     vectors = [records, spec.encoder.vectors_of() if spec.encoder else "", spec.embedding_fields]
     neighbours = [vectors, spec.embedding, spec.link_mode]
+    indexed = [records, [choice.key.sql for choice in spec.key_choices]]
+    learned = [indexed, spec.learns, spec.blocks, spec.link_mode, spec.proposers, spec.labels]
+    blocks = [blocks, learned] if spec.learns else blocks
     second = [blocks, neighbours, spec.second_pass]
+    weights = [blocks, neighbours, indexed, spec.labels, spec.seed] if spec.weights else []
+    unified = [second, weights, spec.budget]
     training = [
         records,
         [[rule.name, _keys(rule)] for rule in spec.training_conjunctions],
@@ -31,16 +36,25 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
         "cleaned_records": records,
         "rejected_records": records,
         "true_pairs": [records, spec.truth, spec.link_mode],
+        "labels": [records, spec.labels, spec.link_mode],
         "filtered_blocks": blocks,
         "dropped_blocks": blocks,
         "record_codes": blocks,
         "record_embeddings": vectors,
         "embedding_blocks": neighbours,
         "second_pass_pairs": second,
-        "unified_pairs": second,
+        "key_codes": indexed,
+        "learned_rules": learned,
+        "blocks_train": learned,
+        "learned_blocks": learned,
+        "learned_dropped": learned,
+        "learned_codes": learned,
+        "pair_weights": weights,
+        "unified_pairs": unified,
+        "label_queue": [unified, spec.labels],
         "em_training_blocks": training,
         "em_training_rules": training,
-        "blocking_report": [second, spec.truth],
+        "blocking_report": [unified, spec.truth],
         **{f"blocks_{name}": settings for name, settings in strategies.items()},
     }
     return {table: _digest(settings) for table, settings in shaped.items()}

@@ -92,9 +92,9 @@ class DuckDBEngine:
 
     def row(self, sql: str) -> tuple[Any, ...]:
         """Fetch the one row of an aggregate."""
-        row = self.con.execute(sql).fetchone()
-        assert row is not None, f"an aggregate gives one row: {sql}"
-        return row
+        rows = self.rows(sql)  # to the end: DuckDB registers nothing while a result is open
+        assert len(rows) == 1, f"an aggregate gives one row: {sql}"
+        return rows[0]
 
     def make_table(self, name: str, sql: str) -> None:
         """Make (or replace) a table of this engine from a query."""

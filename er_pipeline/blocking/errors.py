@@ -15,3 +15,7 @@ class InputError(BlockingError):
 
 class LakeError(BlockingError):
     """A table that is needed is missing or does not belong to the others."""
+
+
+class BudgetError(BlockingError):
+    """There are, or would be, more pairs than a budget allows."""

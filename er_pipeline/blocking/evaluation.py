@@ -270,7 +270,8 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         run["second_pass_records_given_a_candidate"] = second["records_given_a_candidate"]
         run["second_pass_pairs"] = second["pairs"]
     no_blocks = {"kept_blocks": 0, "largest_block": 0, "dropped_pairs": {"oversized": 0}}
-    counted = {name: filtered["strategies"].get(name, no_blocks) for name in spec.proposers}
+    names = list(unified["strategy_bits"])
+    counted = {name: filtered["strategies"].get(name, no_blocks) for name in names}
     strategies: dict[str, dict[str, Any]] = {
         name: {
             "blocks": counts["kept_blocks"],
@@ -281,12 +282,32 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         }
         for name, counts in counted.items()
     }
+    if "pairs_made" in unified:
+        run["pairs_cut_by_the_budget"] = unified["pairs_cut"]
+        run["expected_matches"] = unified["expected_matches"]
+        run["expected_matches_cut"] = unified["expected_matches_cut"]
+    if "budget_pairs" in unified:
+        run["budget_pairs"] = unified["budget_pairs"]
+        run["matches_per_million_more_pairs"] = unified["matches_per_million_more_pairs"]
+    if spec.learns:
+        learned = lake.facts("learned_rules")
+        run["learned_rules"] = len(learned["rules"])
+        run["evidence_found_by_learned_rules"] = learned["evidence_found"]
+        if learned["recall"] is not None:
+            for name in ("recall", "recall_low", "recall_high"):
+                run[f"held_out_{name}"] = learned[name]
     classes = total_size_classes(filtered["strategies"])
     figures: dict[str, Any] = {"run": run, "strategies": strategies, "size_classes": classes}
     if spec.truth and read_true_pairs(engine, lake, fingerprint):
         figures["truth"] = _against_truth(engine, lake, spec, fingerprint, strategies)
         run["pairs_completeness"] = figures["truth"]["pairs_completeness"]
         run["pairs_quality"] = figures["truth"]["pairs_quality"]
+    figures["curve"] = completeness_curve(engine, unified, strategies, "truth" in figures, n)
+    if "weight_classes" in unified:
+        figures["weight_classes"] = {
+            f"{row['weight']:g}": {name: v for name, v in row.items() if name != "weight"}
+            for row in unified["weight_classes"]
+        }
     with lake.writing("blocking_report", {"fingerprint": fingerprint, "figures": figures}) as draft:
         engine.make_table(
             "report_rows",
@@ -330,7 +351,8 @@ def _against_truth(
     """Count the true pairs that are candidates, by strategy, and what filtering lost of them."""
     engine.make_table(
         "found_pairs",
-        "select p.left_no, p.right_no, p.strategy_mask from unified_pairs as p join true_pairs as t"
+        f"select p.left_no, p.right_no, p.strategy_mask{', p.weight' * spec.weights}"
+        " from unified_pairs as p join true_pairs as t"
         " on t.left_no = p.left_no and t.right_no = p.right_no",
     )
     found = engine.rows("select strategy_mask, count(*) from found_pairs group by 1")
@@ -338,7 +360,7 @@ def _against_truth(
     (n_pairs,) = engine.row("select count(*) from unified_pairs")
     n_found = sum(n for _, n in found)
     shared = ["select left_no, right_no from true_pairs where 1 = 0"]
-    for bit, name in enumerate(spec.proposers):
+    for bit, name in enumerate(strategies):
         hits = sum(n for mask, n in found if mask >> bit & 1)
         strategies[name]["true_pairs"] = hits
         strategies[name]["true_pairs_of_it_alone"] = sum(n for mask, n in found if mask == 1 << bit)
@@ -366,6 +388,49 @@ def _against_truth(
         "true_pairs_lost_to_filtering": n_lost,
         "completeness_lost_to_filtering": _share(n_lost, n_true),
     }
+
+
+def completeness_curve(
+    engine: DuckDBEngine,
+    unified: Mapping[str, Any],
+    strategies: Mapping[str, Mapping[str, Any]],
+    has_truth: bool,
+    n_records: int,
+) -> dict[str, dict[str, float]]:
+    """Tell what share of the matches how many pairs per record find.
+
+    Points "strategy <name>" for each strategy alone, "union" for all kept pairs, and "ranked <n>"
+    for the best n pairs per record, each with pairs_per_record and pairs_completeness: with truth
+    the share of the true pairs (reads the engine's found_pairs), else of the matches expected among
+    the pairs made. Points of strategies need truth.
+    """
+    points: dict[str, dict[str, float]] = {}
+    if has_truth:
+        (n_true,) = engine.row("select count(*) from true_pairs")
+        (n_found,) = engine.row("select count(*) from found_pairs")
+        for name, counts in strategies.items():
+            points[f"strategy {name}"] = {
+                "pairs_per_record": _share(counts["pairs"], n_records),
+                "pairs_completeness": counts["pairs_completeness"],
+            }
+        points["union"] = {
+            "pairs_per_record": _share(unified["pairs"], n_records),
+            "pairs_completeness": _share(n_found, n_true),
+        }
+    for rank in unified.get("ranks", []):
+        if rank["pairs_per_record"] * n_records > unified["pairs"] + 0.5 and has_truth:
+            break  # which true pairs were cut beyond the budget is not kept
+        completeness = rank["expected_completeness"]
+        if has_truth:
+            (n_above,) = engine.row(
+                f"select count(*) from found_pairs where weight >= {rank['weight']}::float"
+            )
+            completeness = _share(n_above, n_true)
+        points[f"ranked {rank['pairs_per_record']:g}"] = {
+            "pairs_per_record": rank["pairs_per_record"],
+            "pairs_completeness": completeness,
+        }
+    return points
 
 
 def _report_rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, float]]:

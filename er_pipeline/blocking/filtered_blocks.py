@@ -32,7 +32,8 @@ def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
         table = f"blocks_{strategy.name}"
         read_numbered(engine, lake, table, fingerprint)
         memberships[strategy.name] = table
-    facts = {"fingerprint": fingerprint, **sum_strategies(engine, spec, memberships)}
+    learned = read_learned(engine, lake, spec, fingerprint)
+    facts = {"fingerprint": fingerprint, **sum_strategies(engine, spec, memberships, learned)}
 
     with lake.writing("dropped_blocks", {"fingerprint": fingerprint}) as draft:
         ledger = " union all ".join(
@@ -40,6 +41,11 @@ def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
             f" from sizes_{name} where reason is not null"
             for name in memberships
         )
+        if learned:
+            ledger += " union all " * bool(ledger) + (
+                "select rule as strategy, block_key, block_size, pairs, reason"
+                " from learned_dropped"
+            )
         nothing = (
             "select '' as strategy, '' as block_key, 0::bigint as block_size, 0::bigint as pairs,"
             " '' as reason where 1 = 0"
@@ -65,18 +71,45 @@ def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
                 " source, record_no, 0::integer as block_no from cleaned_records where 1 = 0",
                 draft.file(),
             )
-    with lake.writing("record_codes", {"fingerprint": fingerprint}) as draft:
-        engine.write(_codes_sql(spec.strategy_conjunctions), draft.file())
+    single = [strategy.name for strategy in spec.strategy_conjunctions if not strategy.is_list]
+    rules = learned["single"] if learned else []
+    codes = {
+        "fingerprint": fingerprint,
+        "codes": len(single) + len(rules),
+        "rules": list(learned["rules"]) if learned else [],
+        "single_rules": rules,
+        "listed_rules": learned["listed"] if learned else [],
+    }
+    with lake.writing("record_codes", codes) as draft:
+        engine.write(_codes_sql(spec.strategy_conjunctions, len(rules)), draft.file())
     return facts
 
 
+def read_learned(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str
+) -> Mapping[str, Any] | None:
+    """Make the tables of the learned rules readable; give their facts, None where none are learned.
+
+    Raises LakeError if a table was made from other records.
+    """
+    if not spec.learns:
+        return None
+    for table in ("learned_blocks", "learned_dropped", "learned_codes"):
+        read_numbered(engine, lake, table, fingerprint)
+    return lake.facts("learned_blocks")
+
+
 def sum_strategies(
-    engine: DuckDBEngine, spec: PipelineSpec, memberships: Mapping[str, str]
+    engine: DuckDBEngine,
+    spec: PipelineSpec,
+    memberships: Mapping[str, str],
+    learned: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Count what the strategies would compare, exactly, from block sizes alone.
 
     memberships: strategy -> engine table with block_key, record_no and source_no, over the
-    engine's cleaned_records. Leaves sizes_<strategy> and key_states behind in the engine.
+    engine's cleaned_records. learned: facts of learned_blocks, whose learned_codes is readable.
+    Leaves sizes_<strategy> and key_states behind in the engine.
     Returns "strategies" (see `sum_blocks`), "pairs" (their plain sum), and how many records have
     a key, share one, and stand in a kept block.
     """
@@ -89,6 +122,12 @@ def sum_strategies(
         f" from {table} as m join sizes_{name} as s on s.block_key = m.block_key"
         for name, table in memberships.items()
     )
+    if learned:
+        strategies.update(learned["rules"])
+        records_sql += " union all " * bool(records_sql) + (
+            "select record_no, shares_key as shared, in_block as kept from learned_codes"
+            " where has_key"
+        )
     records_sql = records_sql or (
         "select record_no, false as shared, false as kept from cleaned_records where 1 = 0"
     )
@@ -130,8 +169,8 @@ def possible_pairs(engine: DuckDBEngine, mode: str) -> int:
     return total * (total - 1) // 2
 
 
-def _codes_sql(strategies: Sequence[Conjunction]) -> str:
-    """Write the query of record_codes.
+def _codes_sql(strategies: Sequence[Conjunction], n_rules: int = 0) -> str:
+    """Write the query of record_codes: the codes of the strategies, then of the learned rules.
 
     Nothing ever equals a code below 0, so plain = and <> are right where NULL would need
     `is not distinct from`, which costs 60% more in the join that makes the pairs.
@@ -146,6 +185,8 @@ def _codes_sql(strategies: Sequence[Conjunction]) -> str:
         f" on c{i}.record_no = r.record_no"
         for i, name in enumerate(single)
     )
+    columns += "".join(f", w.code_{i} as code_{len(single) + i}" for i in range(n_rules))
+    joins += " join learned_codes as w on w.record_no = r.record_no" * bool(n_rules)
     return (
         f"select r.record_no, r.source_no{columns} from cleaned_records as r {joins}"
         " order by r.record_no"

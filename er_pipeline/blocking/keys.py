@@ -36,6 +36,11 @@ SQL_KEY_FUNCTIONS: dict[str, tuple[int, str, str]] = {
         "domain of an e-mail address; free-mail domains give no key",
     ),
     "email_user": (1, "split_part({0}, '@', 1)", "user of an e-mail address"),
+    "email_letters": (
+        1,
+        "regexp_replace(split_part({0}, '@', 1), '[^a-z]', '', 'g')",
+        "letters of its user: the same whichever provider, number or dot",
+    ),
     "first_word": (1, "split_part({0}, ' ', 1)", "first word"),
     "initials": (
         1,

@@ -11,16 +11,12 @@ from er_pipeline.blocking.blocks import size_blocks
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.embedding_blocks import search_pairs
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import BlockingError
+from er_pipeline.blocking.errors import BudgetError
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.neighbours import Search
 from er_pipeline.blocking.spec import SECOND_EMBEDDING, Blocks, PipelineSpec
 
 logger = logging.getLogger(__name__)
-
-
-class BudgetError(BlockingError):
-    """Pairs would go beyond their budget; none has been made."""
 
 
 def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from er_pipeline.blocking.cleaning import KINDS, CleaningOptions, cleaner, fold
 from er_pipeline.blocking.encoders import AnyEncoder, Column, Encoder
 from er_pipeline.blocking.errors import SpecError
+from er_pipeline.blocking.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.keys import Conjunction, parse_conjunction
 
 COMPONENT_TYPE = "er_pipeline.BlockingPipeline"
@@ -383,6 +384,80 @@ class Truth(Settings):
         return self
 
 
+class Learning(Settings):
+    """How blocking rules are learned, from labels or from the data alone."""
+
+    ranking: Literal["budgeted", "lexicographic"] = Field(
+        "budgeted",
+        description="budgeted: matches per pair within a budget; lexicographic: reduction ratio,"
+        " then matches, then fewest non-matches (needs labels).",
+    )
+    k: int = Field(3, ge=1, le=5, description="Most keys of a conjunction.")
+    pairs_per_record: float = Field(
+        30, gt=0, description="Most pairs of all learned rules together, per record."
+    )
+    rule_pairs_per_record: float = Field(
+        3, gt=0, description="Most pairs of one learned rule, per record."
+    )
+    max_rules: int = Field(40, ge=1, le=50, description="Most learned rules.")
+    recall_floor: Share = Field(
+        0.99, description="Share of the known or probable matches to find before pairs are saved."
+    )
+    n_covered: int | None = Field(
+        None, ge=1, description="lexicographic: pairs after which no further rule is applied."
+    )
+    sample: int = Field(
+        20_000, ge=100, le=1_000_000, description="Records of the forward index, blocks_train."
+    )
+    seed: int = Field(20, ge=0, description="Of all samples; each round of labels has its own.")
+    pin: list[KeyExpressions] = Field(
+        default_factory=list, description="Conjunctions chosen whatever they cost."
+    )
+    ban: list[KeyExpressions] = Field(
+        default_factory=list, description="Conjunctions, or single keys, never to be used."
+    )
+
+
+class Budget(Settings):
+    """How many pairs may remain: the best by weight."""
+
+    pairs_per_record: float | None = Field(None, gt=0, description="Most pairs per record.")
+    max_pairs: int | None = Field(None, ge=1, description="Most pairs in all.")
+    floor_per_record: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Each record keeps so many of its best pairs before the rest is shared out;"
+        " 1 when linking, else 0, where left out.",
+    )
+    on_over_budget: Literal["trim", "fail"] = Field(
+        "trim", description="trim: keep the best; fail: stop the run."
+    )
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> Self:
+        if self.pairs_per_record is None and self.max_pairs is None:
+            raise ValueError("a budget needs pairs_per_record or max_pairs")
+        return self
+
+    def pairs(self, n_records: int) -> int:
+        """The most pairs that may remain of so many records."""
+        limits = [] if self.max_pairs is None else [self.max_pairs]
+        if self.pairs_per_record is not None:
+            limits.append(int(self.pairs_per_record * n_records))
+        return min(limits)
+
+
+class Labels(Settings):
+    """Pairs that people have judged, and will be asked about."""
+
+    path: str = Field(
+        "labels.jsonl",
+        min_length=1,
+        description="Journal of judged pairs, relative to defs.yaml; written by er-pipeline label.",
+    )
+
+
 class PipelineSpec(Settings):
     """One dataset: where its records are, how they are blocked, and what must hold."""
 
@@ -400,10 +475,16 @@ class PipelineSpec(Settings):
         description="field: kind; a field of `columns` without a kind gets one from its name.",
     )
     cleaning: Cleaning = Cleaning()
-    strategies: dict[Identifier, KeyExpressions | bool] | None = Field(
+    strategies: Literal["auto"] | dict[Identifier, KeyExpressions | bool] | None = Field(
         None,
-        description="name: key, or list of keys that must all be equal; true for a built-in one.",
+        description="name: key, or list of keys that must all be equal; true for a built-in one;"
+        " auto: all of them learned.",
     )
+    learning: Learning | None = Field(
+        None, description="Learn rules beside the strategies; {} for the defaults."
+    )
+    weights: bool = Field(True, description="Weigh every pair; needed for a budget.")
+    budget: Budget | None = Field(None, description="Keep the best pairs within it.")
     blocks: Blocks = Blocks()
     embedding: Embedding = Field(
         None, description="Neighbours of the records as pairs: true, or an encoder's settings."
@@ -421,6 +502,9 @@ class PipelineSpec(Settings):
     expectations: Expectations = Expectations()
     schedule: Schedule = Schedule()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
+    labels: Labels | None = Field(
+        None, description="Pairs judged by people; off where left out, {} for the defaults."
+    )
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
     threads: int | None = Field(None, ge=1, description="Threads per asset; one per core if null.")
     memory_limit: str | None = Field(
@@ -499,6 +583,7 @@ class PipelineSpec(Settings):
                 yield (("expectations", "formats", name), f"not a regular expression: {error}")
         conjunctions: list[Conjunction] = []
         yield from self._embedding_problems()
+        yield from self._learning_problems()
         second = self.second_pass.strategies if self.second_pass else {}
         for section, declared in (
             ("strategies", self._declared_strategies()),
@@ -530,7 +615,7 @@ class PipelineSpec(Settings):
                     )
             if len({name.lower() for name in declared}) < len(declared):
                 yield (where, f"two {section} differ in case only; rename one")
-            if not declared and not (section == "strategies" and self.encoder):
+            if not declared and not (section == "strategies" and (self.encoder or self.learns)):
                 yield (
                     where,
                     f"no {section} left; declare at least one, or embedding"
@@ -547,6 +632,27 @@ class PipelineSpec(Settings):
                         f"unknown strategy {name!r}; there are"
                         f" {', '.join(self._declared_strategies())}",
                     )
+
+    def _learning_problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        learning = self.learns
+        if self.budget and not self.weights:
+            yield (("weights",), "a budget keeps the pairs of most weight: leave weights on")
+        if learning is None:
+            return
+        if learning.ranking == "lexicographic" and self.labels is None:
+            yield (
+                ("learning", "ranking"),
+                "lexicographic needs labels: write labels: {path: labels.jsonl}, or budgeted",
+            )
+        for name in self._declared_strategies():
+            if name.lower() == "train":
+                yield (("strategies", name), "'train' names the forward index; choose another")
+        for place in ("pin", "ban"):
+            for i, keys in enumerate(getattr(learning, place)):
+                try:
+                    self._parse("rule", keys)
+                except SpecError as error:
+                    yield (("learning", place, i), str(error))
 
     def _embedding_problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         second = self.second_pass
@@ -612,6 +718,22 @@ class PipelineSpec(Settings):
         return tuple(self._parse(name, keys) for name, keys in declared.items())
 
     @property
+    def learns(self) -> Learning | None:
+        """How rules are learned, where they are."""
+        return self.learning or (Learning() if self.strategies == "auto" else None)
+
+    @property
+    def seed(self) -> int:
+        """The seed of all samples."""
+        return (self.learning or Learning()).seed
+
+    @cached_property
+    def key_choices(self) -> tuple[KeyChoice, ...]:
+        """Every single-valued key that learning and weighing choose among."""
+        free_mail = tuple(self.cleaning.free_mail_domains)
+        return key_choices(self.field_kinds, free_mail)
+
+    @property
     def encoder(self) -> Encoder | None:
         """What turns records into vectors, for either pass."""
         second = self.second_pass.embedding if self.second_pass else None
@@ -654,6 +776,8 @@ class PipelineSpec(Settings):
         )
 
     def _declared_strategies(self) -> dict[str, KeyExpressions]:
+        if self.strategies == "auto":
+            return {}
         if self.strategies is None:
             # The six, as far as the fields they read exist.
             fitting: dict[str, KeyExpressions] = {}

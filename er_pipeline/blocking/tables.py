@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from er_pipeline.blocking.blocks import REASONS
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, parquet_files, quoted
+from er_pipeline.blocking.key_choices import listed_choices
+from er_pipeline.blocking.label_queue import QUEUE_REASONS
+from er_pipeline.blocking.labels import ANSWERS
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.verdicts import Verdict
@@ -67,6 +70,8 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
         fields.append(Column("user_vector", "FLOAT[]", "The vector that its source brought", False))
     similarity = Column("similarity", "FLOAT", "Cosine similarity, of neighbours", required=False)
     with_similarity = [similarity] if spec.encoder else []
+    weight = Column("weight", "FLOAT", "Evidence for a match; 1 singles out one record")
+    with_weight = [weight] if spec.weights else []
     tables = {
         "cleaned_records": [RECORD_NO, RECORD_ID, SOURCE, SOURCE_NO, *fields],
         "rejected_records": [
@@ -76,6 +81,82 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             Column("text", "VARCHAR", "The row as it stands in the file"),
         ],
         "true_pairs": [LEFT_NO, RIGHT_NO],
+        "labels": [
+            LEFT_NO,
+            RIGHT_NO,
+            Column("answer", "VARCHAR", "What was said of the pair", allowed=ANSWERS),
+            Column("who", "VARCHAR", "Who said it"),
+            Column("at", "VARCHAR", "When, in UTC, as ISO 8601"),
+            Column("source", "VARCHAR", "Where it comes from: human, import, model"),
+            Column("reason", "VARCHAR", "Why the pair was asked; imported where it was not"),
+        ],
+        "key_codes": [
+            RECORD_NO,
+            SOURCE_NO,
+            *(
+                column
+                for i, choice in enumerate(spec.key_choices)
+                for column in (
+                    Column(f"code_{i}", "INTEGER", f"Number of {choice.expression}; < 0 is none"),
+                    Column(f"idf_{i}", "TINYINT", "Its rarity, in eighths of a nat", minimum=0),
+                )
+            ),
+        ],
+        "blocks_train": [
+            RECORD_NO,
+            RECORD_ID,
+            SOURCE,
+            *(
+                Column(choice.expression, "VARCHAR", "The record's key, if any", required=False)
+                for choice in (
+                    *spec.key_choices,
+                    *listed_choices(spec.field_kinds, spec.field_kinds),
+                )
+            ),
+        ],
+        "learned_rules": [
+            Column("rule_no", "INTEGER", "Place of the rule, best first", minimum=0),
+            Column("rule", "VARCHAR", "Name of the rule"),
+            Column("expression", "VARCHAR", "The rule's keys; all must be equal"),
+            Column("sql", "VARCHAR", "The same, as it is computed over cleaned_records"),
+            Column("source_columns", "VARCHAR[]", "Fields the rule reads"),
+            Column("origin", "VARCHAR", "pinned or learned", allowed=("pinned", "learned")),
+            Column("support", "BIGINT", "Labelled matches that share its keys", minimum=0),
+            Column("non_matches", "BIGINT", "Labelled non-matches that do", minimum=0),
+            Column("evidence_found", "DOUBLE", "Share of known and probable matches it finds"),
+            Column("evidence_new", "DOUBLE", "Share that no rule before it finds"),
+            Column("recall", "DOUBLE", "Share of held-out entities it finds", False),
+            Column("recall_low", "DOUBLE", "Lower end of the 95% interval", False),
+            Column("recall_high", "DOUBLE", "Upper end of the 95% interval", False),
+            Column("pairs", "BIGINT", "Exact number of pairs on the full data", minimum=0),
+            Column("new_pairs", "BIGINT", "About so many that no rule before it makes", minimum=0),
+            Column("largest_block", "BIGINT", "Records in its largest block", minimum=0),
+            Column("seed", "BIGINT", "Seed of the search's samples", minimum=0),
+        ],
+        "learned_blocks": [
+            Column("rule", "VARCHAR", "Name of the learned rule"),
+            BLOCK_KEY,
+            BLOCK_SIZE,
+            RECORD_ID,
+            SOURCE,
+            RECORD_NO,
+            Column("block_no", "INTEGER", "Number of the block in its rule", minimum=0),
+        ],
+        "pair_weights": [
+            Column("field", "VARCHAR", "The field that speaks"),
+            Column("level", "SMALLINT", "0: agreement in nothing; then narrow to wide", minimum=0),
+            Column("key", "VARCHAR", "The narrowest key that is shared, or nothing"),
+            Column("m", "DOUBLE", "Share of the matches that agree just so far", minimum=0),
+            Column("log_m", "DOUBLE", "Its logarithm; idf comes on top, value by value"),
+        ],
+        "label_queue": [
+            Column("queue_no", "INTEGER", "Place in the queue", minimum=0),
+            LEFT_NO,
+            RIGHT_NO,
+            Column("reason", "VARCHAR", "Why it is asked", allowed=QUEUE_REASONS),
+            Column("weight", "DOUBLE", "The pair's weight", required=False),
+            Column("rules", "VARCHAR[]", "What proposed it", required=False),
+        ],
         "filtered_blocks": [
             strategy,
             BLOCK_KEY,
@@ -86,7 +167,8 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             Column("block_no", "INTEGER", "Number of the block in its strategy", minimum=0),
         ],
         "dropped_blocks": [
-            strategy,
+            # Learned rules have names that no declaration knows.
+            Column("strategy", "VARCHAR", "Name of the strategy") if spec.learns else strategy,
             BLOCK_KEY,
             BLOCK_SIZE,
             Column("pairs", "BIGINT", "Pairs that dropping the block avoided", minimum=0),
@@ -97,6 +179,7 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             RIGHT_NO,
             Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1),
             *with_similarity,
+            *with_weight,
         ],
         "record_embeddings": [
             RECORD_NO,
@@ -199,6 +282,16 @@ def judge_contract(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: 
     return Verdict("fits_contract", not failures, "error", text, {"rows_looked_at": len(sample)})
 
 
+PAIR_TABLES = (
+    "unified_pairs",
+    "true_pairs",
+    "embedding_blocks",
+    "second_pass_pairs",
+    "labels",
+    "label_queue",
+)
+
+
 # How each table reads in the catalog, where that is not simply all its columns. Ids stand as the
 # user wrote them, and a pair's strategies as a list of names.
 def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) -> str:
@@ -210,8 +303,14 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
     if table == "cleaned_records":
         fields = "".join(f", {quoted(name)}" for name in spec.field_kinds)
         return f"select record_id, source{fields}, record_no from {relation}"
-    if table.startswith("blocks_"):
+    if table.startswith("blocks_") and table != "blocks_train":
         return f"select block_key, record_id, source from {relation}"
+    if table == "filtered_blocks" and spec.learns:
+        columns = "block_key, block_size, record_id, source"
+        return (
+            f"select strategy, {columns} from {relation}"
+            f" union all select rule, {columns} from {relations['learned_blocks']}"
+        )
     if table == "filtered_blocks":
         return f"select strategy, block_key, block_size, record_id, source from {relation}"
     if table == "record_embeddings":
@@ -222,17 +321,28 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
         )
     if table == "em_training_blocks":
         return f"select rule, block_key, record_id, source from {relation}"
-    if table in ("unified_pairs", "true_pairs", "embedding_blocks", "second_pass_pairs"):
+    if table == "learned_blocks":
+        return f"select rule, block_key, block_size, record_id, source from {relation}"
+    if table in PAIR_TABLES:
         columns = "l.record_id as left_id, r.record_id as right_id"
         if table == "embedding_blocks":
             columns += ", p.similarity, p.rank"
+        if table == "labels":
+            columns += ', p.answer, p.who, p."at", p.source, p.reason'
+        if table == "label_queue":
+            columns = f"p.queue_no, {columns}, p.reason, p.weight, p.rules"
         if table in ("unified_pairs", "second_pass_pairs"):
-            names = ", ".join(literal(name) for name in spec.proposers)
+            names = f"[{', '.join(literal(name) for name in spec.proposers)}]::varchar[]"
+            if spec.learns and table == "unified_pairs":
+                rules = relations["learned_rules"]
+                names += f" || (select list(rule order by rule_no) from {rules})"
             similarity = "p.similarity" if spec.encoder else "null::float as similarity"
             columns += (
-                f", list_filter([{names}], lambda name, i: ((p.strategy_mask >> (i - 1)) & 1) = 1)"
+                f", list_filter({names}, lambda name, i: ((p.strategy_mask >> (i - 1)) & 1) = 1)"
                 f" as strategies, {similarity}"
             )
+        if table == "unified_pairs" and spec.weights:
+            columns += ", p.weight"
         records = relations["cleaned_records"]
         return (
             f"select {columns}, l.source as left_source, r.source as right_source"

@@ -20,6 +20,8 @@ from typing import Any
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.pair_weights import PairWeights, read_weights
+from er_pipeline.blocking.ranked_pairs import is_final, rank_pairs, weight_sql
 from er_pipeline.blocking.spec import EMBEDDING, PipelineSpec
 
 logger = logging.getLogger(__name__)
@@ -32,21 +34,34 @@ LISTED_PAIRS_PER_RANGE = 10_000_000
 class Strategies:
     """The strategies of a dataset by their bit in a pair's mask.
 
-    single: (bit, name) of those with one code per record, in the order of record_codes.
-    listed: (bit, name) of those with several keys per record.
+    names: of every bit. single: (bit, name) of those with one code per record, in the order of
+    record_codes. listed: (bit, name) of those with several keys per record.
     ready: queries that give ready-made pairs (left_no, right_no, strategy_mask, similarity).
     has_similarity: whether pairs carry one, that is, whether there is an encoder.
+    weights: how pairs are weighed; None where they are not. is_final: see ranked_pairs.
     """
 
     single: tuple[tuple[int, str], ...]
     listed: tuple[tuple[int, str], ...]
     ready: tuple[str, ...] = ()
     has_similarity: bool = False
+    names: tuple[str, ...] = ()
+    weights: PairWeights | None = None
+    is_final: bool = False
 
     @classmethod
-    def of(cls, spec: PipelineSpec) -> "Strategies":
-        """Number the strategies in their declared order."""
+    def of(cls, spec: PipelineSpec, lake: Lake | None = None) -> "Strategies":
+        """Number the strategies in their declared order, then the learned rules best first."""
         numbered = list(enumerate(spec.strategy_conjunctions))
+        single = [(bit, strategy.name) for bit, strategy in numbered if not strategy.is_list]
+        listed = [(bit, strategy.name) for bit, strategy in numbered if strategy.is_list]
+        names = list(spec.proposers)
+        if spec.learns and lake:
+            codes = lake.facts("record_codes")
+            rules = codes["rules"]
+            single += [(len(names) + rules.index(rule), rule) for rule in codes["single_rules"]]
+            listed += [(len(names) + rules.index(rule), rule) for rule in codes["listed_rules"]]
+            names += rules
         ready = []
         if spec.embedding:
             bit = _bit(spec.proposers.index(EMBEDDING))
@@ -60,44 +75,95 @@ class Strategies:
                 f"select left_no, right_no, strategy_mask, {similarity} from second_pass_pairs"
             )
         return cls(
-            tuple((bit, strategy.name) for bit, strategy in numbered if not strategy.is_list),
-            tuple((bit, strategy.name) for bit, strategy in numbered if strategy.is_list),
+            tuple(single),
+            tuple(listed),
             tuple(ready),
             spec.encoder is not None,
+            tuple(names),
+            read_weights(lake) if spec.weights and lake else None,
+            is_final(spec),
         )
 
 
 def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
-    """Make every candidate pair once.
+    """Make every candidate pair once, weigh it, and keep the best within the budget.
 
-    Reads record_codes, filtered_blocks for many-valued strategies, and embedding_blocks and
-    second_pass_pairs where the spec has them. Writes unified_pairs (left_no INTEGER, right_no
-    INTEGER, strategy_mask BIGINT, with an encoder similarity FLOAT), one file per strategy and
-    range; bit i of the mask is the i-th of `spec.proposers`; left_no < right_no, which is the
-    order of (source, record_id); in link mode the left record is of the earlier source.
-    Cost: 1.35 times that of joining and writing the pairs at all (benchmarks/unified_pairs.py).
+    Reads record_codes, filtered_blocks (and learned_blocks) for many-valued strategies, and
+    embedding_blocks and second_pass_pairs where the spec has them; for weights key_codes and the
+    facts of pair_weights. Writes unified_pairs (left_no INTEGER, right_no INTEGER, strategy_mask
+    BIGINT, with an encoder similarity FLOAT, with weights weight FLOAT); bit i of the mask is the
+    i-th of the facts' "strategy_bits"; left_no < right_no, which is the order of (source,
+    record_id); in link mode the left record is of the earlier source.
+    Cost without weights: 1.35 times that of joining and writing the pairs at all
+    (benchmarks/unified_pairs.py).
     Returns the facts kept beside the table: pairs, and per strategy the pairs it proposed, those
-    filed under it, and those that no other strategy proposed.
+    filed under it, and those that no other strategy proposed; and what the budget cut.
 
-    Raises LakeError if a table was made from other records.
+    Raises LakeError if a table was made from other records, BudgetError if there are more pairs
+    than the budget allows and it says to fail.
     """
     fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "filtered_blocks", fingerprint)
-    read_numbered(engine, lake, "record_codes", fingerprint)
-    for table in second_hand_tables(spec):
+    tables = ["filtered_blocks", "record_codes", *second_hand_tables(spec)]
+    tables += ["learned_blocks"] * bool(spec.learns) + ["key_codes"] * spec.weights
+    for table in tables:
         read_numbered(engine, lake, table, fingerprint)
-    strategies = Strategies.of(spec)
+    if spec.weights:
+        lake.check_declared("pair_weights")
+    strategies = Strategies.of(spec, lake)
     facts = {
         "fingerprint": fingerprint,
-        "strategy_bits": {name: bit for bit, name in enumerate(spec.proposers)},
+        "strategy_bits": {name: bit for bit, name in enumerate(strategies.names)},
     }
+    learned = "select rule, block_no, record_no from learned_blocks"
+    engine.execute(
+        "create or replace view listed_blocks as"
+        " select strategy, block_no, record_no from filtered_blocks"
+        + f" union all {learned}" * bool(spec.learns)
+    )
+    _lay_out_codes(engine, strategies)
     with lake.writing("unified_pairs", facts) as draft:
+        files = []
         for part, sql in _parts(engine, strategies, spec.link_mode):
             logger.info("making pairs of %s", part)
-            engine.write(sql, draft.file(part), bulk=True)
+            files.append(draft.file(f"{len(files):04}-{part[:80]}"))
+            engine.write(sql, files[-1], bulk=True)
+        if strategies.weights:
+            draft.facts.update(
+                rank_pairs(engine, lake, spec, strategies.weights, draft.folder, files)
+            )
         engine.read_folder(draft.folder, "written_pairs")
-        draft.facts.update(_sum_pairs(engine, spec))
+        draft.facts.update(_sum_pairs(engine, strategies.names))
         return dict(draft.facts)
+
+
+def _lay_out_codes(engine: DuckDBEngine, strategies: Strategies) -> None:
+    """Make coded_records: record_codes, with what evidence reads where pairs are weighed.
+
+    The codes of keys are called code_<i> there as those of strategies are here: these become
+    block_<i>.
+    """
+    blocks = "".join(f", c.code_{i} as block_{i}" for i in range(len(strategies.single)))
+    keys = "".join(f", k.{column}" for column in _evidence_columns(strategies))
+    joins = " join key_codes as k on k.record_no = c.record_no" * bool(keys)
+    engine.make_table(
+        "coded_records",
+        f"select c.record_no, c.source_no{blocks}{keys} from record_codes as c{joins}"
+        " order by c.record_no",
+    )
+
+
+def _evidence_columns(strategies: Strategies) -> list[str]:
+    return strategies.weights.columns() if strategies.weights else []
+
+
+def _evidence(strategies: Strategies) -> str:
+    """Write the column evidence of a query over two rows, l and r, of coded_records."""
+    if strategies.weights is None:
+        return ""
+    evidence = strategies.weights.evidence_sql()
+    if strategies.is_final:
+        return f", {weight_sql(strategies.weights, evidence)} as weight"
+    return f", cast({evidence} as float) as evidence"
 
 
 def second_hand_tables(spec: PipelineSpec) -> list[str]:
@@ -111,50 +177,64 @@ def _parts(engine: DuckDBEngine, strategies: Strategies, mode: str) -> Iterator[
     """Give the name and the query of every file of unified_pairs, in turn."""
     if not strategies.listed and not strategies.ready:
         for i, (_, name) in enumerate(strategies.single):
-            _sort_by_code(engine, i, len(strategies.single))
-            yield name, _single_pairs_sql(i, strategies.single, mode)
+            _sort_by_block(engine, i, strategies)
+            yield name, _single_pairs_sql(i, strategies, mode)
+        if not strategies.single:
+            yield "none", _no_pairs_sql(strategies)
         return
     for nth, (first, last) in enumerate(_left_ranges(engine, strategies, mode)):
         engine.make_table("listed_pairs", _listed_pairs_sql(strategies, mode, first, last))
         similarity = ", x.similarity" if strategies.has_similarity else ""
+        evidence = ""
+        if strategies.weights:
+            evidence = ", p.weight" if strategies.is_final else ", p.evidence"
         for i, (_, name) in enumerate(strategies.single):
-            _sort_by_code(engine, i, len(strategies.single))
+            _sort_by_block(engine, i, strategies)
             within = _within("l.record_no", first, last)
-            pairs = _single_pairs_sql(i, strategies.single, mode, within)
+            pairs = _single_pairs_sql(i, strategies, mode, within)
             yield (
                 f"{name}-{nth}",
                 "select p.left_no, p.right_no, p.strategy_mask + coalesce(x.strategy_mask, 0)"
-                f" as strategy_mask{similarity} from ({pairs}) as p left join listed_pairs as x"
+                f" as strategy_mask{similarity}{evidence} from ({pairs}) as p"
+                " left join listed_pairs as x"
                 " on x.left_no = p.left_no and x.right_no = p.right_no",
             )
         # No strategy's name holds a hyphen, so none is called only-listed.
-        yield f"only-listed-{nth}", _only_listed_sql(strategies.single, similarity)
+        yield f"only-listed-{nth}", _only_listed_sql(strategies, similarity)
 
 
-def _sort_by_code(engine: DuckDBEngine, i: int, n_codes: int) -> None:
-    """Lay the records of strategy i out by block, so that the join reads neighbours."""
-    codes = ", ".join(f"code_{j}" for j in range(n_codes))
-    engine.make_table(
-        "sorted_codes",
-        f"select record_no, source_no, {codes} from record_codes"
-        f" where code_{i} >= 0 order by code_{i}, record_no",
+def _no_pairs_sql(strategies: Strategies) -> str:
+    return (
+        "select l.record_no as left_no, r.record_no as right_no, 0::bigint as strategy_mask"
+        f"{_evidence(strategies)} from coded_records as l join coded_records as r"
+        " on l.record_no = r.record_no where 1 = 0"
     )
 
 
-def _single_pairs_sql(
-    i: int, single: Sequence[tuple[int, str]], mode: str, within: str = "true"
-) -> str:
-    earlier = "".join(f" and l.code_{j} <> r.code_{j}" for j in range(i))
+def _sort_by_block(engine: DuckDBEngine, i: int, strategies: Strategies) -> None:
+    """Lay the records of strategy i out by block, so that the join reads neighbours."""
+    blocks = [f"block_{j}" for j in range(len(strategies.single))]
+    columns = ", ".join([*blocks, *_evidence_columns(strategies)])
+    engine.make_table(
+        "sorted_codes",
+        f"select record_no, source_no, {columns} from coded_records"
+        f" where block_{i} >= 0 order by block_{i}, record_no",
+    )
+
+
+def _single_pairs_sql(i: int, strategies: Strategies, mode: str, within: str = "true") -> str:
+    single = strategies.single
+    earlier = "".join(f" and l.block_{j} <> r.block_{j}" for j in range(i))
     # CASE over integers: adding up casts of booleans cost a third more.
     later = "".join(
-        f" + case when l.code_{j} = r.code_{j} then {_bit(single[j][0])} else {_bit(None)} end"
+        f" + case when l.block_{j} = r.block_{j} then {_bit(single[j][0])} else {_bit(None)} end"
         for j in range(i + 1, len(single))
     )
     return f"""
         select l.record_no as left_no, r.record_no as right_no,
-            cast({_bit(single[i][0])}{later} as bigint) as strategy_mask
+            cast({_bit(single[i][0])}{later} as bigint) as strategy_mask{_evidence(strategies)}
         from sorted_codes as l join sorted_codes as r
-            on l.code_{i} = r.code_{i} and {_is_pair(mode)}{earlier}
+            on l.block_{i} = r.block_{i} and {_is_pair(mode)}{earlier}
         where {within}
     """
 
@@ -174,7 +254,7 @@ def _listed_blocks(listed: Sequence[tuple[int, str]]) -> str:
     """Write the memberships of the many-valued strategies, with the strategy's bit."""
     return " union all ".join(
         f"select {_bit(bit)}::bigint as strategy_bit, b.block_no, b.record_no, c.source_no"
-        " from filtered_blocks as b join record_codes as c on c.record_no = b.record_no"
+        " from listed_blocks as b join record_codes as c on c.record_no = b.record_no"
         f" where b.strategy = {literal(name)}"
         for bit, name in listed
     )
@@ -212,13 +292,13 @@ def _listed_pairs_sql(strategies: Strategies, mode: str, first: int, last: int) 
     """
 
 
-def _only_listed_sql(single: Sequence[tuple[int, str]], similarity: str) -> str:
-    differ = "".join(f" and l.code_{j} <> r.code_{j}" for j in range(len(single)))
+def _only_listed_sql(strategies: Strategies, similarity: str) -> str:
+    differ = "".join(f" and l.block_{j} <> r.block_{j}" for j in range(len(strategies.single)))
     return f"""
-        select x.left_no, x.right_no, x.strategy_mask{similarity}
+        select x.left_no, x.right_no, x.strategy_mask{similarity}{_evidence(strategies)}
         from listed_pairs as x
-        join record_codes as l on l.record_no = x.left_no
-        join record_codes as r on r.record_no = x.right_no
+        join coded_records as l on l.record_no = x.left_no
+        join coded_records as r on r.record_no = x.right_no
         where true{differ}
     """
 
@@ -253,12 +333,11 @@ def _left_ranges(engine: DuckDBEngine, strategies: Strategies, mode: str) -> lis
     return list(pairwise(starts))
 
 
-def _sum_pairs(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, Any]:
+def _sum_pairs(engine: DuckDBEngine, names: Sequence[str]) -> dict[str, Any]:
     """Count the pairs written, in one pass over their masks."""
     masks = engine.rows(
         "select strategy_mask, count(*) from written_pairs group by strategy_mask order by 1"
     )
-    names = spec.proposers
     proposed = {
         name: sum(n for mask, n in masks if mask >> bit & 1) for bit, name in enumerate(names)
     }

@@ -5,6 +5,7 @@ click. So the drawings are written by hand, as few characters as they need, inst
 whose smallest chart has 7,000.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
@@ -34,6 +35,55 @@ def similarity_histogram(classes: Mapping[str, int]) -> str:
     # "0.3-0.4" is written as 0.3: with ten rows every character counts.
     rows = [(f"{name.split('-')[0]}: {_short(n)}", n, "") for name, n in classes.items() if n]
     return _bars("pairs by similarity", rows)
+
+
+def weight_histogram(classes: Sequence[Mapping[str, float]]) -> str:
+    """Draw how many pairs of each class of weight were made, and how many were kept.
+
+    classes: weight (the lower end), pairs and kept, heaviest first; the lightest are put together
+    where there are more than fit. Returns Markdown.
+    """
+    shown = [(f"{row['weight']:g}", int(row["pairs"]), int(row["kept"])) for row in classes]
+    if len(shown) > 10:
+        rest = shown[9:]
+        shown = [*shown[:9], ("less", sum(n for _, n, _ in rest), sum(k for _, _, k in rest))]
+    rows = [
+        (f"{name}: {_short(pairs)}", pairs, "" if kept == pairs else f"{_short(kept)} kept")
+        for name, pairs, kept in shown
+    ]
+    return _bars("pairs by weight", rows)
+
+
+def curve_picture(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """Draw pairs completeness against pairs per record, the latter in steps of doubling.
+
+    lines: name -> points; one of several points is a line, of one point a dot with its name, as
+    many as fit. Returns Markdown.
+    """
+    points = [point for line in lines.values() for point in line if point[0] > 0]
+    if not points:
+        return _picture("no pairs", 10, 10, "")
+    low = math.log2(min(x for x, _ in points))
+    width = max(1e-9, math.log2(max(x for x, _ in points)) - low)
+    least = min(0.9, *(y for _, y in points)) if len(points) > 1 else 0.0
+
+    def place(point: tuple[float, float]) -> tuple[int, int]:
+        x = 30 + 230 * (math.log2(point[0]) - low) / width
+        return round(x), round(10 + 120 * (1 - point[1]) / max(1e-9, 1 - least))
+
+    drawing = _text(0, 14, "100%") + _text(0, 134, f"{least:.0%}")
+    drawing += _text(30, 150, f"{2**low:.2g}") + _text(250, 150, f"{2 ** (low + width):.2g}")
+    for name, line in lines.items():
+        placed = [place(point) for point in line if point[0] > 0]
+        if len(placed) > 1:
+            path = "M" + "L".join(f"{x},{y}" for x, y in placed)
+            drawing += f"<path fill='none' stroke='{COLOR}' d='{path}'/>"
+        elif placed:
+            (x, y) = placed[0]
+            dot = f"<path stroke='{COLOR}' d='M{x},{y - 3}v6'/>" + _text(x + 3, y + 4, name)
+            if len(_picture("curve", 300, 160, drawing + dot)) < INLINE_LIMIT - 40:
+                drawing += dot
+    return _picture("completeness by pairs per record", 340, 160, drawing)
 
 
 def overlap_picture(strategies: Sequence[str], shared_pairs: Sequence[Sequence[int]]) -> str:

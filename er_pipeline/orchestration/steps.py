@@ -16,18 +16,26 @@ from er_pipeline.blocking.embedding_blocks import find_neighbours
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.evaluation import evaluate
 from er_pipeline.blocking.filtered_blocks import filter_blocks, total_size_classes
+from er_pipeline.blocking.key_codes import index_keys
 from er_pipeline.blocking.keys import Conjunction
+from er_pipeline.blocking.label_queue import queue_pairs
+from er_pipeline.blocking.labels import read_labels
 from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.learned_blocks import build_learned_blocks
+from er_pipeline.blocking.learned_rules import learn_rules
+from er_pipeline.blocking.pair_weights import weigh_pairs
 from er_pipeline.blocking.record_embeddings import embed_records
 from er_pipeline.blocking.second_pass import pair_the_lonely
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.blocking.unified_pairs import second_hand_tables, unify_pairs
 from er_pipeline.orchestration.charts import (
+    curve_picture,
     markdown_table,
     overlap_picture,
     similarity_histogram,
     size_histogram,
+    weight_histogram,
 )
 
 Facts = dict[str, Any]
@@ -58,6 +66,8 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
     strategies = [f"blocks_{strategy.name}" for strategy in spec.strategy_conjunctions]
     truth = ["true_pairs"] if spec.truth else []
     keys = [strategy.expression for strategy in spec.strategy_conjunctions]
+    learned = ["learned_blocks"] if spec.learns else []
+    weighed = ["key_codes", "pair_weights"] if spec.weights else []
     steps = [
         Step(
             tables={
@@ -84,7 +94,21 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
                 show=lambda facts: numbers(facts),
             )
         )
+    if spec.labels:
+        steps.append(
+            Step(
+                tables={"labels": "Pairs that people have judged, each once, its last answer."},
+                stage="training",
+                reads=["cleaned_records"],
+                settings=[spec.labels, spec.link_mode],
+                code=read_labels,
+                run=lambda engine, lake: read_labels(engine, lake, spec, folder),
+                show=numbers,
+                lineage={"source": ()},  # of the label, not of a record
+            )
+        )
     steps += [_blocks_step(spec, strategy) for strategy in spec.strategy_conjunctions]
+    steps += _learning_steps(spec)
     steps += [
         Step(
             tables={
@@ -92,23 +116,25 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
                 "dropped_blocks": "The ledger of blocks not compared: pairs avoided, and why.",
             },
             stage="blocks",
-            reads=["cleaned_records", *strategies],
-            settings=[spec.blocks, keys, spec.link_mode],
+            reads=["cleaned_records", *strategies, *learned],
+            settings=[spec.blocks, keys, spec.learns, spec.link_mode],
             code=filter_blocks,
             run=lambda engine, lake: filter_blocks(engine, lake, spec),
             show=_show_filtered,
         ),
         *_embedding_steps(spec),
         *_second_pass_steps(spec),
+        *_weighing_steps(spec),
         Step(
             tables={"unified_pairs": "Every candidate pair once, with all strategies for it."},
             stage="pairs",
-            reads=["filtered_blocks", *second_hand_tables(spec)],
-            settings=[keys, spec.link_mode, spec.proposers],
+            reads=["filtered_blocks", *learned, *second_hand_tables(spec), *weighed],
+            settings=[keys, spec.link_mode, spec.proposers, spec.weights, spec.budget],
             code=unify_pairs,
             run=lambda engine, lake: unify_pairs(engine, lake, spec),
             show=_show_pairs,
         ),
+        *_queue_steps(spec),
         Step(
             tables={
                 "em_training_rules": "Training rules with their exact cost and source columns.",
@@ -145,6 +171,87 @@ def _blocks_step(spec: PipelineSpec, strategy: Conjunction) -> Step:
         show=_show_blocks,
         lineage={"block_key": strategy.source_columns},
     )
+
+
+def _learning_steps(spec: PipelineSpec) -> list[Step]:
+    steps = []
+    if spec.weights or spec.learns:
+        steps.append(
+            Step(
+                tables={"key_codes": "The forward index: one row per record, one number per key."},
+                stage="blocks",
+                reads=["cleaned_records"],
+                settings=[choice.key.sql for choice in spec.key_choices],
+                code=index_keys,
+                run=lambda engine, lake: index_keys(engine, lake, spec),
+                show=numbers,
+            )
+        )
+    if spec.learns:
+        labels = ["labels"] if spec.labels else []
+        steps += [
+            Step(
+                tables={
+                    "learned_rules": "Conjunctions chosen for what they find and what they cost.",
+                    "blocks_train": "The forward index of the sample that was learned from.",
+                },
+                stage="learning",
+                reads=["cleaned_records", "key_codes", *labels],
+                settings=[spec.learns, spec.blocks, spec.link_mode],
+                code=learn_rules,
+                run=lambda engine, lake: learn_rules(engine, lake, spec),
+                show=_show_rules,
+            ),
+            Step(
+                tables={"learned_blocks": "The blocks of all learned rules that are compared."},
+                stage="blocks",
+                reads=["cleaned_records", "key_codes", "learned_rules"],
+                settings=[spec.learns, spec.blocks, spec.link_mode],
+                code=build_learned_blocks,
+                run=lambda engine, lake: build_learned_blocks(engine, lake, spec),
+                show=lambda facts: {
+                    **numbers(facts),
+                    "block_sizes": size_histogram(total_size_classes(facts["rules"])),
+                },
+            ),
+        ]
+    return steps
+
+
+def _weighing_steps(spec: PipelineSpec) -> list[Step]:
+    if not spec.weights:
+        return []
+    reads = ["key_codes", "filtered_blocks"]
+    reads += ["learned_blocks"] * bool(spec.learns) + ["embedding_blocks"] * bool(spec.embedding)
+    reads += ["labels"] * bool(spec.labels)
+    return [
+        Step(
+            tables={"pair_weights": "How much each agreement and disagreement says, by field."},
+            stage="pairs",
+            reads=reads,
+            settings=[spec.labels, spec.seed],
+            code=weigh_pairs,
+            run=lambda engine, lake: weigh_pairs(engine, lake, spec),
+            show=_show_weights,
+        )
+    ]
+
+
+def _queue_steps(spec: PipelineSpec) -> list[Step]:
+    if not spec.labels:
+        return []
+    keys = ["key_codes", "pair_weights"] if spec.weights else []
+    return [
+        Step(
+            tables={"label_queue": "Pairs a person should judge next, and why."},
+            stage="learning",
+            reads=["unified_pairs", "labels", *keys],
+            settings=[spec.labels, spec.seed],
+            code=queue_pairs,
+            run=lambda engine, lake: queue_pairs(engine, lake, spec),
+            show=numbers,
+        )
+    ]
 
 
 def _embedding_steps(spec: PipelineSpec) -> list[Step]:
@@ -270,12 +377,47 @@ def _show_pairs(facts: Facts) -> Mapping[str, Any]:
         )
         for name in names
     ]
+    weighed = {}
+    if "weight_classes" in facts:
+        weighed["weights"] = weight_histogram(facts["weight_classes"])
+        weighed["ranked"] = curve_picture(
+            {
+                "expected": [
+                    (rank["pairs_per_record"], rank["expected_completeness"])
+                    for rank in facts["ranks"]
+                ]
+            }
+        )
     return {
         **numbers(facts),
+        **weighed,
         **{f"pairs_{name}": n for name, n in facts["proposed_pairs"].items()},
         "strategies": markdown_table(("strategy", "pairs", "proposed by it alone"), rows),
         "overlap": overlap_picture(names, facts["shared_pairs"]),
     }
+
+
+def _show_rules(facts: Facts) -> Mapping[str, Any]:
+    rows = [
+        (
+            " and ".join(rule["expressions"]),
+            f"{rule['pairs']:,}",
+            f"{rule['evidence_found']:.1%}",
+            f"{rule['evidence_new']:.2%}",
+            f"{rule['recall'][1]:.0%}-{rule['recall'][2]:.0%}" if rule["recall"] else "",
+        )
+        for rule in facts["rules"]
+    ]
+    header = ("rule", "pairs", "of the evidence", "new", "recall, 95%")
+    return {**numbers(facts), "n_rules": len(facts["rules"]), "rules": markdown_table(header, rows)}
+
+
+def _show_weights(facts: Facts) -> Mapping[str, Any]:
+    rows = [
+        (name, f"{m[1]:.1%}", f"{sum(m[2:]):.1%}", f"{m[0]:.1%}") for name, _, m in facts["fields"]
+    ]
+    header = ("field", "m: whole value", "m: a wider key", "m: nothing")
+    return {**numbers(facts), "fields": markdown_table(header, rows)}
 
 
 def _show_training(facts: Facts) -> Mapping[str, Any]:
@@ -298,7 +440,18 @@ def _show_training(facts: Facts) -> Mapping[str, Any]:
 
 def _show_report(facts: Facts) -> Mapping[str, Any]:
     rows = [(name.replace("_", " "), f"{value:,.6g}") for name, value in facts["run"].items()]
-    return {**facts["run"], "figures": markdown_table(("figure", "value"), rows)}
+    ranked = [
+        (point["pairs_per_record"], point["pairs_completeness"])
+        for name, point in facts["curve"].items()
+        if name.startswith("ranked ")
+    ]
+    others = {
+        name.removeprefix("strategy "): [(p["pairs_per_record"], p["pairs_completeness"])]
+        for name, p in facts["curve"].items()
+        if not name.startswith("ranked ")
+    }
+    curve = {"curve": curve_picture({"ranked": ranked, **others})} if ranked or others else {}
+    return {**facts["run"], **curve, "figures": markdown_table(("figure", "value"), rows)}
 
 
 def _sizes_wanted(spec: PipelineSpec) -> str:

@@ -1,0 +1,341 @@
+"""Pair weights: what it says that two records share these keys and differ in those.
+
+Every field is one family of evidence. The narrowest key of it that two records share adds its idf,
+-ln(share of records that have it), plus ln m, m being the share of matches that agree just so far;
+a field that both have and agree in nowhere adds ln m of that; a field that one lacks adds nothing.
+That is the Fellegi-Sunter log odds with u taken from how often the very value occurs.
+
+m is estimated by EM on a sample of the candidates. u being fixed by the data, EM cannot settle on the
+wrong class, as it does when both are free; a column of noise gets m of disagreement near 1, so that
+it neither adds nor takes anything. Judged pairs count as what they were judged to be.
+
+Source: Fellegi, Sunter, "A Theory for Record Linkage", JASA 64, 1969; Winkler, "Frequency-Based
+Matching in Fellegi-Sunter Model of Record Linkage", 2000.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from er_pipeline.blocking.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.key_choices import KeyChoice
+from er_pipeline.blocking.key_codes import IDF_STEPS
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import EMBEDDING, PipelineSpec
+
+logger = logging.getLogger(__name__)
+
+# Candidates that EM looks at: enough for two digits of every m, 100 MB while they are looked at.
+SAMPLED_PAIRS = 300_000
+EM_ROUNDS = 12
+# Before any data: four in five matches agree in a field's whole value, one in ten in nothing.
+M_WHOLE, M_NOTHING = 0.8, 0.1
+# Matches assumed per record. Were it estimated too, loose candidates would raise it round by round
+# until all of them are matches.
+MATCHES_PER_RECORD = 0.3
+# No disagreement counts for more than ln 0.05: a field may be wrong for reasons no sample shows.
+LEAST_M_NOTHING = 0.05
+# A judged pair counts as much as so many that are only probable.
+LABEL_WEIGHT = 10.0
+# Between cosine 0 and 1 lies as much as between no evidence and that of so many unique values.
+# 5 to 12 do equally well on febrl3, febrl4, fake_1000, dblp_acm, abt_buy and made-up people.
+COSINE_WEIGHT = 8.0
+# When linking, a record has one match or few: rivals count. A pair loses this share of the mean of
+# the best weights of its two records; see ranked_pairs.py.
+RIVALS_SHARE = 0.75
+
+
+@dataclass(frozen=True)
+class FieldEvidence:
+    """How one field speaks: its keys narrow to wide, as numbers of key_codes.
+
+    m: of agreement in nothing, then in each key but in none narrower; they add up to 1.
+    """
+
+    field: str
+    keys: tuple[int, ...]
+    m: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PairWeights:
+    """What it takes to weigh a pair.
+
+    n_records: the unit of weight is ln(n_records), the evidence that singles out one record.
+    prior: evidence, in nats, at which a pair is as likely a match as not.
+    """
+
+    fields: tuple[FieldEvidence, ...]
+    n_records: int
+    prior: float
+
+    @property
+    def unit(self) -> float:
+        """Nats per unit of weight."""
+        return float(np.log(max(self.n_records, 3)))
+
+    def evidence_sql(self, left: str = "l", right: str = "r") -> str:
+        """Write the expression of a pair's evidence in nats, over two rows of key_codes."""
+        terms = []
+        for field in self.fields:
+            agree = "".join(
+                f" when {left}.code_{key} = {right}.code_{key}"
+                f" then {left}.idf_{key} * {1 / IDF_STEPS} + ({_ln(m):.4f})"
+                for key, m in zip(field.keys, field.m[1:], strict=True)
+            )
+            whole = field.keys[0]
+            terms.append(
+                f"case when {left}.code_{whole} < 0 or {right}.code_{whole} < 0 then 0.0{agree}"
+                f" else {_ln(max(field.m[0], LEAST_M_NOTHING)):.4f} end"
+            )
+        return " + ".join(f"cast({term} as double)" for term in terms) or "0.0"
+
+    def probability_sql(self, evidence: str) -> str:
+        """Write the expression of the match probability at some evidence in nats."""
+        return f"(1 / (1 + exp(greatest(-30, least(30, {self.prior:.4f} - ({evidence}))))))"
+
+    def columns(self) -> list[str]:
+        """List the columns of key_codes that evidence reads."""
+        keys = [key for field in self.fields for key in field.keys]
+        return [f"{kind}_{key}" for key in keys for kind in ("code", "idf")]
+
+
+def _ln(share: float) -> float:
+    return float(np.log(max(share, 1e-4)))
+
+
+def weigh_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+    """Estimate how much each agreement and disagreement says; write pair_weights.
+
+    Reads key_codes, record_codes, filtered_blocks, the tables of ready-made pairs and, where there
+    are any, labels. Writes pair_weights (field, level, key, m, log_m): level 0 is agreement in
+    nothing. Returns the facts kept beside it, from which `read_weights` makes them again.
+
+    Raises LakeError if a table was made from other records.
+    """
+    fingerprint = read_records(engine, lake)
+    tables = ["key_codes", "record_codes", "filtered_blocks"]
+    tables += ["learned_blocks"] * bool(spec.learns) + ["embedding_blocks"] * bool(spec.embedding)
+    for table in tables:
+        read_numbered(engine, lake, table, fingerprint)
+    n_pairs = lake.facts("filtered_blocks")["pairs"]
+    n_pairs += lake.facts("embedding_blocks")["pairs"] if spec.embedding else 0
+    sample_records(engine, n_pairs, f"{spec.seed}")
+    sample_pairs(engine, _proposals(engine, lake, spec), spec.link_mode)
+    labelled = read_labelled(engine, lake, spec, fingerprint)
+    weights, estimate = fit_weights(engine, spec.key_choices, "sampled_pairs", labelled)
+    facts: dict[str, Any] = {
+        "fingerprint": fingerprint,
+        "sampled_pairs": estimate.pairs,
+        "expected_matches_in_sample": round(estimate.matches, 1),
+        "labels": labelled,
+        "prior": weights.prior,
+        "n_records": weights.n_records,
+        "fields": [[f.field, list(f.keys), list(f.m)] for f in weights.fields],
+        "encoder": EMBEDDING if spec.encoder else None,
+    }
+    with lake.writing("pair_weights", facts) as draft:
+        engine.make_table(
+            "weight_rows",
+            "select '' as field, 0::smallint as level, '' as key, 0.0::double as m,"
+            " 0.0::double as log_m where 1 = 0",
+        )
+        for field in weights.fields:
+            names = ["nothing", *(spec.key_choices[key].expression for key in field.keys)]
+            for level, (name, m) in enumerate(zip(names, field.m, strict=True)):
+                engine.execute(
+                    "insert into weight_rows values (?, ?, ?, ?, ?)",
+                    [field.field, level, name, m, _ln(m)],
+                )
+        engine.write("select * from weight_rows", draft.file())
+    return facts
+
+
+def read_weights(lake: Lake) -> PairWeights:
+    """Take the weights that `weigh_pairs` left in the lake."""
+    facts = lake.facts("pair_weights")
+    return PairWeights(
+        tuple(FieldEvidence(name, tuple(keys), tuple(m)) for name, keys, m in facts["fields"]),
+        facts["n_records"],
+        facts["prior"],
+    )
+
+
+def read_labelled(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str
+) -> dict[str, int]:
+    """Make the engine table `labelled` (left_no, right_no, is_match) of the judged pairs.
+
+    Pairs judged unsure are left out. Returns how many matches and non-matches there are.
+    """
+    has_labels = spec.labels is not None and lake.has("labels")
+    if has_labels:
+        read_numbered(engine, lake, "labels", fingerprint)
+        source = "labels where answer in ('match', 'no_match')"
+    else:
+        source = "(select 0 as left_no, 0 as right_no, '' as answer) where 1 = 0"
+    engine.make_table(
+        "labelled",
+        f"select left_no::integer as left_no, right_no::integer as right_no,"
+        f" answer = 'match' as is_match from {source} order by 1, 2",
+    )
+    counted = engine.row(
+        "select count(*) filter (where is_match), count(*) filter (where not is_match)"
+        " from labelled"
+    )
+    return {"matches": counted[0], "non_matches": counted[1]}
+
+
+def _proposals(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[str]:
+    """Write the queries of (a, b): what is proposed to the sampled records, as a."""
+    engine.make_table(
+        "sampled_codes",
+        "select * from record_codes where record_no in (select record_no from sampled_records)",
+    )
+    proposals = [
+        "select l.record_no as a, r.record_no as b from sampled_codes as l join record_codes as r"
+        f" on l.code_{i} = r.code_{i}"
+        for i in range(lake.facts("record_codes")["codes"])
+    ]
+    listed = [strategy.name for strategy in spec.strategy_conjunctions if strategy.is_list]
+    for table, column, names in (
+        ("filtered_blocks", "strategy", listed),
+        ("learned_blocks", "rule", lake.facts("record_codes")["listed_rules"]),
+    ):
+        for name in names:
+            blocks = f"(select record_no, block_no from {table} where {column} = {literal(name)})"
+            proposals.append(
+                f"select l.record_no as a, r.record_no as b from {blocks} as l"
+                f" join {blocks} as r on l.block_no = r.block_no"
+                " where l.record_no in (select record_no from sampled_records)"
+            )
+    if spec.embedding:
+        for a, b in (("left_no", "right_no"), ("right_no", "left_no")):
+            proposals.append(
+                f"select {a} as a, {b} as b from embedding_blocks"
+                f" where {a} in (select record_no from sampled_records)"
+            )
+    return proposals
+
+
+def sample_records(engine: DuckDBEngine, n_pairs: int, seed: str) -> None:
+    """Make sampled_records, as many as have about `SAMPLED_PAIRS` of n_pairs candidates.
+
+    They are the first ones in the order of a hash of their number and the seed.
+    """
+    (n_records,) = engine.row("select count(*) from key_codes")
+    share = min(1.0, SAMPLED_PAIRS / max(1, 2 * n_pairs))
+    engine.make_table(
+        "sampled_records",
+        "select record_no from key_codes"
+        f" order by md5(concat({literal(seed)}, ' ', record_no)), record_no"
+        f" limit {max(1, round(share * n_records))}",
+    )
+
+
+def sample_pairs(engine: DuckDBEngine, proposals: Sequence[str], mode: str) -> None:
+    """Make sampled_pairs (left_no, right_no): the candidates of the sampled records, each once.
+
+    proposals: queries of (a, b), a being a sampled record; pairs of a record with itself, or when
+    linking within a source, are left out here.
+    """
+    across = (
+        " join key_codes as l on l.record_no = least(p.a, p.b) join key_codes as r"
+        " on r.record_no = greatest(p.a, p.b) and l.source_no < r.source_no"
+        if mode == "link"
+        else ""
+    )
+    proposed = " union all ".join(proposals) or "select 0 as a, 0 as b where 1 = 0"
+    engine.make_table(
+        "sampled_pairs",
+        "select distinct least(p.a, p.b)::integer as left_no, greatest(p.a, p.b)::integer as"
+        f" right_no from ({proposed}) as p{across} where p.a <> p.b order by 1, 2",
+    )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What EM found: pairs looked at, matches expected among them, and each pair's probability."""
+
+    pairs: int
+    matches: float
+    probability: NDArray[np.float64]
+
+
+def fit_weights(
+    engine: DuckDBEngine,
+    choices: Sequence[KeyChoice],
+    pairs: str,
+    labelled: Mapping[str, int],
+) -> tuple[PairWeights, Estimate]:
+    """Estimate m of every field by EM with u fixed.
+
+    pairs: engine table (left_no, right_no), without repeats; the order of its rows is kept. Reads
+    the engine's key_codes and labelled, whose counts are given.
+    """
+    by_field: dict[str, list[int]] = {}
+    for i, choice in enumerate(choices):
+        by_field.setdefault(choice.field, []).append(i)
+    (n_records,) = engine.row("select count(*) from key_codes")
+    levels, idf = _agreement(engine, by_field, f"select left_no, right_no from {pairs}")
+    known, known_idf = _agreement(
+        engine, by_field, "select left_no, right_no from labelled where is_match"
+    )
+    del known_idf
+    n_levels = [len(keys) + 1 for keys in by_field.values()]
+    m = [_first_m(n) for n in n_levels]
+    prior = float(np.log(max(n_records, 3) / MATCHES_PER_RECORD))
+    probability = np.zeros(len(levels))
+    for _ in range(EM_ROUNDS):
+        evidence = np.zeros(len(levels))
+        for f, shares in enumerate(m):
+            level = levels[:, f]
+            logs = np.log(np.maximum(shares, 1e-4))
+            evidence += np.where(level < 0, 0.0, logs[np.maximum(level, 0)] + idf[:, f])
+        probability = 1 / (1 + np.exp(np.clip(prior - evidence, -30, 30)))
+        for f, n in enumerate(n_levels):
+            filled = levels[:, f] >= 0
+            counts = np.bincount(levels[filled, f], weights=probability[filled], minlength=n)
+            judged = known[known[:, f] >= 0, f]
+            counts = counts + LABEL_WEIGHT * np.bincount(judged, minlength=n)
+            m[f] = (counts + _first_m(n)) / (counts.sum() + 1)
+    fields = tuple(
+        FieldEvidence(field, tuple(keys), tuple(round(float(share), 6) for share in shares))
+        for (field, keys), shares in zip(by_field.items(), m, strict=True)
+    )
+    weights = PairWeights(fields, n_records, round(prior, 6))
+    return weights, Estimate(len(levels), float(probability.sum()), probability)
+
+
+def _first_m(n_levels: int) -> NDArray[np.float64]:
+    """Give m before any data: whole value, nothing, and the rest shared by the keys between."""
+    m = np.full(n_levels, (1 - M_WHOLE - M_NOTHING) / max(1, n_levels - 2))
+    m[:2] = M_NOTHING, M_WHOLE
+    return m / m.sum()
+
+
+def _agreement(
+    engine: DuckDBEngine, by_field: Mapping[str, Sequence[int]], pairs: str
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Give (n_pairs, n_fields) levels and their idf in nats; level -1 is a missing value."""
+    columns = []
+    for f, keys in enumerate(by_field.values()):
+        missing = f"when l.code_{keys[0]} < 0 or r.code_{keys[0]} < 0"
+        level = "".join(f" when l.code_{k} = r.code_{k} then {i + 1}" for i, k in enumerate(keys))
+        idf = "".join(f" when l.code_{k} = r.code_{k} then l.idf_{k}" for k in keys)
+        columns.append(f"cast(case {missing} then -1{level} else 0 end as tinyint) as level_{f}")
+        columns.append(f"cast(case {missing} then 0{idf} else 0 end as tinyint) as idf_{f}")
+    found = engine.con.execute(
+        f"select {', '.join(columns)} from ({pairs}) as p"
+        " join key_codes as l on l.record_no = p.left_no"
+        " join key_codes as r on r.record_no = p.right_no order by p.left_no, p.right_no"
+    ).fetchnumpy()
+    n_fields = len(by_field)
+    levels = np.stack([np.asarray(found[f"level_{f}"], np.int8) for f in range(n_fields)], axis=1)
+    steps = np.stack([np.asarray(found[f"idf_{f}"], np.float32) for f in range(n_fields)], axis=1)
+    return levels, steps / IDF_STEPS
