@@ -24,9 +24,9 @@ KEYS = {"m": "match", "n": "no_match", "u": "unsure"}
 LAST_KEYS_TOLD = "z undo   q quit"
 KEYS_TOLD = f"m match   n no match   u unsure   {LAST_KEYS_TOLD}"
 REASONS_TOLD = {
-    "likely_uncovered": "they look like a match, but no learned rule finds them",
-    "dearest_rule": "they come from a rule that makes many pairs",
-    "audit": "drawn at random, to measure what the rules miss",
+    "likely_uncovered": "they look like a match, but no rule proposes them",
+    "dearest_rule": "only the dearest rule proposes them",
+    "audit": "drawn blindly from the candidates, for honest estimates",
 }
 # Advice on when to stop comes after so many answers.
 ADVICE_EVERY = 10
@@ -237,7 +237,8 @@ def rendered(shown: ShownPair, *, width: int, colour: bool) -> list[str]:
     n_value = (width - n_name - 5) // 2
     why = REASONS_TOLD.get(shown.reason, shown.reason)
     rules = f" ({', '.join(shown.rules)})" if shown.rules else ""
-    lines = [_painted(row, colour, BOLD) for row in _wrapped(_cells(f"Why: {why}{rules}"), width)]
+    told = _wrapped(_cells(f"Why: {why}{rules}"), width)
+    lines = [_painted(row, colour, BOLD).rstrip() for row in told]
     for name, compared in rows:
         columns = (
             _wrapped(_cells(name), n_name),

@@ -199,11 +199,11 @@ def test_an_unknown_key_says_which_there_are_and_asks_again(journal: Journal) ->
 
 def test_why_a_pair_is_asked_is_told_in_words(journal: Journal) -> None:
     shown = answered(journal, "mm")[1]
-    assert "Why: drawn at random, to measure what the rules miss" in shown
-    assert "Why: they look like a match, but no learned rule finds them" in shown
+    assert "Why: drawn blindly from the candidates, for honest estimates" in shown
+    assert "Why: they look like a match, but no rule proposes them" in shown
     dear = ShownPair(*ABC[0].pair, "dearest_rule", ("city", "last_name"), {"name": ("a", "b")})
     text = "\n".join(rendered(dear, width=120, colour=False))
-    assert "Why: they come from a rule that makes many pairs (city, last_name)" in text
+    assert "Why: only the dearest rule proposes them (city, last_name)" in text
 
 
 def test_progress_counts_earlier_sessions_and_imports_too(journal: Journal) -> None:
@@ -314,8 +314,8 @@ def test_a_narrow_terminal_is_served_in_24_columns() -> None:
 
 def test_a_pair_at_40_columns() -> None:
     assert rendered(pair("a", "b", **ALIKE), width=40, colour=False) == [
-        "Why: drawn at random, to measure what ",
-        "the rules miss",
+        "Why: drawn blindly from the candidates,",
+        "for honest estimates",
         "  record     a             b",
         "~ name       smith         smyth",
         "               ^             ^",
@@ -337,7 +337,7 @@ def test_a_pair_at_40_columns() -> None:
 
 def test_a_pair_at_120_columns() -> None:
     assert rendered(pair("a", "b", **ALIKE), width=120, colour=False) == [
-        "Why: drawn at random, to measure what the rules miss",
+        "Why: drawn blindly from the candidates, for honest estimates",
         f"  record              {'a':48}  b",
         f"~ name                {'smith':48}  smyth",
         f"                      {'  ^':48}    ^",

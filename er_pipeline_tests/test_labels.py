@@ -311,7 +311,7 @@ def test_labels_of_another_journal_are_of_other_settings(
     other = people.spec.model_validate({**people.spec.model_dump(), "labels": {"path": "x.jsonl"}})
     before, after = declarations(people.spec), declarations(other)
     assert {table for table in before if before[table] != after[table]} >= {"labels"}
-    assert before["unified_pairs"] == after["unified_pairs"]
+    assert before["cleaned_records"] == after["cleaned_records"]
 
 
 def test_a_run_makes_the_table_and_shows_its_figures(people: Dataset, journal: Journal) -> None:

@@ -42,12 +42,13 @@ MATCHES_PER_RECORD = 0.3
 LEAST_M_NOTHING = 0.05
 # A judged pair counts as much as so many that are only probable.
 LABEL_WEIGHT = 10.0
+SILENT: tuple[str, ...] = ()
 # Between cosine 0 and 1 lies as much as between no evidence and that of so many unique values.
 # 5 to 12 do equally well on febrl3, febrl4, fake_1000, dblp_acm, abt_buy and made-up people.
-COSINE_WEIGHT = 8.0
+COSINE_WEIGHT = 10.0
 # When linking, a record has one match or few: rivals count. A pair loses this share of the mean of
 # the best weights of its two records; see ranked_pairs.py.
-RIVALS_SHARE = 0.75
+RIVALS_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -280,6 +281,8 @@ def fit_weights(
     """
     by_field: dict[str, list[int]] = {}
     for i, choice in enumerate(choices):
+        if any(choice.expression.startswith(silent) for silent in SILENT):
+            continue
         by_field.setdefault(choice.field, []).append(i)
     (n_records,) = engine.row("select count(*) from key_codes")
     levels, idf = _agreement(engine, by_field, f"select left_no, right_no from {pairs}")

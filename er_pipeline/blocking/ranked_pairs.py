@@ -171,7 +171,7 @@ def _cut(
         f" (select weight, count(*) as n from {rest} group by weight)",
     )
     threshold, n_above = engine.row(
-        f"select min(weight) filter (where n_until - n <= {left}),"
+        f"select min(weight) filter (where n_until - n < {left}),"
         f" coalesce(max(n_until) filter (where n_until <= {left}), 0)::bigint from pairs_of_weight"
     )
     engine.make_table(

@@ -397,7 +397,7 @@ class Learning(Settings):
         30, gt=0, description="Most pairs of all learned rules together, per record."
     )
     rule_pairs_per_record: float = Field(
-        3, gt=0, description="Most pairs of one learned rule, per record."
+        6, gt=0, description="Most pairs of one learned rule, per record."
     )
     max_rules: int = Field(40, ge=1, le=50, description="Most learned rules.")
     recall_floor: Share = Field(
