@@ -426,28 +426,37 @@ class Search:
         by_fields: dict[tuple[str, ...], list[int]] = {}
         for i, keys in enumerate(self.options):
             by_fields.setdefault(tuple(fields[key] for key in keys), []).append(i)
-        widest: list[int] = []
-        for options in by_fields.values():
-            finds = {i: float(self.found[i] @ worth) for i in options}
-            for i in sorted(options, key=lambda i: (-finds[i], self.pairs[i], self.options[i])):
-                if self.pairs[i] > 2 * self.limits.pairs_of_rule:
-                    continue
-                self._count(i)
-                if self.pairs[i] <= self.limits.pairs_of_rule:
-                    widest.append(i)
-                    break
-        waiting = np.zeros(len(self.options), bool)
-        waiting[widest] = True
+        waiting = [
+            sorted(
+                options,
+                key=lambda i: (-float(self.found[i] @ worth), self.pairs[i], self.options[i]),
+            )
+            for options in by_fields.values()
+        ]
         while len(state.rules) < self.limits.rules:
+            heads = [self._widest_affordable(options, state) for options in waiting]
+            open_ = np.zeros(len(self.options), bool)
+            open_[[head for head in heads if head is not None]] = True
             new = self._new_share(state.made)
-            open_ = waiting & state.affordable() & (new * self._n_seen >= 1) & ~state.contained
+            open_ &= state.affordable() & (new * self._n_seen >= 1)
             if not open_.any():
                 return
             gain = self.found @ (worth * WORTH_OF_ANOTHER_RULE**state.depth)
             cost = self.pairs * new + self.index.n_records / 100
             best = int(np.argmax(np.where(open_, gain / cost, -1.0)))
-            waiting[best] = False
+            waiting = [o for o, head in zip(waiting, heads, strict=True) if head != best]
             yield best
+
+    def _widest_affordable(self, options: list[int], state: "_State") -> int | None:
+        """Give the first option that fits and says something new; forget those before it."""
+        while options:
+            i = options[0]
+            if not state.contained[i] and self.pairs[i] <= 2 * self.limits.pairs_of_rule:
+                self._count(i)
+                if self.pairs[i] <= self.limits.pairs_of_rule:
+                    return i
+            options.pop(0)
+        return None
 
     def _new_share(self, made: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Estimate which share of each option's pairs no chosen rule makes."""

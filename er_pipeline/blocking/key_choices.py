@@ -28,13 +28,27 @@ LISTED_KEYS_OF_KIND: dict[str, tuple[str, ...]] = {
 }
 
 
+# Keys that mostly say again what other fields say: an address is made of its owner's name and
+# employer. Two people of one name would otherwise be told twice to be one.
+REPEATED_KINDS = {
+    "email_user({0})": "person_name",
+    "email_letters({0})": "person_name",
+    "left({0}, 5)": "person_name",
+    "email_domain({0})": "company",
+}
+
+
 @dataclass(frozen=True)
 class KeyChoice:
-    """A key to choose from: the field it reads, its place among the field's keys, and the key."""
+    """A key to choose from: the field it reads, its place among the field's keys, and the key.
+
+    repeats: fields whose evidence this key repeats, and counts only beyond.
+    """
 
     field: str
     level: int
     conjunction: Conjunction
+    repeats: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -84,4 +98,6 @@ def _choice(
     # Named by its place, so that the lookups of two keys are two tables.
     name = f"key_{list(field_kinds).index(field)}_{level}"
     parsed = parse_conjunction(name, expression, tuple(field_kinds), free_mail_domains)
-    return KeyChoice(field, level, parsed)
+    repeated = REPEATED_KINDS.get(template) if field_kinds[field] == "email" else None
+    repeats = tuple(name for name, kind in field_kinds.items() if kind == repeated)
+    return KeyChoice(field, level, parsed, repeats)

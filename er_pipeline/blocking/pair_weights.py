@@ -42,7 +42,6 @@ MATCHES_PER_RECORD = 0.3
 LEAST_M_NOTHING = 0.05
 # A judged pair counts as much as so many that are only probable.
 LABEL_WEIGHT = 10.0
-SILENT: tuple[str, ...] = ()
 # Between cosine 0 and 1 lies as much as between no evidence and that of so many unique values.
 # 5 to 12 do equally well on febrl3, febrl4, fake_1000, dblp_acm, abt_buy and made-up people.
 COSINE_WEIGHT = 10.0
@@ -56,11 +55,13 @@ class FieldEvidence:
     """How one field speaks: its keys narrow to wide, as numbers of key_codes.
 
     m: of agreement in nothing, then in each key but in none narrower; they add up to 1.
+    repeats: of each key, the places of the fields that it repeats; it counts only beyond them.
     """
 
     field: str
     keys: tuple[int, ...]
     m: tuple[float, ...]
+    repeats: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,19 +83,23 @@ class PairWeights:
 
     def evidence_sql(self, left: str = "l", right: str = "r") -> str:
         """Write the expression of a pair's evidence in nats, over two rows of key_codes."""
-        terms = []
-        for field in self.fields:
-            agree = "".join(
-                f" when {left}.code_{key} = {right}.code_{key}"
-                f" then {left}.idf_{key} * {1 / IDF_STEPS} + ({_ln(m):.4f})"
-                for key, m in zip(field.keys, field.m[1:], strict=True)
-            )
+        plain: list[str] = []
+        for place, field in enumerate(self.fields):
+            agree = ""
+            for key, m, repeats in zip(field.keys, field.m[1:], field.repeats, strict=True):
+                says = f"{left}.idf_{key} * {1 / IDF_STEPS} + ({_ln(m):.4f})"
+                if repeats:
+                    # Fields stand before those that repeat them; see fit_weights.
+                    assert all(other < place for other in repeats)
+                    said = " + ".join(plain[other] for other in repeats)
+                    says = f"greatest(0, {says} - greatest(0, {said}))"
+                agree += f" when {left}.code_{key} = {right}.code_{key} then {says}"
             whole = field.keys[0]
-            terms.append(
-                f"case when {left}.code_{whole} < 0 or {right}.code_{whole} < 0 then 0.0{agree}"
-                f" else {_ln(max(field.m[0], LEAST_M_NOTHING)):.4f} end"
+            plain.append(
+                f"cast(case when {left}.code_{whole} < 0 or {right}.code_{whole} < 0 then 0.0{agree}"
+                f" else {_ln(max(field.m[0], LEAST_M_NOTHING)):.4f} end as double)"
             )
-        return " + ".join(f"cast({term} as double)" for term in terms) or "0.0"
+        return " + ".join(plain) or "0.0"
 
     def probability_sql(self, evidence: str) -> str:
         """Write the expression of the match probability at some evidence in nats."""
@@ -137,7 +142,10 @@ def weigh_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         "labels": labelled,
         "prior": weights.prior,
         "n_records": weights.n_records,
-        "fields": [[f.field, list(f.keys), list(f.m)] for f in weights.fields],
+        "fields": [
+            [f.field, list(f.keys), list(f.m), [list(of) for of in f.repeats]]
+            for f in weights.fields
+        ],
         "encoder": EMBEDDING if spec.encoder else None,
     }
     with lake.writing("pair_weights", facts) as draft:
@@ -161,7 +169,10 @@ def read_weights(lake: Lake) -> PairWeights:
     """Take the weights that `weigh_pairs` left in the lake."""
     facts = lake.facts("pair_weights")
     return PairWeights(
-        tuple(FieldEvidence(name, tuple(keys), tuple(m)) for name, keys, m in facts["fields"]),
+        tuple(
+            FieldEvidence(name, tuple(keys), tuple(m), tuple(tuple(of) for of in repeats))
+            for name, keys, m, repeats in facts["fields"]
+        ),
         facts["n_records"],
         facts["prior"],
     )
@@ -280,26 +291,25 @@ def fit_weights(
     the engine's key_codes and labelled, whose counts are given.
     """
     by_field: dict[str, list[int]] = {}
-    for i, choice in enumerate(choices):
-        if any(choice.expression.startswith(silent) for silent in SILENT):
-            continue
-        by_field.setdefault(choice.field, []).append(i)
+    # Fields that others repeat come first, so that what they say is known by then.
+    for i in sorted(range(len(choices)), key=lambda i: (_repeats(choices, i), i)):
+        by_field.setdefault(choices[i].field, []).append(i)
+    names = list(by_field)
+    repeats = [
+        [tuple(names.index(name) for name in choices[key].repeats) for key in keys]
+        for keys in by_field.values()
+    ]
     (n_records,) = engine.row("select count(*) from key_codes")
     levels, idf = _agreement(engine, by_field, f"select left_no, right_no from {pairs}")
-    known, known_idf = _agreement(
+    known, _ = _agreement(
         engine, by_field, "select left_no, right_no from labelled where is_match"
     )
-    del known_idf
     n_levels = [len(keys) + 1 for keys in by_field.values()]
     m = [_first_m(n) for n in n_levels]
     prior = float(np.log(max(n_records, 3) / MATCHES_PER_RECORD))
     probability = np.zeros(len(levels))
     for _ in range(EM_ROUNDS):
-        evidence = np.zeros(len(levels))
-        for f, shares in enumerate(m):
-            level = levels[:, f]
-            logs = np.log(np.maximum(shares, 1e-4))
-            evidence += np.where(level < 0, 0.0, logs[np.maximum(level, 0)] + idf[:, f])
+        evidence = _evidence(levels, idf, m, repeats).sum(axis=1)
         probability = 1 / (1 + np.exp(np.clip(prior - evidence, -30, 30)))
         for f, n in enumerate(n_levels):
             filled = levels[:, f] >= 0
@@ -308,11 +318,36 @@ def fit_weights(
             counts = counts + LABEL_WEIGHT * np.bincount(judged, minlength=n)
             m[f] = (counts + _first_m(n)) / (counts.sum() + 1)
     fields = tuple(
-        FieldEvidence(field, tuple(keys), tuple(round(float(share), 6) for share in shares))
-        for (field, keys), shares in zip(by_field.items(), m, strict=True)
+        FieldEvidence(field, tuple(keys), tuple(round(float(s), 6) for s in shares), tuple(of))
+        for (field, keys), shares, of in zip(by_field.items(), m, repeats, strict=True)
     )
     weights = PairWeights(fields, n_records, round(prior, 6))
     return weights, Estimate(len(levels), float(probability.sum()), probability)
+
+
+def _repeats(choices: Sequence[KeyChoice], i: int) -> bool:
+    return any(choice.repeats for choice in choices if choice.field == choices[i].field)
+
+
+def _evidence(
+    levels: NDArray[np.int8],
+    idf: NDArray[np.float32],
+    m: Sequence[NDArray[np.float64]],
+    repeats: Sequence[Sequence[tuple[int, ...]]],
+) -> NDArray[np.float64]:
+    """Give (n_pairs, n_fields) nats; the same as `PairWeights.evidence_sql`, for EM."""
+    evidence = np.zeros(levels.shape)
+    for f, shares in enumerate(m):
+        level = levels[:, f]
+        logs = np.log(np.maximum(shares, 1e-4))
+        says = np.where(level < 0, 0.0, logs[np.maximum(level, 0)] + idf[:, f])
+        for nth, others in enumerate(repeats[f]):
+            if others:
+                here = level == nth + 1
+                said = np.maximum(0, evidence[:, others].sum(axis=1))
+                says = np.where(here, np.maximum(0, says - said), says)
+        evidence[:, f] = says
+    return evidence
 
 
 def _first_m(n_levels: int) -> NDArray[np.float64]:
