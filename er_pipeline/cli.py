@@ -88,6 +88,18 @@ def _parser() -> argparse.ArgumentParser:
         )
         way.set_defaults(run=run_way)
 
+    rules = commands.add_parser("rules", help="show learned rules, or keep one for good")
+    of_rules = rules.add_subparsers(required=True, metavar="COMMAND")
+    listed = of_rules.add_parser("list", help="show what the last run learned")
+    listed.set_defaults(run=_list_rules)
+    pin = of_rules.add_parser("pin", help="write a learned rule into the YAML as a strategy")
+    pin.set_defaults(run=_pin_rule)
+    for command in (listed, pin):
+        command.add_argument("defs", type=Path, metavar="DEFS.yaml", help="the declaration")
+        command.add_argument("--lake", type=Path, metavar="DIR", help="folder of the tables")
+    pin.add_argument("rule", metavar="RULE", help="name of the rule, as the list shows it")
+    pin.add_argument("--as", dest="strategy", metavar="NAME", help="name of the strategy")
+
     settings = commands.add_parser("settings", help="list every setting of a defs.yaml")
     settings.set_defaults(run=_settings)
 
@@ -194,6 +206,22 @@ def _lake_of(spec: PipelineSpec, options: argparse.Namespace) -> Lake:
     from er_pipeline.orchestration.resources import default_lake
 
     return Lake((options.lake or default_lake()).absolute(), spec.dataset, declarations(spec))
+
+
+def _list_rules(options: argparse.Namespace) -> int:
+    from er_pipeline.rules import learned_facts, rule_lines
+
+    for line in rule_lines(learned_facts(_lake_of(read_spec(options.defs), options))):
+        print(line)
+    return 0
+
+
+def _pin_rule(options: argparse.Namespace) -> int:
+    from er_pipeline.rules import pin_rule
+
+    name = pin_rule(options.defs, _lake_of(read_spec(options.defs), options), options.rule, options.strategy)
+    print(f"{options.defs}: {name} is a strategy now; the next run uses it.")
+    return 0
 
 
 def _settings(options: argparse.Namespace) -> int:

@@ -30,6 +30,28 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         f"Lost to filtering:     {run['coverage_lost_to_filtering']:.2%} of the records;"
         f" the cap avoided {run['pairs_avoided_by_the_cap']:,} pairs"
     )
+    if run.get("pairs_cut_by_the_budget"):
+        yield (
+            f"Cut by the budget:     {run['pairs_cut_by_the_budget']:,} pairs of least weight, with"
+            f" about {run['expected_matches_cut']:,.0f} of {run['expected_matches']:,.0f} expected"
+            " matches;"
+        )
+        yield (
+            "                       a million more pairs would buy about"
+            f" {run['matches_per_million_more_pairs']:,.0f} matches"
+        )
+    if "learned_rules" in run:
+        held_out = ""
+        if "held_out_recall" in run:
+            held_out = (
+                f"; held-out recall {run['held_out_recall']:.1%}"
+                f" (95%: {run['held_out_recall_low']:.1%} to {run['held_out_recall_high']:.1%})"
+            )
+        yield (
+            f"Learned rules:         {run['learned_rules']:,}, which find"
+            f" {run['evidence_found_by_learned_rules']:.2%} of the known and probable"
+            f" matches{held_out}"
+        )
     if "second_pass_pairs" in run:
         yield (
             f"Second pass:           {run['second_pass_records_given_a_candidate']:,} of"
@@ -47,6 +69,9 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"The largest block holds {run['largest_block_share_of_pairs']:.2%} of all pairs."
     yield ""
     yield from _strategies(strategies, "truth" in figures)
+    if figures.get("curve"):
+        yield ""
+        yield from _curve(figures["curve"], "truth" in figures)
     if "truth" in figures:
         yield ""
         yield from _truth(figures["truth"])
@@ -72,6 +97,18 @@ def _strategies(strategies: Mapping[str, Mapping[str, Any]], with_truth: bool) -
     yield from _table(tuple(header), rows)
 
 
+def _curve(curve: Mapping[str, Mapping[str, float]], with_truth: bool) -> Iterator[str]:
+    """Draw what the best pairs find, as bars of text."""
+    ranked = [point for name, point in curve.items() if name.startswith("ranked ")]
+    if not ranked:
+        return
+    of = "the true pairs" if with_truth else "the expected matches (of all pairs made)"
+    yield f"best pairs per record, and their share of {of}"
+    for point in ranked:
+        share = point["pairs_completeness"]
+        yield f"{point['pairs_per_record']:>8.2f}  {share:>7.2%}  {'#' * round(50 * share)}"
+
+
 def _truth(truth: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Pairs completeness:    {truth['pairs_completeness']:.2%}"
@@ -80,7 +117,8 @@ def _truth(truth: Mapping[str, Any]) -> Iterator[str]:
     yield f"Pairs quality:         {truth['pairs_quality']:.4%} of the candidates are true"
     yield (
         f"Missed true pairs:     {truth['true_pairs_sharing_no_key']:,} share no key,"
-        f" {truth['true_pairs_lost_to_filtering']:,} were lost to filtering"
+        f" {truth['true_pairs_lost_to_filtering']:,} were lost to filtering,"
+        f" {truth['true_pairs_cut_by_the_budget']:,} cut by the budget"
     )
     if truth["given_pairs_with_unknown_ids"]:
         yield (

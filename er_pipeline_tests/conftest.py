@@ -12,7 +12,12 @@ from er_pipeline.blocking.cleaned_records import clean_records
 from er_pipeline.blocking.embedding_blocks import find_neighbours
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.filtered_blocks import filter_blocks
+from er_pipeline.blocking.key_codes import index_keys
+from er_pipeline.blocking.labels import read_labels
 from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.learned_blocks import build_learned_blocks
+from er_pipeline.blocking.learned_rules import learn_rules
+from er_pipeline.blocking.pair_weights import weigh_pairs
 from er_pipeline.blocking.record_embeddings import embed_records
 from er_pipeline.blocking.second_pass import pair_the_lonely
 from er_pipeline.blocking.spec import PipelineSpec
@@ -79,11 +84,27 @@ class Dataset:
 
     def filter(self) -> dict[str, Any]:
         self.clean()
+        if self.spec.labels:
+            with DuckDBEngine(threads=2) as engine:
+                read_labels(engine, self.lake, self.spec, self.folder)
+        if self.spec.weights or self.spec.learns:
+            with DuckDBEngine(threads=2) as engine:
+                index_keys(engine, self.lake, self.spec)
+        if self.spec.learns:
+            self.learn()
         for strategy in self.spec.strategy_conjunctions:
             with DuckDBEngine(threads=2) as engine:
                 build_blocks(engine, self.lake, strategy, self.spec)
         with DuckDBEngine(threads=2) as engine:
             return filter_blocks(engine, self.lake, self.spec)
+
+    def learn(self) -> dict[str, Any]:
+        """Learn rules and build their blocks; the keys must have been indexed."""
+        with DuckDBEngine(threads=2) as engine:
+            facts = learn_rules(engine, self.lake, self.spec)
+        with DuckDBEngine(threads=2) as engine:
+            build_learned_blocks(engine, self.lake, self.spec)
+        return facts
 
     def second(self) -> dict[str, Any]:
         self.filter()
@@ -103,6 +124,9 @@ class Dataset:
             self.filter()
             if self.spec.embedding:
                 self.neighbours()
+        if self.spec.weights:
+            with DuckDBEngine(threads=2) as engine:
+                weigh_pairs(engine, self.lake, self.spec)
         with DuckDBEngine(threads=2) as engine:
             return unify_pairs(engine, self.lake, self.spec)
 

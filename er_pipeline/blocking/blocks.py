@@ -12,8 +12,8 @@ from er_pipeline.blocking.spec import Blocks, PipelineSpec
 # The classes of the size report: 1, 2-10, 11-99, 100-cap, over the cap.
 SIZE_CLASSES = ("1", "2-10", "11-99", "100-cap", "over the cap")
 
-# Why a block is not compared.
-REASONS = ("below_min_size", "oversized", "one_source")
+# Why a block is not compared. Refined ones are divided: their parts are judged like any block.
+REASONS = ("below_min_size", "oversized", "one_source", "refined")
 
 
 def build_blocks(

@@ -380,6 +380,7 @@ class Search:
         judged: NDArray[np.float64],
         worth: NDArray[np.float64],
         pinned: Sequence[Keys] = (),
+        declared: Sequence[Keys] = (),
     ) -> list[Rule]:
         """Choose rules.
 
@@ -388,9 +389,14 @@ class Search:
         worth: (n_pairs,) worth of finding each judged or probable match. What is left of the budget
         goes to the widest conjunction of every set of fields, best first: what nobody has shown us
         is found by looking widely, and ranking pays for it (ranked_pairs.py).
-        pinned: chosen first, whatever they cost.
+        pinned: chosen first, whatever they cost. declared: what strategies block by already; it is
+        neither chosen again nor charged.
         """
         state = _State(self, worth)
+        for keys in declared:
+            state.take(self.options.index(keys), "declared")
+            state.drop_contained(keys)
+            state.spent = 0.0
         for keys in pinned:
             state.take(self.options.index(keys), "pinned")
         if judged.any():
@@ -401,11 +407,11 @@ class Search:
             state.take(best, "learned")
             state.drop_contained(self.options[best])
         state.redo()
-        return state.rules
+        return [rule for rule in state.rules if rule.origin != "declared"]
 
     def _reach_floor(self, state: "_State", judged: NDArray[np.float64]) -> None:
         total = float(judged.sum())
-        while len(state.rules) < self.limits.rules:
+        while state.n_learned < self.limits.rules:
             missed = judged * (state.depth == 0)
             if missed.sum() <= (1 - self.limits.recall_floor) * total:
                 return
@@ -433,7 +439,7 @@ class Search:
             )
             for options in by_fields.values()
         ]
-        while len(state.rules) < self.limits.rules:
+        while state.n_learned < self.limits.rules:
             heads = [self._widest_affordable(options, state) for options in waiting]
             open_ = np.zeros(len(self.options), bool)
             open_[[head for head in heads if head is not None]] = True
@@ -480,7 +486,7 @@ class Search:
         for _ in range(SWAP_ROUNDS):
             changed = False
             for rule in sorted(rules, key=lambda rule: (-rule.pairs, rule.keys)):
-                if rule.origin == "pinned":
+                if rule.origin != "learned":
                     continue
                 others = [r for r in rules if r is not rule]
                 depth = sum((self.found[place[r.keys]] for r in others), np.zeros(len(worth)))
@@ -531,12 +537,20 @@ class _State:
         self.contained = np.zeros(len(self.search.options), bool)
         self.spent = 0.0
 
+    @property
+    def n_learned(self) -> int:
+        """Number of the rules that take a place in a pair's mask."""
+        return sum(rule.origin != "declared" for rule in self.rules)
+
     def redo(self) -> None:
         """Add everything up again, after rules were swapped."""
         rules, self.rules = self.rules, []
         self._clear()
         for rule in rules:
             self.take(self.search.options.index(rule.keys), rule.origin)
+            if rule.origin == "declared":
+                self.drop_contained(rule.keys)
+                self.spent = 0.0
 
     def drop_contained(self, keys: Keys) -> None:
         """Give up what a rule contains: narrower rules, chosen or not, that have all its keys."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.filtered_blocks import total_size_classes
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec import EMBEDDING, PipelineSpec
 from er_pipeline.blocking.truth import read_true_pairs
 from er_pipeline.blocking.unified_pairs import second_hand_tables
 from er_pipeline.blocking.verdicts import Verdict
@@ -236,7 +236,13 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
     filtered, unified = lake.facts("filtered_blocks"), lake.facts("unified_pairs")
     n, pairs, possible = filtered["records"], unified["pairs"], filtered["possible_pairs"]
     kept = sum(counts["kept_blocks"] for counts in filtered["strategies"].values())
-    paired = _count_paired_records(engine, lake, spec, filtered, fingerprint)
+    if unified.get("pairs_cut"):
+        (paired,) = engine.row(
+            "select count(*) from (select left_no from unified_pairs union"
+            " select right_no from unified_pairs)"
+        )
+    else:
+        paired = _count_paired_records(engine, lake, spec, filtered, fingerprint)
     run: dict[str, int | float] = {
         "records": n,
         "blocks": kept,
@@ -275,7 +281,8 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
     strategies: dict[str, dict[str, Any]] = {
         name: {
             "blocks": counts["kept_blocks"],
-            "pairs": unified["proposed_pairs"][name],
+            "pairs": unified.get("made_pairs", unified["proposed_pairs"])[name],
+            "pairs_kept": unified["proposed_pairs"][name],
             "pairs_of_it_alone": unified["pairs_of_one_strategy_only"][name],
             "largest_block": counts["largest_block"],
             "pairs_avoided_by_the_cap": counts["dropped_pairs"]["oversized"],
@@ -348,7 +355,9 @@ def _against_truth(
     fingerprint: str,
     strategies: dict[str, dict[str, Any]],
 ) -> dict[str, int | float]:
-    """Count the true pairs that are candidates, by strategy, and what filtering lost of them."""
+    """Count the true pairs that are candidates, by strategy, and why the others are not."""
+    bits = {name: bit for bit, name in enumerate(strategies)}
+    _propose_true_pairs(engine, lake, spec, fingerprint, bits)
     engine.make_table(
         "found_pairs",
         f"select p.left_no, p.right_no, p.strategy_mask{', p.weight' * spec.weights}"
@@ -356,15 +365,96 @@ def _against_truth(
         " on t.left_no = p.left_no and t.right_no = p.right_no",
     )
     found = engine.rows("select strategy_mask, count(*) from found_pairs group by 1")
+    proposed = engine.rows("select strategy_mask, count(*) from proposed_true group by 1")
     (n_true,) = engine.row("select count(*) from true_pairs")
     (n_pairs,) = engine.row("select count(*) from unified_pairs")
-    n_found = sum(n for _, n in found)
-    shared = ["select left_no, right_no from true_pairs where 1 = 0"]
-    for bit, name in enumerate(strategies):
-        hits = sum(n for mask, n in found if mask >> bit & 1)
+    n_found, n_proposed = sum(n for _, n in found), sum(n for _, n in proposed)
+    for name, bit in bits.items():
+        hits = sum(n for mask, n in proposed if mask >> bit & 1)
         strategies[name]["true_pairs"] = hits
-        strategies[name]["true_pairs_of_it_alone"] = sum(n for mask, n in found if mask == 1 << bit)
+        strategies[name]["true_pairs_of_it_alone"] = sum(
+            n for mask, n in proposed if mask == 1 << bit
+        )
         strategies[name]["pairs_completeness"] = _share(hits, n_true)
+    # Missed although a key is shared: its block was dropped. Neighbours may have found it anyway.
+    (n_lost,) = engine.row(
+        f"select count(*) from ({_sharing_a_key(engine, lake, spec, fingerprint)} except"
+        " select left_no, right_no from proposed_true)"
+    )
+    return {
+        "true_pairs": n_true,
+        "given_pairs_with_unknown_ids": lake.facts("true_pairs")["pairs_with_unknown_ids"],
+        "true_pairs_proposed": n_proposed,
+        "true_pairs_found": n_found,
+        "pairs_completeness": _share(n_found, n_true),
+        "pairs_quality": _share(n_found, n_pairs),
+        "true_pairs_sharing_no_key": n_true - n_proposed - n_lost,
+        "true_pairs_lost_to_filtering": n_lost,
+        "completeness_lost_to_filtering": _share(n_lost, n_true),
+        "true_pairs_cut_by_the_budget": n_proposed - n_found,
+        "completeness_cut_by_the_budget": _share(n_proposed - n_found, n_true),
+    }
+
+
+def _propose_true_pairs(
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    fingerprint: str,
+    bits: Mapping[str, int],
+) -> None:
+    """Make proposed_true (left_no, right_no, strategy_mask): true pairs that were made at all.
+
+    What proposes a pair follows from the two records; so it is known of pairs the budget cut, too.
+    """
+    tables = ["record_codes", "filtered_blocks", *second_hand_tables(spec)]
+    for table in tables + ["learned_blocks"] * bool(spec.learns):
+        read_numbered(engine, lake, table, fingerprint)
+    codes = lake.facts("record_codes")
+    declared = [strategy for strategy in spec.strategy_conjunctions if not strategy.is_list]
+    single = [*(strategy.name for strategy in declared), *codes["single_rules"]]
+    equal = " + ".join(
+        f"case when l.code_{i} = r.code_{i} then {1 << bits[name]}::bigint else 0::bigint end"
+        for i, name in enumerate(single)
+    )
+    parts = [
+        f"select t.left_no, t.right_no, {equal or '0::bigint'} as strategy_mask"
+        " from true_pairs as t join record_codes as l on l.record_no = t.left_no"
+        " join record_codes as r on r.record_no = t.right_no"
+    ]
+    listed = [
+        ("filtered_blocks", "strategy", strategy.name)
+        for strategy in spec.strategy_conjunctions
+        if strategy.is_list
+    ]
+    listed += [("learned_blocks", "rule", name) for name in codes["listed_rules"]]
+    for table, column, name in listed:
+        members = f"(select record_no, block_no from {table} where {column} = {literal(name)})"
+        parts.append(
+            f"select distinct t.left_no, t.right_no, {1 << bits[name]}::bigint"
+            f" from true_pairs as t join {members} as l on l.record_no = t.left_no"
+            f" join {members} as r on r.record_no = t.right_no and r.block_no = l.block_no"
+        )
+    for table in second_hand_tables(spec):
+        mask = "p.strategy_mask"
+        if table == "embedding_blocks":
+            mask = f"{1 << bits[EMBEDDING]}::bigint"
+        parts.append(
+            f"select t.left_no, t.right_no, {mask} from true_pairs as t join {table} as p"
+            " on p.left_no = t.left_no and p.right_no = t.right_no"
+        )
+    engine.make_table(
+        "proposed_true",
+        "select left_no, right_no, sum(strategy_mask)::bigint as strategy_mask"
+        f" from ({' union all '.join(parts)}) group by all having sum(strategy_mask) > 0",
+    )
+
+
+def _sharing_a_key(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str
+) -> str:
+    """Write the query of the true pairs that share a key of any strategy, compared or not."""
+    shared = ["select left_no, right_no from true_pairs where 1 = 0"]
     for strategy in spec.strategy_conjunctions:
         blocks = f"blocks_{strategy.name}"
         read_numbered(engine, lake, blocks, fingerprint)
@@ -373,21 +463,19 @@ def _against_truth(
             f" join {blocks} as l on l.record_no = t.left_no"
             f" join {blocks} as r on r.record_no = t.right_no and r.block_key = l.block_key"
         )
-    # Missed although a key is shared: its block was dropped. Neighbours may have found it anyway.
-    (n_lost,) = engine.row(
-        f"select count(*) from ({' union '.join(shared)} except"
-        " select left_no, right_no from found_pairs)"
-    )
-    return {
-        "true_pairs": n_true,
-        "given_pairs_with_unknown_ids": lake.facts("true_pairs")["pairs_with_unknown_ids"],
-        "true_pairs_found": n_found,
-        "pairs_completeness": _share(n_found, n_true),
-        "pairs_quality": _share(n_found, n_pairs),
-        "true_pairs_sharing_no_key": n_true - n_found - n_lost,
-        "true_pairs_lost_to_filtering": n_lost,
-        "completeness_lost_to_filtering": _share(n_lost, n_true),
-    }
+    if spec.learns:
+        read_numbered(engine, lake, "key_codes", fingerprint)
+        indexed = lake.facts("key_codes")["keys"]
+        for rule in lake.facts("learned_rules")["rules"]:
+            if all(key in indexed for key in rule["expressions"]):
+                keys = [indexed.index(key) for key in rule["expressions"]]
+                shared.append(
+                    "select t.left_no, t.right_no from true_pairs as t"
+                    " join key_codes as l on l.record_no = t.left_no"
+                    " join key_codes as r on r.record_no = t.right_no and "
+                    + " and ".join(f"l.code_{key} = r.code_{key}" for key in keys)
+                )
+    return " union ".join(shared)
 
 
 def completeness_curve(
@@ -407,15 +495,15 @@ def completeness_curve(
     points: dict[str, dict[str, float]] = {}
     if has_truth:
         (n_true,) = engine.row("select count(*) from true_pairs")
-        (n_found,) = engine.row("select count(*) from found_pairs")
+        (n_proposed,) = engine.row("select count(*) from proposed_true")
         for name, counts in strategies.items():
             points[f"strategy {name}"] = {
                 "pairs_per_record": _share(counts["pairs"], n_records),
                 "pairs_completeness": counts["pairs_completeness"],
             }
         points["union"] = {
-            "pairs_per_record": _share(unified["pairs"], n_records),
-            "pairs_completeness": _share(n_found, n_true),
+            "pairs_per_record": _share(unified.get("pairs_made", unified["pairs"]), n_records),
+            "pairs_completeness": _share(n_proposed, n_true),
         }
     for rank in unified.get("ranks", []):
         if rank["pairs_per_record"] * n_records > unified["pairs"] + 0.5 and has_truth:

@@ -7,9 +7,11 @@ from typing import Any
 
 from er_pipeline.blocking.blocks import SIZE_CLASSES, size_blocks, sum_blocks
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.dropped_blocks import write_dropped_blocks
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.keys import Conjunction
 from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.refined_blocks import refine_blocks
 from er_pipeline.blocking.spec import PipelineSpec
 
 
@@ -19,7 +21,7 @@ def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
     Reads cleaned_records and every blocks_<strategy>. Writes
     filtered_blocks (strategy, block_key, block_size BIGINT, record_id, source, record_no,
     block_no INTEGER), one row per membership of a kept block, one file per strategy;
-    dropped_blocks (strategy, block_key, block_size, pairs, reason), most pairs first; and
+    dropped_blocks, the ledger, see `write_dropped_blocks`; and
     record_codes (record_no, source_no, code_0, code_1, ... INTEGER), one row per record: its block
     in every single-valued strategy, or a number below 0 that no other record has.
     Returns the facts kept beside filtered_blocks; see `sum_strategies`.
@@ -34,33 +36,14 @@ def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
         memberships[strategy.name] = table
     learned = read_learned(engine, lake, spec, fingerprint)
     facts = {"fingerprint": fingerprint, **sum_strategies(engine, spec, memberships, learned)}
-
-    with lake.writing("dropped_blocks", {"fingerprint": fingerprint}) as draft:
-        ledger = " union all ".join(
-            f"select {literal(name)} as strategy, block_key, block_size, pairs, reason"
-            f" from sizes_{name} where reason is not null"
-            for name in memberships
-        )
-        if learned:
-            ledger += " union all " * bool(ledger) + (
-                "select rule as strategy, block_key, block_size, pairs, reason"
-                " from learned_dropped"
-            )
-        nothing = (
-            "select '' as strategy, '' as block_key, 0::bigint as block_size, 0::bigint as pairs,"
-            " '' as reason where 1 = 0"
-        )
-        engine.write(
-            f"select * from ({ledger or nothing}) order by pairs desc, strategy, block_key",
-            draft.file(),
-        )
+    write_dropped_blocks(engine, lake, spec, list(memberships), learned, fingerprint)
     with lake.writing("filtered_blocks", facts) as draft:
-        for name, table in memberships.items():
+        for name in memberships:
             engine.write(
                 f"""
                 select {literal(name)} as strategy, s.block_key, s.block_size, m.record_id,
                     m.source, m.record_no, s.block_no
-                from {table} as m join sizes_{name} as s on s.block_key = m.block_key
+                from members_{name} as m join sizes_{name} as s on s.block_key = m.block_key
                 where s.reason is null
                 """,
                 draft.file(name),
@@ -107,20 +90,29 @@ def sum_strategies(
 ) -> dict[str, Any]:
     """Count what the strategies would compare, exactly, from block sizes alone.
 
-    memberships: strategy -> engine table with block_key, record_no and source_no, over the
-    engine's cleaned_records. learned: facts of learned_blocks, whose learned_codes is readable.
-    Leaves sizes_<strategy> and key_states behind in the engine.
-    Returns "strategies" (see `sum_blocks`), "pairs" (their plain sum), and how many records have
-    a key, share one, and stand in a kept block.
+    memberships: strategy -> engine table (block_key, record_id, source, record_no, source_no), over
+    the engine's cleaned_records. learned: facts of learned_blocks, whose learned_codes is readable.
+    Leaves sizes_<strategy> and members_<strategy>, the memberships by the keys of those blocks,
+    behind in the engine: see `refine_blocks`, which makes them where oversized blocks are refined.
+    Returns "strategies" (see `sum_blocks`; divided ones with their "divisions"), "pairs" (their
+    plain sum), and how many records have a key, share one, and stand in a kept block.
     """
+    if spec.blocks.oversized == "refine":
+        divisions = refine_blocks(engine, spec, memberships)
+    else:
+        divisions = {}
+        for name, table in memberships.items():
+            engine.execute(f"create or replace view members_{name} as select * from {table}")
+            size_blocks(engine, table, f"sizes_{name}", spec.link_mode, spec.blocks)
     strategies = {}
-    for name, table in memberships.items():
-        size_blocks(engine, table, f"sizes_{name}", spec.link_mode, spec.blocks)
+    for name in memberships:
         strategies[name] = sum_blocks(engine, f"sizes_{name}", spec.blocks)
+        if divisions.get(name):
+            strategies[name]["divisions"] = divisions[name]
     records_sql = " union all ".join(
         f"select m.record_no, s.pairs > 0 as shared, s.reason is null as kept"
-        f" from {table} as m join sizes_{name} as s on s.block_key = m.block_key"
-        for name, table in memberships.items()
+        f" from members_{name} as m join sizes_{name} as s on s.block_key = m.block_key"
+        for name in memberships
     )
     if learned:
         strategies.update(learned["rules"])
@@ -180,7 +172,7 @@ def _codes_sql(strategies: Sequence[Conjunction], n_rules: int = 0) -> str:
         f", coalesce(c{i}.block_no, -r.record_no - 1) as code_{i}" for i in range(len(single))
     )
     joins = " ".join(
-        f"left join (select m.record_no, s.block_no from blocks_{name} as m"
+        f"left join (select m.record_no, s.block_no from members_{name} as m"
         f" join sizes_{name} as s on s.block_key = m.block_key where s.reason is null) as c{i}"
         f" on c{i}.record_no = r.record_no"
         for i, name in enumerate(single)

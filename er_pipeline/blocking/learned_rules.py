@@ -114,17 +114,19 @@ def learn_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         held_out = _hold_out(index, judged, learn, learning.seed)
     else:
         options = candidates(index, sample, evidence, limits, banned)
-        options += [keys for keys in pinned if keys not in options]
+        declared = _declared(index, spec)
+        options += [keys for keys in (*pinned, *declared) if keys not in options]
+        options = list(dict.fromkeys(options))
         search = Search(index, sample, evidence, seen, options, limits)
         logger.info("choosing among %s conjunctions", f"{len(options):,}")
         is_judged = (np.arange(len(evidence.worth)) < n_judged).astype(float)
-        rules = search.choose(is_judged, evidence.worth, pinned)
+        rules = search.choose(is_judged, evidence.worth, pinned, declared)
         if n_judged >= LEAST_LABELS:
 
             def learn_again(part: NDArray[np.bool_]) -> list[Rule]:
                 known = np.ones(len(evidence.worth))
                 known[:n_judged] = part
-                return search.choose(is_judged * known, evidence.worth * known, pinned)
+                return search.choose(is_judged * known, evidence.worth * known, pinned, declared)
 
             judged = Evidence(
                 evidence.shared[:n_judged],
@@ -220,6 +222,17 @@ def _pinned(index: Index, spec: PipelineSpec, learning: Learning) -> list[Keys]:
         members = _conjunction(spec, keys).keys
         pinned.append(tuple(sorted({places[_plain(key.expression)] for key in members})))
     return list(dict.fromkeys(pinned))
+
+
+def _declared(index: Index, spec: PipelineSpec) -> list[Keys]:
+    """Find the strategies that are conjunctions of known keys: what they find is found already."""
+    places = {_plain(choice.expression): i for i, choice in enumerate(index.choices)}
+    found = []
+    for strategy in spec.strategy_conjunctions:
+        members = [places.get(_plain(key.expression)) for key in strategy.keys]
+        if None not in members:
+            found.append(tuple(sorted({key for key in members if key is not None})))
+    return list(dict.fromkeys(found))
 
 
 def _sample(engine: DuckDBEngine, index: Index, learning: Learning, round_no: int) -> Sample:

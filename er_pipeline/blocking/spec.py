@@ -267,7 +267,17 @@ class Blocks(Settings):
     max_size: int | None = Field(
         500, ge=2, description="Cap: largest block compared, in records; null for no cap."
     )
-    oversized: Literal["drop"] = Field("drop", description="What happens to a block over the cap.")
+    oversized: Literal["drop", "refine"] = Field(
+        "drop",
+        description="A strategy's block over the cap is dropped, or refined: divided by further"
+        " keys until it fits. Those of learned and training rules and the second pass are dropped.",
+    )
+    refine_by: Annotated[list[KeyExpressions], BeforeValidator(_whole_expressions)] | None = Field(
+        None,
+        min_length=1,
+        description="Keys that divide oversized blocks, in this order; chosen from the fields' own"
+        " where left out.",
+    )
 
 
 def _encoder_named(value: Any) -> Any:
@@ -582,6 +592,7 @@ class PipelineSpec(Settings):
             except re.error as error:
                 yield (("expectations", "formats", name), f"not a regular expression: {error}")
         conjunctions: list[Conjunction] = []
+        yield from self._refining_problems()
         yield from self._embedding_problems()
         yield from self._learning_problems()
         second = self.second_pass.strategies if self.second_pass else {}
@@ -632,6 +643,26 @@ class PipelineSpec(Settings):
                         f"unknown strategy {name!r}; there are"
                         f" {', '.join(self._declared_strategies())}",
                     )
+
+    def _refining_problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        if self.blocks.refine_by and self.blocks.oversized != "refine":
+            yield (
+                ("blocks", "refine_by"),
+                "no block is divided while oversized ones are dropped; write oversized: refine",
+            )
+        for i, keys in enumerate(self.blocks.refine_by or []):
+            place = ("blocks", "refine_by", i)
+            try:
+                conjunction = self._parse(f"refine_{i}", keys)
+            except SpecError as error:
+                yield (place, str(error))
+                continue
+            if conjunction.is_list:
+                yield (
+                    place,
+                    f"key {conjunction.expression!r} is many-valued; a block is divided by keys"
+                    " with one value per record",
+                )
 
     def _learning_problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         learning = self.learns
@@ -707,6 +738,12 @@ class PipelineSpec(Settings):
         return tuple(self._parse(n, k) for n, k in self._declared_strategies().items())
 
     @cached_property
+    def refine_conjunctions(self) -> tuple[Conjunction, ...] | None:
+        """The keys that divide oversized blocks, in order; None where they are chosen."""
+        given = self.blocks.refine_by
+        return given and tuple(self._parse(f"refine_{i}", keys) for i, keys in enumerate(given))
+
+    @cached_property
     def training_conjunctions(self) -> tuple[Conjunction, ...]:
         """The training rules, in order."""
         return tuple(self._parse(n, k) for n, k in self._declared_training_rules().items())
@@ -729,7 +766,7 @@ class PipelineSpec(Settings):
 
     @cached_property
     def key_choices(self) -> tuple[KeyChoice, ...]:
-        """Every single-valued key that learning and weighing choose among."""
+        """Every single-valued key that learning, refining and weighing choose among."""
         free_mail = tuple(self.cleaning.free_mail_domains)
         return key_choices(self.field_kinds, free_mail)
 

@@ -128,6 +128,8 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
             files.append(draft.file(f"{len(files):04}-{part[:80]}"))
             engine.write(sql, files[-1], bulk=True)
         if strategies.weights:
+            engine.read_folder(draft.folder, "written_pairs")
+            draft.facts["made_pairs"] = _sum_pairs(engine, strategies.names)["proposed_pairs"]
             draft.facts.update(
                 rank_pairs(engine, lake, spec, strategies.weights, draft.folder, files)
             )
