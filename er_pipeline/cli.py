@@ -219,7 +219,9 @@ def _list_rules(options: argparse.Namespace) -> int:
 def _pin_rule(options: argparse.Namespace) -> int:
     from er_pipeline.rules import pin_rule
 
-    name = pin_rule(options.defs, _lake_of(read_spec(options.defs), options), options.rule, options.strategy)
+    name = pin_rule(
+        options.defs, _lake_of(read_spec(options.defs), options), options.rule, options.strategy
+    )
     print(f"{options.defs}: {name} is a strategy now; the next run uses it.")
     return 0
 

@@ -1,6 +1,6 @@
 """Step 2: records + one conjunction -> the blocks of those that share its key, counted exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_records
@@ -54,8 +54,8 @@ def size_blocks(
     memberships: engine table with block_key, record_no and source_no.
     sizes: the engine table made: (block_key, block_size, pairs, reason, block_no). pairs is the
     exact number the block holds: n(n-1)/2, in link mode only those between sources. reason is
-    NULL for a block that is compared, else one of `REASONS`. block_no numbers the compared ones
-    from 0 in the order of their keys.
+    NULL for a block that is compared, else one of `REASONS` (refined is `refine_blocks`' alone).
+    block_no numbers the compared ones from 0 in the order of their keys.
     """
     engine.make_table(
         sizes,
@@ -127,6 +127,15 @@ def sum_blocks(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, An
         "dropped_pairs": {reason: n_pairs for reason, (_, n_pairs) in dropped.items()},
         "size_classes": _size_classes(engine, sizes, blocks),
     }
+
+
+def over_the_cap(counts: Mapping[str, Any]) -> tuple[int, int]:
+    """Give the blocks over the cap, and the pairs that dropping or dividing them avoided.
+
+    counts: of `sum_blocks`.
+    """
+    dropped, pairs = counts["dropped_blocks"], counts["dropped_pairs"]
+    return dropped["oversized"] + dropped["refined"], pairs["oversized"] + pairs["refined"]
 
 
 def _size_classes(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, dict[str, int]]:

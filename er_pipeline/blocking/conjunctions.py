@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 Keys = tuple[int, ...]  # of a conjunction: places among the key choices, ascending
 
-# A match found by a second rule is worth this share of one found at all, by a third its square, ...:
+# A match found by a second rule is worth this share of one found at all, by a third its square:
 # what several rules find is likely to be found among matches that nobody has shown us, too.
 WORTH_OF_ANOTHER_RULE = 0.25
 # Of a rule's keyed records, so many may stand in blocks over the cap and the rule still count as
@@ -127,7 +127,8 @@ class Index:
             f" from ({self.blocks_sql(keys)})) as b on {same} group by p.pair_no"
         ).fetchnumpy()
         lost = np.asarray(found["lost"], bool)
-        return np.asarray(found["pair_no"], np.int64)[lost]
+        numbers: NDArray[np.int64] = np.asarray(found["pair_no"], np.int64)[lost]
+        return numbers
 
     def _of(self, side: str, key: int) -> str:
         return f"{side}t.code_{key}" if key in self.listed else f"{side}.code_{key}"
@@ -164,9 +165,7 @@ class Sample:
     codes: (n_sampled, n_keys), below 0 for none; many-valued keys are not in it. sources: (n,).
     """
 
-    def __init__(
-        self, codes: NDArray[np.int64], sources: NDArray[np.int64], index: Index
-    ) -> None:
+    def __init__(self, codes: NDArray[np.int64], sources: NDArray[np.int64], index: Index) -> None:
         """Hold the sample."""
         self.codes, self.sources, self.index = codes, sources, index
         self.scale = index.n_records / max(1, len(codes))
@@ -278,7 +277,7 @@ def loosest_affordable(
                 ):
                     continue
                 open_.append((sample.pairs(ordered), ordered))
-            # From the loosest down; a sample may err by half, so anything near the limit is counted.
+            # From the loosest down; a sample may err by half, so what is near the limit is counted.
             chosen = False
             for estimate, keys in sorted(open_, key=lambda item: (-item[0], item[1])):
                 if estimate > 2 * limit or (chosen and estimate < 0.5 * limit):
@@ -321,9 +320,9 @@ def candidates(
         wider = sorted(level, key=lambda keys: (-float(evidence.worth[level[keys]].sum()), keys))
         extended: dict[Keys, NDArray[np.bool_]] = {}
         for keys in wider[:MOST_CANDIDATES]:
-            if keys in worth_of and index.n_records and index.costs.get(keys, _DEAR).is_whole:
-                if index.costs[keys].pairs <= limits.pairs_of_rule // 4:
-                    continue  # cheap and whole: narrower ones find less and save little
+            cost = index.costs.get(keys)
+            if cost and cost.is_whole and cost.pairs <= limits.pairs_of_rule // 4:
+                continue  # cheap and whole: narrower ones find less and save little
             for (key,) in singles:
                 if key <= keys[-1] or fields[key] in {fields[k] for k in keys}:
                     continue
@@ -342,9 +341,6 @@ def candidates(
         widest.setdefault(tuple(fields[key] for key in keys), []).append(keys)
     kept = [keys for options in widest.values() for keys in options[:WIDEST_OF_FIELDS]]
     return list(dict.fromkeys([*kept, *ranked]))[: max(MOST_CANDIDATES, len(kept))]
-
-
-_DEAR = Cost(1 << 60, 0, 0, 1.0)
 
 
 class Search:
@@ -427,7 +423,7 @@ class Search:
                 self._count(best)
 
     def _widest_first(self, state: "_State", worth: NDArray[np.float64]) -> Iterator[int]:
-        """Give the widest affordable option of every set of fields, in the order of what it adds."""
+        """Give the widest affordable option of every set of fields, what adds most first."""
         fields = [choice.field for choice in self.index.choices]
         by_fields: dict[tuple[str, ...], list[int]] = {}
         for i, keys in enumerate(self.options):
@@ -469,7 +465,7 @@ class Search:
         return np.asarray(((self.seen @ (~made).astype(np.float32)) + 1) / (self._n_seen + 1))
 
     def _count(self, i: int) -> None:
-        """Replace an option's estimated cost by the exact one, and what it finds by what is left."""
+        """Count an option exactly, and what it finds within the cap."""
         if self.exact[i]:
             return
         cost = self.index.cost(self.options[i])
@@ -612,6 +608,7 @@ def lexicographic(
     index: Index,
     sample: Sample,
     evidence: Evidence,
+    known: NDArray[np.bool_],
     negatives: NDArray[np.bool_],
     limits: Limits,
     n_covered: int,
@@ -621,18 +618,21 @@ def lexicographic(
 
     From every key the best conjunction of up to k keys is built greedily; those that find no match
     are out. They are applied from the best on until they make `n_covered` pairs, or the next one
-    would make too many; both are counted on the full data.
+    would make too many; both are counted on the full data. The reduction ratio is the sample's.
+    known: (n_pairs,) which pairs of the evidence may be looked at. negatives: (n, n_keys).
     Source: the forward-index learner of oagdedupe (Chansoo Song and others), "Blocking".
     """
 
+    def found_by(keys: Keys) -> NDArray[np.bool_]:
+        return evidence.shared[:, keys].all(axis=1) & known
+
     def rank(keys: Keys) -> tuple[float, int, int, Keys]:
-        found = evidence.shared[:, keys].all(axis=1)
         wrong = int(negatives[:, keys].all(axis=1).sum()) if len(negatives) else 0
         # Fewer pairs of the sample are a higher reduction ratio; smaller is better throughout.
-        return (sample.pairs(keys), -int(found.sum()), wrong, keys)
+        return (sample.pairs(keys), -int(found_by(keys).sum()), wrong, keys)
 
     def finds(keys: Keys) -> bool:
-        return bool(evidence.shared[:, keys].all(axis=1).any()) and not banned(keys)
+        return bool(found_by(keys).any()) and not banned(keys)
 
     fields = [choice.field for choice in index.choices]
     best: set[Keys] = set()
@@ -655,16 +655,17 @@ def lexicographic(
             best.add(min(reached, key=rank))
     rules: list[Rule] = []
     covered = np.zeros(len(evidence.worth), bool)
-    spent, total = 0, float(len(evidence.worth)) or 1.0
+    spent, total = 0, float(known.sum()) or 1.0
     for keys in sorted(best, key=rank):
         cost = index.cost(keys)
         if spent >= n_covered or len(rules) >= limits.rules:
             break
         if cost.pairs > limits.pairs_of_rule or spent + cost.pairs > limits.pairs:
             break
-        found = evidence.shared[:, keys].all(axis=1)
+        found = found_by(keys)
         if cost.oversized_pairs:
-            found[index.beyond_cap(keys, evidence.table)] = False
+            lost = index.beyond_cap(keys, evidence.table)
+            found[lost[lost < len(found)]] = False
         new = float((found & ~covered).sum()) / total
         rules.append(
             Rule(keys, cost.pairs, cost.largest, cost.pairs, float(found.sum()) / total, new)
@@ -684,8 +685,10 @@ def interval(successes: float, trials: float) -> tuple[float, float]:
     z = 1.959964
     share = successes / trials
     middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * np.sqrt(
-        share * (1 - share) / trials + z * z / (4 * trials * trials)
+    half = (
+        z
+        / (1 + z * z / trials)
+        * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     )
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 

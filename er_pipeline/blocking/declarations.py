@@ -38,7 +38,7 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
         "true_pairs": [records, spec.truth, spec.link_mode],
         "labels": [records, spec.labels, spec.link_mode],
         "filtered_blocks": blocks,
-        "dropped_blocks": blocks,
+        "dropped_blocks": [blocks, spec.labels],
         "record_codes": blocks,
         "record_embeddings": vectors,
         "embedding_blocks": neighbours,

@@ -47,10 +47,13 @@ def write_dropped_blocks(
         read_numbered(engine, lake, "labels", fingerprint)
         _count_lost_matches(engine, lake, spec, strategies, learned)
         lost = "cast(coalesce(l.matches, 0) as double)"
-        join = "left join lost_matches as l on l.strategy = d.strategy and l.block_key = d.block_key"
+        join = (
+            "left join lost_matches as l on l.strategy = d.strategy and l.block_key = d.block_key"
+        )
     with lake.writing("dropped_blocks", {"fingerprint": fingerprint}) as draft:
         engine.write(
-            f"select d.*, {lost} as matches_lost from ({' union all '.join(ledger) or nothing}) as d"
+            f"select d.*, {lost} as matches_lost"
+            f" from ({' union all '.join(ledger) or nothing}) as d"
             f" {join} order by d.pairs desc, d.strategy, d.block_key",
             draft.file(),
         )

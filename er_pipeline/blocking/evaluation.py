@@ -6,6 +6,7 @@ Figures come from block sizes wherever they can; nothing is materialized to be c
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from er_pipeline.blocking.blocks import REASONS, over_the_cap
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.filtered_blocks import total_size_classes
@@ -73,7 +74,8 @@ def judge_strategies(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[V
         f" (at most {checks.max_coverage_lost:.0%} wanted)."
         + _unless(
             lost <= checks.max_coverage_lost,
-            " See dropped_blocks; add a narrower strategy, or raise blocks: max_size.",
+            " See dropped_blocks; add a narrower strategy, raise blocks: max_size, or divide the"
+            " blocks by blocks: {oversized: refine}.",
         ),
         {
             "coverage_lost": lost,
@@ -125,6 +127,70 @@ def judge_strategies(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[V
         f"The largest block ({held}) holds {largest:,} pairs, {share:.1%} of all"
         f" (a warning above {checks.max_largest_block_share:.0%}).",
         {"largest_block_pairs": largest, "largest_block_share": share},
+    )
+
+
+def judge_rules(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge the learned rules from the facts of `learn_rules`."""
+    learning = spec.learns
+    assert learning is not None
+    n_rules = len(facts["rules"])
+    yield Verdict(
+        "rules_were_found",
+        n_rules > 0 or bool(spec.strategy_conjunctions) or spec.embedding is not None,
+        "error",
+        f"{n_rules:,} rules were learned, {facts['conjunctions_counted']:,} conjunctions counted."
+        + _unless(
+            n_rules > 0,
+            " Raise learning: rule_pairs_per_record or k, or declare a strategy.",
+        ),
+        {"rules": n_rules, "conjunctions_counted": facts["conjunctions_counted"]},
+    )
+    floor, judged = learning.recall_floor, facts["held_out_entities"]
+    reached = facts["recall"] if judged else facts["evidence_found"]
+    told = (
+        f"on {judged:,} held-out entities (95%: {facts['recall_low']:.1%} to"
+        f" {facts['recall_high']:.1%})"
+        if judged
+        else "of the probable matches; no label tells whether that is so"
+    )
+    passed = (facts["recall_high"] if judged else reached) >= floor
+    yield Verdict(
+        "recall_floor_is_reached",
+        passed,
+        "warn",
+        f"The learned rules find {reached:.1%} {told} (at least {floor:.1%} wanted)."
+        + _unless(passed, " Raise learning: pairs_per_record or rule_pairs_per_record."),
+        {"recall": reached, "recall_floor": floor, "held_out_entities": judged},
+    )
+
+
+def judge_ranking(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge what the budget left, from the facts of `unify_pairs`."""
+    if spec.budget is None:
+        return
+    pairs, budget = facts["pairs"], facts["budget_pairs"]
+    made, cut = facts["pairs_made"], facts["pairs_cut"]
+    yield Verdict(
+        "budget_is_kept",
+        pairs <= budget and pairs == made - cut,
+        "error",
+        f"{pairs:,} of {made:,} pairs were kept, {cut:,} cut (at most {budget:,} wanted).",
+        {"pairs": pairs, "budget_pairs": budget, "pairs_cut": cut},
+    )
+    lost = _share(facts["expected_matches_cut"], facts["expected_matches"])
+    most = spec.checks.max_matches_cut
+    yield Verdict(
+        "budget_loses_little",
+        lost <= most,
+        "warn",
+        f"The pairs that were cut hold about {lost:.2%} of the expected matches (a warning above"
+        f" {most:.0%}); a million more pairs would buy about"
+        f" {facts['matches_per_million_more_pairs']:,.0f} of them.",
+        {
+            "expected_matches_cut_share": lost,
+            "matches_per_million_more_pairs": facts["matches_per_million_more_pairs"],
+        },
     )
 
 
@@ -263,7 +329,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
             filtered["records_with_key"] - filtered["records_sharing_a_key"]
         ),
         "pairs_avoided_by_the_cap": sum(
-            counts["dropped_pairs"]["oversized"] for counts in filtered["strategies"].values()
+            over_the_cap(counts)[1] for counts in filtered["strategies"].values()
         ),
         "largest_block_share_of_pairs": _share(
             max((c["largest_block_pairs"] for c in filtered["strategies"].values()), default=0),
@@ -275,7 +341,11 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         run["second_pass_records_without_candidate"] = second["records_without_candidate"]
         run["second_pass_records_given_a_candidate"] = second["records_given_a_candidate"]
         run["second_pass_pairs"] = second["pairs"]
-    no_blocks = {"kept_blocks": 0, "largest_block": 0, "dropped_pairs": {"oversized": 0}}
+    nothing = dict.fromkeys(REASONS, 0)
+    no_blocks = {
+        **{"kept_blocks": 0, "largest_block": 0},
+        **{"dropped_blocks": nothing, "dropped_pairs": nothing},
+    }
     names = list(unified["strategy_bits"])
     counted = {name: filtered["strategies"].get(name, no_blocks) for name in names}
     strategies: dict[str, dict[str, Any]] = {
@@ -285,7 +355,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
             "pairs_kept": unified["proposed_pairs"][name],
             "pairs_of_it_alone": unified["pairs_of_one_strategy_only"][name],
             "largest_block": counts["largest_block"],
-            "pairs_avoided_by_the_cap": counts["dropped_pairs"]["oversized"],
+            "pairs_avoided_by_the_cap": over_the_cap(counts)[1],
         }
         for name, counts in counted.items()
     }
@@ -450,9 +520,7 @@ def _propose_true_pairs(
     )
 
 
-def _sharing_a_key(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str
-) -> str:
+def _sharing_a_key(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> str:
     """Write the query of the true pairs that share a key of any strategy, compared or not."""
     shared = ["select left_no, right_no from true_pairs where 1 = 0"]
     for strategy in spec.strategy_conjunctions:

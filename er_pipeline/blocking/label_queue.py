@@ -1,8 +1,8 @@
 """The label queue: which pairs a person should judge next.
 
-A mix of three: likely matches that nothing proposes (they show what the rules miss), pairs that only
-the dearest strategy proposes (they show whether it is worth its price), and pairs drawn blindly
-from the candidates (they keep estimates honest).
+A mix of three: likely matches that nothing proposes (they show what the rules miss), pairs that
+only the dearest strategy proposes (they show whether it is worth its price), and pairs drawn
+blindly from the candidates (they keep estimates honest).
 """
 
 from typing import Any
@@ -113,7 +113,8 @@ def _likely_sql(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, seed: str)
             "select least(l.record_no, r.record_no) as left_no,"
             " greatest(l.record_no, r.record_no) as right_no"
             f" from looked_at as l join ({small}) as s on s.code_{i} = l.code_{i}"
-            f" join key_codes as r on r.code_{i} = l.code_{i} and r.record_no <> l.record_no{across}"
+            f" join key_codes as r on r.code_{i} = l.code_{i}"
+            f" and r.record_no <> l.record_no{across}"
         )
     weights = read_weights(lake)
     return f"""

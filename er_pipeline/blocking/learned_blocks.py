@@ -1,7 +1,7 @@
 """Learned blocks: learned rules -> the blocks they make, one table for all rules.
 
-The graph must not change with the data, so the rules share one asset. They are counted and judged as
-strategies are; only what is worth comparing is written, for a rule has as many keys as records.
+The graph must not change with the data, so the rules share one asset. They are counted and judged
+as strategies are; only what is worth comparing is written, for a rule has as many keys as records.
 """
 
 import logging
@@ -183,7 +183,8 @@ def _codes_sql(rules: Sequence[Conjunction]) -> str:
             select distinct record_no from ({members})
         )
         select r.record_no, k.record_no is not null as has_key,
-            coalesce(k.shares_key, false) as shares_key, b.record_no is not null as in_block{columns}
+            coalesce(k.shares_key, false) as shares_key,
+            b.record_no is not null as in_block{columns}
         from cleaned_records as r left join keyed as k on k.record_no = r.record_no
         left join members as b on b.record_no = r.record_no{joins}
         order by r.record_no

@@ -85,8 +85,11 @@ def learn_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     sample = _sample(engine, index, learning, round_no)
     banned = _Banned.of(spec, learning, index.choices)
     pinned = _pinned(index, spec, learning)
+    declared = _declared(index, spec)
+    # The run's own budget of potential pairs must hold the strategies and the rules together.
+    left = spec.checks.max_pairs - sum(index.cost(keys).pairs for keys in declared)
     limits = Limits(
-        pairs=int(learning.pairs_per_record * index.n_records),
+        pairs=max(0, min(int(learning.pairs_per_record * index.n_records), left)),
         pairs_of_rule=int(learning.rule_pairs_per_record * index.n_records),
         rules=min(learning.max_rules, MAX_STRATEGIES - len(spec.proposers)),
         k=learning.k,
@@ -95,7 +98,9 @@ def learn_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     evidence, seen, n_judged = _evidence(engine, index, sample, spec, limits, banned, round_no)
     held_out: _HeldOut | None = None
     if learning.ranking == "lexicographic":
-        negatives = _agreement_of(index, "select left_no, right_no from labelled where not is_match")
+        negatives = _agreement_of(
+            index, "select left_no, right_no from labelled where not is_match"
+        )
         judged = Evidence(
             evidence.shared[:n_judged],
             np.ones(n_judged),
@@ -104,17 +109,13 @@ def learn_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         )
         n_covered = learning.n_covered or limits.pairs
 
-        def learn(part: NDArray[np.bool_]) -> list[Rule]:
-            some = Evidence(
-                judged.shared[part], judged.worth[part], judged.entity[part], judged.table
-            )
-            return lexicographic(index, sample, some, negatives, limits, n_covered, banned)
+        def learn(known: NDArray[np.bool_]) -> list[Rule]:
+            return lexicographic(index, sample, judged, known, negatives, limits, n_covered, banned)
 
         rules = learn(np.ones(n_judged, bool))
         held_out = _hold_out(index, judged, learn, learning.seed)
     else:
         options = candidates(index, sample, evidence, limits, banned)
-        declared = _declared(index, spec)
         options += [keys for keys in (*pinned, *declared) if keys not in options]
         options = list(dict.fromkeys(options))
         search = Search(index, sample, evidence, seen, options, limits)
@@ -404,6 +405,7 @@ class _HeldOut:
 
     @property
     def recall(self) -> float:
+        """Share of the entities found."""
         return self.found / self.entities if self.entities else 0.0
 
 
@@ -426,7 +428,7 @@ def _hold_out(index: Index, judged: Evidence, learn: Any, seed: int) -> _HeldOut
 
         union = np.zeros(int(test.sum()), bool)
         for rule in rules:
-            hit = judged.shared[:, rule.keys].all(axis=1)
+            hit: NDArray[np.bool_] = np.asarray(judged.shared[:, rule.keys].all(axis=1))
             if index.cost(rule.keys).oversized_pairs:
                 lost = index.beyond_cap(rule.keys, judged.table)
                 hit[lost[lost < len(hit)]] = False
@@ -522,7 +524,7 @@ def _write(
             " largest_block bigint, seed bigint)"
         )
         for i, rule_facts in enumerate(told):
-            recall = rule_facts["recall"] or (None, None, None)
+            held = rule_facts["recall"] or (None, None, None)
             engine.execute(
                 f"insert into rule_rows values ({', '.join('?' * 17)})",
                 [
@@ -536,7 +538,7 @@ def _write(
                     rule_facts["non_matches_made"],
                     rule_facts["evidence_found"],
                     rule_facts["evidence_new"],
-                    *recall,
+                    *held,
                     rule_facts["pairs"],
                     rule_facts["new_pairs"],
                     rule_facts["largest_block"],
@@ -573,7 +575,4 @@ def _train_sql(engine: DuckDBEngine, spec: PipelineSpec) -> str:
 
 def learned_conjunctions(spec: PipelineSpec, facts: dict[str, Any]) -> tuple[Conjunction, ...]:
     """Read the learned rules, as facts of learned_rules tell them, as conjunctions."""
-    return tuple(
-        _conjunction(spec, rule["expressions"], rule["rule"]) for rule in facts["rules"]
-    )
-
+    return tuple(_conjunction(spec, rule["expressions"], rule["rule"]) for rule in facts["rules"])

@@ -5,9 +5,9 @@ Every field is one family of evidence. The narrowest key of it that two records 
 a field that both have and agree in nowhere adds ln m of that; a field that one lacks adds nothing.
 That is the Fellegi-Sunter log odds with u taken from how often the very value occurs.
 
-m is estimated by EM on a sample of the candidates. u being fixed by the data, EM cannot settle on the
-wrong class, as it does when both are free; a column of noise gets m of disagreement near 1, so that
-it neither adds nor takes anything. Judged pairs count as what they were judged to be.
+m is estimated by EM on a sample of the candidates. u being fixed by the data, EM cannot settle on
+the wrong class, as it does when both are free; a column of noise gets m of disagreement near 1, so
+that it neither adds nor takes anything. Judged matches count as what they were judged to be.
 
 Source: Fellegi, Sunter, "A Theory for Record Linkage", JASA 64, 1969; Winkler, "Frequency-Based
 Matching in Fellegi-Sunter Model of Record Linkage", 2000.
@@ -96,7 +96,8 @@ class PairWeights:
                 agree += f" when {left}.code_{key} = {right}.code_{key} then {says}"
             whole = field.keys[0]
             plain.append(
-                f"cast(case when {left}.code_{whole} < 0 or {right}.code_{whole} < 0 then 0.0{agree}"
+                f"cast(case when {left}.code_{whole} < 0 or {right}.code_{whole} < 0 then 0.0"
+                f"{agree}"
                 f" else {_ln(max(field.m[0], LEAST_M_NOTHING)):.4f} end as double)"
             )
         return " + ".join(plain) or "0.0"
@@ -301,9 +302,7 @@ def fit_weights(
     ]
     (n_records,) = engine.row("select count(*) from key_codes")
     levels, idf = _agreement(engine, by_field, f"select left_no, right_no from {pairs}")
-    known, _ = _agreement(
-        engine, by_field, "select left_no, right_no from labelled where is_match"
-    )
+    known, _ = _agreement(engine, by_field, "select left_no, right_no from labelled where is_match")
     n_levels = [len(keys) + 1 for keys in by_field.values()]
     m = [_first_m(n) for n in n_levels]
     prior = float(np.log(max(n_records, 3) / MATCHES_PER_RECORD))
@@ -354,7 +353,8 @@ def _first_m(n_levels: int) -> NDArray[np.float64]:
     """Give m before any data: whole value, nothing, and the rest shared by the keys between."""
     m = np.full(n_levels, (1 - M_WHOLE - M_NOTHING) / max(1, n_levels - 2))
     m[:2] = M_NOTHING, M_WHOLE
-    return m / m.sum()
+    shares: NDArray[np.float64] = m / m.sum()
+    return shares
 
 
 def _agreement(
@@ -376,4 +376,5 @@ def _agreement(
     n_fields = len(by_field)
     levels = np.stack([np.asarray(found[f"level_{f}"], np.int8) for f in range(n_fields)], axis=1)
     steps = np.stack([np.asarray(found[f"idf_{f}"], np.float32) for f in range(n_fields)], axis=1)
-    return levels, steps / IDF_STEPS
+    nats: NDArray[np.float32] = (steps / IDF_STEPS).astype(np.float32)
+    return levels, nats

@@ -1,9 +1,9 @@
 """Step 3, continued: candidate pairs -> the best of them, by weight, within the budget.
 
-A pair's weight is its evidence (pair_weights.py), in units of what singles out one record, plus what
-its cosine is worth where there is an encoder. When linking, a record has one match or few: a pair
-loses weight where its records have better ones. Nothing is sorted to be cut: the pairs of each weight
-are counted, and where a weight is cut in two, the lower numbers stay.
+A pair's weight is its evidence (pair_weights.py), in units of what singles out one record, plus
+what its cosine is worth where there is an encoder. When linking, a record has one match or few: a
+pair loses weight where its records have better ones. Nothing is sorted to be cut: the pairs of each
+weight are counted, and where a weight is cut in two, the lower numbers stay.
 """
 
 import logging
@@ -130,9 +130,7 @@ def _weigh(engine: DuckDBEngine, spec: PipelineSpec, weights: PairWeights) -> No
     )
 
 
-def _cut(
-    engine: DuckDBEngine, spec: PipelineSpec, n_made: int, target: int | None
-) -> str | None:
+def _cut(engine: DuckDBEngine, spec: PipelineSpec, n_made: int, target: int | None) -> str | None:
     """Decide which pairs stay; give the condition, None where all do.
 
     Raises BudgetError if there are too many and the budget says to fail.
@@ -285,7 +283,9 @@ def _ranks(engine: DuckDBEngine, n_records: int, matches: float) -> list[dict[st
             {
                 "pairs_per_record": round(float(pairs[place]) / n_records, 4),
                 "weight": round(float(weight[place]), DECIMALS),
-                "expected_completeness": round(float(found[place]) / matches, 6) if matches else 0.0,
+                "expected_completeness": round(float(found[place]) / matches, 6)
+                if matches
+                else 0.0,
             }
         )
         if place == len(pairs) - 1:
@@ -327,5 +327,3 @@ def _cosines(vectors: Any, left: NDArray[np.int64], right: NDArray[np.int64]) ->
     cosine = np.zeros(len(left), np.float32)
     cosine[both] = np.round(products, DECIMALS)
     return pa.array(cosine, pa.float32(), mask=~both)
-
-

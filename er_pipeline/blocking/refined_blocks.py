@@ -8,10 +8,12 @@ chosen by counting the parts that each key would make; no pair is made.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 from er_pipeline.blocking.blocks import judged_blocks_sql, size_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.key_codes import key_code_columns
 from er_pipeline.blocking.keys import Conjunction, Key
 from er_pipeline.blocking.spec import PipelineSpec
@@ -20,12 +22,15 @@ logger = logging.getLogger(__name__)
 
 # A conjunction of more keys finds few matches that have a typo.
 MOST_DIVISIONS = 3
-# Of the records that the best key leaves with a partner, a chosen one leaves at least this share.
+# Of the memberships that the best key leaves together, a chosen one leaves at least this share.
 LEAST_SHARE_OF_BEST = 0.8
+# A key that shows less than this share of the matches of another one is noise, unless chance could
+# hide so many standard deviations of them. Of 500,000 people with twenty columns of noise, these
+# show 1% where they are narrow, and the names, cities and birthdays 55% and more.
+LEAST_SHARE_OF_MATCHES = 0.2
+DEVIATIONS = 3
 # Stands between the key of a block and the value that divides it: S530 > 1980-03.
 DIVISION_MARK = ">"
-
-RULE = "both"
 
 
 def refine_blocks(
@@ -37,7 +42,7 @@ def refine_blocks(
     source, record_no, source_no). Leaves behind, per strategy,
     members_<strategy>, the same with the memberships of the parts of divided blocks besides; and
     sizes_<strategy>, as `size_blocks` makes it, but that a divided block has the reason 'refined'
-    and as pairs those that none of its parts holds. So all pairs are told once, as before.
+    and as pairs those that none of its parts holds. So every pair is still told of once.
     The key of a part is the block's, the mark > and the value; a > or backslash within them is
     escaped by a backslash, so that equal keys mean equal values.
     Returns each strategy's divisions, in turn: the key, the blocks it divided, and the memberships
@@ -49,24 +54,43 @@ def refine_blocks(
             f" record_id, source, record_no, source_no from {table}"
         )
         size_blocks(engine, f"whole_{name}", f"sizes_{name}", spec.link_mode, spec.blocks)
-    if spec.refine_conjunctions is None:
-        _number_keys(engine, spec, list(memberships))
-    return {
-        strategy.name: _refine_strategy(engine, spec, strategy)
-        for strategy in spec.strategy_conjunctions
-    }
+    given = spec.refine_conjunctions
+    candidates = [] if given else _number_candidates(engine, spec, list(memberships))
+    divisions = {}
+    for strategy in spec.strategy_conjunctions:
+        divisions[strategy.name] = _refine_strategy(engine, spec, strategy, candidates)
+    return divisions
+
+
+def told_divisions(counts: Mapping[str, Any]) -> str:
+    """Tell by which keys a strategy's blocks were divided; counts: of `sum_strategies`."""
+    return ", then ".join(division["key"] for division in counts.get("divisions", []))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A key that might divide blocks.
+
+    code: its column of key_numbers. chance: share of all pairs of records that share it.
+    """
+
+    key: Conjunction
+    code: str
+    chance: float
 
 
 def _refine_strategy(
-    engine: DuckDBEngine, spec: PipelineSpec, strategy: Conjunction
+    engine: DuckDBEngine,
+    spec: PipelineSpec,
+    strategy: Conjunction,
+    candidates: Sequence[_Candidate],
 ) -> list[dict[str, Any]]:
     """Make members_<strategy> of whole_<strategy>, and correct sizes_<strategy>."""
     whole, sizes = f"whole_{strategy.name}", f"sizes_{strategy.name}"
     members, parts = f"members_{strategy.name}", f"parts_{strategy.name}"
     engine.make_table(parts, f"select * from {whole} where 1 = 0")
     engine.execute(
-        f"create or replace view {members} as"
-        f" select * from {whole} union all select * from {parts}"
+        f"create or replace view {members} as select * from {whole} union all select * from {parts}"
     )
     engine.make_table("divided", "select '' as block_key, 0::bigint as pairs where 1 = 0")
     divisions: list[dict[str, Any]] = []
@@ -78,8 +102,10 @@ def _refine_strategy(
             " where s.reason = 'oversized'",
         )
         (n_blocks,) = engine.row("select count(distinct block_key) from oversized")
-        is_last = len(divisions) == MOST_DIVISIONS - 1
-        key = _next_key(engine, spec, fixed, is_last) if n_blocks else None
+        if not n_blocks:
+            break
+        divisions_left = MOST_DIVISIONS - len(divisions)
+        key = _next_key(engine, spec, fixed, candidates, divisions_left)
         if key is None:
             break
         members_left = _divide(engine, spec, key)
@@ -145,16 +171,20 @@ def _divide(engine: DuckDBEngine, spec: PipelineSpec, key: Conjunction) -> int:
 
 
 def _next_key(
-    engine: DuckDBEngine, spec: PipelineSpec, fixed: Sequence[Key], is_last: bool
+    engine: DuckDBEngine,
+    spec: PipelineSpec,
+    fixed: Sequence[Key],
+    candidates: Sequence[_Candidate],
+    divisions_left: int,
 ) -> Conjunction | None:
     """Give the key that divides the blocks of `oversized`, None where no key is left.
 
     fixed: the keys that all records of a block share already.
     """
     if spec.refine_conjunctions is not None:
-        left = (key for key in spec.refine_conjunctions if not _is_fixed(key, fixed))
-        return next(left, None)
-    return _best_key(engine, spec, fixed, is_last)
+        return next((key for key in spec.refine_conjunctions if not _is_fixed(key, fixed)), None)
+    left = [candidate for candidate in candidates if not _is_fixed(candidate.key, fixed)]
+    return _best_key(engine, spec, left, divisions_left > 1 and len(left) > 1) if left else None
 
 
 def _is_fixed(conjunction: Conjunction, fixed: Sequence[Key]) -> bool:
@@ -182,8 +212,10 @@ def _written_out(key: Key) -> str:
     return sql
 
 
-def _number_keys(engine: DuckDBEngine, spec: PipelineSpec, strategies: Sequence[str]) -> None:
-    """Make key_numbers: one row per record of an oversized block, one number per key.
+def _number_candidates(
+    engine: DuckDBEngine, spec: PipelineSpec, strategies: Sequence[str]
+) -> list[_Candidate]:
+    """Make key_numbers, one row per record of an oversized block and one number per key.
 
     code_<i>: as in key_codes; below 0 where the record has no such key.
     """
@@ -192,73 +224,121 @@ def _number_keys(engine: DuckDBEngine, spec: PipelineSpec, strategies: Sequence[
         " on s.block_key = m.block_key where s.reason = 'oversized'"
         for name in strategies
     )
-    engine.make_table("records_to_part", f"select distinct record_no from ({oversized})")
+    engine.make_table(
+        "records_to_part",
+        f"select distinct record_no from ({oversized or 'select 0 as record_no where 1 = 0'})",
+    )
     (n_records,) = engine.row("select count(*) from records_to_part")
     if not n_records:
-        return
+        return []
     columns, joins = key_code_columns(engine, spec.key_choices)
-    codes = "".join(f", code_{i}" for i in range(len(spec.key_choices)))
+    codes = [f"code_{i}" for i in range(len(spec.key_choices))]
     engine.make_table(
         "key_numbers",
-        f"select record_no{codes} from (select r.record_no{columns} from cleaned_records as r"
-        f" {joins}) where record_no in (select record_no from records_to_part)",
+        f"select record_no, {', '.join(codes)}"
+        f" from (select r.record_no{columns} from cleaned_records as r {joins})"
+        " where record_no in (select record_no from records_to_part)",
     )
+    everything = "(select 0 as one_block, source_no from cleaned_records)"
+    all_pairs, _, _ = _sum_parts(engine, spec, everything, ["one_block"])
+    fields = list(dict.fromkeys(choice.field for choice in spec.key_choices))
+    candidates = []
+    for code, choice in zip(codes, spec.key_choices, strict=True):
+        values = f"codes_of_{fields.index(choice.field)}"  # left behind by key_code_columns
+        keyed = (
+            f"(select v.{code}, r.source_no from cleaned_records as r join {values} as v"
+            f" on v.value = r.{quoted(choice.field)} where v.{code} is not null)"
+        )
+        pairs, _, _ = _sum_parts(engine, spec, keyed, [code])
+        candidates.append(_Candidate(choice.conjunction, code, pairs / max(1, all_pairs)))
+    return candidates
+
+
+@dataclass(frozen=True)
+class _Division:
+    """What a key would make of the blocks of `oversized`.
+
+    together: memberships with a partner in a part that fits or can be divided again. pairs: of
+    those parts. shared: pairs of all parts. beyond_chance: how many more than any two records.
+    """
+
+    candidate: _Candidate
+    together: int
+    pairs: int
+    shared: int
+    beyond_chance: float
 
 
 def _best_key(
-    engine: DuckDBEngine, spec: PipelineSpec, fixed: Sequence[Key], is_last: bool
+    engine: DuckDBEngine,
+    spec: PipelineSpec,
+    candidates: Sequence[_Candidate],
+    can_divide_again: bool,
 ) -> Conjunction | None:
-    """Choose the key that leaves the fewest pairs but most records a partner.
+    """Choose the key that divides the blocks of `oversized`.
+
+    A membership is together where it has a partner in a part that is compared or, while it can be
+    divided again, still over the cap. Of the keys that leave at least `LEAST_SHARE_OF_BEST` of the
+    most memberships together that any of them does, the one with the fewest pairs in such parts is
+    chosen, by name among equals; None where no key leaves any together.
+
+    Noise is left out first: a batch number parts blocks evenly, and matches with them. Two records
+    of one block share noise no more often than any two records do; what a key shows beyond that
+    are matches. So it must show `LEAST_SHARE_OF_MATCHES` of the most that any narrow key does, one
+    with at most a pair per membership; by chance a count is off by about its square root.
     """
-    choices = [
-        (i, choice)
-        for i, choice in enumerate(spec.key_choices)
-        if not _is_fixed(choice.conjunction, fixed)
-    ]
-    codes = "".join(f", n.code_{i}" for i, _ in choices)
+    codes = ", ".join(f"n.{candidate.code}" for candidate in candidates)
     engine.make_table(
         "numbered_members",
-        f"select dense_rank() over (order by o.block_key) as whole_no, o.source_no{codes}"
+        f"select dense_rank() over (order by o.block_key) as block_no, o.source_no, {codes}"
         " from oversized as o join key_numbers as n on n.record_no = o.record_no",
     )
-    import os
-    rule = os.environ.get("RULE", "cap")
-    counted = []; E = {}
-    wholes = judged_blocks_sql("oversized", ["block_key"], spec.link_mode, spec.blocks)
-    (undivided,) = engine.row(f"select sum(pairs) from ({wholes})")
-    for i, choice in choices:
-        keyed = f"(select * from numbered_members where code_{i} >= 0)"
-        parts = judged_blocks_sql(keyed, ["whole_no", f"code_{i}"], spec.link_mode, spec.blocks)
-        if rule in ("cap", "z"):
-            useful = "reason is null"
-        else:
-            useful = "reason is null" + ("" if is_last or len(choices) == 1 else " or reason = 'oversized'")
-        together, pairs = engine.row(
-            f"select coalesce(sum(block_size) filter (where {useful}), 0),"
-            f" coalesce(sum(pairs) filter (where {useful}), 0) from ({parts})"
-        )
-        (shared,) = engine.row(f"select coalesce(sum(pairs),0) from ({parts})")
-        engine.make_table("distinct_members", f"select distinct record_no, source_no from oversized")
-        alls = judged_blocks_sql("(select 1 as one, source_no from distinct_members)", ["one"], spec.link_mode, spec.blocks)
-        (any_pairs,) = engine.row(f"select sum(pairs) from ({alls})")
-        one = judged_blocks_sql(f"(select n.code_{i}, d.source_no from distinct_members d join key_numbers n on n.record_no=d.record_no where n.code_{i} >= 0)", [f"code_{i}"], spec.link_mode, spec.blocks)
-        (any_shared,) = engine.row(f"select coalesce(sum(pairs),0) from ({one})")
-        expected = float(undivided) * float(any_shared) / float(any_pairs)
-        E[choice.expression] = (float(shared) - expected, float(shared), (float(shared)-expected)/max(1,float(shared))**.5)
-        if together and pairs < undivided:
-            if rule == "z" and E[choice.expression][2] < 6: continue
-            counted.append((together, pairs, choice))
-    if not counted:
+    (n_members,) = engine.row("select count(*) from numbered_members")
+    whole_pairs, _, _ = _sum_parts(engine, spec, "numbered_members", ["block_no"])
+    useful = "reason is null" + " or reason = 'oversized'" * can_divide_again
+    divisions = []
+    for candidate in candidates:
+        code = candidate.code
+        keyed = f"(select block_no, source_no, {code} from numbered_members where {code} >= 0)"
+        shared, together, pairs = _sum_parts(engine, spec, keyed, ["block_no", code], useful)
+        if shared < whole_pairs:  # else it divides nothing
+            beyond = shared - candidate.chance * whole_pairs
+            divisions.append(_Division(candidate, together, pairs, shared, beyond))
+    most = max((d.beyond_chance for d in divisions if d.shared <= n_members), default=0.0)
+    telling = [
+        d
+        for d in divisions
+        if d.together
+        and d.beyond_chance + DEVIATIONS * sqrt(d.shared) >= LEAST_SHARE_OF_MATCHES * most
+    ]
+    if not telling:
         return None
-    enough = LEAST_SHARE_OF_BEST * max(together for together, _, _ in counted)
-    if os.environ.get("TELL"):
-        n = engine.row("select count(*) from oversized")[0]
-        for t, p, c in sorted(counted, key=lambda x: x[1]):
-            print(f"   {t/n:.3f} {p:12,} {'*' if t>=enough else ' '} {c.expression:22} {E[c.expression][0]:12,.0f} of {E[c.expression][1]:12,.0f} z {E[c.expression][2]:8,.1f}")
-    _, _, best = min(
-        (c for c in counted if c[0] >= enough), key=lambda c: (c[1], c[2].expression)
+    enough = LEAST_SHARE_OF_BEST * max(d.together for d in telling)
+    best = min(
+        (d for d in telling if d.together >= enough),
+        key=lambda d: (d.pairs, d.candidate.key.expression),
     )
-    return best.conjunction
+    return best.candidate.key
+
+
+def _sum_parts(
+    engine: DuckDBEngine,
+    spec: PipelineSpec,
+    members: str,
+    key: Sequence[str],
+    useful: str = "true",
+) -> tuple[int, int, int]:
+    """Count the pairs of all parts, then the memberships and pairs of the useful ones."""
+    parts = judged_blocks_sql(members, key, spec.link_mode, spec.blocks)
+    shared, together, pairs = engine.row(
+        f"""
+        select coalesce(sum(pairs), 0)::bigint,
+            coalesce(sum(block_size) filter (where {useful}), 0)::bigint,
+            coalesce(sum(pairs) filter (where {useful}), 0)::bigint
+        from ({parts})
+        """
+    )
+    return int(shared), int(together), int(pairs)
 
 
 def _escaped(text: str) -> str:

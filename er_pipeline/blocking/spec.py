@@ -99,6 +99,15 @@ def _whole_expressions(value: Any) -> Any:
     return [*whole, pending] if pending else whole
 
 
+def _strategies_or_auto(value: Any) -> Any:
+    if isinstance(value, str) and value != "auto":
+        raise ValueError(
+            f"{value!r} is neither auto nor a mapping of name: key; write strategies: auto, or"
+            " strategies: {email: email, ...}"
+        )
+    return value
+
+
 KeyExpressions = Annotated[str | list[str], BeforeValidator(_whole_expressions)]
 
 
@@ -328,6 +337,9 @@ class Checks(Settings):
     max_training_pairs: int = Field(
         10_000_000, ge=0, description="Most pairs of all training rules, summed."
     )
+    max_matches_cut: Share = Field(
+        0.02, description="Share of the expected matches a budget may cut; above it, a warning."
+    )
     max_largest_block_share: Share = Field(
         0.1, description="Share of all pairs that the largest block may hold; above it, a warning."
     )
@@ -485,7 +497,10 @@ class PipelineSpec(Settings):
         description="field: kind; a field of `columns` without a kind gets one from its name.",
     )
     cleaning: Cleaning = Cleaning()
-    strategies: Literal["auto"] | dict[Identifier, KeyExpressions | bool] | None = Field(
+    strategies: Annotated[
+        Literal["auto"] | dict[Identifier, KeyExpressions | bool] | None,
+        BeforeValidator(_strategies_or_auto),
+    ] = Field(
         None,
         description="name: key, or list of keys that must all be equal; true for a built-in one;"
         " auto: all of them learned.",
@@ -740,8 +755,10 @@ class PipelineSpec(Settings):
     @cached_property
     def refine_conjunctions(self) -> tuple[Conjunction, ...] | None:
         """The keys that divide oversized blocks, in order; None where they are chosen."""
-        given = self.blocks.refine_by
-        return given and tuple(self._parse(f"refine_{i}", keys) for i, keys in enumerate(given))
+        if self.blocks.refine_by is None:
+            return None
+        given = enumerate(self.blocks.refine_by)
+        return tuple(self._parse(f"refine_{i}", keys) for i, keys in given)
 
     @cached_property
     def training_conjunctions(self) -> tuple[Conjunction, ...]:

@@ -171,8 +171,15 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             Column("strategy", "VARCHAR", "Name of the strategy") if spec.learns else strategy,
             BLOCK_KEY,
             BLOCK_SIZE,
-            Column("pairs", "BIGINT", "Pairs that dropping the block avoided", minimum=0),
+            Column("pairs", "BIGINT", "Pairs that dropping or dividing it avoided", minimum=0),
             Column("reason", "VARCHAR", "Why the block is not compared", allowed=REASONS),
+            Column(
+                "matches_lost",
+                "DOUBLE",
+                "Labelled matches in it, and in no block that is compared; NULL without labels",
+                required=False,
+                minimum=0,
+            ),
         ],
         "unified_pairs": [
             LEFT_NO,

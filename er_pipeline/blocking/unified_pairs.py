@@ -15,6 +15,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
@@ -118,11 +119,12 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     engine.execute(
         "create or replace view listed_blocks as"
         " select strategy, block_no, record_no from filtered_blocks"
-        + f" union all {learned}" * bool(spec.learns)
+        + f" union all {learned}"
+        * bool(spec.learns)
     )
     _lay_out_codes(engine, strategies)
     with lake.writing("unified_pairs", facts) as draft:
-        files = []
+        files: list[Path] = []
         for part, sql in _parts(engine, strategies, spec.link_mode):
             logger.info("making pairs of %s", part)
             files.append(draft.file(f"{len(files):04}-{part[:80]}"))

@@ -12,6 +12,8 @@ from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.evaluation import (
     judge_cleaning,
     judge_pairs,
+    judge_ranking,
+    judge_rules,
     judge_strategies,
     judge_training,
 )
@@ -29,6 +31,12 @@ Judge = Callable[[DuckDBEngine, Lake], Iterable[Verdict]]
 
 def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetChecksDefinition]:
     """Make the checks of a dataset: the contract of every table, and what its verdicts say."""
+    budget = {
+        "budget_is_kept": "Every pair beyond the budget costs money; the ledger adds up.",
+        "budget_loses_little": "Matches that the budget cuts are lost for good.",
+    }
+    if spec.budget is None:
+        budget = {}
     judges: dict[str, tuple[dict[str, str], Judge]] = {
         "cleaned_records": (
             {
@@ -68,8 +76,19 @@ def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetCh
                 "every_pair_once": "Training and scoring would weigh a repeated pair twice.",
                 "every_pair_canonical": "left before right, and across sources when linking.",
                 "every_id_exists": "A pair of an unknown record cannot be scored.",
+                **budget,
             },
-            lambda engine, lake: judge_pairs(engine, lake, spec),
+            lambda engine, lake: [
+                *judge_pairs(engine, lake, spec),
+                *judge_ranking(lake.facts("unified_pairs"), spec),
+            ],
+        ),
+        "learned_rules": (
+            {
+                "rules_were_found": "Without a rule or strategy nothing is compared.",
+                "recall_floor_is_reached": "What no rule finds is lost for good.",
+            },
+            lambda engine, lake: judge_rules(lake.facts("learned_rules"), spec),
         ),
         "em_training_rules": (
             {
@@ -92,6 +111,8 @@ WARNINGS = (
     "no_block_holds_too_much",
     "every_rule_makes_pairs",
     "lists_are_not_full",
+    "recall_floor_is_reached",
+    "budget_loses_little",
 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.blocks import build_blocks
+from er_pipeline.blocking.blocks import build_blocks, over_the_cap
 from er_pipeline.blocking.cleaned_records import clean_records
 from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.embedding_blocks import find_neighbours
@@ -25,6 +25,7 @@ from er_pipeline.blocking.learned_blocks import build_learned_blocks
 from er_pipeline.blocking.learned_rules import learn_rules
 from er_pipeline.blocking.pair_weights import weigh_pairs
 from er_pipeline.blocking.record_embeddings import embed_records
+from er_pipeline.blocking.refined_blocks import told_divisions
 from er_pipeline.blocking.second_pass import pair_the_lonely
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import number_true_pairs
@@ -67,6 +68,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
     truth = ["true_pairs"] if spec.truth else []
     keys = [strategy.expression for strategy in spec.strategy_conjunctions]
     learned = ["learned_blocks"] if spec.learns else []
+    labels = ["labels"] if spec.labels else []
     weighed = ["key_codes", "pair_weights"] if spec.weights else []
     steps = [
         Step(
@@ -116,8 +118,8 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
                 "dropped_blocks": "The ledger of blocks not compared: pairs avoided, and why.",
             },
             stage="blocks",
-            reads=["cleaned_records", *strategies, *learned],
-            settings=[spec.blocks, keys, spec.learns, spec.link_mode],
+            reads=["cleaned_records", *strategies, *learned, *labels],
+            settings=[spec.blocks, keys, spec.learns, spec.link_mode, spec.labels],
             code=filter_blocks,
             run=lambda engine, lake: filter_blocks(engine, lake, spec),
             show=_show_filtered,
@@ -347,18 +349,21 @@ def _show_blocks(facts: Facts) -> Mapping[str, Any]:
 
 
 def _show_filtered(facts: Facts) -> Mapping[str, Any]:
+    divided = any("divisions" in c for c in facts["strategies"].values())
     rows = [
         (
             name,
             f"{c['kept_blocks']:,}",
             f"{c['pairs']:,}",
             f"{c['largest_block']:,}",
-            f"{c['dropped_blocks']['oversized']:,}",
-            f"{c['dropped_pairs']['oversized']:,}",
+            f"{over_the_cap(c)[0]:,}",
+            f"{over_the_cap(c)[1]:,}",
+            *((f"{c['dropped_blocks']['refined']:,}", told_divisions(c)) if divided else ()),
         )
         for name, c in facts["strategies"].items()
     ]
-    header = ("strategy", "blocks", "pairs", "largest block", "over the cap", "pairs avoided")
+    header = ["strategy", "blocks", "pairs", "largest block", "over the cap", "pairs avoided"]
+    header += ["divided", "by"] if divided else []
     return {
         **numbers(facts),
         **{f"pairs_{name}": c["pairs"] for name, c in facts["strategies"].items()},
@@ -414,7 +419,8 @@ def _show_rules(facts: Facts) -> Mapping[str, Any]:
 
 def _show_weights(facts: Facts) -> Mapping[str, Any]:
     rows = [
-        (name, f"{m[1]:.1%}", f"{sum(m[2:]):.1%}", f"{m[0]:.1%}") for name, _, m, _ in facts["fields"]
+        (name, f"{m[1]:.1%}", f"{sum(m[2:]):.1%}", f"{m[0]:.1%}")
+        for name, _, m, _ in facts["fields"]
     ]
     header = ("field", "m: whole value", "m: a wider key", "m: nothing")
     return {**numbers(facts), "fields": markdown_table(header, rows)}

@@ -201,7 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measured[case] = _run(case, folder)
             _show(case, measured[case], measured.get(replace(case, way="six")))
     empty = [case.title for case, figures in measured.items() if not figures["pairs"]]
-    print(f"[{'FAILED' if empty else 'ok'}] {len(measured)} cases, without pairs: {empty or 'none'}")
+    print(
+        f"[{'FAILED' if empty else 'ok'}] {len(measured)} cases, without pairs: {empty or 'none'}"
+    )
     return int(bool(empty))
 
 
@@ -434,7 +436,9 @@ def _show(case: Case, figures: Figures, six: Figures | None) -> None:
         _show_honesty(figures)
         return
     header = f"  {'pairs':<16}{'kept':>12}{'completeness':>14}{'target':>9}  reached"
-    auto = {point["budget"]: point["completeness"] for point in figures.get("auto", figures)["points"]}
+    auto = {
+        point["budget"]: point["completeness"] for point in figures.get("auto", figures)["points"]
+    }
     beside = case.way == "labels"
     print(header + f"{'auto alone':>12}" * beside)
     for point in figures["points"]:
@@ -464,7 +468,9 @@ def _show(case: Case, figures: Figures, six: Figures | None) -> None:
     if "rules" in figures:
         print(f"  {figures['rules']} rules make {figures['rule_pairs']:,} pairs, with repeats")
         silent = [name for name, nats in figures["said"].items() if nats < SILENT_NATS]
-        loud = [f"{name} {nats:.1f}" for name, nats in figures["said"].items() if name not in silent]
+        loud = [
+            f"{name} {nats:.1f}" for name, nats in figures["said"].items() if name not in silent
+        ]
         print(f"  nats of a candidate: {', '.join(loud)}; silent: {', '.join(silent) or 'none'}")
     _show_seconds(figures)
 
