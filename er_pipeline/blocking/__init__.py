@@ -3,13 +3,18 @@
 The flow, each step one function around its SQL:
 
 1. `clean_records`: raw rows -> cleaned_records, every field clean or NULL
+   `index_keys`: -> key_codes, one number per record and key;
+   `learn_rules`: -> learned_rules; `build_learned_blocks`: -> learned_blocks
 2. `build_blocks`: records + one strategy -> blocks_<strategy>;
-   `filter_blocks`: -> filtered_blocks, dropped_blocks, record_codes
-3. `unify_pairs`: every block -> unified_pairs, each pair once with all its strategies
+   `filter_blocks`: -> filtered_blocks, dropped_blocks, record_codes; `refine_blocks` divides
+   what is over the cap
+3. `weigh_pairs`: what agreement says -> pair_weights;
+   `unify_pairs`: every block -> unified_pairs, each pair once with all its strategies and its
+   weight, the best of them within the budget
 4. `build_em_training_blocks`: training rules -> em_training_blocks, em_training_rules
 5. `evaluate`: what the pairs are worth -> blocking_report
 
-A strategy and a training rule are the same thing, a `Conjunction` of keys: `keys.py` parses it,
+A strategy, a learned rule and a training rule are the same thing, a `Conjunction` of keys: `keys.py` parses it,
 `blocks.py` counts it and blocks it. `count_dataset` does all the counting without making a pair.
 """
 
@@ -18,12 +23,16 @@ from er_pipeline.blocking.cleaned_records import clean_records
 from er_pipeline.blocking.dry_run import count_dataset
 from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import BlockingError, InputError, LakeError, SpecError
+from er_pipeline.blocking.errors import BlockingError, BudgetError, InputError, LakeError, SpecError
 from er_pipeline.blocking.evaluation import evaluate
 from er_pipeline.blocking.filtered_blocks import filter_blocks
+from er_pipeline.blocking.key_codes import index_keys
 from er_pipeline.blocking.keys import Conjunction, parse_conjunction
 from er_pipeline.blocking.labels import read_labels
 from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.learned_blocks import build_learned_blocks
+from er_pipeline.blocking.learned_rules import learn_rules
+from er_pipeline.blocking.pair_weights import weigh_pairs
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.spec_file import read_spec
 from er_pipeline.blocking.truth import number_true_pairs
@@ -32,6 +41,7 @@ from er_pipeline.blocking.verdicts import Verdict
 
 __all__ = [
     "BlockingError",
+    "BudgetError",
     "Conjunction",
     "DuckDBEngine",
     "InputError",
@@ -42,13 +52,17 @@ __all__ = [
     "Verdict",
     "build_blocks",
     "build_em_training_blocks",
+    "build_learned_blocks",
     "clean_records",
     "count_dataset",
     "evaluate",
     "filter_blocks",
+    "index_keys",
+    "learn_rules",
     "number_true_pairs",
     "parse_conjunction",
     "read_labels",
     "read_spec",
     "unify_pairs",
+    "weigh_pairs",
 ]

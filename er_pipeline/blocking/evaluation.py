@@ -353,7 +353,9 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
             "blocks": counts["kept_blocks"],
             "pairs": unified.get("made_pairs", unified["proposed_pairs"])[name],
             "pairs_kept": unified["proposed_pairs"][name],
-            "pairs_of_it_alone": unified["pairs_of_one_strategy_only"][name],
+            "pairs_of_it_alone": unified.get(
+                "made_pairs_of_one_strategy_only", unified["pairs_of_one_strategy_only"]
+            )[name],
             "largest_block": counts["largest_block"],
             "pairs_avoided_by_the_cap": over_the_cap(counts)[1],
         }

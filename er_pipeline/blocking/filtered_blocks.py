@@ -18,7 +18,7 @@ from er_pipeline.blocking.spec import PipelineSpec
 def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
     """Keep the blocks of every strategy that are worth comparing; account for the others.
 
-    Reads cleaned_records and every blocks_<strategy>. Writes
+    Reads cleaned_records, every blocks_<strategy>, what learned rules made, and labels. Writes
     filtered_blocks (strategy, block_key, block_size BIGINT, record_id, source, record_no,
     block_no INTEGER), one row per membership of a kept block, one file per strategy;
     dropped_blocks, the ledger, see `write_dropped_blocks`; and

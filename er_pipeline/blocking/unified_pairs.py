@@ -131,7 +131,9 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
             engine.write(sql, files[-1], bulk=True)
         if strategies.weights:
             engine.read_folder(draft.folder, "written_pairs")
-            draft.facts["made_pairs"] = _sum_pairs(engine, strategies.names)["proposed_pairs"]
+            made = _sum_pairs(engine, strategies.names)
+            draft.facts["made_pairs"] = made["proposed_pairs"]
+            draft.facts["made_pairs_of_one_strategy_only"] = made["pairs_of_one_strategy_only"]
             draft.facts.update(
                 rank_pairs(engine, lake, spec, strategies.weights, draft.folder, files)
             )
