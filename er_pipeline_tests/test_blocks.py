@@ -130,8 +130,8 @@ def test_kept_and_dropped_add_up(engine: DuckDBEngine) -> None:
         "pairs": 1,
         "largest_block": 2,
         "largest_block_pairs": 1,
-        "dropped_blocks": {"below_min_size": 1, "oversized": 1, "one_source": 1},
-        "dropped_pairs": {"below_min_size": 0, "oversized": 4, "one_source": 0},
+        "dropped_blocks": {"below_min_size": 1, "oversized": 1, "one_source": 1, "refined": 0},
+        "dropped_pairs": {"below_min_size": 0, "oversized": 4, "one_source": 0, "refined": 0},
         "size_classes": {
             "1": {"blocks": 1, "pairs": 0},
             "2-10": {"blocks": 2, "pairs": 1},

@@ -36,9 +36,9 @@ def test_the_ledger_tells_every_drop_most_pairs_first(dataset: Callable[..., Dat
     with DuckDBEngine(threads=2) as engine:
         engine.read(people.lake, "dropped_blocks")
         assert engine.rows("select * from dropped_blocks") == [
-            ("city", "york", 5, 10, "oversized"),
-            ("city", "bath", 1, 0, "below_min_size"),
-            ("last", "kim", 1, 0, "below_min_size"),
+            ("city", "york", 5, 10, "oversized", None),
+            ("city", "bath", 1, 0, "below_min_size", None),
+            ("last", "kim", 1, 0, "below_min_size", None),
         ]
 
 

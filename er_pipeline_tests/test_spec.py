@@ -138,7 +138,7 @@ def test_a_built_in_strategy_is_switched_on_by_name(tmp_path: Path) -> None:
         ),
         ("  blocks:\n    max_size: many\n", 7, "blocks.max_size: Input should be a valid integer"),
         ("  blocks: {max_size: 1}\n", 6, "greater than or equal to 2"),
-        ("  blocks: {oversized: keep}\n", 6, "Input should be 'drop'"),
+        ("  blocks: {oversized: keep}\n", 6, "Input should be 'drop' or 'refine'"),
         ("  checks: {min_key_coverage: 95}\n", 6, "less than or equal to 1"),
         (
             "  strategies:\n    good: email\n    bad: surname\n",

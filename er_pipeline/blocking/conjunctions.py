@@ -411,7 +411,7 @@ class Search:
             missed = judged * (state.depth == 0)
             if missed.sum() <= (1 - self.limits.recall_floor) * total:
                 return
-            gain = self.found @ missed
+            gain = self._gain(missed)
             affordable = state.affordable() & (gain > 0)
             if not affordable.any():
                 return  # the floor cannot be reached under the budget; the facts say so
@@ -428,11 +428,9 @@ class Search:
         by_fields: dict[tuple[str, ...], list[int]] = {}
         for i, keys in enumerate(self.options):
             by_fields.setdefault(tuple(fields[key] for key in keys), []).append(i)
+        finds = self._gain(worth)
         waiting = [
-            sorted(
-                options,
-                key=lambda i: (-float(self.found[i] @ worth), self.pairs[i], self.options[i]),
-            )
+            sorted(options, key=lambda i: (-finds[i], self.pairs[i], self.options[i]))
             for options in by_fields.values()
         ]
         while state.n_learned < self.limits.rules:
@@ -443,7 +441,7 @@ class Search:
             open_ &= state.affordable() & (new * self._n_seen >= 1)
             if not open_.any():
                 return
-            gain = self.found @ (worth * WORTH_OF_ANOTHER_RULE**state.depth)
+            gain = self._gain(worth * WORTH_OF_ANOTHER_RULE**state.depth)
             cost = self.pairs * new + self.index.n_records / 100
             best = int(np.argmax(np.where(open_, gain / cost, -1.0)))
             waiting = [o for o, head in zip(waiting, heads, strict=True) if head != best]
@@ -459,6 +457,10 @@ class Search:
                     return i
             options.pop(0)
         return None
+
+    def _gain(self, worth: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up what each option finds; rounded, so that threads do not decide between equals."""
+        return np.asarray(np.round(self.found @ worth, 9))
 
     def _new_share(self, made: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Estimate which share of each option's pairs no chosen rule makes."""

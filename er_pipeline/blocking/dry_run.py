@@ -59,7 +59,7 @@ def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[s
         yield f"{'strategy':<{width}}{'blocks':>12}{'pairs':>16}{'over the cap':>14}{'avoided':>18}"
         for name, counts in facts["strategies"].items():
             yield (
-                f"{name:<24}{counts['kept_blocks']:>12,}{counts['pairs']:>16,}"
+                f"{name:<{width}}{counts['kept_blocks']:>12,}{counts['pairs']:>16,}"
                 f"{over_the_cap(counts)[0]:>14,}{over_the_cap(counts)[1]:>18,}"
                 + (f"  divided by {told_divisions(counts)}" if "divisions" in counts else "")
             )

@@ -75,12 +75,12 @@ def _number_values(
     table: str,
 ) -> None:
     """Make a table of the field's distinct values with the number and idf of each of their keys."""
-    # Shaped like records, so that a conjunction computes its keys on it.
+    # Shaped like records, so that a conjunction computes its keys on it; no field begins with _.
     engine.make_table(
         "distinct_values",
         f"""
         select cast(row_number() over (order by {quoted(field)}) - 1 as integer) as record_no,
-            '' as record_id, '' as source, 0 as source_no, {quoted(field)}, count(*) as n
+            '' as record_id, '' as source, 0 as source_no, {quoted(field)}, count(*) as _n
         from cleaned_records where {quoted(field)} is not null group by {quoted(field)}
         """,
     )
@@ -92,7 +92,7 @@ def _number_values(
             f"""
             with keyed as materialized ({keyed}),
             sized as (
-                select k.block_key, sum(v.n) as n from keyed as k
+                select k.block_key, sum(v._n) as n from keyed as k
                 join distinct_values as v on v.record_no = k.record_no group by k.block_key
             ),
             numbered as (

@@ -309,7 +309,10 @@ def _best_key(
         d
         for d in divisions
         if d.together
-        and d.beyond_chance + DEVIATIONS * sqrt(d.shared) >= LEAST_SHARE_OF_MATCHES * most
+        and (
+            most <= 0
+            or d.beyond_chance + DEVIATIONS * sqrt(d.shared) >= LEAST_SHARE_OF_MATCHES * most
+        )
     ]
     if not telling:
         return None
