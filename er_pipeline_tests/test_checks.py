@@ -242,6 +242,7 @@ def tamper(people: Dataset, table: str, sql: str) -> None:
         ("every_id_exists", "update t set strategy_mask = 0"),
         ("fits_contract", "alter table t drop strategy_mask"),
         ("fits_contract", "update t set strategy_mask = 0"),
+        ("fits_contract", "update t set weight = null"),
     ],
 )
 def test_damaged_pairs_are_found(people: Callable[..., Dataset], check: str, sql: str) -> None:
@@ -258,7 +259,9 @@ def test_damaged_pairs_are_found(people: Callable[..., Dataset], check: str, sql
         ("rejected_records", "alter table t drop reason"),
         ("blocks_soundex", "update t set block_key = ' '"),
         ("filtered_blocks", "update t set strategy = 'phone'"),
-        ("dropped_blocks", "insert into t values ('soundex', 'S530', 3, 3, 'because')"),
+        ("dropped_blocks", "insert into t values ('soundex', 'S530', 3, 3, 'because', null)"),
+        ("key_codes", "alter table t drop idf_0"),
+        ("pair_weights", "update t set m = -0.1"),
         ("em_training_blocks", "update t set rule = 'other'"),
         ("em_training_rules", "update t set pairs = -1"),
         ("blocking_report", "alter table t add column more integer"),

@@ -110,7 +110,7 @@ def test_a_run_publishes_every_table_with_the_ids_as_they_were_given(finished: P
     assert set(catalog) == {
         *("cleaned_records", "rejected_records", "true_pairs", "filtered_blocks"),
         *("dropped_blocks", "unified_pairs", "em_training_blocks", "em_training_rules"),
-        *("blocking_report", "run_metrics", "blocks_name_combo"),
+        *("blocking_report", "run_metrics", "blocks_name_combo", "pair_weights"),
         *(f"blocks_{name}" for name in strategies),
     }
     ids = {row[0] for row in catalog["cleaned_records"]}

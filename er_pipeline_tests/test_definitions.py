@@ -21,6 +21,8 @@ FLOW = [
     "blocks_name_combo",
     "filtered_blocks",
     "dropped_blocks",
+    "key_codes",
+    "pair_weights",
     "unified_pairs",
     "em_training_rules",
     "em_training_blocks",
@@ -111,7 +113,7 @@ def test_the_whole_graph_runs_on_five_people(people: Dataset) -> None:
     assert report["pairs_completeness"] == 1.0
     assert report["pairs"] == 2
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 11 + 13  # a contract per table, and the verdicts
+    assert len(evaluations) == 13 + 13  # a contract per table, and the verdicts
     assert all(check.passed for check in evaluations)
 
 

@@ -51,11 +51,15 @@ def test_the_figures_of_five_records_are_those_found_by_hand(
         "records_with_a_key_nobody_shares": 0,
         "pairs_avoided_by_the_cap": 0,
         "largest_block_share_of_pairs": pytest.approx(0.6),
+        "pairs_cut_by_the_budget": 0,
+        "expected_matches": pytest.approx(0.2, abs=0.1),  # five records say next to nothing
+        "expected_matches_cut": 0.0,
     }
     assert figures["strategies"] == {
         "last": {
             "blocks": 1,
             "pairs": 3,
+            "pairs_kept": 3,
             "pairs_of_it_alone": 2,
             "largest_block": 3,
             "pairs_avoided_by_the_cap": 0,
@@ -63,6 +67,7 @@ def test_the_figures_of_five_records_are_those_found_by_hand(
         "city": {
             "blocks": 2,
             "pairs": 2,
+            "pairs_kept": 2,
             "pairs_of_it_alone": 1,
             "largest_block": 2,
             "pairs_avoided_by_the_cap": 0,
@@ -109,12 +114,15 @@ def test_true_pairs_are_found_lost_to_filtering_or_share_no_key(
     assert figures["truth"] == {
         "true_pairs": 4,
         "given_pairs_with_unknown_ids": 0,
+        "true_pairs_proposed": 1 if cap == 500 else 0,
         "true_pairs_found": 1 if cap == 500 else 0,
         "pairs_completeness": 0.25 if cap == 500 else 0.0,
         "pairs_quality": pytest.approx(1 / 3) if cap == 500 else 0.0,
         "true_pairs_sharing_no_key": 3,
         "true_pairs_lost_to_filtering": 0 if cap == 500 else 1,
         "completeness_lost_to_filtering": 0.0 if cap == 500 else 0.25,
+        "true_pairs_cut_by_the_budget": 0,
+        "completeness_cut_by_the_budget": 0.0,
     }
     assert figures["run"]["pairs_completeness"] == figures["truth"]["pairs_completeness"]
 

@@ -76,7 +76,8 @@ def test_codes_are_equal_exactly_where_keys_are_and_idf_tells_how_rare(
 ) -> None:
     codes, keys = indexed([people(n, seed) for seed, n in enumerate(sizes)])
     for i, key_of in enumerate(keys):
-        records_with, text_of_code = Counter(key_of.values()), {}
+        records_with = Counter(key_of.values())
+        text_of_code: dict[int, str] = {}
         for row in codes:
             no, code = row["record_no"], row[f"code_{i}"]
             if no not in key_of:

@@ -81,7 +81,7 @@ def test_neighbours_help_the_lonely_only(dataset: Callable[..., Dataset]) -> Non
     assert facts["records_still_without"] == 1
     people.pair()
     pairs = people.rows("unified_pairs", "left_no, right_no, strategy_mask, similarity is not null")
-    assert pairs == [(0, 1, 1, False), (0, 2, 2, True), (1, 2, 2, True), (3, 4, 2, True)]
+    assert pairs == [(0, 1, 1, True), (0, 2, 2, True), (1, 2, 2, True), (3, 4, 2, True)]
     bits = people.lake.facts("unified_pairs")["strategy_bits"]
     assert bits == {"town": 0, "second_embedding": 1}
 

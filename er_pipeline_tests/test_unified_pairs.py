@@ -14,7 +14,9 @@ from er_pipeline.blocking.blocks import build_blocks
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import LakeError
 from er_pipeline.blocking.filtered_blocks import filter_blocks
+from er_pipeline.blocking.key_codes import index_keys
 from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.pair_weights import FieldEvidence, PairWeights, weigh_pairs
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.unified_pairs import unify_pairs
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
@@ -64,7 +66,9 @@ def make_pairs(
     cap: int | None = None,
     per_range: int = 10_000_000,
     threads: int = 2,
-) -> list[tuple[int, int, int]]:
+    weights: bool = True,
+    columns: str = "left_no, right_no, strategy_mask",
+) -> list[tuple[Any, ...]]:
     """Run the steps from records to pairs; records are numbered as they stand, from 0."""
     spec = PipelineSpec.model_validate(
         {
@@ -77,6 +81,7 @@ def make_pairs(
             },
             "training_rules": {"rule": "first"},
             "blocks": {"min_size": min_size, "max_size": cap},
+            "weights": weights,
         }
     )
     numbered = [(i, person) for i, source in enumerate(sources) for person in source]
@@ -101,9 +106,12 @@ def make_pairs(
         for strategy in spec.strategy_conjunctions:
             build_blocks(engine, lake, strategy, spec)
         filter_blocks(engine, lake, spec)
+        if weights:
+            index_keys(engine, lake, spec)
+            weigh_pairs(engine, lake, spec)
         facts = unify_pairs(engine, lake, spec)
         engine.read(lake, "unified_pairs")
-        found = engine.rows("select left_no, right_no, strategy_mask from unified_pairs")
+        found = engine.rows(f"select {columns} from unified_pairs")
         assert facts["pairs"] == len(found)
     return sorted(found)
 
@@ -153,6 +161,7 @@ caps = st.sampled_from([2, 3, 5, None])
     min_size=st.sampled_from([2, 2, 3]),
     per_range=st.sampled_from([1, 4, 10_000_000]),
     threads=st.sampled_from([1, 2]),
+    weights=st.booleans(),
 )
 def test_pairs_are_those_of_brute_force_each_once_with_its_strategies(
     sources: list[list[Person]],
@@ -162,12 +171,12 @@ def test_pairs_are_those_of_brute_force_each_once_with_its_strategies(
     min_size: int,
     per_range: int,
     threads: int,
+    weights: bool,
 ) -> None:
     mode = "dedupe" if len(sources) == 1 else "link_and_dedupe" if dedupe_within else "link"
     cap = max(cap, min_size) if cap else None
-    found = make_pairs(
-        sources, keys, mode, min_size=min_size, cap=cap, per_range=per_range, threads=threads
-    )
+    cuts = {"min_size": min_size, "cap": cap, "per_range": per_range, "threads": threads}
+    found = make_pairs(sources, keys, mode, **cuts, weights=weights)
     assert found == sorted(brute_force(sources, keys, mode, min_size=min_size, cap=cap))
 
 
@@ -177,8 +186,8 @@ def test_deduplicating_is_link_and_dedupe_of_the_table_cut_in_two(
     table: list[Person], cut: int, keys: list[str | tuple[str, ...]], cap: int | None
 ) -> None:
     cut_in_two = [table[:cut], table[cut:]]
-    assert make_pairs([table], keys, "dedupe", cap=cap) == make_pairs(
-        cut_in_two, keys, "link_and_dedupe", cap=cap
+    assert make_pairs([table], keys, "dedupe", cap=cap, columns="*") == make_pairs(
+        cut_in_two, keys, "link_and_dedupe", cap=cap, columns="*"
     )
 
 
@@ -209,10 +218,10 @@ ALL_KEYS = list(MEANINGS)
 @pytest.mark.parametrize("sources", [[CROWD], [CROWD[:20], CROWD[20:]]])
 def test_ranges_and_threads_do_not_change_the_pairs(sources: list[list[Person]]) -> None:
     mode = "dedupe" if len(sources) == 1 else "link"
-    whole = make_pairs(sources, ALL_KEYS, mode)
+    whole = make_pairs(sources, ALL_KEYS, mode, columns="*")
     assert len(whole) > 200
-    assert make_pairs(sources, ALL_KEYS, mode, per_range=50) == whole
-    assert make_pairs(sources, ALL_KEYS, mode, threads=1) == whole
+    assert make_pairs(sources, ALL_KEYS, mode, columns="*", per_range=50) == whole
+    assert make_pairs(sources, ALL_KEYS, mode, columns="*", threads=1) == whole
 
 
 def test_a_small_range_cuts_the_left_records_into_many(
@@ -275,13 +284,13 @@ def test_a_strategy_may_be_called_listed_beside_a_many_valued_one(
 
 def test_the_highest_bits_of_the_mask_are_right(engine: DuckDBEngine) -> None:
     engine.make_table(
-        "record_codes",
+        "coded_records",
         "select * from (values (0, 0, 7, 5, 3), (1, 0, 7, 5, 3), (2, 0, 7, -3, 3))"
-        " as t(record_no, source_no, code_0, code_1, code_2)",
+        " as t(record_no, source_no, block_0, block_1, block_2)",
     )
-    unified_pairs._sort_by_code(engine, 0, 3)
-    single = [(29, "a"), (30, "b"), (59, "c")]
-    assert sorted(engine.rows(unified_pairs._single_pairs_sql(0, single, "dedupe"))) == [
+    strategies = unified_pairs.Strategies(((29, "a"), (30, "b"), (59, "c")), ())
+    unified_pairs._sort_by_block(engine, 0, strategies)
+    assert sorted(engine.rows(unified_pairs._single_pairs_sql(0, strategies, "dedupe"))) == [
         (0, 1, 1 << 29 | 1 << 30 | 1 << 59),
         (0, 2, 1 << 29 | 1 << 59),
         (1, 2, 1 << 29 | 1 << 59),
@@ -323,24 +332,25 @@ def _joins(plan: Any) -> Iterator[str]:
         yield from _joins(plan.get("children", []))
 
 
+@pytest.mark.parametrize("weighed", [True, False])
 @pytest.mark.parametrize("mode", ["dedupe", "link", "link_and_dedupe"])
-def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str) -> None:
+def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str, weighed: bool) -> None:
     engine.make_table(
         "record_codes",
         "select i::int as record_no, (i % 2)::smallint as source_no, (i % 50)::int as code_0,"
         " (i % 70)::int as code_1, (i % 90)::int as code_2 from range(2000) as t(i)",
     )
     engine.make_table(
+        "key_codes",
+        "select i::int as record_no, (i % 2)::smallint as source_no, (i % 99)::int as code_0,"
+        " 9::tinyint as idf_0, (i % 9)::int as code_1, 3::tinyint as idf_1 from range(2000) as t(i)",
+    )
+    engine.make_table(
         "filtered_blocks",
         "select s as strategy, record_no, (record_no % 60)::int as block_no"
         " from record_codes, unnest(['x', 'y']) as t(s)",
     )
-    single, listed = [(0, "a"), (1, "b"), (2, "c")], [(3, "x"), (4, "y")]
-    queries = []
-    for i in range(len(single)):
-        unified_pairs._sort_by_code(engine, i, len(single))
-        queries.append(unified_pairs._single_pairs_sql(i, single, mode))
-        queries.append(unified_pairs._single_pairs_sql(i, single, mode, "l.record_no < 9"))
+    engine.execute("create view listed_blocks as select * from filtered_blocks")
     engine.make_table(
         "embedding_blocks",
         "select i::int as left_no, (i + 1)::int as right_no, 0.5::float as similarity"
@@ -349,13 +359,30 @@ def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str) -> None:
     ready = (
         "select left_no, right_no, 32::bigint as strategy_mask, similarity from embedding_blocks"
     )
-    strategies = unified_pairs.Strategies(tuple(single), tuple(listed), (ready,), True)
+    field = FieldEvidence("name", (0, 1), (0.1, 0.8, 0.1), ((), ()))
+    strategies = unified_pairs.Strategies(
+        single=((0, "a"), (1, "b"), (2, "c")),
+        listed=((3, "x"), (4, "y")),
+        ready=(ready,),
+        has_similarity=True,
+        weights=PairWeights((field,), 2000, 8.0) if weighed else None,
+    )
+    unified_pairs._lay_out_codes(engine, strategies)
+    queries = []
+    for i in range(3):
+        unified_pairs._sort_by_block(engine, i, strategies)
+        queries.append(unified_pairs._single_pairs_sql(i, strategies, mode))
+        queries.append(unified_pairs._single_pairs_sql(i, strategies, mode, "l.record_no < 9"))
     listed_sql = unified_pairs._listed_pairs_sql(strategies, mode, 0, 900)
     engine.make_table("listed_pairs", listed_sql)
     queries.append(listed_sql)
-    queries.append(unified_pairs._only_listed_sql(single, ", x.similarity"))
+    queries.append(unified_pairs._only_listed_sql(strategies, ", x.similarity"))
     for sql in queries:
-        ((_, plan),) = engine.rows(f"explain (format json) {sql}")
-        joins = [name.strip() for name in _joins(json.loads(plan))]
-        assert joins
-        assert set(joins) == {"HASH_JOIN"}, sql
+        assert_only_hash_joins(engine, sql)
+
+
+def assert_only_hash_joins(engine: DuckDBEngine, sql: str) -> None:
+    ((_, plan),) = engine.rows(f"explain (format json) {sql}")
+    joins = [name.strip() for name in _joins(json.loads(plan))]
+    assert joins
+    assert set(joins) == {"HASH_JOIN"}, sql

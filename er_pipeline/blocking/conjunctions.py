@@ -362,6 +362,9 @@ class Search:
         """
         self.index, self.sample, self.evidence, self.limits = index, sample, evidence, limits
         self.options = list(options)
+        self.has = np.zeros((len(self.options), len(index.choices)), bool)
+        for i, keys in enumerate(self.options):
+            self.has[i, keys] = True
         self.found = _all_shared(evidence.shared, self.options)
         self.seen = _all_shared(seen, self.options)
         self._n_seen = self.seen.sum(axis=1).astype(np.float64)
@@ -388,13 +391,11 @@ class Search:
         pinned: chosen first, whatever they cost. declared: what strategies block by already; it is
         neither chosen again nor charged.
         """
-        state = _State(self, worth)
-        for keys in declared:
-            state.take(self.options.index(keys), "declared")
-            state.drop_contained(keys)
-            state.spent = 0.0
-        for keys in pinned:
-            state.take(self.options.index(keys), "pinned")
+        state = _State(self, worth, judged)
+        for origin, given in (("declared", declared), ("pinned", pinned)):
+            for keys in given:
+                state.take(self.options.index(keys), origin)
+                state.drop_contained(keys)
         if judged.any():
             self._reach_floor(state, judged)
             state.rules = self._swap(state.rules, judged)
@@ -419,6 +420,7 @@ class Search:
             best = int(np.argmax(np.where(affordable, gain / cost, -1.0)))  # the first of equals
             if self.exact[best]:
                 state.take(best, "learned")
+                state.drop_contained(self.options[best])
             else:
                 self._count(best)
 
@@ -523,8 +525,10 @@ class Search:
 class _State:
     """A search under way: rules chosen, pairs spent, what is found how often and made at all."""
 
-    def __init__(self, search: Search, worth: NDArray[np.float64]) -> None:
-        self.search, self.worth = search, worth
+    def __init__(
+        self, search: Search, worth: NDArray[np.float64], judged: NDArray[np.float64]
+    ) -> None:
+        self.search, self.worth, self.judged = search, worth, judged
         self.rules: list[Rule] = []
         self._clear()
 
@@ -546,22 +550,28 @@ class _State:
         self._clear()
         for rule in rules:
             self.take(self.search.options.index(rule.keys), rule.origin)
-            if rule.origin == "declared":
-                self.drop_contained(rule.keys)
-                self.spent = 0.0
+        for rule in rules:
+            self.drop_contained(rule.keys)
+        if len(self.rules) < len(rules):
+            self.redo()
 
     def drop_contained(self, keys: Keys) -> None:
-        """Give up what a rule contains: narrower rules, chosen or not, that have all its keys."""
-        if not self.search.index.cost(keys).is_whole:
+        """Give up what a rule contains: narrower rules, chosen or not, that have all its keys.
+
+        A chosen one that finds a judged match beyond the rule's cap stays.
+        """
+        search = self.search
+        if not search.index.cost(keys).is_whole:
             return
-        for i, option in enumerate(self.search.options):
-            self.contained[i] |= len(option) > len(keys) and set(keys).issubset(option)
+        narrower = search.has[:, keys].all(axis=1) & (search.has.sum(axis=1) > len(keys))
+        self.contained |= narrower
+        beyond = self.judged * (search.found[search.options.index(keys)] == 0)
         kept = []
         for rule in self.rules:
-            i = self.search.options.index(rule.keys)
-            if rule.origin == "learned" and self.contained[i]:
+            i = search.options.index(rule.keys)
+            if rule.origin == "learned" and narrower[i] and not search.found[i] @ beyond:
                 self.spent -= rule.pairs
-                self.depth -= self.search.found[i]
+                self.depth -= search.found[i]
             else:
                 kept.append(rule)
         self.rules = kept
@@ -592,7 +602,7 @@ class _State:
                 origin=origin,
             )
         )
-        self.spent += cost.pairs
+        self.spent += cost.pairs if origin != "declared" else 0
         self.depth += search.found[i]
         self.made |= seen
         self.taken[i] = True

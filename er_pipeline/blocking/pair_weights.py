@@ -339,6 +339,7 @@ def _evidence(
     for f, shares in enumerate(m):
         level = levels[:, f]
         logs = np.log(np.maximum(shares, 1e-4))
+        logs[0] = max(logs[0], np.log(LEAST_M_NOTHING))
         says = np.where(level < 0, 0.0, logs[np.maximum(level, 0)] + idf[:, f])
         for nth, others in enumerate(repeats[f]):
             if others:

@@ -324,6 +324,8 @@ def _cosines(vectors: Any, left: NDArray[np.int64], right: NDArray[np.int64]) ->
         products = np.einsum("ij,ij->i", one, other)
     else:
         products = np.asarray(one.multiply(other).sum(axis=1)).ravel()
+    # One text is like itself, also where it is all that there is and so tells nothing.
+    products = np.where(left[both] == right[both], 1.0, products)
     cosine = np.zeros(len(left), np.float32)
     cosine[both] = np.round(products, DECIMALS)
     return pa.array(cosine, pa.float32(), mask=~both)
