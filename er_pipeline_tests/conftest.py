@@ -84,55 +84,56 @@ class Dataset:
         self.spec = PipelineSpec.model_validate(
             {"dataset": "people", "sources": declared, **settings}
         )
+        self.threads = self.spec.threads or 2
         self.lake = Lake(folder / "lake", "people")
 
     def clean(self) -> dict[str, Any]:
-        with DuckDBEngine(threads=2) as engine:
+        with DuckDBEngine(threads=self.threads) as engine:
             return clean_records(engine, self.lake, self.spec, self.folder)
 
     def embed(self) -> dict[str, Any]:
         self.clean()
-        with DuckDBEngine(threads=2) as engine:
+        with DuckDBEngine(threads=self.threads) as engine:
             return embed_records(engine, self.lake, self.spec)
 
     def neighbours(self) -> dict[str, Any]:
         self.embed()
-        with DuckDBEngine(threads=2) as engine:
+        with DuckDBEngine(threads=self.threads) as engine:
             return find_neighbours(engine, self.lake, self.spec)
 
     def filter(self) -> dict[str, Any]:
         self.clean()
         if self.spec.labels:
-            with DuckDBEngine(threads=2) as engine:
+            with DuckDBEngine(threads=self.threads) as engine:
                 read_labels(engine, self.lake, self.spec, self.folder)
         if self.spec.weights or self.spec.learns:
-            with DuckDBEngine(threads=2) as engine:
+            with DuckDBEngine(threads=self.threads) as engine:
                 index_keys(engine, self.lake, self.spec)
         if self.spec.learns:
             self.learn()
         for strategy in self.spec.strategy_conjunctions:
-            with DuckDBEngine(threads=2) as engine:
+            with DuckDBEngine(threads=self.threads) as engine:
                 build_blocks(engine, self.lake, strategy, self.spec)
-        with DuckDBEngine(threads=2) as engine:
+        with DuckDBEngine(threads=self.threads) as engine:
             return filter_blocks(engine, self.lake, self.spec)
 
     def learn(self) -> dict[str, Any]:
         """Learn rules and build their blocks; the keys must have been indexed."""
-        with DuckDBEngine(threads=2) as engine:
+        with DuckDBEngine(threads=self.threads) as engine:
             facts = learn_rules(engine, self.lake, self.spec)
-        with DuckDBEngine(threads=2) as engine:
+        with DuckDBEngine(threads=self.threads) as engine:
             build_learned_blocks(engine, self.lake, self.spec)
         return facts
 
     def second(self) -> dict[str, Any]:
         self.filter()
         if self.spec.encoder:
-            with DuckDBEngine(threads=2) as engine:
+            with DuckDBEngine(threads=self.threads) as engine:
                 embed_records(engine, self.lake, self.spec)
         if self.spec.embedding:
-            with DuckDBEngine(threads=2) as engine:
+            with DuckDBEngine(threads=self.threads) as engine:
                 find_neighbours(engine, self.lake, self.spec)
-        with DuckDBEngine(threads=2) as engine:
+        with DuckDBEngine(threads=self.threads) as engine:
             return pair_the_lonely(engine, self.lake, self.spec)
 
     def pair(self) -> dict[str, Any]:
@@ -143,13 +144,13 @@ class Dataset:
             if self.spec.embedding:
                 self.neighbours()
         if self.spec.weights:
-            with DuckDBEngine(threads=2) as engine:
+            with DuckDBEngine(threads=self.threads) as engine:
                 weigh_pairs(engine, self.lake, self.spec)
-        with DuckDBEngine(threads=2) as engine:
+        with DuckDBEngine(threads=self.threads) as engine:
             return unify_pairs(engine, self.lake, self.spec)
 
     def rows(self, table: str, columns: str = "*", order: str = "all") -> list[tuple[Any, ...]]:
-        with DuckDBEngine(threads=2) as engine:
+        with DuckDBEngine(threads=self.threads) as engine:
             engine.read(self.lake, table)
             return engine.rows(f"select {columns} from {table} order by {order}")
 

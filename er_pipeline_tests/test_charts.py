@@ -1,4 +1,5 @@
 import re
+from collections.abc import Mapping
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -6,15 +7,21 @@ import pytest
 
 from er_pipeline.orchestration.charts import (
     INLINE_LIMIT,
+    curve_picture,
     overlap_picture,
     similarity_histogram,
     size_histogram,
+    weight_histogram,
 )
 
 SIZES = {
     name: {"blocks": 11_512_345, "pairs": 270_648_123}
     for name in ("1", "2-10", "11-99", "100-cap", "over the cap")
 }
+WEIGHTS: list[Mapping[str, float]] = [
+    {"weight": 4.5 - i / 2, "pairs": 999_900_000 + i, "kept": 98_700_000} for i in range(40)
+]
+LINE = [(0.2497 * 2**i, 1 - 0.3 / (i + 1)) for i in range(16)]
 SIX = ["email_exact", "email_domain", "name_key", "soundex", "company_word", "name_combo"]
 
 
@@ -29,6 +36,12 @@ def drawing(markdown: str) -> ElementTree.Element:
     [
         size_histogram(SIZES),
         similarity_histogram({f"{i / 10:.1f}-{(i + 1) / 10:.1f}": 12345 for i in range(1, 10)}),
+        weight_histogram(WEIGHTS),
+        weight_histogram(WEIGHTS[30:]),
+        curve_picture({"expected": LINE}),
+        curve_picture({"ranked": LINE, **{name: [(50.25, 0.4)] for name in SIX}}),
+        curve_picture({"ranked": LINE, "a name of a strategy & more, " * 20: [(50.25, 0.4)]}),
+        curve_picture({f"rule {i}": [(i + 1.5, i / 40)] for i in range(40)}),
         overlap_picture(SIX, [[100 if i == j else 40 for j in range(6)] for i in range(6)]),
     ],
 )
@@ -51,3 +64,49 @@ def test_a_name_cannot_break_the_picture() -> None:
 
 def test_no_pairs_make_an_empty_picture_not_an_error() -> None:
     assert len(drawing(overlap_picture(["a"], [[0]]))) == 2
+
+
+def paths(picture: str) -> list[str]:
+    return [part.attrib["d"] for part in drawing(picture) if part.tag.endswith("path")]
+
+
+def texts(picture: str) -> list[str | None]:
+    return [part.text for part in drawing(picture) if part.tag.endswith("text")]
+
+
+def test_pairs_that_were_cut_are_pale_behind_those_that_were_kept() -> None:
+    classes = [{"weight": 2.5, "pairs": 30, "kept": 30}, {"weight": -1, "pairs": 100, "kept": 20}]
+    picture = weight_histogram(classes)
+    assert paths(picture) == ["M85,8h45M85,26h150", "M85,8h45M85,26h30"]
+    assert texts(picture) == ["2.5: 30", "-1: 100"]
+    assert "cut are pale" in picture
+    whole = weight_histogram([{**row, "kept": row["pairs"]} for row in classes])
+    assert paths(whole) == ["M85,8h45M85,26h150"]
+
+
+def test_the_lightest_classes_of_weight_are_put_together() -> None:
+    shown = texts(weight_histogram([{"weight": 9 - i, "pairs": 1, "kept": 0} for i in range(12)]))
+    assert shown == [*(f"{9 - i}: 1" for i in range(8)), "less: 4"]
+
+
+def test_the_curve_goes_up_and_its_axis_doubles() -> None:
+    picture = curve_picture({"ranked": [(0.5, 0.8), (1, 0.9), (2, 1.0)], "soundex": [(2, 0.8)]})
+    # Completeness from 100% at the top, y 10, to the least at y 130; twice the pairs, one step.
+    assert paths(picture) == ["M30,130L145,70L260,10", "M260,127v6"]
+    assert texts(picture) == ["100%", "80%", "0.5", "2", "soundex"]
+
+
+def test_names_of_single_points_are_left_out_where_they_do_not_fit() -> None:
+    picture = curve_picture({f"rule {i}": [(i + 1, i / 40)] for i in range(40)})
+    assert 5 < len(paths(picture)) < 40
+    assert len(texts(picture)) == len(paths(picture)) + 4
+
+
+@pytest.mark.parametrize("lines", [{}, {"ranked": []}, {"ranked": [(0.0, 0.0)]}])
+def test_no_pairs_make_an_empty_curve(lines: dict[str, list[tuple[float, float]]]) -> None:
+    assert list(drawing(curve_picture(lines))) == []
+
+
+@pytest.mark.parametrize("points", [[(3.0, 0.5)], [(3.0, 1.0), (3.0, 1.0)]])
+def test_a_curve_of_one_place_is_drawn(points: list[tuple[float, float]]) -> None:
+    assert len(paths(curve_picture({"ranked": points}))) == 1

@@ -464,6 +464,9 @@ def test_keys_of_a_field_that_is_fixed_are_not_chosen() -> None:
     kinds = {"last": "person_name", "team": "identifier"}
     (key,) = chosen(rows, kinds, 3, "last")
     assert "team" in key
+    # Not all of them are known where the field is: a free-mail address has no domain key.
+    mails = [(mail,) for mail in ("a@gmail.com", "a@acme.com") for _ in range(3)]
+    assert chosen(mails, {"mail": "email"}, 2, "mail") == []
     # A wider key of the strategy's own field leaves its narrower ones to choose.
     names = [("lee" if i % 2 else "lea", None) for i in range(6)]
     assert chosen(names, kinds, 3, "left(last, 2)") == ["last"]
@@ -642,6 +645,24 @@ def test_a_dropped_block_tells_how_many_known_matches_it_cost(
     with DuckDBEngine(threads=2) as engine:
         verdict = judge_contract(engine, people.lake, people.spec, "dropped_blocks")
     assert verdict.passed, verdict.text
+
+
+def test_learned_rules_tell_what_their_dropped_blocks_cost_and_what_they_find(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        YORK,
+        strategies={"first": "first"},
+        learning={"pin": ["city", ["last", "first", "city"]], "max_rules": 2},
+        blocks={"max_size": 3},
+        labels={},
+    )
+    judge(people, (1, 3, "match"), (1, 2, "match"), (7, 8, "match"))
+    people.filter()
+    assert people.rows("dropped_blocks", "strategy, block_key, matches_lost") == [
+        ("city", "york", 1.0),  # 1-3: the other rule finds 1-2 and 7-8
+        ("first", "ann", 0.0),
+    ]
 
 
 def test_without_labels_nothing_is_said_of_matches(dataset: Callable[..., Dataset]) -> None:

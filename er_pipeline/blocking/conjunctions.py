@@ -108,8 +108,11 @@ class Index:
     def beyond_cap(self, keys: Keys, pairs: str) -> NDArray[np.int64]:
         """List the pairs (by pair_no) whose shared block is over the cap, so not compared.
 
+        Where min_size is more than two, those in smaller blocks are among them.
         pairs: engine table (pair_no, left_no, right_no).
         """
+        if not self.cost(keys).oversized_pairs and self.blocks.min_size <= 2:
+            return np.zeros(0, np.int64)
         lists = [key for key in keys if key in self.listed]
         names = [f"code_{key}" for key in keys]
         sides = ""
@@ -122,7 +125,7 @@ class Index:
             for key in keys
         )
         found = self.engine.con.execute(
-            f"select p.pair_no, bool_and(b.reason = 'oversized') as lost from {pairs} as p {sides}"
+            f"select p.pair_no, bool_and(b.reason <> '') as lost from {pairs} as p {sides}"
             f" join (select {', '.join(names)}, coalesce(reason, '') as reason"
             f" from ({self.blocks_sql(keys)})) as b on {same} group by p.pair_no"
         ).fetchnumpy()
@@ -474,7 +477,7 @@ class Search:
             return
         cost = self.index.cost(self.options[i])
         self.pairs[i] = cost.pairs
-        if cost.oversized_pairs and self.found[i].any():
+        if self.found[i].any():
             lost = self.index.beyond_cap(self.options[i], self.evidence.table)
             self.found[i, lost] = 0
         self.exact[i] = True
@@ -625,6 +628,7 @@ def lexicographic(
     limits: Limits,
     n_covered: int,
     banned: Callable[[Keys], bool],
+    pinned: Sequence[Keys] = (),
 ) -> list[Rule]:
     """Rank conjunctions by reduction ratio, then matches found, then non-matches avoided.
 
@@ -632,6 +636,7 @@ def lexicographic(
     are out. They are applied from the best on until they make `n_covered` pairs, or the next one
     would make too many; both are counted on the full data. The reduction ratio is the sample's.
     known: (n_pairs,) which pairs of the evidence may be looked at. negatives: (n, n_keys).
+    pinned: applied first, whatever they cost.
     Source: the forward-index learner of oagdedupe (Chansoo Song and others), "Blocking".
     """
 
@@ -668,19 +673,27 @@ def lexicographic(
     rules: list[Rule] = []
     covered = np.zeros(len(evidence.worth), bool)
     spent, total = 0, float(known.sum()) or 1.0
-    for keys in sorted(best, key=rank):
+    for keys in dict.fromkeys([*pinned, *sorted(best, key=rank)]):
         cost = index.cost(keys)
-        if spent >= n_covered or len(rules) >= limits.rules:
-            break
-        if cost.pairs > limits.pairs_of_rule or spent + cost.pairs > limits.pairs:
-            break
+        if keys not in pinned:
+            if spent >= n_covered or len(rules) >= limits.rules:
+                break
+            if cost.pairs > limits.pairs_of_rule or spent + cost.pairs > limits.pairs:
+                break
         found = found_by(keys)
-        if cost.oversized_pairs:
-            lost = index.beyond_cap(keys, evidence.table)
-            found[lost[lost < len(found)]] = False
+        lost = index.beyond_cap(keys, evidence.table)
+        found[lost[lost < len(found)]] = False
         new = float((found & ~covered).sum()) / total
         rules.append(
-            Rule(keys, cost.pairs, cost.largest, cost.pairs, float(found.sum()) / total, new)
+            Rule(
+                keys,
+                cost.pairs,
+                cost.largest,
+                new_pairs=cost.pairs,
+                worth=float(found.sum()) / total,
+                new_worth=new,
+                origin="pinned" if keys in pinned else "learned",
+            )
         )
         covered |= found
         spent += cost.pairs

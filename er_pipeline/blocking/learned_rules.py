@@ -110,7 +110,9 @@ def learn_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         n_covered = learning.n_covered or limits.pairs
 
         def learn(known: NDArray[np.bool_]) -> list[Rule]:
-            return lexicographic(index, sample, judged, known, negatives, limits, n_covered, banned)
+            return lexicographic(
+                index, sample, judged, known, negatives, limits, n_covered, banned, pinned
+            )
 
         rules = learn(np.ones(n_judged, bool))
         held_out = _hold_out(index, judged, learn, learning.seed)
@@ -429,9 +431,8 @@ def _hold_out(index: Index, judged: Evidence, learn: Any, seed: int) -> _HeldOut
         union = np.zeros(int(test.sum()), bool)
         for rule in rules:
             hit: NDArray[np.bool_] = np.asarray(judged.shared[:, rule.keys].all(axis=1))
-            if index.cost(rule.keys).oversized_pairs:
-                lost = index.beyond_cap(rule.keys, judged.table)
-                hit[lost[lost < len(hit)]] = False
+            lost = index.beyond_cap(rule.keys, judged.table)
+            hit[lost[lost < len(hit)]] = False
             union |= hit[test]
             before = by_rule.get(rule.keys, (0.0, 0))
             by_rule[rule.keys] = (before[0] + share_of(hit[test]), before[1] + len(names))

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 INLINE_LIMIT = 1000  # characters of Markdown, in Dagster 1.13's UI
 COLOR = "#4C6EF5"
+WEIGHT_CLASSES = 9  # as many bars as fit into a picture
 SHADES = (1.0, 0.7, 0.5, 0.3, 0.1)  # opacity, for shares of at least so much; none below
 
 
@@ -38,20 +39,20 @@ def similarity_histogram(classes: Mapping[str, int]) -> str:
 
 
 def weight_histogram(classes: Sequence[Mapping[str, float]]) -> str:
-    """Draw how many pairs of each class of weight were made, and how many were kept.
+    """Draw how many pairs of each class of weight were made; what was cut of them is pale.
 
     classes: weight (the lower end), pairs and kept, heaviest first; the lightest are put together
     where there are more than fit. Returns Markdown.
     """
     shown = [(f"{row['weight']:g}", int(row["pairs"]), int(row["kept"])) for row in classes]
-    if len(shown) > 10:
-        rest = shown[9:]
-        shown = [*shown[:9], ("less", sum(n for _, n, _ in rest), sum(k for _, _, k in rest))]
-    rows = [
-        (f"{name}: {_short(pairs)}", pairs, "" if kept == pairs else f"{_short(kept)} kept")
-        for name, pairs, kept in shown
-    ]
-    return _bars("pairs by weight", rows)
+    if len(shown) > WEIGHT_CLASSES:
+        shown, rest = shown[: WEIGHT_CLASSES - 1], shown[WEIGHT_CLASSES - 1 :]
+        shown.append(("less", sum(n for _, n, _ in rest), sum(k for _, _, k in rest)))
+    rows = [(f"{name}: {_short(pairs)}", pairs, "") for name, pairs, _ in shown]
+    kept = [n for _, _, n in shown]
+    if kept == [pairs for _, pairs, _ in shown]:
+        return _bars("pairs by weight", rows)
+    return _bars("pairs by weight, those cut are pale", rows, kept)
 
 
 def curve_picture(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
@@ -72,7 +73,7 @@ def curve_picture(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
         return round(x), round(10 + 120 * (1 - point[1]) / max(1e-9, 1 - least))
 
     drawing = _text(0, 14, "100%") + _text(0, 134, f"{least:.0%}")
-    drawing += _text(30, 150, f"{2**low:.2g}") + _text(250, 150, f"{2 ** (low + width):.2g}")
+    drawing += _text(30, 150, _figure(2**low)) + _text(250, 150, _figure(2 ** (low + width)))
     for name, line in lines.items():
         placed = [place(point) for point in line if point[0] > 0]
         if len(placed) > 1:
@@ -110,8 +111,11 @@ def overlap_picture(strategies: Sequence[str], shared_pairs: Sequence[Sequence[i
     return _picture("overlap of the strategies", *size, lines + texts)
 
 
-def _bars(title: str, rows: Sequence[tuple[str, int, str]]) -> str:
-    """Draw a bar per row of (name, length, text beside it)."""
+def _bars(title: str, rows: Sequence[tuple[str, int, str]], dark: Sequence[int] = ()) -> str:
+    """Draw a bar per row of (name, length, text beside it).
+
+    dark: lengths of dark bars upon these, which are pale then.
+    """
     longest = max((length for _, length, _ in rows), default=0) or 1
     bars, texts = "", ""
     for i, (name, length, told) in enumerate(rows):
@@ -119,7 +123,11 @@ def _bars(title: str, rows: Sequence[tuple[str, int, str]]) -> str:
         width = round(150 * length / longest)
         bars += f"M85,{y + 8}h{width}"
         texts += _text(0, y + 12, name) + (_text(90 + width, y + 12, told) if told else "")
-    lines = f"<path stroke='{COLOR}' stroke-width='12' d='{bars}'/>"
+    pale = " opacity='.4'" if dark else ""
+    lines = f"<path stroke='{COLOR}' stroke-width='12'{pale} d='{bars}'/>"
+    if dark:
+        bars = "".join(f"M85,{18 * i + 8}h{round(150 * n / longest)}" for i, n in enumerate(dark))
+        lines += f"<path stroke='{COLOR}' stroke-width='12' d='{bars}'/>"
     return _picture(title, 420, 18 * len(rows), lines + texts)
 
 
@@ -142,6 +150,11 @@ def _short(n: int) -> str:
             divisor = 1000 if name == "k" else unit
             return f"{n / divisor:.1f}".removesuffix(".0") + name
     return str(n)
+
+
+def _figure(x: float) -> str:
+    """Write a figure with two digits: 0.25, 7.5, 200."""
+    return f"{x:.2g}" if x < 99.5 else f"{x:.0f}"
 
 
 def _picture(title: str, width: int, height: int, drawing: str) -> str:
