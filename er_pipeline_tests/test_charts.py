@@ -75,7 +75,10 @@ def texts(picture: str) -> list[str | None]:
 
 
 def test_pairs_that_were_cut_are_pale_behind_those_that_were_kept() -> None:
-    classes = [{"weight": 2.5, "pairs": 30, "kept": 30}, {"weight": -1, "pairs": 100, "kept": 20}]
+    classes: list[dict[str, float]] = [
+        {"weight": 2.5, "pairs": 30, "kept": 30},
+        {"weight": -1, "pairs": 100, "kept": 20},
+    ]
     picture = weight_histogram(classes)
     assert paths(picture) == ["M85,8h45M85,26h150", "M85,8h45M85,26h30"]
     assert texts(picture) == ["2.5: 30", "-1: 100"]

@@ -277,8 +277,8 @@ def test_only_answers_that_are_sure_count(dataset: Callable[..., Dataset]) -> No
     answers = {"12": "match", "13": "unsure", "34": "no_match", "23": "no_match"}
     journal_of(people.spec, people.folder).append(
         [
-            Label(RecordName("people", left), RecordName("people", right), answer, "eve", NOON)
-            for (left, right), answer in answers.items()
+            Label(RecordName("people", pair[0]), RecordName("people", pair[1]), answer, "eve", NOON)
+            for pair, answer in answers.items()
         ]
     )
     people.pair()

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.errors import SpecError
-from er_pipeline.blocking.second_pass import BudgetError
+from er_pipeline.blocking.errors import BudgetError, SpecError
 from er_pipeline_tests.conftest import Dataset, Rows
 
 # a is the key of the first pass, b that of the second.

@@ -175,7 +175,12 @@ def test_pairs_are_those_of_brute_force_each_once_with_its_strategies(
 ) -> None:
     mode = "dedupe" if len(sources) == 1 else "link_and_dedupe" if dedupe_within else "link"
     cap = max(cap, min_size) if cap else None
-    cuts = {"min_size": min_size, "cap": cap, "per_range": per_range, "threads": threads}
+    cuts: dict[str, Any] = {
+        "min_size": min_size,
+        "cap": cap,
+        "per_range": per_range,
+        "threads": threads,
+    }
     found = make_pairs(sources, keys, mode, **cuts, weights=weights)
     assert found == sorted(brute_force(sources, keys, mode, min_size=min_size, cap=cap))
 
@@ -343,7 +348,8 @@ def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str, weighed: boo
     engine.make_table(
         "key_codes",
         "select i::int as record_no, (i % 2)::smallint as source_no, (i % 99)::int as code_0,"
-        " 9::tinyint as idf_0, (i % 9)::int as code_1, 3::tinyint as idf_1 from range(2000) as t(i)",
+        " 9::tinyint as idf_0, (i % 9)::int as code_1, 3::tinyint as idf_1"
+        " from range(2000) as t(i)",
     )
     engine.make_table(
         "filtered_blocks",

@@ -1,4 +1,4 @@
-"""The best pairs within a budget: `strategies: auto`, which nobody has tuned, beside what it must reach.
+"""The best pairs within a budget: `strategies: auto`, untuned, beside what it must reach.
 
 Every case runs in a process of its own: the steps of the graph, one after another, on a fresh lake,
 as a user of the library would run them; the training rules and the catalog are left out. A smaller
@@ -8,8 +8,8 @@ budget takes the tables that are there and makes only unified_pairs and blocking
 - people and households, made up (--records): auto alone, and up to 100,000 also with `embedding`;
   beside them the six default strategies, those that the fields of households allow.
 - wide and large_clusters (10,000 records): most columns noise; people with a hundred records.
-- --labels: auto with 100 judged matches and 100 judged non-matches, beside auto without; and whether
-  the interval of recall that the learned rules tell contains the recall that they have.
+- --labels: auto with 100 judged matches and 100 judged non-matches, beside auto without; and
+  whether the interval of recall that the learned rules tell contains the recall that they have.
 """
 
 import argparse
@@ -416,7 +416,8 @@ def _judge_pairs(
     for is_match, answer in ((True, "match"), (False, "no_match")):
         pairs = [pair for is_true, pair in known if is_true == is_match]
         drawn = rng.choice(len(pairs), min(JUDGED, len(pairs)), replace=False)
-        labels += [Label(*pairs[i], answer, "benchmark", utc_now()) for i in drawn.tolist()]
+        for left, right in (pairs[i] for i in drawn.tolist()):
+            labels.append(Label(left, right, answer, "benchmark", utc_now()))
     journal.unlink(missing_ok=True)
     Journal(journal).append(labels)
 
@@ -454,8 +455,8 @@ def _show(case: Case, figures: Figures, six: Figures | None) -> None:
         recall, low, high = figures["recall"]
         print(
             f"  {figures['rules']} rules, held-out recall {recall:.3f} ({low:.3f} to {high:.3f});"
-            f" learned_rules {figures['cpu_seconds']:.1f} CPU s, {figures['auto']['cpu_seconds']:.1f}"
-            " without labels"
+            f" learned_rules {figures['cpu_seconds']:.1f} CPU s,"
+            f" {figures['auto']['cpu_seconds']:.1f} without labels"
         )
         return
     per_record = figures["pairs"] / figures["records"]
