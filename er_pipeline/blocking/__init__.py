@@ -15,7 +15,8 @@ The flow, each step one function around its SQL:
 5. `evaluate`: what the pairs are worth -> blocking_report
 
 A strategy, a learned rule and a training rule are the same thing, a `Conjunction` of keys:
-`keys.py` parses it, `blocks.py` counts it and blocks it. `count_dataset` does all the counting without making a pair.
+`keys.py` parses it, `blocks.py` counts it and blocks it. `count_dataset` does all the counting
+without making a pair.
 """
 
 from er_pipeline.blocking.blocks import build_blocks

@@ -9,6 +9,7 @@ is known.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations, product
 from typing import Any
 
@@ -30,6 +31,9 @@ WORTH_OF_ANOTHER_RULE = 0.25
 # Of a rule's keyed records, so many may stand in blocks over the cap and the rule still count as
 # containing every narrower one.
 WHOLE = 0.02
+# A key that matches share less than so many times as often as any two records do tells too little to
+# be part of a rule: each value of a column of noise, flags and states first, is as frequent in both.
+LEAST_LIFT = 2.0
 # Conjunctions looked at in full by a search: the best by evidence per estimated pair.
 MOST_CANDIDATES = 1_500
 # Of every set of fields, so many of the widest are among them.
@@ -104,6 +108,13 @@ class Index:
             share = oversized_records / records if records else 0.0
             self.costs[keys] = Cost(int(pairs), int(largest), int(oversized), float(share))
         return self.costs[keys]
+
+    @cached_property
+    def possible_pairs(self) -> int:
+        """Number of pairs that may be compared at all."""
+        counted = self.engine.rows("select count(*) from key_codes group by source_no")
+        within = sum(n * n for (n,) in counted) if self.mode == "link" else self.n_records
+        return max(1, (self.n_records * self.n_records - within) // 2)
 
     def beyond_cap(self, keys: Keys, pairs: str) -> NDArray[np.int64]:
         """List the pairs (by pair_no) whose shared block is over the cap, so not compared.
@@ -301,7 +312,7 @@ def candidates(
     """List the conjunctions of up to k keys that find some evidence and may be affordable.
 
     One key per field. What is found only falls with more keys, so what finds nothing is not
-    extended. The most telling `MOST_CANDIDATES` by worth per estimated pair are kept.
+    extended. Keys that are noise, see `LEAST_LIFT`, are left out unless affordable alone. The most telling `MOST_CANDIDATES` by worth per estimated pair are kept.
     """
     fields = [choice.field for choice in index.choices]
     total = evidence.worth.sum() or 1.0
@@ -309,7 +320,11 @@ def candidates(
     level: dict[Keys, NDArray[np.bool_]] = {}
     for key in range(len(fields)):
         found = evidence.shared[:, key]
-        if evidence.worth[found].sum() >= least:
+        worth, cost = float(evidence.worth[found].sum()), index.cost((key,))
+        sharing = cost.pairs + cost.oversized_pairs
+        by_chance = total * sharing / index.possible_pairs
+        is_noise = sharing > limits.pairs_of_rule and worth < LEAST_LIFT * by_chance
+        if worth >= least and not is_noise:
             level[(key,)] = found
     singles = list(level)
     worth_of: dict[Keys, float] = {}
@@ -444,9 +459,10 @@ class Search:
             open_[[head for head in heads if head is not None]] = True
             new = self._new_share(state.made)
             open_ &= state.affordable() & (new * self._n_seen >= 1)
+            gain = self._gain(worth * WORTH_OF_ANOTHER_RULE**state.depth)
+            open_ &= gain > 0
             if not open_.any():
                 return
-            gain = self._gain(worth * WORTH_OF_ANOTHER_RULE**state.depth)
             cost = self.pairs * new + self.index.n_records / 100
             best = int(np.argmax(np.where(open_, gain / cost, -1.0)))
             waiting = [o for o, head in zip(waiting, heads, strict=True) if head != best]

@@ -143,6 +143,8 @@ def _cut(engine: DuckDBEngine, spec: PipelineSpec, n_made: int, target: int | No
             f"there are {n_made:,} pairs, {n_made - target:,} more than the budget of {target:,};"
             " write on_over_budget: trim to keep the best, or raise the budget"
         )
+    if not target:
+        return "false"
     floor = budget.floor_per_record
     if floor is None:
         floor = int(spec.link_mode == "link")  # a record of a clean source has one match or none
@@ -214,6 +216,14 @@ def _told(
         f"select weight, {kept} as is_kept, count(*) as n, sum(probability) as matches"
         " from weighed_pairs group by all",
     )
+    counted = engine.rows(
+        """
+        select floor(weight * 2) / 2 as low, sum(n)::bigint,
+            coalesce(sum(n) filter (where is_kept), 0)::bigint, sum(matches),
+            coalesce(sum(matches) filter (where is_kept), 0)
+        from weight_counts group by 1 order by 1 desc
+        """
+    )
     classes = [
         {
             "weight": float(low),
@@ -222,19 +232,12 @@ def _told(
             "expected_matches": round(matches, 2),
             "expected_matches_kept": round(matches_kept, 2),
         }
-        for low, n, n_kept, matches, matches_kept in engine.rows(
-            """
-            select floor(weight * 2) / 2 as low, sum(n)::bigint,
-                coalesce(sum(n) filter (where is_kept), 0)::bigint, sum(matches),
-                coalesce(sum(matches) filter (where is_kept), 0)
-            from weight_counts group by 1 order by 1 desc
-            """
-        )
+        for low, n, n_kept, matches, matches_kept in counted
     ]
     (n_records,) = engine.row("select count(*) from cleaned_records")
-    matches = sum(row["expected_matches"] for row in classes)
-    matches_kept = sum(row["expected_matches_kept"] for row in classes)
     n_kept = sum(row["kept"] for row in classes)
+    matches = sum(found for *_, found, _ in counted)
+    matches_kept = sum(found for *_, found in counted)
     facts: dict[str, Any] = {
         "pairs_made": n_made,
         "pairs_cut": n_made - n_kept,
@@ -283,9 +286,7 @@ def _ranks(engine: DuckDBEngine, n_records: int, matches: float) -> list[dict[st
             {
                 "pairs_per_record": round(float(pairs[place]) / n_records, 4),
                 "weight": round(float(weight[place]), DECIMALS),
-                "expected_completeness": round(float(found[place]) / matches, 6)
-                if matches
-                else 0.0,
+                "expected_completeness": round(min(1.0, float(found[place]) / matches), 6),
             }
         )
         if place == len(pairs) - 1:

@@ -466,7 +466,8 @@ class Budget(Settings):
         """The most pairs that may remain of so many records."""
         limits = [] if self.max_pairs is None else [self.max_pairs]
         if self.pairs_per_record is not None:
-            limits.append(int(self.pairs_per_record * n_records))
+            # 0.29 * 100 is 28.999999999999996
+            limits.append(int(round(self.pairs_per_record * n_records, 6)))
         return min(limits)
 
 
