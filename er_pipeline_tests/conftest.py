@@ -84,8 +84,12 @@ class Dataset:
         self.spec = PipelineSpec.model_validate(
             {"dataset": "people", "sources": declared, **settings}
         )
-        self.threads = self.spec.threads or 2
         self.lake = Lake(folder / "lake", "people")
+
+    @property
+    def threads(self) -> int:
+        """Threads of every engine: as the spec says, else two."""
+        return self.spec.threads or 2
 
     def clean(self) -> dict[str, Any]:
         with DuckDBEngine(threads=self.threads) as engine:

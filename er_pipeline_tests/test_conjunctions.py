@@ -300,8 +300,8 @@ def test_a_search_keeps_its_limits(engine: DuckDBEngine, seed: int) -> None:
     table = make_table(engine, random_rows(60, seed), blocks=Blocks(max_size=12))
     for n_judged in (0, 15):
         tight = limits(pairs=120, of_rule=50, rules=4, k=2)
+        # Of matches drawn at random every key may be noise, and then no rule is right.
         rules = choose(table.search(matches_of(table, 90, seed), tight), n_judged)
-        assert rules
         assert len(rules) <= 4
         assert sum(rule.pairs for rule in rules) <= 120
         for rule in rules:

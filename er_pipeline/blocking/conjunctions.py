@@ -31,8 +31,8 @@ WORTH_OF_ANOTHER_RULE = 0.25
 # Of a rule's keyed records, so many may stand in blocks over the cap and the rule still count as
 # containing every narrower one.
 WHOLE = 0.02
-# A key that matches share less than so many times as often as any two records do tells too little to
-# be part of a rule: each value of a column of noise, flags and states first, is as frequent in both.
+# A key that matches share less than so many times as often as any two records do tells too little
+# to be part of a rule: each value of a column of noise is as frequent in both.
 LEAST_LIFT = 2.0
 # Conjunctions looked at in full by a search: the best by evidence per estimated pair.
 MOST_CANDIDATES = 1_500
@@ -312,7 +312,8 @@ def candidates(
     """List the conjunctions of up to k keys that find some evidence and may be affordable.
 
     One key per field. What is found only falls with more keys, so what finds nothing is not
-    extended. Keys that are noise, see `LEAST_LIFT`, are left out unless affordable alone. The most telling `MOST_CANDIDATES` by worth per estimated pair are kept.
+    extended. Keys that are noise, see `LEAST_LIFT`, are left out unless affordable alone. The most
+    telling `MOST_CANDIDATES` by worth per estimated pair are kept.
     """
     fields = [choice.field for choice in index.choices]
     total = evidence.worth.sum() or 1.0
@@ -338,8 +339,8 @@ def candidates(
         wider = sorted(level, key=lambda keys: (-float(evidence.worth[level[keys]].sum()), keys))
         extended: dict[Keys, NDArray[np.bool_]] = {}
         for keys in wider[:MOST_CANDIDATES]:
-            cost = index.costs.get(keys)
-            if cost and cost.is_whole and cost.pairs <= limits.pairs_of_rule // 4:
+            known = index.costs.get(keys)
+            if known and known.is_whole and known.pairs <= limits.pairs_of_rule // 4:
                 continue  # cheap and whole: narrower ones find less and save little
             for (key,) in singles:
                 if key <= keys[-1] or fields[key] in {fields[k] for k in keys}:

@@ -242,7 +242,7 @@ def _told(
         "pairs_made": n_made,
         "pairs_cut": n_made - n_kept,
         "expected_matches": round(matches, 1),
-        "expected_matches_cut": round(matches - matches_kept, 1),
+        "expected_matches_cut": round(max(0.0, matches - matches_kept), 1),
         "weight_classes": classes,
         "ranks": _ranks(engine, n_records, matches),
     }
