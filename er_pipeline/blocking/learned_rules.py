@@ -127,8 +127,9 @@ def learn_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         if n_judged >= LEAST_LABELS:
 
             def learn_again(part: NDArray[np.bool_]) -> list[Rule]:
-                known = np.ones(len(evidence.worth))
-                known[:n_judged] = part
+                # With their judged pairs, the probable ones of tested entities are out of sight.
+                tested = evidence.entity[:n_judged][~part]
+                known = (~np.isin(evidence.entity, tested)).astype(float)
                 return search.choose(is_judged * known, evidence.worth * known, pinned, declared)
 
             judged = Evidence(
@@ -169,7 +170,9 @@ def _conjunction(spec: PipelineSpec, keys: str | list[str], name: str = "rule") 
 
 
 def _plain(expression: str) -> str:
-    return re.sub(r"\s+", "", expression).lower()
+    """Write an expression without blanks and capitals, but for what stands in quotes."""
+    parts = re.split(r"('[^']*')", expression)
+    return "".join(p if p.startswith("'") else re.sub(r"\s+", "", p).lower() for p in parts)
 
 
 def _index(engine: DuckDBEngine, spec: PipelineSpec, learning: Learning) -> Index:

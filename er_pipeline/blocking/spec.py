@@ -694,6 +694,10 @@ class PipelineSpec(Settings):
         for name in self._declared_strategies():
             if name.lower() == "train":
                 yield (("strategies", name), "'train' names the forward index; choose another")
+        places = MAX_STRATEGIES - len(self._declared_strategies())
+        places -= len(self.second_pass.strategies if self.second_pass else {}) + 2
+        if len(learning.pin) > places:
+            yield (("learning", "pin"), f"at most {places} pinned rules fit beside the strategies")
         for place in ("pin", "ban"):
             for i, keys in enumerate(getattr(learning, place)):
                 try:
