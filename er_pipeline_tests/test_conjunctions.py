@@ -614,6 +614,13 @@ def test_the_interval_is_wilsons(successes: int, trials: int, low: float, high: 
     assert interval(successes, trials) == pytest.approx((low, high), abs=5e-5)
 
 
+def test_the_interval_holds_the_share_to_the_last_digit() -> None:
+    for trials in range(1, 120):
+        for successes in (0, trials / 3, trials):
+            low, high = interval(successes, trials)
+            assert 0 <= low <= successes / trials <= high <= 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_folds_tear_no_entity_and_are_of_about_one_size(seed: int) -> None:
     entity: NDArray[np.int64] = np.random.default_rng(seed).integers(0, 33, 100)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import evaluate, judge_pairs, judge_strategies
+from er_pipeline.blocking.evaluation import evaluate, judge_pairs, judge_ranking, judge_strategies
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.blocking.verdicts import Verdict
 from er_pipeline_tests.conftest import Dataset, Rows
@@ -140,6 +140,84 @@ def test_every_strategy_is_told_what_it_finds_of_the_truth(
         for name, counts in figures_of(people)["strategies"].items()
     }
     assert found == {"last": (1, 0, 0.25), "city": (2, 1, 0.5), "letters": (1, 0, 0.25)}
+
+
+def test_what_a_budget_cuts_of_the_truth_is_told(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(
+        FIVE,
+        strategies={**STRATEGIES, "letters": "qgrams(last, 1)"},
+        truth={"cluster_column": "person_id"},
+        budget={"max_pairs": 1},
+    )
+    figures = figures_of(people)
+    run, truth = figures["run"], figures["truth"]
+    # Of 12, 13, 23 and 34 only 12 is kept; 12 and 34 are true.
+    assert (run["pairs"], run["pairs_cut_by_the_budget"], run["budget_pairs"]) == (1, 3, 1)
+    assert run["pair_coverage"] == pytest.approx(2 / 5)
+    assert (truth["true_pairs_proposed"], truth["true_pairs_found"]) == (2, 1)
+    assert truth["true_pairs_cut_by_the_budget"] == 1
+    assert truth["completeness_cut_by_the_budget"] == truth["pairs_completeness"] == 0.25
+    assert truth["pairs_quality"] == 1
+    # A strategy is judged by all that it proposes, also by what the budget cut.
+    told = {name: (c["pairs"], c["pairs_kept"]) for name, c in figures["strategies"].items()}
+    assert told == {"last": (3, 1), "city": (2, 1), "letters": (3, 1)}
+    assert figures["strategies"]["city"]["pairs_completeness"] == 0.5
+    assert figures["curve"]["union"] == {
+        "pairs_per_record": pytest.approx(4 / 5),
+        "pairs_completeness": 0.5,
+    }
+    assert sum(row["kept"] for row in figures["weight_classes"].values()) == 1
+
+
+@pytest.mark.parametrize("budget", [None, {"max_pairs": 3}])
+def test_true_pairs_are_proposed_by_what_proposes_pairs(
+    dataset: Callable[..., Dataset], budget: dict[str, int] | None
+) -> None:
+    people = dataset(
+        [*FIVE, {"id": "6", "last": "lees", "city": "hull", "person_id": "q"}],
+        strategies={**STRATEGIES, "letters": "qgrams(last, 2)"},
+        embedding={"k": 2, "min_similarity": 0.1},
+        second_pass={"strategies": {"initial": "left(last, 1)"}, "embedding": {"k": 3}},
+        truth={"cluster_column": "person_id"},
+        **({"budget": budget} if budget else {}),
+    )
+    figures = figures_of(people)
+    made = dict(people.lake.facts("unified_pairs")["made_pairs"])
+    assert {name: counts["pairs"] for name, counts in figures["strategies"].items()} == made
+    proposed = {name: counts["true_pairs"] for name, counts in figures["strategies"].items()}
+    # True are 12 and all of 3, 4, 5 and 6; 3 and 6 share two letters, 5 has none at all.
+    assert (proposed["last"], proposed["city"], proposed["letters"]) == (1, 2, 2)
+    truth = figures["truth"]
+    assert truth["true_pairs"] == 7
+    assert truth["true_pairs_proposed"] == 3
+    assert truth["true_pairs_found"] + truth["true_pairs_cut_by_the_budget"] == 3
+    assert (truth["true_pairs_cut_by_the_budget"] == 0) == (budget is None)
+
+
+@pytest.mark.parametrize(
+    ("facts", "broken"),
+    [
+        ({}, []),
+        ({"pairs": 11}, ["budget_is_kept"]),  # more than the budget
+        ({"pairs_cut": 91}, ["budget_is_kept"]),  # the ledger does not add up
+        ({"expected_matches_cut": 0.5}, ["budget_loses_little"]),
+    ],
+)
+def test_what_a_budget_did_is_judged(
+    dataset: Callable[..., Dataset], facts: dict[str, float], broken: list[str]
+) -> None:
+    ledger = {
+        **{"pairs": 10, "budget_pairs": 10, "pairs_made": 100, "pairs_cut": 90},
+        **{"expected_matches": 20.0, "expected_matches_cut": 0.2},
+        "matches_per_million_more_pairs": 2222.2,
+    }
+    people = dataset(FIVE, strategies=STRATEGIES, budget={"max_pairs": 10})
+    verdicts = {v.check: v for v in judge_ranking({**ledger, **facts}, people.spec)}
+    assert [name for name, verdict in verdicts.items() if not verdict.passed] == broken
+    assert verdicts["budget_loses_little"].severity == "warn"
+    assert "a million more pairs would buy about 2,222" in verdicts["budget_loses_little"].text
+    without = people.spec.model_copy(update={"budget": None})
+    assert list(judge_ranking(ledger, without)) == []
 
 
 def test_the_report_table_holds_every_figure(dataset: Callable[..., Dataset]) -> None:

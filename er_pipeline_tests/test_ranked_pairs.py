@@ -1,4 +1,5 @@
 import csv
+import json
 import math
 import tempfile
 from collections import defaultdict
@@ -23,6 +24,7 @@ from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline.people import write_people
 from er_pipeline_tests.conftest import Dataset, Rows
+from er_pipeline_tests.test_unified_pairs import joins_of
 
 Pair = tuple[int, int]
 MORE_THAN_ALL = 10**6
@@ -411,8 +413,32 @@ def test_the_order_of_the_rows_in_the_file_does_not_matter(tmp_path: Path) -> No
     assert found[0] == found[1] == found[2]
 
 
-def direction(degree: float) -> list[float]:
-    return [math.cos(math.radians(degree)), math.sin(math.radians(degree))]
+def at(*degrees: float | None) -> Rows:
+    """Records of one name, whose vectors point in these directions."""
+    angles = [None if degree is None else math.radians(degree) for degree in degrees]
+    return [
+        {"id": str(i), "name": "x", "v": None if a is None else str([math.cos(a), math.sin(a)])}
+        for i, a in enumerate(angles)
+    ]
+
+
+BY_DIRECTION: dict[str, Any] = {
+    "fields": {"name": "text"},
+    "strategies": {"name": "name"},
+    "embedding": {"encoder": "column", "column": "v", "k": 1, "min_similarity": 0.8},
+}
+
+
+def test_the_floor_is_each_records_own_best_whoever_else_wants_it(
+    dataset: Callable[..., Dataset],
+) -> None:
+    # 1 is 40 degrees from 3, which 0 is like, and 42 from 4, which has no match as good.
+    people = dataset(at(0, 40, 110), at(0, 82), **BY_DIRECTION)
+    people.pair()
+    weight = weigh(people, **ROOMY)
+    assert weight[1, 3] < weight[1, 4]
+    assert set(weigh(people, max_pairs=3)) == {(0, 3), (1, 3), (2, 4)}
+    assert set(weigh(people, max_pairs=3, floor_per_record=0)) == {(0, 3), (1, 4), (2, 4)}
 
 
 def test_similarity_is_the_cosine_of_every_pair_and_adds_to_the_weight(
@@ -450,6 +476,20 @@ def test_similarity_is_the_cosine_of_every_pair_and_adds_to_the_weight(
         assert weight == pytest.approx(same + COSINE_WEIGHT * cosine, abs=2e-3)
 
 
+def test_records_of_one_text_are_alike_even_where_no_other_text_is(
+    dataset: Callable[..., Dataset],
+) -> None:
+    # A field that is the same everywhere says nothing, so its vectors are of zeros.
+    rows = [{"id": str(i), "name": "ann", "city": "x" if i else None} for i in range(3)]
+    people = dataset(rows, strategies={"name": "name"}, embedding={"fields": ["name"]})
+    people.pair()
+    assert people.rows("unified_pairs", "left_no, right_no, similarity") == [
+        (0, 1, 1.0),
+        (0, 2, 1.0),
+        (1, 2, 1.0),
+    ]
+
+
 def test_without_weights_pairs_are_as_they_were(dataset: Callable[..., Dataset]) -> None:
     people = dataset(FIVE, **BY_BOTH, weights=False)
     facts = people.pair()
@@ -474,3 +514,32 @@ def test_the_asset_shows_weights_and_ranks_as_pictures(dataset: Callable[..., Da
         assert "data:image/svg+xml" in shown[name]
         assert len(shown[name]) < INLINE_LIMIT
     assert (shown["pairs"], shown["pairs_cut"], shown["budget_pairs"]) == (2, 2, 2)
+
+
+class PlannedEngine(DuckDBEngine):
+    """Notes the joins of every query that makes something."""
+
+    joins: set[str]
+
+    def look(self, sql: str) -> None:
+        ((_, plan),) = self.rows(f"explain (format json) {sql}")
+        self.joins |= {name.strip() for name in joins_of(json.loads(plan))}
+
+    def make_table(self, name: str, sql: str) -> None:
+        self.look(sql)
+        super().make_table(name, sql)
+
+    def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
+        self.look(sql)
+        super().write(sql, path, bulk=bulk)
+
+
+@pytest.mark.parametrize("mode", ["dedupe", "link"])
+@pytest.mark.parametrize("floor", [0, 1])
+def test_ranking_joins_by_hash_only(tmp_path: Path, mode: str, floor: int) -> None:
+    people = random_people(str(tmp_path), 200, Random(1), mode, embedding=True)
+    budget = Budget(max_pairs=500, floor_per_record=floor)
+    with PlannedEngine(threads=2) as engine:
+        engine.joins = set()
+        unify_pairs(engine, people.lake, people.spec.model_copy(update={"budget": budget}))
+        assert engine.joins == {"HASH_JOIN"}

@@ -325,16 +325,16 @@ def test_blocks_of_other_records_are_refused(dataset: Callable[..., Dataset]) ->
     assert people.rows("unified_pairs", "left_no, right_no") == [(0, 1)]
 
 
-def _joins(plan: Any) -> Iterator[str]:
+def joins_of(plan: Any) -> Iterator[str]:
     """List the names of a plan's operators that join."""
     if isinstance(plan, list):
         for part in plan:
-            yield from _joins(part)
+            yield from joins_of(part)
     elif isinstance(plan, dict):
         name = str(plan.get("name", ""))
         if "JOIN" in name or "PRODUCT" in name:
             yield name
-        yield from _joins(plan.get("children", []))
+        yield from joins_of(plan.get("children", []))
 
 
 @pytest.mark.parametrize("weighed", [True, False])
@@ -389,6 +389,6 @@ def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str, weighed: boo
 
 def assert_only_hash_joins(engine: DuckDBEngine, sql: str) -> None:
     ((_, plan),) = engine.rows(f"explain (format json) {sql}")
-    joins = [name.strip() for name in _joins(json.loads(plan))]
+    joins = [name.strip() for name in joins_of(json.loads(plan))]
     assert joins
     assert set(joins) == {"HASH_JOIN"}, sql

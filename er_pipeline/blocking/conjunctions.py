@@ -385,8 +385,9 @@ class Search:
         for i, keys in enumerate(self.options):
             self.has[i, keys] = True
         self.found = _all_shared(evidence.shared, self.options)
-        self.seen = _all_shared(seen, self.options)
-        self._n_seen = self.seen.sum(axis=1).astype(np.float64)
+        # One bit per pair: they are counted again after every choice.
+        self.seen = np.packbits(_all_shared(seen, self.options) > 0, axis=1)
+        self._n_seen = np.bitwise_count(self.seen).sum(axis=1, dtype=np.float64)
         self.pairs = np.array([sample.pairs(keys) for keys in self.options])
         self.exact = np.zeros(len(self.options), bool)
         for i, keys in enumerate(self.options):
@@ -432,11 +433,12 @@ class Search:
             if missed.sum() <= (1 - self.limits.recall_floor) * total:
                 return
             gain = self._gain(missed)
-            affordable = state.affordable() & (gain > 0)
-            if not affordable.any():
+            places = np.flatnonzero(state.affordable() & (gain > 0))
+            if not len(places):
                 return  # the floor cannot be reached under the budget; the facts say so
-            cost = self.pairs * self._new_share(state.made) + self.index.n_records / 100
-            best = int(np.argmax(np.where(affordable, gain / cost, -1.0)))  # the first of equals
+            new = self._new_share(state.made, places)
+            cost = self.pairs[places] * new + self.index.n_records / 100
+            best = int(places[np.argmax(gain[places] / cost)])  # the first of equals
             if self.exact[best]:
                 state.take(best, "learned")
                 state.drop_contained(self.options[best])
@@ -456,16 +458,14 @@ class Search:
         ]
         while state.n_learned < self.limits.rules:
             heads = [self._widest_affordable(options, state) for options in waiting]
-            open_ = np.zeros(len(self.options), bool)
-            open_[[head for head in heads if head is not None]] = True
-            new = self._new_share(state.made)
-            open_ &= state.affordable() & (new * self._n_seen >= 1)
-            gain = self._gain(worth * WORTH_OF_ANOTHER_RULE**state.depth)
-            open_ &= gain > 0
+            places = np.array(sorted(head for head in heads if head is not None), np.int64)
+            new = self._new_share(state.made, places)
+            gain = self._gain(worth * WORTH_OF_ANOTHER_RULE**state.depth, places)
+            open_ = state.affordable()[places] & (new * self._n_seen[places] >= 1) & (gain > 0)
             if not open_.any():
                 return
-            cost = self.pairs * new + self.index.n_records / 100
-            best = int(np.argmax(np.where(open_, gain / cost, -1.0)))
+            cost = self.pairs[places] * new + self.index.n_records / 100
+            best = int(places[np.argmax(np.where(open_, gain / cost, -1.0))])
             waiting = [o for o, head in zip(waiting, heads, strict=True) if head != best]
             yield best
 
@@ -480,13 +480,21 @@ class Search:
             options.pop(0)
         return None
 
-    def _gain(self, worth: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add up what each option finds; rounded, so that threads do not decide between equals."""
-        return np.asarray(np.round(self.found @ worth, 9))
+    def _gain(
+        self, worth: NDArray[np.float64], places: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """Add up what the options at some places find, all where left out.
 
-    def _new_share(self, made: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Estimate which share of each option's pairs no chosen rule makes."""
-        return np.asarray(((self.seen @ (~made).astype(np.float32)) + 1) / (self._n_seen + 1))
+        Rounded, so that threads do not decide between equals.
+        """
+        some = np.flatnonzero(worth)
+        found = self.found[:, some] if places is None else self.found[np.ix_(places, some)]
+        return np.asarray(np.round(found @ worth[some], 9))
+
+    def _new_share(self, made: NDArray[np.uint8], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Estimate which share of the pairs of the options at some places no chosen rule makes."""
+        new = np.bitwise_count(self.seen[places] & ~made).sum(axis=1, dtype=np.float64)
+        return np.asarray((new + 1) / (self._n_seen[places] + 1))
 
     def _count(self, i: int) -> None:
         """Count an option exactly, and what it finds within the cap."""
@@ -554,7 +562,7 @@ class _State:
 
     def _clear(self) -> None:
         self.depth = np.zeros(len(self.worth))
-        self.made = np.zeros(self.search.seen.shape[1], bool)
+        self.made = np.zeros(self.search.seen.shape[1], np.uint8)
         self.taken = np.zeros(len(self.search.options), bool)
         self.contained = np.zeros(len(self.search.options), bool)
         self.spent = 0.0
@@ -608,9 +616,9 @@ class _State:
         search._count(i)
         keys = search.options[i]
         cost = search.index.cost(keys)
-        found, seen = search.found[i] > 0, search.seen[i] > 0
+        found = search.found[i] > 0
         total = float(self.worth.sum()) or 1.0
-        new = float((seen & ~self.made).sum() + 1) / float(seen.sum() + 1)
+        (new,) = search._new_share(self.made, np.array([i]))
         self.rules.append(
             Rule(
                 keys=keys,
@@ -624,7 +632,7 @@ class _State:
         )
         self.spent += cost.pairs if origin != "declared" else 0
         self.depth += search.found[i]
-        self.made |= seen
+        self.made |= search.seen[i]
         self.taken[i] = True
 
 
@@ -732,7 +740,8 @@ def interval(successes: float, trials: float) -> tuple[float, float]:
         / (1 + z * z / trials)
         * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     )
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    # At shares of 0 and 1 an end is the share itself, but for the last digit.
+    return max(0.0, float(min(share, middle - half))), min(1.0, float(max(share, middle + half)))
 
 
 def folds(entity: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:

@@ -279,7 +279,7 @@ def _parse_key(text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple
         sql=sql,
         source_columns=columns,
         lookups=tuple(lookups),
-        is_list=_result_is_list(text, sql, fields, lookups),
+        is_list=_result_is_list(text, sql, fields, tuple(lookups)),
         width=width,
     )
 
@@ -378,7 +378,10 @@ def _did_you_mean(text: str) -> str:
     return ""
 
 
-def _result_is_list(text: str, sql: str, fields: Sequence[str], lookups: Sequence[Lookup]) -> bool:
+@lru_cache(maxsize=4096)  # the same key stands in many rules
+def _result_is_list(
+    text: str, sql: str, fields: tuple[str, ...], lookups: tuple[Lookup, ...]
+) -> bool:
     """Bind the expression on an empty table: DuckDB itself says what it does not know."""
     columns = [*fields, *(lookup.column for lookup in lookups)]
     declared = ", ".join(f"{quoted(column)} varchar" for column in columns)

@@ -42,19 +42,25 @@ def queue_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     alone = unified["pairs_of_one_strategy_only"]
     dearest = max(alone, key=lambda name: (alone[name], name)) if alone else None
     bit = unified["strategy_bits"][dearest] if dearest else 0
+    # Blindly drawn pairs come first, so that no kind is missing among them.
+    engine.make_table(
+        "audited",
+        f"""
+        select left_no, right_no, 'audit' as reason, {weight} as weight, strategy_mask,
+            row_number() over (order by {drawn}) as turn
+        from unified_pairs where {unjudged} order by turn limit {QUEUE["audit"]}
+        """,
+    )
     engine.make_table(
         "asked",
         f"""
-        select *, row_number() over (partition by reason order by nth) as turn from (
-            select left_no, right_no, 'audit' as reason, {weight} as weight, strategy_mask,
-                row_number() over (order by {drawn}) as nth
-            from unified_pairs where {unjudged} order by nth limit {QUEUE["audit"]}
-        ) union all select *, nth from (
+        from audited union all from (
             select left_no, right_no, 'dearest_rule' as reason, {weight} as weight, strategy_mask,
-                row_number() over (order by {drawn}) as nth
+                row_number() over (order by {drawn}) as turn
             from unified_pairs where {unjudged} and strategy_mask = {1 << bit}::bigint
-            order by nth limit {QUEUE["dearest_rule"]}
-        ) union all select *, nth from ({_likely_sql(engine, lake, spec, seed)})
+                and (left_no, right_no) not in (select (left_no, right_no) from audited)
+            order by turn limit {QUEUE["dearest_rule"]}
+        ) union all from ({_likely_sql(engine, lake, spec, seed)})
         """,
     )
     names = ", ".join(literal(name) for name in unified["strategy_bits"]) or "''"
@@ -62,14 +68,9 @@ def queue_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     with lake.writing("label_queue", {"fingerprint": fingerprint}) as draft:
         engine.write(
             f"""
-            with once as (
-                select *, row_number() over (partition by left_no, right_no order by reason) as time
-                from asked
-            ),
-            mixed as (
-                select o.*, row_number() over (order by o.turn * m.step, o.reason, o.turn) as place
-                from once as o join (values {places}) as m(reason, step) on m.reason = o.reason
-                where o.time = 1
+            with mixed as (
+                select a.*, row_number() over (order by a.turn * m.step, a.reason) as place
+                from asked as a join (values {places}) as m(reason, step) on m.reason = a.reason
             )
             select cast(place - 1 as integer) as queue_no, left_no, right_no, reason, weight,
                 list_filter([{names}], lambda name, i: ((strategy_mask >> (i - 1)) & 1) = 1)
@@ -92,7 +93,7 @@ def _likely_sql(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, seed: str)
     """Write the query of the weightiest pairs that share a key and yet are no candidates."""
     nothing = (
         "select 0::integer as left_no, 0::integer as right_no, 'likely_uncovered' as reason,"
-        " 0.0::double as weight, 0::bigint as strategy_mask, 0::bigint as nth where 1 = 0"
+        " 0.0::double as weight, 0::bigint as strategy_mask, 0::bigint as turn where 1 = 0"
     )
     if not spec.weights:
         return nothing
@@ -122,7 +123,7 @@ def _likely_sql(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, seed: str)
             {weight_sql(weights, weights.evidence_sql())}::double as weight,
             0::bigint as strategy_mask,
             row_number() over (order by {weight_sql(weights, weights.evidence_sql())} desc,
-                p.left_no, p.right_no) as nth
+                p.left_no, p.right_no) as turn
         from (
             select left_no, right_no from ({" union ".join(shared)})
             except select left_no, right_no from unified_pairs
@@ -130,5 +131,5 @@ def _likely_sql(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, seed: str)
         ) as p
         join key_codes as l on l.record_no = p.left_no
         join key_codes as r on r.record_no = p.right_no
-        order by nth limit {QUEUE["likely_uncovered"]}
+        order by turn limit {QUEUE["likely_uncovered"]}
     """

@@ -432,10 +432,10 @@ class Learning(Settings):
         20_000, ge=100, le=1_000_000, description="Records of the forward index, blocks_train."
     )
     seed: int = Field(20, ge=0, description="Of all samples; each round of labels has its own.")
-    pin: list[KeyExpressions] = Field(
+    pin: Annotated[list[KeyExpressions], BeforeValidator(_whole_expressions)] = Field(
         default_factory=list, description="Conjunctions chosen whatever they cost."
     )
-    ban: list[KeyExpressions] = Field(
+    ban: Annotated[list[KeyExpressions], BeforeValidator(_whole_expressions)] = Field(
         default_factory=list, description="Conjunctions, or single keys, never to be used."
     )
 

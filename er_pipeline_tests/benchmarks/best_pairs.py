@@ -30,9 +30,9 @@ from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.labels import Journal, Label, RecordName, utc_now
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.pair_weights import PairWeights, read_weights
-from er_pipeline.blocking.spec import DEFAULT_STRATEGIES, PipelineSpec
+from er_pipeline.blocking.spec import DEFAULT_STRATEGIES, Checks, PipelineSpec
 from er_pipeline.blocking.spec_file import read_spec
-from er_pipeline.cli import DEMO_DEFS
+from er_pipeline.cli import DEMO_DEFS, DEMO_PAIRS_PER_RECORD
 from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline_tests.benchmarks.measuring import REPOSITORY, run_child, show_machine
 from er_pipeline_tests.other_people import (
@@ -273,6 +273,9 @@ def _settings(case: Case, folder: Path) -> dict[str, Any]:
         settings["truth"] = {"cluster_column": "person_id"}
         settings["fields"] = kinds
         settings["cleaning"] = {"phone_region": "AU"}
+    if case.records:  # as the demo: what may be proposed grows with the records
+        at_least = Checks().max_pairs
+        settings["checks"] = {"max_pairs": max(at_least, DEMO_PAIRS_PER_RECORD * case.records)}
     if case.way == "six":
         settings["strategies"] = _six_strategies(settings["fields"])
         settings["weights"] = False
