@@ -429,7 +429,7 @@ def _against_truth(
 ) -> dict[str, int | float]:
     """Count the true pairs that are candidates, by strategy, and why the others are not."""
     bits = {name: bit for bit, name in enumerate(strategies)}
-    _propose_true_pairs(engine, lake, spec, fingerprint, bits)
+    propose_true_pairs(engine, lake, spec, fingerprint, bits)
     engine.make_table(
         "found_pairs",
         f"select p.left_no, p.right_no, p.strategy_mask{', p.weight' * spec.weights}"
@@ -468,7 +468,7 @@ def _against_truth(
     }
 
 
-def _propose_true_pairs(
+def propose_true_pairs(
     engine: DuckDBEngine,
     lake: Lake,
     spec: PipelineSpec,
