@@ -142,6 +142,23 @@ def test_every_strategy_is_told_what_it_finds_of_the_truth(
     assert found == {"last": (1, 0, 0.25), "city": (2, 1, 0.5), "letters": (1, 0, 0.25)}
 
 
+def test_a_match_costs_pairs_on_the_whole_and_at_the_margin(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        FIVE,
+        strategies={**STRATEGIES, "both": ["last", "city"]},
+        truth={"cluster_column": "person_id"},
+    )
+    found = figures_of(people)["strategies"]
+    # last makes 12, 13 and 23 for the match 12; city makes 12 and 34, both matches, 34 by itself.
+    assert found["last"]["pairs_per_true_pair"] == 3
+    assert found["city"]["pairs_per_true_pair"] == found["both"]["pairs_per_true_pair"] == 1
+    assert found["city"]["pairs_per_true_pair_of_it_alone"] == 1
+    # Nothing is found by last alone, so no figure says what such a match costs.
+    assert "pairs_per_true_pair_of_it_alone" not in found["last"]
+
+
 def test_what_a_budget_cuts_of_the_truth_is_told(dataset: Callable[..., Dataset]) -> None:
     people = dataset(
         FIVE,

@@ -448,6 +448,13 @@ def _against_truth(
             n for mask, n in proposed if mask == 1 << bit
         )
         strategies[name]["pairs_completeness"] = _share(hits, n_true)
+        # What a match costs in pairs: on the whole, and what leaving the strategy out would save.
+        for cost, pairs, found_by in (
+            ("pairs_per_true_pair", "pairs", "true_pairs"),
+            ("pairs_per_true_pair_of_it_alone", "pairs_of_it_alone", "true_pairs_of_it_alone"),
+        ):
+            if strategies[name][found_by]:  # none found: no figure says what one would cost
+                strategies[name][cost] = strategies[name][pairs] / strategies[name][found_by]
     # Missed although a key is shared: its block was dropped. Neighbours may have found it anyway.
     (n_lost,) = engine.row(
         f"select count(*) from ({_sharing_a_key(engine, lake, spec, fingerprint)} except"

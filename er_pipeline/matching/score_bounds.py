@@ -19,8 +19,10 @@ from sqlglot import exp
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
 
-# Comparisons of up to so many distinct values are computed, those of more are bounded.
-MOST_VALUES = 60_000
+# Comparisons of up to so many distinct values are computed, or of up to such a share of the
+# records; those of more are bounded. Of 100,000 people a bounded date of birth (23,000 values)
+# leaves 36,000 pairs per record to be scored, a computed one 1,500.
+MOST_VALUES, MOST_VALUES_PER_RECORD = 60_000, 0.2
 # What a level without a u is taken to say, in bits: more than any evidence.
 CERTAIN = 100.0
 
@@ -179,7 +181,7 @@ class ScoreBounds:
     def _terms(self, i: int, sampled: NDArray[np.int64]) -> NDArray[np.float32]:
         """Give (n_sampled, n_records) bounds of one comparison's terms."""
         own, place = np.unique(self.codes[i][sampled], return_inverse=True)
-        computed = self.n_values[i] <= MOST_VALUES
+        computed = self.n_values[i] <= max(MOST_VALUES, MOST_VALUES_PER_RECORD * self.n_records)
         weights = self._weights(i, own, computed)
         bounds: NDArray[np.float32] = weights[place][:, self.codes[i]]
         return bounds
