@@ -1,12 +1,31 @@
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.matching.missed_matches import explain_missed, judge_missed
 from er_pipeline_tests.conftest import Dataset, Rows
+from er_pipeline_tests.test_real_data import DBLP_ACM, FAKE_1000, FEBRL3, FEBRL4
 
+ABT_BUY = """
+  sources: [{path: DATA/abt_buy/left.csv}, {path: DATA/abt_buy/right.csv}]
+  fields: {name: text, description: text, price: identifier}
+  strategies: {name_word: tokens(name)}
+  blocks: {max_size: 20}
+  training_rules: {same_name: name, same_price: price}
+  truth: {path: DATA/abt_buy/truth.csv}
+"""
 Missed = dict[tuple[int, int], tuple[str, str, str]]
 
 
@@ -232,3 +251,257 @@ def test_what_a_budget_cut_is_told_with_its_weight(dataset: Callable[..., Datase
     )
     assert missed[2, 3][2] == "budget: max_pairs 2 (+1 pairs)"
     assert facts["remedies"][0]["finds"] == 1
+
+
+# Vectors brought by hand: similarities are what the test says, not what an encoder makes of them.
+def at(*turned: tuple[float, str]) -> Rows:
+    """Records whose vectors point in these directions, in degrees, and whose they are."""
+    return [
+        {
+            "id": f"{i:03}",
+            "name": 3 * "abcdefgh"[i],
+            "v": str([float(np.cos(np.radians(d))), float(np.sin(np.radians(d)))]),
+            "person_id": person,
+        }
+        for i, (d, person) in enumerate(turned)
+    ]
+
+
+def by_hand(strategies: Mapping[str, Any], **encoder: Any) -> dict[str, Any]:
+    cuts = {"k": 1, "min_similarity": 0.5, "min_share_of_best": 0, **encoder}
+    return {
+        "fields": {"name": "text"},
+        "strategies": strategies,
+        "embedding": {"encoder": "column", "column": "v", **cuts},
+        **TRUTH,
+    }
+
+
+# 0 and 4 degrees are one person; 1, 2 and 5 stand between them or nearer. 80 degrees are far off.
+TURNED = [(0, "p"), (4, "p"), (1, "a"), (2, "b"), (5, "c"), (80, "p")]
+
+
+def test_a_pair_that_neighbours_leave_out_is_told_with_its_rank(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(at(*TURNED), **by_hand({"name": "name"}))
+    _, missed = explained(people)
+    # Below the floor neighbours have no chance, so the pair is one of keys.
+    assert causes(missed) == {
+        (0, 1): "below_similarity",
+        (0, 5): "keys_differ",
+        (1, 5): "keys_differ",
+    }
+    # Its rank is 3 in both lists: of 0 after 1 and 2 degrees, of 4 after 5 and 2.
+    assert missed[0, 1][1] == "cosine 0.9976, rank 3 of lists of 1"
+    assert missed[0, 1][2].startswith("embedding: k 3 (at most +")
+
+
+def test_without_strategies_neighbours_are_all_there_is(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(at(*TURNED), **by_hand({}))
+    _, missed = explained(people)
+    assert set(causes(missed).values()) == {"below_similarity"}
+    assert missed[0, 5][1].startswith("cosine 0.1736 is below min_similarity 0.5, rank 5 of")
+
+
+def test_a_share_of_the_best_is_a_cut_of_its_own(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(
+        at((0, "p"), (30, "p"), (1, "a"), (31, "b")),
+        **by_hand({"name": "name"}, k=3, min_share_of_best=0.9),
+    )
+    _, missed = explained(people)
+    assert missed[0, 1][:2] == (
+        "below_similarity",
+        "cosine 0.8660, below 0.9 of the best of either record (0.9998), rank 2 of lists of 3",
+    )
+    assert missed[0, 1][2].startswith("embedding: min_share_of_best 0.85 (at most +")
+
+
+def test_a_shared_block_comes_before_neighbours(dataset: Callable[..., Dataset]) -> None:
+    rows = [{**row, "name": "lee"} for row in at(*TURNED)]
+    people = dataset(rows, **by_hand({"name": "name"}), blocks={"max_size": 2})
+    _, missed = explained(people)
+    assert missed[0, 1][0] == "block_dropped"
+
+
+def test_the_second_pass_is_told_of_only_where_it_looked(dataset: Callable[..., Dataset]) -> None:
+    rows = [
+        {"id": str(i), "name": name, "town": town, "person_id": person}
+        for i, (name, town, person) in enumerate(
+            [
+                ("lee", "bath", "p"),  # has a candidate, 1
+                ("lee", "york", "q"),
+                ("may", "york", "r"),  # has a candidate, 3
+                ("may", "hull", "q"),
+                ("ray", "bath", "p"),  # lonely: the second pass compares 0 with it, were it not
+                ("roy", "bath", "s"),  # that three share the town
+            ]
+        )
+    ]
+    people = dataset(
+        rows,
+        strategies={"name": "name"},
+        second_pass={"strategies": {"town": "town"}, "max_size": 2},
+        **TRUTH,
+    )
+    _, missed = explained(people)
+    assert missed[0, 4][:2] == (
+        "block_dropped",
+        "town: block 'bath' of 3 records is over the cap of 2",
+    )
+    assert missed[0, 4][2] == "raise second_pass: max_size to 3 (+3 pairs)"
+    # Both have candidates, so the second pass never looked at the town of 1 and 3.
+    assert missed[1, 3][:2] == ("keys_differ", "name: name is 'lee' and 'may'")
+
+
+def test_linking_misses_pairs_between_sources_only(dataset: Callable[..., Dataset]) -> None:
+    left = [
+        {"id": "1", "name": "lee", "person_id": "p"},
+        {"id": "2", "name": "x", "person_id": "p"},
+    ]
+    right = [
+        {"id": "1", "name": "lea", "person_id": "p"},
+        {"id": "2", "name": "x", "person_id": "q"},
+    ]
+    _, missed = explained(dataset(left, right, strategies={"name": "name"}, **TRUTH))
+    assert causes(missed) == {(0, 2): "keys_differ", (1, 2): "keys_differ"}
+
+
+class Person(NamedTuple):
+    first: str | None
+    last: str | None
+    words: str | None
+    person_id: str
+
+
+# Strategies in SQL, and what they mean in Python: one list of members per key of the record.
+MEANINGS: dict[str | tuple[str, ...], Callable[[Person], list[tuple[str | None, ...]]]] = {
+    "first": lambda p: [(p.first,)],
+    "left(last, 1)": lambda p: [(p.last and p.last[:1],)],
+    ("last", "left(first, 2)"): lambda p: [(p.last, p.first and p.first[:2])],
+    "tokens(words)": lambda p: [(word,) for word in sorted(set((p.words or "").split()))],
+    ("last", "tokens(words)"): lambda p: [
+        (p.last, word) for word in sorted(set((p.words or "").split()))
+    ],
+}
+
+
+def keys_of(person: Person, key: str | tuple[str, ...]) -> set[tuple[str | None, ...]]:
+    return {members for members in MEANINGS[key](person) if all(members)}
+
+
+def cause_of(
+    left: int, right: int, people: Sequence[Person], keys: Sequence[Any], cap: int, found: bool
+) -> str | None:
+    """Say by brute force why a pair is missed; None where it was proposed."""
+    shares_any = False
+    for key in keys:
+        for shared in keys_of(people[left], key) & keys_of(people[right], key):
+            shares_any = True
+            if sum(shared in keys_of(person, key) for person in people) <= cap:
+                return None if found else "cut_by_budget"
+    if shares_any:
+        return "block_dropped"
+    both = any(keys_of(people[left], key) and keys_of(people[right], key) for key in keys)
+    return "keys_differ" if both else "no_key"
+
+
+persons = st.builds(
+    Person,
+    st.sampled_from(["ann", "anna", "bo", None]),
+    st.sampled_from(["lee", "li", "may", None]),
+    st.sampled_from(["x", "x y", "y z x", "z", None]),
+    st.sampled_from(["p", "q", "r"]),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    sources=st.lists(st.lists(persons, min_size=2, max_size=9), min_size=1, max_size=2),
+    keys=st.lists(st.sampled_from(list(MEANINGS)), min_size=1, max_size=4, unique=True),
+    cap=st.sampled_from([2, 3, 500]),
+    refine=st.booleans(),
+    within=st.booleans(),
+    budget=st.sampled_from([None, 1, 3]),
+    threshold=st.sampled_from([None, 0.5]),
+)
+def test_every_cause_is_that_of_brute_force_and_all_add_up(
+    sources: list[list[Person]],
+    keys: list[str | tuple[str, ...]],
+    cap: int,
+    refine: bool,
+    within: bool,
+    budget: int | None,
+    threshold: float | None,
+) -> None:
+    rows: list[Rows] = [
+        [{"id": f"{i:02}", **person._asdict()} for i, person in enumerate(source)]
+        for source in sources
+    ]
+    everyone = [(s, person) for s, source in enumerate(sources) for person in source]
+    people = [person for _, person in everyone]
+    mode = "dedupe" if len(sources) == 1 else "link_and_dedupe" if within else "link"
+    true = {
+        (left, right)
+        for left, right in combinations(range(len(people)), 2)
+        if people[left].person_id == people[right].person_id
+        and (mode != "link" or everyone[left][0] != everyone[right][0])
+    }
+    assume(true)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = Dataset(
+            Path(folder),
+            rows,
+            mode=mode,
+            fields=dict.fromkeys(["first", "last", "words"], "text"),
+            strategies={f"s{i}": k if isinstance(k, str) else list(k) for i, k in enumerate(keys)},
+            blocks={"max_size": cap, "oversized": "refine" if refine else "drop"},
+            budget={"max_pairs": budget} if budget else None,
+            threads=1,
+            **TRUTH,
+        )
+        scores = None
+        if threshold is not None:
+            scores = {pair: sum(pair) % 10 / 10 for pair in combinations(range(len(people)), 2)}
+        facts, missed = explained(dataset, threshold, scores)
+        candidates = set(dataset.rows("unified_pairs", "left_no, right_no"))
+    assert facts["true_pairs"] == len(true)
+    for pair in true:
+        if pair in candidates:
+            low = threshold is not None and scores is not None and scores[pair] < threshold
+            assert (pair in missed) == low
+            assert not low or missed[pair][0] == "below_threshold"
+            continue
+        expected = cause_of(*pair, people, keys, cap, found=False)
+        if refine and expected == "block_dropped":  # a part may have been made, and cut
+            assert missed[pair][0] in ("block_dropped", "cut_by_budget")
+        else:
+            assert missed[pair][0] == expected
+    assert set(missed) <= true
+
+
+@pytest.mark.parametrize(
+    ("name", "declared"),
+    [
+        ("fake_1000", FAKE_1000),
+        ("febrl3", FEBRL3),
+        ("febrl4", FEBRL4),
+        ("dblp_acm", DBLP_ACM),
+        ("abt_buy", ABT_BUY),
+    ],
+    ids=["fake_1000", "febrl3", "febrl4", "dblp_acm", "abt_buy"],
+)
+def test_found_and_missed_are_all_true_pairs_of_real_data(
+    name: str, declared: str, real_data: Path, tmp_path: Path
+) -> None:
+    settings = yaml.safe_load(declared.replace("DATA", str(real_data)))
+    for source in settings["sources"]:
+        source.setdefault("record_id", "id")
+    spec = PipelineSpec.model_validate(
+        {"dataset": name, **settings, "budget": {"pairs_per_record": 0.8}, "embedding": True}
+    )
+    dataset = Dataset.__new__(Dataset)
+    dataset.folder, dataset.spec, dataset.lake = tmp_path, spec, Lake(tmp_path / "lake", name)
+    facts, missed = explained(dataset)
+    assert facts["found"] + len(missed) == facts["true_pairs"] > 1_000
+    assert all(detail and remedy for _, detail, remedy in missed.values())

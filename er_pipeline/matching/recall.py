@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 # Sampled records whose bounds are looked at together: 32 with a million records take 130 MB.
 CELLS_PER_SLICE = 32_000_000
-# Bounding a pair costs about a fiftieth of scoring it.
+# Bounding a pair costs about a fiftieth of comparing its values.
 BOUNDS_PER_COMPARISON = 50
 # Pairs scored at once.
 PAIRS_PER_SLICE = 2_000_000
@@ -56,9 +56,9 @@ def estimate_recall(
     """Estimate which share of all matches the candidates hold; write recall_sample.
 
     Reads cleaned_records, unified_pairs, em_model and, for the families, matches. max_records:
-    most records sampled. max_comparisons: most pairs scored; fewer records are sampled where it
-    would take more. min_probability: pairs below it are left out, likely matches and all: their
-    number is made of rounding. seed: the same one draws the same records.
+    most records sampled. max_comparisons: most pairs whose values are compared one by one; fewer
+    records are sampled where it would take more. min_probability: pairs below it are left out.
+    seed: the same one draws the same records.
     Writes recall_sample (record_no, left_no, right_no, match_probability, is_candidate), one row
     per sampled record and pair of it. Returns the facts kept beside it: "sample" and "families",
     each with recall, recall_low, recall_high and what it is a share of.
@@ -71,10 +71,10 @@ def estimate_recall(
     model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
     bounds = ScoreBounds(engine, model, "cleaned_records")
     sampled = _sampled_records(engine, bounds.n_records, max_records, max_comparisons, seed)
-    n_sampled, n_pairs = _bound_pairs(
+    n_sampled, n_compared = _bound_pairs(
         engine, spec, bounds, sampled, min_probability, max_comparisons
     )
-    _score_pairs(engine, spec, model, n_pairs, min_probability)
+    n_scored = _score_pairs(engine, model, min_probability)
     with lake.writing("recall_sample", {"fingerprint": fingerprint, "seed": seed}) as draft:
         engine.write(
             """
@@ -91,8 +91,9 @@ def estimate_recall(
         draft.facts.update(
             records_sampled=n_sampled,
             records=bounds.n_records,
-            pairs_compared=n_sampled * (bounds.n_records - 1),
-            pairs_scored=n_pairs,
+            pairs_bounded=n_sampled * (bounds.n_records - 1),
+            pairs_compared=n_compared,
+            pairs_scored=n_scored,
             min_probability=min_probability,
             sample=_sample_recall(engine, n_sampled, min_probability),
         )
@@ -126,9 +127,7 @@ def judge_recall(
     if not kept:
         text += f" It was {last_recall:.1%} in the last run; what changed?"
     if not enough or not kept:
-        text += (
-            " See missed pairs in recall_sample; add a strategy, or raise the cap or the budget."
-        )
+        text += " See recall_sample; add a strategy, or raise the cap or the budget."
     yield Verdict(
         "recall_is_kept",
         enough and kept,
@@ -168,8 +167,9 @@ def _bound_pairs(
 ) -> tuple[int, int]:
     """Make bounded_pairs (record_no, left_no, right_no): those that may be likely enough.
 
-    Stops at the sampled record at which they would become too many; the records are in random
-    order, so those looked at are a random sample, too. Returns how many these are, and the pairs.
+    Stops where it would have to compare the values of too many pairs; the records are in random
+    order, so those looked at are a random sample, too. Returns how many these are, and the pairs
+    compared.
     """
     engine.execute(
         "create or replace table bounded_pairs"
@@ -180,15 +180,15 @@ def _bound_pairs(
     ).fetchnumpy()
     source = np.asarray(found["source_no"])
     per_slice = max(1, CELLS_PER_SLICE // max(1, bounds.n_records))
-    weight, n_pairs, n_looked_at = weight_of(min_probability), 0, 0
+    weight, n_compared, n_looked_at = weight_of(min_probability), 0, 0
     for start in range(0, len(sampled), per_slice):
         part = sampled[start : start + per_slice]
-        record, other = bounds.at_least(part, weight)
+        record, other, n_part = bounds.at_least(part, weight)
         if spec.link_mode == "link":
             across = source[record] != source[other]
             record, other = record[across], other[across]
         # A slice is taken whole or not at all: its size follows from the number of records alone.
-        if n_looked_at and n_pairs + len(record) > max_comparisons:
+        if n_looked_at and n_compared + n_part > max_comparisons:
             logger.info("%s of %s records fit the budget", n_looked_at, len(sampled))
             break
         columns = {
@@ -199,19 +199,16 @@ def _bound_pairs(
         engine.con.register("bounded", pa.table(columns))
         engine.execute("insert into bounded_pairs select * from bounded")
         engine.con.unregister("bounded")
-        n_pairs += len(record)
+        n_compared += n_part
         n_looked_at += len(part)
-    return n_looked_at, n_pairs
+    return n_looked_at, n_compared
 
 
-def _score_pairs(
-    engine: DuckDBEngine,
-    spec: PipelineSpec,
-    model: Mapping[str, Any],
-    n_pairs: int,
-    min_probability: float,
-) -> None:
-    """Make scored_pairs (left_no, right_no, match_probability) of bounded_pairs, with Splink."""
+def _score_pairs(engine: DuckDBEngine, model: Mapping[str, Any], min_probability: float) -> int:
+    """Make scored_pairs (left_no, right_no, match_probability) of bounded_pairs, with Splink.
+
+    Returns how many pairs were scored.
+    """
     from splink import DuckDBAPI, Linker
 
     engine.make_table(
@@ -252,7 +249,7 @@ def _score_pairs(
             f" greatest(record_no_l, record_no_r), match_probability from {scored.physical_name}"
         )
         scored.drop_table_from_database_and_remove_from_cache()
-    logger.info("%s of %s pairs scored", f"{n_distinct:,}", f"{n_pairs:,}")
+    return int(n_distinct)
 
 
 def _sample_recall(engine: DuckDBEngine, n_sampled: int, min_probability: float) -> dict[str, Any]:
@@ -367,4 +364,8 @@ def evidence_families(spec: PipelineSpec, lake: Lake) -> dict[str, tuple[str, ..
             else:
                 apart.append((fields, members))
         families = [*apart, (columns, names)]
-    return {" and ".join(sorted(fields)): tuple(names) for fields, names in families}
+    places = [conjunction.name for conjunction in conjunctions]
+    return {
+        " and ".join(sorted(fields)): tuple(sorted(names, key=places.index))
+        for fields, names in families
+    }

@@ -4,7 +4,8 @@ A pair's weight is the prior's plus one term per comparison, and a term depends 
 values alone. Where a field has few distinct values, every term of one record is computed once per
 distinct value and looked up for all others; where it has many, the term is bounded: by what the
 level of equal values gives, or of a missing one, or else by the best of the other levels. What the
-bound rules out could not have reached the wanted weight, so nothing is lost.
+bound rules out could not have reached the wanted weight, so nothing is lost. Of the pairs that are
+left the bounded values are compared, too.
 """
 
 import re
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import sqlglot
 from numpy.typing import NDArray
 from sqlglot import exp
@@ -21,7 +23,7 @@ from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
 
 # Comparisons of up to so many distinct values are computed, or of up to such a share of the
 # records; those of more are bounded. Of 100,000 people a bounded date of birth (23,000 values)
-# leaves 36,000 pairs per record to be scored, a computed one 1,500.
+# leaves 36,000 pairs per record to be compared, a computed one 1,500.
 MOST_VALUES, MOST_VALUES_PER_RECORD = 60_000, 0.2
 # What a level without a u is taken to say, in bits: more than any evidence.
 CERTAIN = 100.0
@@ -164,27 +166,68 @@ class ScoreBounds:
 
     def at_least(
         self, sampled: NDArray[np.int64], weight: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
         """Give the pairs of a sampled record and any other that may reach a weight, in bits.
 
-        Returns two arrays: the sampled record of each pair, and the other one.
-        Peak memory: some 30 bytes per sampled record and record; give it a few dozens at a time.
+        Returns two arrays, the sampled record of each pair and the other one, and of how many pairs
+        the values had to be compared one by one. What is given can miss the weight only by what
+        frequencies take from it. Peak memory: 4 bytes per sampled record and record, and some 50
+        per pair compared; give it a few dozens of records at a time.
         """
         total = np.full((len(sampled), self.n_records), self.prior, np.float32)
-        for i in range(len(self.comparisons)):
-            total += self._terms(i, sampled)
+        bounded = []
+        for i, codes in enumerate(self.codes):
+            own, place = np.unique(codes[sampled], return_inverse=True)
+            most = max(MOST_VALUES, MOST_VALUES_PER_RECORD * self.n_records)
+            computed = self.n_values[i] <= most
+            weights = self._weights(i, own, computed)
+            total += weights[place][:, codes]
+            if not computed:
+                bounded.append((i, own, place, weights))
         total[np.arange(len(sampled)), sampled] = -np.inf
         # Sums of 32 bits are off by less than this.
-        row, other = np.nonzero(total >= weight - 1e-3)
-        return sampled[row], other.astype(np.int64)
+        weight -= 1e-3
+        row, other = np.nonzero(total >= weight)
+        n_compared = len(row)
+        reached = total[row, other]
+        del total
+        for i, own, place, weights in bounded:
+            codes = self.codes[i][other]
+            terms = self._terms_of_pairs(i, own, place[row], codes)
+            reached += terms - weights[place[row], codes]
+            near = reached >= weight
+            row, other, reached = row[near], other[near], reached[near]
+        return sampled[row], other.astype(np.int64), n_compared
 
-    def _terms(self, i: int, sampled: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Give (n_sampled, n_records) bounds of one comparison's terms."""
-        own, place = np.unique(self.codes[i][sampled], return_inverse=True)
-        computed = self.n_values[i] <= max(MOST_VALUES, MOST_VALUES_PER_RECORD * self.n_records)
-        weights = self._weights(i, own, computed)
-        bounds: NDArray[np.float32] = weights[place][:, self.codes[i]]
-        return bounds
+    def _terms_of_pairs(
+        self, i: int, own: NDArray[np.int32], place: NDArray[Any], codes: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Give the terms of pairs of values: own[place] and the one of each code."""
+        values, back = np.unique(
+            place.astype(np.int64) * self.n_values[i] + codes, return_inverse=True
+        )
+        left, right = np.divmod(values, self.n_values[i])
+        con = self.engine.con
+        con.register(
+            "value_pairs", pa.table({"l": own[left], "r": right, "n": np.arange(len(values))})
+        )
+        found = con.execute(
+            f"select n, {self.comparisons[i].level_sql()} as level from ("
+            f"select p.n, {self._sides(i)} from value_pairs as p"
+            f" join values_{i} as l on l.code = p.l join values_{i} as r on r.code = p.r)"
+        ).fetchnumpy()
+        con.unregister("value_pairs")
+        level = np.zeros(len(values), np.int64)
+        level[np.asarray(found["n"])] = np.asarray(found["level"])
+        terms: NDArray[np.float32] = self._terms_of_levels(i, own)[left, level][back]
+        return terms
+
+    def _sides(self, i: int) -> str:
+        return ", ".join(
+            f"l.{quoted(column)} as {quoted(column + '_l')},"
+            f" r.{quoted(column)} as {quoted(column + '_r')}"
+            for column in self.comparisons[i].columns
+        )
 
     def _weights(self, i: int, own: NDArray[np.int32], computed: bool) -> NDArray[np.float32]:
         """Give (n_own, n_values) bounds of the terms of some values of a comparison with all.
@@ -192,16 +235,11 @@ class ScoreBounds:
         computed: whether the levels of different values are computed, or only bounded.
         """
         comparison = self.comparisons[i]
-        sides = ", ".join(
-            f"l.{quoted(column)} as {quoted(column + '_l')},"
-            f" r.{quoted(column)} as {quoted(column + '_r')}"
-            for column in comparison.columns
-        )
         missing = " and ".join(f"r.{quoted(column)} is null" for column in comparison.columns)
         found = self.engine.con.execute(
             f"""
             select own, code, {comparison.level_sql()} as level from (
-                select l.code as own, r.code as code, {sides}
+                select l.code as own, r.code as code, {self._sides(i)}
                 from (select * from values_{i} where code in ({", ".join(map(str, own))})) as l
                 cross join values_{i} as r
                 where {"true" if computed else f"l.code = r.code or ({missing})"}

@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{'seed':>5}{'sample':>8}{'truth':>9}{'estimate':>10}{'95% interval':>18}{'off':>7}",
         end="",
     )
-    print(f"{'records':>9}{'scored':>12}{'wall s':>8}{'CPU s':>8}")
+    print(f"{'records':>9}{'compared':>12}{'wall s':>8}{'CPU s':>8}")
     for seed in options.seeds:
         with tempfile.TemporaryDirectory(prefix="er_pipeline_") as temporary:
             spec, lake = block_people(Path(temporary), options.records, seed)
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(
                     f"{seed:>5}{sample:>8}{n_found / n_true:>9.2%}{told['recall']:>10.2%}"
                     f"{span:>18}{off:>7.2f}{facts['records_sampled']:>9,}"
-                    f"{facts['pairs_scored']:>12,}{wall:>8.1f}{cpu:>8.1f}",
+                    f"{facts['pairs_compared']:>12,}{wall:>8.1f}{cpu:>8.1f}",
                     flush=True,
                 )
     show_aim("points off, the worst", worst, MAX_POINTS_OFF)
