@@ -52,13 +52,15 @@ def estimate_recall(
     max_comparisons: int,
     min_probability: float,
     seed: int,
+    records: str = "select * from cleaned_records",
 ) -> dict[str, Any]:
     """Estimate which share of all matches the candidates hold; write recall_sample.
 
     Reads cleaned_records, unified_pairs, em_model and, for the families, matches. max_records:
     most records sampled. max_comparisons: most pairs whose values are compared one by one; fewer
     records are sampled where it would take more. min_probability: pairs below it are left out.
-    seed: the same one draws the same records.
+    seed: the same one draws the same records. records: query of the records as the model compares
+    them, with record_no.
     Writes recall_sample (record_no, left_no, right_no, match_probability, is_candidate), one row
     per sampled record and pair of it. Returns the facts kept beside it: "sample" and "families",
     each with recall, recall_low, recall_high and what it is a share of.
@@ -69,7 +71,8 @@ def estimate_recall(
     read_numbered(engine, lake, "unified_pairs", fingerprint)
     lake.check_declared("em_model")
     model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
-    bounds = ScoreBounds(engine, model, "cleaned_records")
+    engine.make_table("records_to_score", records)
+    bounds = ScoreBounds(engine, model, "records_to_score")
     sampled = _sampled_records(engine, bounds.n_records, max_records, max_comparisons, seed)
     n_sampled, n_compared = _bound_pairs(
         engine, spec, bounds, sampled, min_probability, max_comparisons
@@ -231,7 +234,6 @@ def _score_pairs(engine: DuckDBEngine, model: Mapping[str, Any], min_probability
         "additional_columns_to_retain": [],
     }
     settings.pop("source_dataset_column_name", None)
-    engine.make_table("records_to_score", "select * from cleaned_records")
     api = DuckDBAPI(connection=engine.con)
     linker = Linker(api.register("records_to_score"), settings)
     for start in range(0, n_distinct, PAIRS_PER_SLICE):

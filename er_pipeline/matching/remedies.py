@@ -49,9 +49,9 @@ def find_remedies(
 
     Reads what `explain_missed` left in the engine: missed_causes, missed_true, compared_true,
     shared_blocks, missed_neighbours and missed_weights. A pair that no single change finds has no
-    row. Returns the remedies, those that mend most first: remedy, pairs (new ones, exact but where
-    the remedy says "at most"), finds (missed pairs it would find, also those that another remedy
-    mends cheaper), mends (those it is the cheapest for) and pairs_per_match.
+    row. Returns the remedies, those that mend most first: remedy, pairs (that it adds; of a
+    strategy all it makes, also those that others propose already), finds (missed pairs it would
+    find), mends (those it is the cheapest for, possibly none) and pairs_per_match.
     """
     engine.execute("create or replace table remedies (remedy varchar, pairs bigint, finds bigint)")
     engine.execute(
@@ -79,11 +79,11 @@ def find_remedies(
     )
     told = engine.rows(
         f"""
-        select r.remedy, r.pairs, r.finds, m.mends
+        select r.remedy, r.pairs, r.finds, coalesce(m.mends, 0) as mends
         from remedies as r
-        join (select remedy, count(*) as mends from missed_remedies group by remedy) as m
+        left join (select remedy, count(*) as mends from missed_remedies group by remedy) as m
             on m.remedy = r.remedy
-        order by m.mends desc, r.remedy limit {REMEDIES_TOLD}
+        order by mends desc, r.pairs / cast(r.finds as double), r.remedy limit {REMEDIES_TOLD}
         """
     )
     return [
