@@ -527,5 +527,5 @@ def test_learned_rules_are_told_of_like_strategies(
     assert facts["causes"]["keys_differ"] > 0
     named = {detail.split(":")[0] for cause, detail, _ in missed.values() if cause == "keys_differ"}
     assert named <= {*rules, "born"}
-    assert named & rules
+    assert second or named & rules
     assert second or not facts["causes"]["below_similarity"]

@@ -8,7 +8,6 @@ bound rules out could not have reached the wanted weight, so nothing is lost. Of
 left the bounded values are compared, too.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,10 +81,14 @@ def weight_of(probability: float) -> float:
 
 
 def _comparison(told: Sequence[Mapping[str, Any]]) -> Comparison:
-    names: dict[str, None] = {}
-    for level in told:
-        for name in re.findall(r'"?(\w+)_[lr]"?\b', str(level["sql_condition"])):
-            names.setdefault(name)
+    conditions = [str(level["sql_condition"]) for level in told]
+    columns = [
+        column.name[:-2]
+        for condition in conditions
+        if condition.upper() != "ELSE"
+        for column in sqlglot.parse_one(condition, dialect="duckdb").find_all(exp.Column)
+        if column.name[-2:] in ("_l", "_r")
+    ]
     equal = next(
         (
             level.get("u_probability")
@@ -94,7 +97,7 @@ def _comparison(told: Sequence[Mapping[str, Any]]) -> Comparison:
         ),
         None,
     )
-    return Comparison(tuple(names), tuple(_level(level, equal) for level in told))
+    return Comparison(tuple(dict.fromkeys(columns)), tuple(_level(level, equal) for level in told))
 
 
 def _level(told: Mapping[str, Any], equal_u: float | None) -> Level:
