@@ -26,6 +26,9 @@ FLOW = [
     "unified_pairs",
     "em_training_rules",
     "em_training_blocks",
+    "em_model",
+    "matches",
+    "entities",
     "blocking_report",
     "catalog",
 ]

@@ -25,8 +25,8 @@ def test_every_rule_is_counted_exactly_and_costs_add_up(dataset: Callable[..., D
         facts = build_em_training_blocks(engine, people.lake, people.spec)
     # ann lee of three records: 3 pairs; 1980 of four: 6. A pair of both rules counts twice.
     assert people.rows("em_training_rules", order="rule") == [
-        ("same_name", "upper(first) and soundex(last)", ["first", "last"], 3, None, 3),
-        ("same_year", "year(born)", ["born"], 6, None, 4),
+        ("same_name", "upper(first) and soundex(last)", ["first", "last"], 3, None, 3, None),
+        ("same_year", "year(born)", ["born"], 6, None, 4, None),
     ]
     assert facts["pairs"] == 9
     assert people.rows("em_training_blocks", "rule, block_key, record_id") == [

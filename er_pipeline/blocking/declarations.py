@@ -32,6 +32,10 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
         spec.link_mode,
         spec.truth,
     ]
+    model = (
+        [training, spec.comparisons, spec.seed, spec.matching.trained_by()] if spec.matching else []
+    )
+    matches = [model, unified, spec.matching]
     shaped: dict[str, Any] = {
         "cleaned_records": records,
         "rejected_records": records,
@@ -54,6 +58,9 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
         "label_queue": [unified, spec.labels],
         "em_training_blocks": training,
         "em_training_rules": training,
+        "em_model": model,
+        "matches": matches,
+        "entities": matches,
         "blocking_report": [unified, spec.truth],
         **{f"blocks_{name}": settings for name, settings in strategies.items()},
     }

@@ -5,11 +5,14 @@ pairs, so the cost of training is the plain sum over the rules. Coverage does no
 rule only has to bring matches and non-matches together.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
+from er_pipeline.blocking.agreeing_pairs import expected_match_share, strong_identifiers
 from er_pipeline.blocking.blocks import size_blocks, sum_blocks
 from er_pipeline.blocking.cleaned_records import read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.keys import Conjunction
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import read_true_pairs
@@ -23,8 +26,8 @@ def build_em_training_blocks(
     Reads cleaned_records, and true_pairs where there are any. Writes em_training_blocks
     (rule, block_key, record_id, source, record_no), one row per membership of a kept block, one
     file per rule; and em_training_rules (rule, expression, source_columns VARCHAR[], pairs,
-    match_share, largest_block), one row per rule. match_share is the share of the rule's pairs
-    that are true, NULL while no truth is known.
+    match_share, largest_block, expected_match_share), one row per rule. match_share is the share
+    of the rule's pairs that are true, NULL while no truth is known; see `expected_match_share`.
     Returns the facts kept beside em_training_rules; see `sum_training_rules`.
     """
     fingerprint = read_records(engine, lake)
@@ -59,6 +62,7 @@ def sum_training_rules(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, An
     reads a field fixes it: EM cannot learn about a field that agrees in every pair.
     """
     rules: dict[str, dict[str, Any]] = {}
+    strong = strong_identifiers(engine, spec)
     for rule in spec.training_conjunctions:
         engine.make_table(f"keyed_{rule.name}", rule.keyed_records(engine, "cleaned_records"))
         sizes = f"rule_sizes_{rule.name}"
@@ -67,13 +71,37 @@ def sum_training_rules(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, An
             "expression": rule.expression,
             "source_columns": list(rule.source_columns),
             **sum_blocks(engine, sizes, spec.blocks),
+            "expected_match_share": _expected_match_share(engine, spec, rule, strong),
         }
     free = {
-        field: [name for name, counts in rules.items() if field not in counts["source_columns"]]
-        for field in spec.comparison_fields
+        field: [
+            name
+            for name, counts in rules.items()
+            if not set(columns).intersection(counts["source_columns"])
+        ]
+        for field, columns in spec.compared_columns.items()
     }
     pairs = sum(counts["pairs"] for counts in rules.values())
     return {"rules": rules, "pairs": pairs, "comparisons_free": free}
+
+
+def _expected_match_share(
+    engine: DuckDBEngine, spec: PipelineSpec, rule: Conjunction, strong: Mapping[str, float]
+) -> float | None:
+    free = {name: share for name, share in strong.items() if name not in rule.source_columns}
+    if not free:
+        return None
+    columns = ", ".join(f"r.{quoted(name)}" for name in free)
+    engine.make_table(
+        "rule_members",
+        f"""
+        select s.block_no, m.source_no, {columns}
+        from keyed_{rule.name} as m join rule_sizes_{rule.name} as s on s.block_key = m.block_key
+        join cleaned_records as r on r.record_no = m.record_no
+        where s.reason is null
+        """,
+    )
+    return expected_match_share(engine, spec, "rule_members", free)
 
 
 def _count_true_pairs(engine: DuckDBEngine, rule: str) -> int:
@@ -97,8 +125,11 @@ def _rule_row(rule: str, counts: dict[str, Any]) -> str:
     share = "null"
     if counts.get("true_pairs") is not None and counts["pairs"]:
         share = repr(counts["true_pairs"] / counts["pairs"])
+    expected = counts["expected_match_share"]
+    expected = "null" if expected is None else repr(expected)
     return (
         f"select {literal(rule)} as rule, {literal(counts['expression'])} as expression,"
         f" [{columns}]::varchar[] as source_columns, {counts['pairs']}::bigint as pairs,"
-        f" {share}::double as match_share, {counts['largest_block']}::bigint as largest_block"
+        f" {share}::double as match_share, {counts['largest_block']}::bigint as largest_block,"
+        f" {expected}::double as expected_match_share"
     )

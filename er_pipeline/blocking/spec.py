@@ -29,6 +29,7 @@ from er_pipeline.blocking.encoders import AnyEncoder, Column, Encoder
 from er_pipeline.blocking.errors import SpecError
 from er_pipeline.blocking.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.keys import Conjunction, parse_conjunction
+from er_pipeline.blocking.pair_conditions import parse_condition
 
 COMPONENT_TYPE = "er_pipeline.BlockingPipeline"
 
@@ -318,6 +319,103 @@ class SecondPass(Settings):
     max_pairs: int = Field(5_000_000, ge=0, description="Most pairs of its strategies together.")
 
 
+def _comparisons_by_field(value: Any) -> Any:
+    """Read a list of fields, `city: exact` and `phone: true` as full settings."""
+    if isinstance(value, list):
+        return {name: {} for name in value}
+    if isinstance(value, dict):
+        return {
+            name: {} if how is True else {"levels": how} if isinstance(how, str) else how
+            for name, how in value.items()
+        }
+    return value
+
+
+class Comparison(Settings):
+    """How a matching model compares one field; by the field's kind where nothing is said."""
+
+    levels: (
+        Literal[
+            "exact",
+            "jaro_winkler",
+            "jaro",
+            "levenshtein",
+            "damerau_levenshtein",
+            "jaccard",
+            "email",
+            "date",
+        ]
+        | None
+    ) = Field(None, description="How alike values are graded; by the field's kind if left out.")
+    thresholds: list[Annotated[float, Field(gt=0)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=6,
+        description="Similarities of 0 to 1, or edits, that a level takes; best first.",
+    )
+    term_frequency: bool | None = Field(
+        None, description="Sharing a rare value says more; on for names, companies and texts."
+    )
+    sql: list[str] = Field(
+        default_factory=list,
+        description="Conditions of further levels below equality, such as email_l = email_r.",
+    )
+
+    @model_validator(mode="after")
+    def _thresholds_fit_the_levels(self) -> Self:
+        if self.thresholds is None:
+            return self
+        edits = self.levels in ("levenshtein", "damerau_levenshtein")
+        if self.levels not in ("jaro_winkler", "jaro", "jaccard") and not edits:
+            raise ValueError(
+                f"thresholds belong to jaro_winkler, jaro, jaccard, levenshtein or"
+                f" damerau_levenshtein; levels is {self.levels or 'left out'}"
+            )
+        if edits and any(value != int(value) for value in self.thresholds):
+            raise ValueError(f"{self.levels} counts edits: write whole numbers such as [1, 2]")
+        if not edits and any(value > 1 for value in self.thresholds):
+            raise ValueError(f"{self.levels} is a similarity: write shares such as [0.92, 0.8]")
+        if sorted(set(self.thresholds), reverse=not edits) != self.thresholds:
+            order = "fewest edits first" if edits else "highest first"
+            raise ValueError(f"thresholds {self.thresholds} must differ, {order}")
+        return self
+
+
+def _on_or_off(value: Any) -> Any:
+    return {} if value is True else None if value is False else value
+
+
+class Matching(Settings):
+    """How pairs become matches and entities: a Splink model, trained by EM."""
+
+    threshold: Share = Field(
+        0.95, description="Least match probability of a match; matches join into entities."
+    )
+    min_probability: Share = Field(
+        0.01, description="Pairs scored below it are counted, but not stored in matches."
+    )
+    max_u_pairs: int = Field(
+        1_000_000, ge=1_000, description="Random pairs that u is estimated from."
+    )
+    max_iterations: int = Field(50, ge=1, le=1_000, description="Most iterations of a session.")
+    convergence: float = Field(
+        0.0001, gt=0, le=0.1, description="A session ends when no parameter changes by more."
+    )
+
+    @model_validator(mode="after")
+    def _matches_are_stored(self) -> Self:
+        if self.min_probability > self.threshold:
+            raise ValueError(
+                f"min_probability {self.min_probability:g} is above threshold"
+                f" {self.threshold:g}: matches would not be stored; lower it"
+            )
+        return self
+
+    def trained_by(self) -> list[float]:
+        """Give the settings that shape the model, not the matches."""
+        return [self.max_u_pairs, self.max_iterations, self.convergence]
+
+
 class Checks(Settings):
     """What must hold; a number's unit stands in its description."""
 
@@ -349,6 +447,32 @@ class Checks(Settings):
     min_block_pairs_for_share: int = Field(
         10_000, ge=0, description="Pairs the largest block must have for that warning."
     )
+    match_share_warn: list[Share] = Field(
+        [0.01, 0.99],
+        min_length=2,
+        max_length=2,
+        description="Share of matches among a training rule's pairs, least and most; else a"
+        " warning.",
+    )
+    match_share_fail: list[Share] = Field(
+        [0.001, 0.999],
+        min_length=2,
+        max_length=2,
+        description="The same; outside of it the run stops, since EM finds no two classes.",
+    )
+    max_m_difference: Share = Field(
+        0.2, description="Most by which sessions may differ in an m; above it, a warning."
+    )
+    max_entity_size: int = Field(
+        100, ge=2, description="Records of the largest entity; above it, the run stops."
+    )
+
+    @field_validator("match_share_warn", "match_share_fail")
+    @classmethod
+    def _least_before_most(cls, bounds: list[float]) -> list[float]:
+        if bounds[0] > bounds[1]:
+            raise ValueError(f"{bounds}: write the least first, then the most")
+        return bounds
 
 
 class Expectations(Settings):
@@ -521,8 +645,15 @@ class PipelineSpec(Settings):
     training_rules: dict[Identifier, KeyExpressions] | None = Field(
         None, description="name: key, or list of keys, for one EM session each."
     )
-    comparisons: list[str] | None = Field(
-        None, description="Fields the matching model will compare; all where left out."
+    comparisons: Annotated[
+        dict[Identifier, Comparison] | None, BeforeValidator(_comparisons_by_field)
+    ] = Field(
+        None,
+        description="Fields the matching model compares: a list, or field: how, true for the way"
+        " of its kind; all where left out.",
+    )
+    matching: Annotated[Matching | None, BeforeValidator(_on_or_off)] = Field(
+        None, description="Train a model, score the pairs, find entities: true, or settings."
     )
     checks: Checks = Checks()
     expectations: Expectations = Expectations()
@@ -594,7 +725,7 @@ class PipelineSpec(Settings):
         for place, mapping in (
             (("expectations", "max_null_rate"), self.expectations.max_null_rate),
             (("expectations", "formats"), self.expectations.formats),
-            (("comparisons",), dict.fromkeys(self.comparisons or [])),
+            (("comparisons",), self.comparisons or {}),
         ):
             for name in mapping:
                 if name not in self.field_kinds:
@@ -611,6 +742,7 @@ class PipelineSpec(Settings):
         yield from self._refining_problems()
         yield from self._embedding_problems()
         yield from self._learning_problems()
+        yield from self._comparison_problems()
         second = self.second_pass.strategies if self.second_pass else {}
         for section, declared in (
             ("strategies", self._declared_strategies()),
@@ -704,6 +836,16 @@ class PipelineSpec(Settings):
                     self._parse("rule", keys)
                 except SpecError as error:
                     yield (("learning", place, i), str(error))
+
+    def _comparison_problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        if self.comparisons is not None and not self.comparisons:
+            yield (("comparisons",), "no field is left to compare; leave it out to compare all")
+        for name, comparison in (self.comparisons or {}).items():
+            for i, condition in enumerate(comparison.sql):
+                try:
+                    parse_condition(condition, tuple(self.field_kinds))
+                except SpecError as error:
+                    yield (("comparisons", name, "sql", i), str(error))
 
     def _embedding_problems(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         second = self.second_pass
@@ -822,7 +964,22 @@ class PipelineSpec(Settings):
     @property
     def comparison_fields(self) -> list[str]:
         """The fields a matching model will compare."""
-        return list(self.field_kinds) if self.comparisons is None else self.comparisons
+        return list(self.field_kinds if self.comparisons is None else self.comparisons)
+
+    @cached_property
+    def compared_columns(self) -> dict[str, tuple[str, ...]]:
+        """For every compared field the fields that its comparison reads, itself included."""
+        fields = tuple(self.field_kinds)
+        declared = self.comparisons or {}
+        read = {
+            name: {
+                column
+                for condition in (declared[name].sql if name in declared else [])
+                for column in parse_condition(condition, fields)[1]
+            }
+            for name in self.comparison_fields
+        }
+        return {name: tuple(sorted({name, *columns})) for name, columns in read.items()}
 
     def max_pairs_of(self, strategy: str) -> int | None:
         """The budget of one strategy, in pairs, where it has one of its own."""
@@ -868,14 +1025,17 @@ def guess_kind(field: str) -> str:
 
 
 def default_training_rules(field_kinds: Mapping[str, str]) -> dict[str, KeyExpressions]:
-    """Choose training rules by kind: the full name, then every identifying field on its own.
+    """Choose training rules by kind: the full name, then an identifying field on its own.
 
-    Two rules on different fields leave every comparison free in one of them, as EM needs.
+    Two rules on different fields leave every comparison free in one of them, as EM needs. A date of
+    birth is best: some strangers share it, so that EM sees both matches and others.
     """
     names = [name for name, kind in field_kinds.items() if kind == "person_name"][:2]
     rules: dict[str, KeyExpressions] = {"same_name": names} if names else {}
     for kind in ("date", "email", "phone", "identifier"):
         fields = [name for name, found in field_kinds.items() if found == kind]
+        if len(rules) > 1:
+            break
         rules.update({f"same_{fields[0]}": fields[0]} if fields else {})
     if len(rules) < 2:
         free = [name for name in field_kinds if name not in names]

@@ -72,6 +72,7 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
     with_similarity = [similarity] if spec.encoder else []
     weight = Column("weight", "FLOAT", "Evidence for a match; 1 singles out one record")
     with_weight = [weight] if spec.weights else []
+    compared = tuple(spec.comparison_fields)
     tables = {
         "cleaned_records": [RECORD_NO, RECORD_ID, SOURCE, SOURCE_NO, *fields],
         "rejected_records": [
@@ -213,6 +214,30 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             Column("pairs", "BIGINT", "Exact number of pairs of its session", minimum=0),
             Column("match_share", "DOUBLE", "Share of them that are true, if known", False),
             Column("largest_block", "BIGINT", "Records in its largest block", minimum=0),
+            Column("expected_match_share", "DOUBLE", "As strong identifiers tell it", False),
+        ],
+        "em_model": [
+            Column("comparison", "VARCHAR", "The field compared", allowed=compared),
+            Column("level", "SMALLINT", "0: other values; the highest: equal ones", minimum=0),
+            Column("label", "VARCHAR", "What values on the level are like"),
+            Column("m", "DOUBLE", "Share of the matches on the level", minimum=0),
+            Column("u", "DOUBLE", "Share of all other pairs on it", minimum=0),
+            Column("match_weight", "DOUBLE", "log2(m / u): what it says for a match, in bits"),
+            Column("condition", "VARCHAR", "The level's SQL over <field>_l and <field>_r"),
+        ],
+        "matches": [
+            LEFT_NO,
+            RIGHT_NO,
+            Column("match_probability", "DOUBLE", "Probability of a match", minimum=0),
+            Column("match_weight", "FLOAT", "The same as log2 of the odds, in bits"),
+            *(
+                Column(f"gamma_{name}", "TINYINT", f"Level of {name}; -1: missing", minimum=-1)
+                for name in spec.comparison_fields
+            ),
+        ],
+        "entities": [
+            RECORD_NO,
+            Column("entity_no", "INTEGER", "Least record_no of the entity", minimum=0),
         ],
         "blocking_report": [
             Column("section", "VARCHAR", "run, strategies, size_classes or truth"),
@@ -325,6 +350,23 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
         return (
             f"select r.record_id, r.source, e.text_no from {relation} as e"
             f" join {records} as r on r.record_no = e.record_no"
+        )
+    if table == "matches":
+        pairs = catalog_select("unified_pairs", spec, relations)
+        return (
+            "select u.left_id, u.right_id, m.match_probability, m.match_weight, u.strategies,"
+            f" u.left_source, u.right_source from {relation} as m"
+            " join (" + pairs.replace("select ", "select p.left_no, p.right_no, ", 1) + ") as u"
+            " on u.left_no = m.left_no and u.right_no = m.right_no"
+        )
+    if table == "entities":
+        records = relations["cleaned_records"]
+        # Names of sources hold no hyphen, so this names one record alone.
+        entity = "e.record_id" if spec.link_mode == "dedupe" else "e.source || '-' || e.record_id"
+        return (
+            f"select r.record_id, r.source, {entity} as entity_id from {relation} as t"
+            f" join {records} as r on r.record_no = t.record_no"
+            f" join {records} as e on e.record_no = t.entity_no"
         )
     if table == "em_training_blocks":
         return f"select rule, block_key, record_id, source from {relation}"

@@ -6,7 +6,7 @@ whose smallest chart has 7,000.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
 INLINE_LIMIT = 1000  # characters of Markdown, in Dagster 1.13's UI
@@ -36,6 +36,63 @@ def similarity_histogram(classes: Mapping[str, int]) -> str:
     # "0.3-0.4" is written as 0.3: with ten rows every character counts.
     rows = [(f"{name.split('-')[0]}: {_short(n)}", n, "") for name, n in classes.items() if n]
     return _bars("pairs by similarity", rows)
+
+
+def count_picture(title: str, counts: Mapping[str, int]) -> str:
+    """Draw how many there are of each name, in their order. Returns Markdown."""
+    return _bars(title, [(f"{name}: {_short(n)}", n, "") for name, n in counts.items()])
+
+
+def level_pictures(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> tuple[str, str]:
+    """Draw the match weights of every comparison's levels, and beside it their m and u.
+
+    levels: comparison -> its levels, that of equal values first, each with match_weight, m and u.
+    A weight is a bar to the right (for a match) or to the left of a line; m is a dark bar, u a pale
+    one below it. As many comparisons as fit are drawn. Returns two pieces of Markdown.
+    """
+    weights = _fitting(levels, _weight_bars)
+    return weights, _fitting(levels, _share_bars)
+
+
+def _fitting(
+    levels: Mapping[str, Sequence[Mapping[str, float]]],
+    draw: Callable[[Mapping[str, Sequence[Mapping[str, float]]]], str],
+) -> str:
+    """Draw as many comparisons as fit into a picture, the first ones."""
+    for n in range(len(levels), 1, -1):
+        drawn = draw(dict(list(levels.items())[:n]))
+        if len(drawn) < INLINE_LIMIT:
+            return drawn
+    return draw(dict(list(levels.items())[:1]))
+
+
+def _weight_bars(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    most = max((abs(x["match_weight"]) for row in levels.values() for x in row), default=1) or 1
+    bars, texts, y = "", "", 4
+    for name, row in levels.items():
+        texts += _text(0, y + 8, name)
+        for level in row:
+            bars += f"M210,{y}h{round(100 * level['match_weight'] / most)}"
+            y += 7
+        y += 6
+    line = f"<path stroke='{COLOR}' stroke-width='5' d='{bars}'/>"
+    return _picture(f"match weights, up to {most:.0f} bits", 320, y, line + texts)
+
+
+def _share_bars(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    dark, pale, texts, y = "", "", "", 4
+    for name, row in levels.items():
+        texts += _text(0, y + 8, name)
+        for level in row:
+            dark += f"M110,{y}h{round(100 * level['m'])}"
+            pale += f"M220,{y}h{round(100 * level['u'])}"
+            y += 7
+        y += 6
+    lines = (
+        f"<path stroke='{COLOR}' stroke-width='5' d='{dark}'/>"
+        f"<path stroke='{COLOR}' stroke-width='5' opacity='.5' d='{pale}'/>"
+    )
+    return _picture("m, and u in pale", 330, y, lines + texts)
 
 
 def weight_histogram(classes: Sequence[Mapping[str, float]]) -> str:

@@ -22,6 +22,12 @@ from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.tables import judge_contract
 from er_pipeline.blocking.verdicts import Verdict
+from er_pipeline.matching.judgements import (
+    judge_entities,
+    judge_expected_mix,
+    judge_matches,
+    judge_model,
+)
 from er_pipeline.orchestration.assets import explained
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.steps import dataset_steps
@@ -37,6 +43,11 @@ def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetCh
     }
     if spec.budget is None:
         budget = {}
+    mix = {
+        "expected_mix_is_trainable": "EM needs matches and non-matches; known before it runs.",
+    }
+    if spec.matching is None:
+        mix = {}
     judges: dict[str, tuple[dict[str, str], Judge]] = {
         "cleaned_records": (
             {
@@ -95,8 +106,32 @@ def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetCh
                 "training_within_budget": "Sessions share no pairs, so their costs add up.",
                 "every_comparison_is_free": "EM learns nothing about a field its rule fixes.",
                 "every_rule_makes_pairs": "A rule without pairs trains nothing.",
+                **mix,
             },
-            lambda engine, lake: judge_training(lake.facts("em_training_rules"), spec),
+            lambda engine, lake: [
+                *judge_training(lake.facts("em_training_rules"), spec),
+                *([judge_expected_mix(lake.facts("em_training_rules"), spec)] if mix else []),
+            ],
+        ),
+        "em_model": (
+            {
+                "trained_mix_is_sound": "Where nearly all or no pairs match, EM finds no classes.",
+                "sessions_agree": "Sessions that find different m have learned different things.",
+                "sessions_converge": "What has not converged is not yet an estimate.",
+                "every_level_is_trained": "What no pair taught has a usual value only.",
+            },
+            lambda engine, lake: judge_model(lake.facts("em_model"), spec),
+        ),
+        "matches": (
+            {"every_candidate_is_scored": "A pair that is not scored is lost without a word."},
+            lambda engine, lake: judge_matches(lake.facts("matches")),
+        ),
+        "entities": (
+            {
+                "every_record_in_one_entity": "People count and look up entities by record.",
+                "no_entity_is_giant": "A chain of wrong matches joins strangers.",
+            },
+            lambda engine, lake: judge_entities(engine, lake, spec, lake.facts("entities")),
         ),
     }
     return [
@@ -113,6 +148,9 @@ WARNINGS = (
     "lists_are_not_full",
     "recall_floor_is_reached",
     "budget_loses_little",
+    "sessions_agree",
+    "sessions_converge",
+    "every_level_is_trained",
 )
 
 

@@ -30,8 +30,14 @@ from er_pipeline.blocking.second_pass import pair_the_lonely
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.blocking.unified_pairs import second_hand_tables, unify_pairs
+from er_pipeline.matching.em_model import train_model
+from er_pipeline.matching.entities import join_matches
+from er_pipeline.matching.matches import score_pairs, weight_classes
 from er_pipeline.orchestration.charts import (
+    WEIGHT_CLASSES,
+    count_picture,
     curve_picture,
+    level_pictures,
     markdown_table,
     overlap_picture,
     similarity_histogram,
@@ -149,6 +155,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             run=lambda engine, lake: build_em_training_blocks(engine, lake, spec),
             show=_show_training,
         ),
+        *_matching_steps(spec),
         Step(
             tables={"blocking_report": "The run in figures: pairs, reduction, coverage, recall."},
             stage="pairs",
@@ -253,6 +260,43 @@ def _queue_steps(spec: PipelineSpec) -> list[Step]:
             run=lambda engine, lake: queue_pairs(engine, lake, spec),
             show=numbers,
         )
+    ]
+
+
+def _matching_steps(spec: PipelineSpec) -> list[Step]:
+    if spec.matching is None:
+        return []
+    return [
+        Step(
+            tables={"em_model": "The trained model: what every level of agreement says."},
+            stage="training",
+            reads=["cleaned_records", "em_training_rules", "em_training_blocks"],
+            settings=[spec.matching.trained_by(), spec.comparisons, spec.link_mode, spec.seed],
+            code=train_model,
+            run=lambda engine, lake: train_model(engine, lake, spec),
+            show=_show_model,
+        ),
+        Step(
+            tables={"matches": "Candidate pairs that may be matches, with their probability."},
+            stage="matching",
+            reads=["cleaned_records", "em_model", "unified_pairs"],
+            settings=[spec.matching, spec.comparisons],
+            code=score_pairs,
+            run=lambda engine, lake: score_pairs(engine, lake, spec),
+            show=_show_matches,
+        ),
+        Step(
+            tables={"entities": "Every record with its entity: what matches join."},
+            stage="matching",
+            reads=["cleaned_records", "matches"],
+            settings=[spec.matching.threshold],
+            code=join_matches,
+            run=lambda engine, lake: join_matches(engine, lake, spec),
+            show=lambda facts: {
+                **numbers(facts),
+                "sizes": count_picture("entities by size", facts["sizes"]),
+            },
+        ),
     ]
 
 
@@ -441,6 +485,49 @@ def _show_training(facts: Facts) -> Mapping[str, Any]:
         "training_pairs": facts["pairs"],
         **{f"training_pairs_{name}": c["pairs"] for name, c in facts["rules"].items()},
         "rules": markdown_table(("rule", "keys", "pairs", "largest block", "fixes"), rows),
+    }
+
+
+def _show_model(facts: Facts) -> Mapping[str, Any]:
+    sessions = facts["sessions"]
+    rows = [
+        (
+            session["rule"],
+            f"{session['pairs']:,}",
+            f"{session['match_share']:.2%}",
+            f"{session['iterations']}{'' if session['converged'] else ', not converged'}",
+            ", ".join(session["trained"]),
+            ", ".join(session["left_out"]),
+        )
+        for session in sessions
+    ]
+    header = ("session", "pairs", "matches", "iterations", "trained", "left out")
+    shares = [
+        (name, session["rule"], f"{m[0]:.3f}", f"{m[-1]:.3f}")
+        for session in sessions
+        for name, m in session["m"].items()
+        if m[0] is not None and m[-1] is not None
+    ]
+    weights, m_and_u = level_pictures(facts["levels"])
+    return {
+        **numbers(facts),
+        **{f"match_share_{session['rule']}": session["match_share"] for session in sessions},
+        "match_weights": weights,
+        "m_and_u": m_and_u,
+        "sessions": markdown_table(header, rows),
+        "m_by_session": markdown_table(
+            ("comparison", "session", "m: equal values", "m: other values"), sorted(shares)
+        ),
+    }
+
+
+def _show_matches(facts: Facts) -> Mapping[str, Any]:
+    found = [(int(weight), n) for weight, n in facts["weights"].items()]
+    return {
+        **numbers(facts),
+        "weights": count_picture(
+            "pairs by match weight", dict(weight_classes(found, WEIGHT_CLASSES))
+        ),
     }
 
 

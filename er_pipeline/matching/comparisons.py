@@ -1,0 +1,137 @@
+"""Comparisons: how the values of a field are graded, by its kind, in levels of Splink's library.
+
+A comparison has the levels missing, equal, one or more of near, and other. All of them read cleaned
+text columns, so no format needs parsing for each pair.
+"""
+
+from typing import Any
+
+from er_pipeline.blocking.engine_duckdb import literal, quoted
+from er_pipeline.blocking.pair_conditions import parse_condition
+from er_pipeline.blocking.spec import Comparison, PipelineSpec
+
+# What a kind of field is compared by. Values of kinds with term_frequency repeat, common ones more.
+BY_KIND: dict[str, Comparison] = {
+    "person_name": Comparison(levels="jaro_winkler", thresholds=[0.92, 0.8], term_frequency=True),
+    "company": Comparison(levels="jaro_winkler", thresholds=[0.92, 0.8], term_frequency=True),
+    "address": Comparison(levels="jaro_winkler", thresholds=[0.92, 0.8], term_frequency=True),
+    "text": Comparison(levels="jaro_winkler", thresholds=[0.92, 0.8], term_frequency=True),
+    "email": Comparison(levels="email"),
+    "phone": Comparison(levels="damerau_levenshtein", thresholds=[1, 2]),
+    "date": Comparison(levels="date"),
+    "identifier": Comparison(levels="damerau_levenshtein", thresholds=[1, 2], term_frequency=True),
+}
+# Thresholds where only the levels are given.
+DEFAULT_THRESHOLDS: dict[str, list[float]] = {
+    "jaro_winkler": [0.92, 0.8],
+    "jaro": [0.9, 0.7],
+    "jaccard": [0.9, 0.7],
+    "levenshtein": [1, 2],
+    "damerau_levenshtein": [1, 2],
+}
+SIMILAR_EMAIL = 0.9  # Jaro-Winkler
+
+
+def comparison_of(spec: PipelineSpec, field: str) -> Comparison:
+    """Give a field's comparison as declared, completed by that of its kind."""
+    declared = (spec.comparisons or {}).get(field, Comparison())
+    by_kind = BY_KIND[spec.field_kinds[field]]
+    levels = declared.levels or by_kind.levels
+    assert levels is not None, "every kind has levels"
+    thresholds = declared.thresholds
+    if thresholds is None:
+        same = levels == by_kind.levels
+        thresholds = by_kind.thresholds if same else DEFAULT_THRESHOLDS.get(levels)
+    frequency = declared.term_frequency
+    if frequency is None:
+        frequency = bool(by_kind.term_frequency)
+    return Comparison(
+        levels=levels, thresholds=thresholds, term_frequency=frequency, sql=declared.sql
+    )
+
+
+def splink_comparisons(spec: PipelineSpec) -> list[dict[str, Any]]:
+    """Write the comparison of every compared field as Splink's settings have it, untrained.
+
+    Each is called after its field; its levels read columns of cleaned_records only, spelled as the
+    fields are.
+    """
+    return [splink_comparison(spec, field) for field in spec.comparison_fields]
+
+
+def splink_comparison(spec: PipelineSpec, field: str) -> dict[str, Any]:
+    """Write one field's comparison as Splink's settings have it."""
+    import splink.comparison_level_library as levels
+    import splink.comparison_library as library
+
+    comparison = comparison_of(spec, field)
+    frequency = field if comparison.term_frequency else None
+    equal = levels.ExactMatchLevel(field).configure(tf_adjustment_column=frequency)
+    near = [
+        levels.CustomLevel(parse_condition(condition, tuple(spec.field_kinds))[0], condition)
+        for condition in comparison.sql
+    ]
+    near += [levels.CustomLevel(condition, label) for condition, label in _near(comparison, field)]
+    written: dict[str, Any] = library.CustomComparison(
+        output_column_name=field,
+        comparison_description=f"{spec.field_kinds[field]} by {comparison.levels}",
+        comparison_levels=[levels.NullLevel(field), equal, *near, levels.ElseLevel()],
+    ).create_comparison_dict("duckdb")
+    return written
+
+
+def _near(comparison: Comparison, field: str) -> list[tuple[str, str]]:
+    """List (condition, label) of the levels between equal and other, nearest first."""
+    left, right = quoted(f"{field}_l"), quoted(f"{field}_r")
+    if comparison.levels == "exact":
+        return []
+    if comparison.levels == "email":
+        user, other_user = (f"split_part({column}, '@', 1)" for column in (left, right))
+        return [
+            (f"{user} = {other_user}", "same user"),
+            (f"jaro_winkler_similarity({left}, {right}) >= {SIMILAR_EMAIL}", "similar"),
+        ]
+    if comparison.levels == "date":
+        return [
+            (_within_edits(left, right, 1), "one edit"),
+            (_within_edits(left, right, 2), "two edits"),
+            (f"substr({left}, 1, 4) = substr({right}, 1, 4)", "same year"),
+        ]
+    if comparison.levels == "damerau_levenshtein":
+        return [
+            (_within_edits(left, right, int(edits)), f"edits <= {edits:g}")
+            for edits in comparison.thresholds or []
+        ]
+    call = {
+        "jaro_winkler": "jaro_winkler_similarity",
+        "jaro": "jaro_similarity",
+        "jaccard": "jaccard",
+        "levenshtein": "levenshtein",
+    }[str(comparison.levels)]
+    edits = "levenshtein" in call
+    return [
+        (
+            f"{call}({left}, {right}) {'<=' if edits else '>='} {threshold:g}",
+            f"{call.removesuffix('_similarity')} {'<=' if edits else '>='} {threshold:g}",
+        )
+        for threshold in comparison.thresholds or []
+    ]
+
+
+def _within_edits(left: str, right: str, edits: int) -> str:
+    # An edit of Damerau's is at most two of Levenshtein's, who is seven times cheaper and looks
+    # first.
+    return (
+        f"levenshtein({left}, {right}) <= {2 * edits}"
+        f" and damerau_levenshtein({left}, {right}) <= {edits}"
+    )
+
+
+def told_comparison(spec: PipelineSpec, field: str) -> str:
+    """Tell how a field is compared, in a few words."""
+    comparison = comparison_of(spec, field)
+    told = str(comparison.levels)
+    if comparison.thresholds:
+        told += f" {', '.join(f'{threshold:g}' for threshold in comparison.thresholds)}"
+    told += "".join(f", {literal(condition)}" for condition in comparison.sql)
+    return told + (", term frequency" if comparison.term_frequency else "")

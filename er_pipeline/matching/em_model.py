@@ -1,0 +1,320 @@
+"""Step 6: training blocks -> a trained Splink model: m, u and the prior.
+
+u: of the level of equal values exactly, from the frequencies of the values; of the other levels
+from random pairs. Both count matches too, which are taken out once their share is known.
+m: the median over the sessions that trained it.
+prior: two rules on different fields catch matches independently, if records are damaged here and
+there; so as in capture and recapture, the first rule's share of the second one's matches is its
+share of all. The median over the pairs of rules is taken. A record damaged everywhere is caught by
+none, so this errs towards few matches, and the model towards caution.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from er_pipeline.blocking.agreeing_pairs import count_agreeing_pairs
+from er_pipeline.blocking.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.matching.comparisons import splink_comparisons
+from er_pipeline.matching.em_sessions import (
+    RECORDS,
+    START_SHARE,
+    Session,
+    TrainingError,
+    block_column,
+    levels_of,
+    number_blocks,
+    run_session,
+    without_frequencies,
+)
+from er_pipeline.matching.splink_linker import LINK_TYPES, MODEL_FILE, linker_of, model_settings
+
+# m of a comparison that no session trained: what most clean fields are like.
+UNTRAINED_EQUAL = 0.9
+# Where nearly all pairs of equal values are matches, what is left for chance is noise; no u is
+# taken to be less than this share of what was seen.
+LEAST_SHARE_OF_CHANCE = 0.02
+# Pairs that two rules share and that are scored to count the matches among them.
+MAX_SHARED_PAIRS = 5_000_000
+
+
+def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+    """Train the model on the training rules; write em_model and model.json beside it.
+
+    Reads cleaned_records, em_training_blocks and em_training_rules. Writes em_model (comparison,
+    level, label, m, u, match_weight, condition), one row per level, the level of equal values being
+    the highest; model.json is the whole model, for Splink. The same records, settings and seed give
+    the same model, whatever the number of threads.
+    Returns the facts kept beside the table: "sessions", "prior", "expected_matches", "levels", and
+    "untrained": what has a value that no pair taught.
+
+    Raises TrainingError if no training rule makes a pair.
+    """
+    fingerprint = read_records(engine, lake)
+    read_numbered(engine, lake, "em_training_blocks", fingerprint)
+    rules = lake.facts("em_training_rules")["rules"]
+    pairs = [int(rules[rule.name]["pairs"]) for rule in spec.training_conjunctions]
+    if not any(pairs):
+        raise TrainingError(
+            "no training rule makes a pair: correct training_rules;"
+            " er-pipeline training-rules DEFS.yaml proposes some"
+        )
+    number_blocks(engine, spec)
+    comparisons = splink_comparisons(spec)
+    n_possible = max(1.0, count_agreeing_pairs(engine, spec.link_mode, RECORDS, []))
+    chance = estimate_chance(engine, spec, comparisons)
+    first = [
+        _filled(comparison, None, _least(seen, 0.5 / n_possible))
+        for comparison, seen in zip(comparisons, chance, strict=True)
+    ]
+    sessions = [run_session(engine, spec, i, n, first) for i, n in enumerate(pairs) if n]
+    m, untrained = combine(comparisons, sessions)
+    matches, estimates = estimate_matches(engine, spec, sessions, first, m)
+    prior = min(0.5, max(matches, 1.0) / n_possible)
+    trained = [
+        _filled(comparison, m[comparison["output_column_name"]], _u(seen, shares, prior))
+        for comparison, seen, shares in zip(comparisons, chance, m.values(), strict=True)
+    ]
+    model = model_settings(spec, trained, round(prior, 12), LINK_TYPES[spec.link_mode])
+    facts = {
+        "fingerprint": fingerprint,
+        "prior": prior,
+        "expected_matches": round(matches, 1),
+        "matches_by_rules": estimates,
+        "sessions": [_told(session, spec) for session in sessions],
+        "untrained": untrained,
+        "untrained_levels": len(untrained),
+        "levels": _levels(trained),
+    }
+    with lake.writing("em_model", facts) as draft:
+        (draft.folder / MODEL_FILE).write_text(json.dumps(model, indent=1), "utf-8")
+        engine.write(_rows_sql(trained), draft.file())
+    return facts
+
+
+def estimate_chance(
+    engine: DuckDBEngine, spec: PipelineSpec, comparisons: Sequence[Mapping[str, Any]]
+) -> list[list[float | None]]:
+    """Give for every comparison the share of all pairs that stand on each level, equal first.
+
+    The share of equal values is exact, the others are a sample's; None where it had none.
+    """
+    assert spec.matching is not None, "matching is on"
+    plain = [without_frequencies(comparison) for comparison in comparisons]
+    tables = [RECORDS]
+    if spec.link_mode == "link":
+        tables = []
+        for i, _ in enumerate(spec.sources):
+            tables.append(f"{RECORDS}_{i}")
+            engine.make_table(tables[-1], f"select * from {RECORDS} where source_no = {i}")
+    link_type = "link_only" if spec.link_mode == "link" else "dedupe_only"
+    settings = model_settings(spec, plain, START_SHARE, link_type)
+    with linker_of(engine, tables, settings) as (linker, _):
+        linker.training.estimate_u_using_random_sampling(
+            max_pairs=spec.matching.max_u_pairs, seed=spec.seed
+        )
+        sampled = linker.misc.save_model_to_json()["comparisons"]
+    chance = []
+    for comparison in sampled:
+        shares = [level.get("u_probability") for level in levels_of(comparison)]
+        equal = _share_of_equal(engine, spec, comparison["output_column_name"])
+        rest = sum(share or 0.0 for share in shares[1:])
+        scale = (1 - equal) / rest if rest else 1.0
+        chance.append([equal, *(share and share * scale for share in shares[1:])])
+    return chance
+
+
+def combine(
+    comparisons: Sequence[Mapping[str, Any]], sessions: Sequence[Session]
+) -> tuple[dict[str, list[float]], list[str]]:
+    """Take the median m over the sessions; give every level some of it.
+
+    Returns m by comparison, the level of equal values first, and what has no m of its own: levels
+    on which no match was seen get half a match's share, comparisons that no session left free a
+    usual m.
+    """
+    m: dict[str, list[float]] = {}
+    untrained = []
+    for comparison in comparisons:
+        name, levels = comparison["output_column_name"], levels_of(comparison)
+        found = [session for session in sessions if name in session.m]
+        if not found:
+            rest = (1 - UNTRAINED_EQUAL) / (len(levels) - 1)
+            m[name] = [UNTRAINED_EQUAL, *[rest] * (len(levels) - 1)]
+            untrained.append(f"{name}: no session left it free")
+            continue
+        least = 0.5 / max(1.0, sum(session.matches for session in found))
+        seen = [
+            [s.m[name][i] for s in found if s.m[name][i] is not None] for i in range(len(levels))
+        ]
+        untrained += [
+            f"{name}: {level['label_for_charts']}: no pair of a session is on it"
+            for level, shares in zip(levels, seen, strict=True)
+            if not shares
+        ]
+        shares = [max(least, median(x or 0.0 for x in s) if s else 0.0) for s in seen]
+        m[name] = [round(share / sum(shares), 9) for share in shares]
+    return m, untrained
+
+
+def estimate_matches(
+    engine: DuckDBEngine,
+    spec: PipelineSpec,
+    sessions: Sequence[Session],
+    comparisons: Sequence[Mapping[str, Any]],
+    m: Mapping[str, Sequence[float]],
+) -> tuple[float, dict[str, float]]:
+    """Estimate how many matches there are among all pairs; see the top of this module.
+
+    Returns the estimate, and that of every pair of rules on different fields, by their names.
+    """
+    by_rule = {session.rule: session for session in sessions}
+    rules = [(i, rule) for i, rule in enumerate(spec.training_conjunctions) if rule.name in by_rule]
+    estimates: dict[str, float] = {}
+    for a, (i, first) in enumerate(rules):
+        for j, second in rules[a + 1 :]:
+            if set(first.source_columns) & set(second.source_columns):
+                continue
+            shared = _shared_matches(engine, spec, i, j, by_rule[second.name], comparisons)
+            if shared is not None and shared >= 1:
+                n = by_rule[first.name].matches * by_rule[second.name].matches / shared
+                estimates[f"{first.name}, {second.name}"] = round(n, 1)
+    least = max(session.matches for session in sessions)
+    if estimates:
+        return max(least, median(estimates.values())), estimates
+    # One rule, or all on one field: what it catches, over the share of matches it lets through.
+    caught = []
+    for _, rule in rules:
+        share = 1.0
+        for name in rule.source_columns:
+            share *= m[name][0] if name in m else 1.0
+        caught.append(by_rule[rule.name].matches / max(share, 0.01))
+    return max(least, median(caught)), estimates
+
+
+def _shared_matches(
+    engine: DuckDBEngine,
+    spec: PipelineSpec,
+    i: int,
+    j: int,
+    session: Session,
+    comparisons: Sequence[Mapping[str, Any]],
+) -> float | None:
+    """Count the matches among the pairs that two rules share, as the session of one judges them."""
+    columns = [block_column(i), block_column(j)]
+    n_pairs = count_agreeing_pairs(engine, spec.link_mode, RECORDS, columns)
+    if not n_pairs or n_pairs > MAX_SHARED_PAIRS:
+        return None
+    across = " and l.source_no <> r.source_no" if spec.link_mode == "link" else ""
+    engine.make_table(
+        "shared_pairs",
+        f"""
+        select l.record_no as join_key_l, r.record_no as join_key_r, '0' as match_key
+        from {RECORDS} as l join {RECORDS} as r
+            on {" and ".join(f"l.{column} = r.{column}" for column in columns)}
+            and l.record_no < r.record_no{across}
+        """,
+    )
+    judged = [
+        _filled(without_frequencies(comparison), session.m[name], None)
+        for comparison in comparisons
+        if (name := comparison["output_column_name"]) in session.m
+    ]
+    share = min(max(session.match_share, 1e-9), 1 - 1e-9)
+    settings = model_settings(spec, judged, share, "dedupe_only")
+    with linker_of(engine, [RECORDS], settings) as (linker, api):
+        linker.table_management.register_blocked_pairs_for_predict(api.register("shared_pairs"))
+        scored = linker.inference.predict(warning_mode="never")
+        (matches,) = engine.row(f"select sum(match_probability) from {scored.physical_name}")
+    return float(matches)
+
+
+def _share_of_equal(engine: DuckDBEngine, spec: PipelineSpec, field: str) -> float:
+    """Give the exact share of equal values among all pairs that have both."""
+    mode, column = spec.link_mode, quoted(field)
+    both = count_agreeing_pairs(engine, mode, RECORDS, [], [column])
+    return count_agreeing_pairs(engine, mode, RECORDS, [column]) / max(1.0, both)
+
+
+def _least(seen: Sequence[float | None], least: float) -> list[float]:
+    return [max(least, share or 0.0) for share in seen]
+
+
+def _u(seen: Sequence[float | None], m: Sequence[float], prior: float) -> list[float]:
+    """Take the matches out of the shares seen among all pairs."""
+    shares = [
+        max((share or 0.0) - prior * m_share, LEAST_SHARE_OF_CHANCE * (share or 0.0), 1e-12)
+        for share, m_share in zip(seen, m, strict=True)
+    ]
+    return [round(share / sum(shares), 12) for share in shares]
+
+
+def _filled(
+    comparison: Mapping[str, Any],
+    m: Sequence[float | None] | None,
+    u: Sequence[float] | None,
+) -> dict[str, Any]:
+    """Put m and u into a comparison of Splink's settings."""
+    levels = [dict(level) for level in comparison["comparison_levels"]]
+    trained = [level for level in levels if not level.get("is_null_level")]
+    for i, level in enumerate(trained):
+        if m is not None:
+            share = m[i]
+            level["m_probability"] = max(share, 1e-9) if share is not None else 1e-9
+        if u is not None:
+            level["u_probability"] = u[i]
+    return {**comparison, "comparison_levels": levels}
+
+
+def _told(session: Session, spec: PipelineSpec) -> dict[str, Any]:
+    return {
+        "rule": session.rule,
+        "pairs": session.pairs,
+        "match_share": session.match_share,
+        "iterations": session.iterations,
+        "converged": session.converged,
+        "trained": list(session.m),
+        "left_out": [name for name in spec.comparison_fields if name not in session.m],
+        "m": {name: list(shares) for name, shares in session.m.items()},
+    }
+
+
+def _levels(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, float]]]:
+    """Give every level's m, u and match weight by comparison, that of equal values first."""
+    return {
+        comparison["output_column_name"]: [
+            {
+                "m": level["m_probability"],
+                "u": level["u_probability"],
+                "match_weight": round(
+                    math.log2(level["m_probability"] / level["u_probability"]), 6
+                ),
+            }
+            for level in levels_of(comparison)
+        ]
+        for comparison in comparisons
+    }
+
+
+def _rows_sql(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    rows: list[str] = []
+    for comparison in comparisons:
+        levels = levels_of(comparison)
+        for i, level in enumerate(levels):
+            m, u = level["m_probability"], level["u_probability"]
+            rows.append(
+                f"({len(rows)}, {literal(comparison['output_column_name'])}, {len(levels) - 1 - i},"
+                f" {literal(level['label_for_charts'])}, {m!r}, {u!r},"
+                f" {literal(level['sql_condition'])})"
+            )
+    return f"""
+        select comparison, cast(level as smallint) as level, label, cast(m as double) as m,
+            cast(u as double) as u, cast(round(log2(m / u), 6) as double) as match_weight, condition
+        from (values {", ".join(rows)}) as t(i, comparison, level, label, m, u, condition)
+        order by i
+    """

@@ -1,0 +1,79 @@
+"""Step 8: matches -> entities: records that matches join, directly or through others."""
+
+from typing import Any
+
+from er_pipeline.blocking.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
+
+# The classes of the size report, by their largest size.
+SIZE_CLASSES = (("1", 1), ("2", 2), ("3", 3), ("4-5", 5), ("6-10", 10), ("11-100", 100))
+LARGER = "over 100"
+
+
+def join_matches(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+    """Find the connected components of all matches at the threshold, with Splink.
+
+    Reads cleaned_records and matches. Writes entities (record_no INTEGER, entity_no INTEGER), every
+    record once, also those without a match; entity_no is the least record_no of the entity.
+    Returns the facts kept beside the table: entities, singletons, the largest, and sizes.
+
+    Raises LakeError if a table is missing or was made from other records.
+    """
+    from splink import DuckDBAPI
+    from splink.clustering import cluster_pairwise_predictions_at_threshold
+
+    assert spec.matching is not None, "matching is on"
+    fingerprint = read_records(engine, lake)
+    read_numbered(engine, lake, "matches", fingerprint)
+    threshold = spec.matching.threshold
+    engine.make_table("entity_records", "select record_no from cleaned_records")
+    engine.make_table(
+        "entity_matches",
+        "select left_no, right_no, match_probability from matches"
+        f" where match_probability >= {threshold!r}",
+    )
+    api = DuckDBAPI(connection=engine.con)
+    joined = cluster_pairwise_predictions_at_threshold(
+        api.register("entity_records"),
+        api.register("entity_matches"),
+        db_api=api,
+        node_id_column_name="record_no",
+        edge_id_column_name_left="left_no",
+        edge_id_column_name_right="right_no",
+        threshold_match_probability=threshold,
+    )
+    with lake.writing("entities", {"fingerprint": fingerprint}) as draft:
+        engine.write(
+            f"""
+            select record_no,
+                cast(min(record_no) over (partition by cluster_id) as integer) as entity_no
+            from {joined.physical_name} order by record_no
+            """,
+            draft.file(),
+        )
+        engine.read_folder(draft.folder, "written_entities")
+        draft.facts.update(_sizes(engine, threshold))
+        return dict(draft.facts)
+
+
+def _sizes(engine: DuckDBEngine, threshold: float) -> dict[str, Any]:
+    sizes = engine.rows(
+        "select n, count(*) from (select count(*) as n from written_entities group by entity_no)"
+        " group by n order by n"
+    )
+    (matches,) = engine.row("select count(*) from entity_matches")
+    classes = dict.fromkeys([*(name for name, _ in SIZE_CLASSES), LARGER], 0)
+    for size, n in sizes:
+        classes[next((name for name, most in SIZE_CLASSES if size <= most), LARGER)] += n
+    return {
+        "entities": sum(n for _, n in sizes),
+        "records": sum(size * n for size, n in sizes),
+        "singletons": classes["1"],
+        "largest_entity": max((size for size, _ in sizes), default=0),
+        "matches": matches,
+        "pairs_joined": sum(n * (size * (size - 1) // 2) for size, n in sizes),
+        "threshold": threshold,
+        "sizes": classes,
+    }

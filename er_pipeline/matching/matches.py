@@ -1,0 +1,174 @@
+"""Step 7: candidate pairs + model -> matches: every pair scored once, the likely ones stored."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from math import floor
+from pathlib import Path
+from typing import Any
+
+from er_pipeline.blocking.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, parquet_file, quoted
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.matching.em_sessions import levels_of
+from er_pipeline.matching.splink_linker import MODEL_FILE, linker_of
+
+logger = logging.getLogger(__name__)
+
+# Pairs scored at once: some 500 MiB. Splink looks up the records of every slice anew, so that many
+# small slices cost more: 200,000 of a million records' pairs cost as much as 4 million.
+PAIRS_PER_SLICE = 4_000_000
+RECORDS = "records_to_score"
+SCORED = (
+    "select cast(record_no_l as integer) as left_no, cast(record_no_r as integer) as right_no,"
+    " cast(match_probability as double) as match_probability,"
+    " cast(match_weight as float) as match_weight"
+)
+NONE_SCORED = (
+    f"{SCORED} from (select 0 as record_no_l, 0 as record_no_r, 0 as match_probability,"
+    " 0 as match_weight) where false"
+)
+
+
+def score_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+    """Score every candidate pair with the model; keep those that may be matches.
+
+    Reads cleaned_records, unified_pairs and em_model with its model.json. Writes matches (left_no,
+    right_no INTEGER, match_probability DOUBLE, match_weight FLOAT, and gamma_<field> TINYINT, the
+    level of every comparison, -1 where a value is missing), one row per pair of at least
+    min_probability. Memory does not grow with the number of pairs.
+    Returns the facts kept beside the table: candidates, scored and stored pairs, matches at the
+    threshold, and "weights": pairs by their match weight, rounded down, of all that were scored.
+
+    Raises LakeError if a table is missing or was made from other records.
+    """
+    assert spec.matching is not None, "matching is on"
+    fingerprint = read_records(engine, lake)
+    for table in ("unified_pairs", "em_model"):
+        read_numbered(engine, lake, table, fingerprint)
+    model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
+    # One table of numbered records, whatever the mode: which pairs to score is decided already.
+    settings = {**model, "link_type": "dedupe_only"}
+    columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
+    engine.make_table(RECORDS, f"select {columns} from cleaned_records order by record_no")
+    least = spec.matching.min_probability
+    weights: dict[int, int] = {}
+    with (
+        linker_of(engine, [RECORDS], settings) as (linker, api),
+        lake.writing("matches", {"fingerprint": fingerprint}) as draft,
+    ):
+        slices = list(_slices(engine, lake.path("unified_pairs")))
+        for i, pairs in enumerate(slices):
+            logger.info("scoring slice %s of %s", i + 1, len(slices))
+            engine.make_table("slice_to_score", pairs)
+            linker.table_management.register_blocked_pairs_for_predict(
+                api.register("slice_to_score")
+            )
+            scored = linker.inference.predict(warning_mode="never")
+            for weight, n in engine.rows(
+                "select cast(floor(greatest(-99, least(99, match_weight))) as integer), count(*)"
+                f" from {scored.physical_name} group by 1"
+            ):
+                weights[weight] = weights.get(weight, 0) + n
+            stored = f"{SCORED} from {scored.physical_name} where match_probability >= {least!r}"
+            engine.write(_matches_sql(spec, model, stored), draft.file(f"{i:04}"), bulk=True)
+            scored.drop_table_from_database_and_remove_from_cache()
+        if not slices:
+            engine.write(_matches_sql(spec, model, NONE_SCORED), draft.file("0000"))
+        engine.read_folder(draft.folder, "written_matches")
+        n_stored, n_matches = engine.row(
+            "select count(*), count(*) filter (where match_probability >="
+            f" {spec.matching.threshold!r}) from written_matches"
+        )
+        draft.facts.update(
+            candidates=int(lake.facts("unified_pairs")["pairs"]),
+            scored=sum(weights.values()),
+            stored=n_stored,
+            matches=n_matches,
+            weights=dict(sorted(weights.items())),
+        )
+        return dict(draft.facts)
+
+
+def _slices(engine: DuckDBEngine, folder: Path) -> Iterator[str]:
+    """Cut the pairs of a folder into queries of up to `PAIRS_PER_SLICE` each.
+
+    They give (join_key_l, join_key_r, match_key), as Splink takes pairs.
+    """
+    parts: list[str] = []
+    room = PAIRS_PER_SLICE
+    for file in sorted(folder.glob("*.parquet")):
+        (n_rows,) = engine.row(f"select count(*) from {parquet_file(file)}")
+        start = 0
+        while start < n_rows:
+            end = min(n_rows, start + room)
+            parts.append(_part_sql(file, start, end))
+            room -= end - start
+            start = end
+            if not room:
+                yield " union all ".join(parts)
+                parts, room = [], PAIRS_PER_SLICE
+    if parts:
+        yield " union all ".join(parts)
+
+
+def _part_sql(file: Path, start: int, end: int) -> str:
+    # Files keep the order of their rows, so every row is in exactly one part.
+    reader = parquet_file(file).removesuffix(")") + ", file_row_number = true)"
+    return (
+        "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
+        f" from {reader} where file_row_number >= {start} and file_row_number < {end}"
+    )
+
+
+def _matches_sql(spec: PipelineSpec, model: Mapping[str, Any], pairs: str) -> str:
+    """Write the query of the stored pairs with the level of every comparison.
+
+    Splink gives the levels of a pair only together with all values compared; for the few pairs that
+    are stored they are told anew by the conditions of the model.
+    """
+    values = "".join(
+        f", l.{quoted(name)} as {quoted(f'{name}_l')}, r.{quoted(name)} as {quoted(f'{name}_r')}"
+        for name in spec.field_kinds
+    )
+    levels = "".join(
+        f", {_level_sql(comparison)} as {quoted('gamma_' + comparison['output_column_name'])}"
+        for comparison in model["comparisons"]
+    )
+    return f"""
+        select left_no, right_no, match_probability, match_weight{levels}
+        from (
+            select p.*{values} from ({pairs}) as p
+            join {RECORDS} as l on l.record_no = p.left_no
+            join {RECORDS} as r on r.record_no = p.right_no
+        )
+    """
+
+
+def _level_sql(comparison: Mapping[str, Any]) -> str:
+    cases, value = "", len(levels_of(comparison)) - 1
+    for level in comparison["comparison_levels"]:
+        if level.get("is_null_level"):
+            cases += f" when {level['sql_condition']} then -1"
+            continue
+        if level["sql_condition"] != "ELSE":
+            cases += f" when {level['sql_condition']} then {value}"
+        value -= 1
+    return f"cast(case{cases} else 0 end as tinyint)"
+
+
+def weight_classes(weights: Sequence[tuple[int, int]], most: int) -> list[tuple[str, int]]:
+    """Put match weights together into up to so many classes of equal width, heaviest first.
+
+    weights: (match weight, rounded down; pairs). Returns (name, pairs).
+    """
+    if not weights:
+        return []
+    low, high = min(w for w, _ in weights), max(w for w, _ in weights)
+    width = max(1, -(-(high - low + 1) // most))
+    classes: dict[int, int] = {}
+    for weight, n in weights:
+        start = floor(weight / width) * width
+        classes[start] = classes.get(start, 0) + n
+    return [(str(start), classes[start]) for start in sorted(classes, reverse=True)]

@@ -1,0 +1,66 @@
+"""Splink's linker as this package uses it: one table of numbered records, whatever the mode.
+
+A record's number is its only id, so ids may be any text and sources may share them. What is
+compared with what has been decided already: by a training rule, or by unified_pairs.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.spec import PipelineSpec
+
+# The model, as Splink writes it, beside the table em_model.
+MODEL_FILE = "model.json"
+LINK_TYPES = {"dedupe": "dedupe_only", "link": "link_only", "link_and_dedupe": "link_and_dedupe"}
+
+
+def model_settings(
+    spec: PipelineSpec, comparisons: Sequence[Mapping[str, Any]], prior: float, link_type: str
+) -> dict[str, Any]:
+    """Write a model as Splink's settings have it.
+
+    prior: probability that two random records match.
+    """
+    assert spec.matching is not None, "matching is on"
+    return {
+        "link_type": link_type,
+        "comparisons": [dict(comparison) for comparison in comparisons],
+        "blocking_rules_to_generate_predictions": [],
+        "probability_two_random_records_match": prior,
+        "em_convergence": spec.matching.convergence,
+        "max_iterations": spec.matching.max_iterations,
+        "retain_matching_columns": False,
+        "retain_intermediate_calculation_columns": False,
+        "additional_columns_to_retain": [],
+        "unique_id_column_name": "record_no",
+        "source_dataset_column_name": "source",
+    }
+
+
+@contextmanager
+def linker_of(
+    engine: DuckDBEngine, tables: Sequence[str], settings: Mapping[str, Any]
+) -> Iterator[tuple[Any, Any]]:
+    """Give Splink's linker over tables of the engine, and its database API.
+
+    What Splink makes in the engine is dropped at the end.
+    """
+    from splink import DuckDBAPI, Linker
+
+    # Splink tells every step, and warns of what we look after: untrained levels have a value.
+    logging.getLogger("splink").setLevel(logging.ERROR)
+    api = DuckDBAPI(connection=engine.con)
+    registered = [api.register(table) for table in tables]
+    linker: Any = Linker(
+        registered if len(registered) > 1 else registered[0],
+        dict(settings),
+        log_level=None,
+        validate_settings=False,  # takes columns with names of SQL words for missing ones
+    )
+    try:
+        yield linker, api
+    finally:
+        linker.table_management.invalidate_cache()
