@@ -466,7 +466,8 @@ class Search:
                 return
             cost = self.pairs[places] * new + self.index.n_records / 100
             best = int(places[np.argmax(np.where(open_, gain / cost, -1.0))])
-            waiting = [o for o, head in zip(waiting, heads, strict=True) if head != best]
+            # The other options of these fields may find more, once what they share is discounted.
+            waiting = [o[head == best :] for o, head in zip(waiting, heads, strict=True)]
             yield best
 
     def _widest_affordable(self, options: list[int], state: "_State") -> int | None:

@@ -57,8 +57,8 @@ def key_code_columns(engine: DuckDBEngine, choices: Sequence[KeyChoice]) -> tupl
     for nth, field in enumerate(dict.fromkeys(choice.field for choice in choices)):
         logger.info("numbering the keys of %s", field)
         of_field = [(i, choice) for i, choice in enumerate(choices) if choice.field == field]
-        _number_values(engine, field, of_field, n_records, f"codes_of_{nth}")
-        joins += f" left join codes_of_{nth} as v{nth} on v{nth}.value = r.{quoted(field)}"
+        _number_values(engine, of_field, n_records, f"codes_of_{nth}")
+        joins += f" left join codes_of_{nth} as v{nth} on {same_values(of_field[0][1], f'v{nth}')}"
         for i, _ in of_field:
             columns += (
                 f", coalesce(v{nth}.code_{i}, -r.record_no - 1)::integer as code_{i},"
@@ -67,21 +67,33 @@ def key_code_columns(engine: DuckDBEngine, choices: Sequence[KeyChoice]) -> tupl
     return columns, joins
 
 
+def same_values(choice: KeyChoice, values: str) -> str:
+    """Write the condition that joins cleaned_records as r to the values of a choice's field."""
+    return " and ".join(
+        f"{values}.{quoted(column)} = r.{quoted(column)}" for column in choice.key.source_columns
+    )
+
+
 def _number_values(
     engine: DuckDBEngine,
-    field: str,
     choices: Sequence[tuple[int, KeyChoice]],
     n_records: int,
     table: str,
 ) -> None:
-    """Make a table of the field's distinct values with the number and idf of each of their keys."""
+    """Make a table of the field's distinct values with the number and idf of each of their keys.
+
+    choices: with their places, all of one field, which may be two fields of the records together.
+    """
+    fields = [quoted(column) for column in choices[0][1].key.source_columns]
+    values = ", ".join(fields)
     # Shaped like records, so that a conjunction computes its keys on it; no field begins with _.
     engine.make_table(
         "distinct_values",
         f"""
-        select cast(row_number() over (order by {quoted(field)}) - 1 as integer) as record_no,
-            '' as record_id, '' as source, 0 as source_no, {quoted(field)}, count(*) as _n
-        from cleaned_records where {quoted(field)} is not null group by {quoted(field)}
+        select cast(row_number() over (order by {values}) - 1 as integer) as record_no,
+            '' as record_id, '' as source, 0 as source_no, {values}, count(*) as _n
+        from cleaned_records where {" and ".join(f"{field} is not null" for field in fields)}
+        group by {values}
         """,
     )
     columns, joins = "", ""
@@ -108,7 +120,8 @@ def _number_values(
         joins += f" left join key_of_value_{i} as k{i} on k{i}.record_no = v.record_no"
     engine.make_table(
         table,
-        f"select v.{quoted(field)} as value{columns} from distinct_values as v {joins}",
+        f"select {', '.join(f'v.{field}' for field in fields)}{columns}"
+        f" from distinct_values as v {joins}",
     )
     for i, _ in choices:
         engine.execute(f"drop table key_of_value_{i}")

@@ -41,6 +41,14 @@ def nysiis(text: str) -> str | None:
     return jellyfish.nysiis(_letters(text)) or None
 
 
+def letter_set(text: str) -> str | None:
+    """Give the letters of text, each once and in order: "banks" and "bansk" -> abkns.
+
+    The same for letters that are doubled, left single or in another order.
+    """
+    return "".join(sorted(set(_letters(text.lower())))) or None
+
+
 def nickname(text: str) -> str | None:
     """Return the full name that the first word of text stands for: bill, will, william -> william.
 
@@ -71,6 +79,7 @@ PYTHON_KEY_FUNCTIONS: dict[str, KeyFunction] = {
         KeyFunction("soundex", soundex, "American Soundex of the letters"),
         KeyFunction("metaphone", metaphone, "Metaphone of the letters"),
         KeyFunction("nysiis", nysiis, "NYSIIS code of the letters"),
+        KeyFunction("letter_set", letter_set, "the letters, each once and in order"),
         KeyFunction("nickname", nickname, "the full first name: bill gives william"),
         KeyFunction("company_word", company_word, "the word a company is known by"),
     )

@@ -49,6 +49,11 @@ SQL_KEY_FUNCTIONS: dict[str, tuple[int, str, str]] = {
     ),
     "digits": (1, "regexp_replace({0}, '[^0-9]', '', 'g')", "the digits, in order"),
     "year": (1, "substr({0}, 1, 4)", "year of a date"),
+    "either_order": (
+        2,
+        "case when {0} < {1} then {0} || ' ' || {1} else {1} || ' ' || {0} end",
+        "two values, whichever stands first: john, smith and smith, john are one key",
+    ),
     "tokens": (1, "string_split({0}, ' ')", "every word: several keys per record"),
     "qgrams": (
         2,

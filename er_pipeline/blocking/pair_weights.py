@@ -42,9 +42,9 @@ MATCHES_PER_RECORD = 0.3
 LEAST_M_NOTHING = 0.05
 # A judged pair counts as much as so many that are only probable.
 LABEL_WEIGHT = 10.0
-# Between cosine 0 and 1 lies as much as between no evidence and that of so many unique values.
-# 5 to 12 do equally well on febrl3, febrl4, fake_1000, dblp_acm, abt_buy and made-up people.
-COSINE_WEIGHT = 10.0
+# Between cosine 0 and 1 lies as much as between no evidence and so many unique values, where the
+# evidence of a match just suffices; see `PairWeights.cosine_weight`.
+COSINE_WEIGHT = 14.0
 # When linking, a record has one match or few: rivals count. A pair loses this share of the mean of
 # the best weights of its two records; see ranked_pairs.py.
 RIVALS_SHARE = 0.8
@@ -56,12 +56,15 @@ class FieldEvidence:
 
     m: of agreement in nothing, then in each key but in none narrower; they add up to 1.
     repeats: of each key, the places of the fields that it repeats; it counts only beyond them.
+    swaps: places of the fields whose values its keys take in either order. It speaks only where
+    both of these disagree, and says what they would not.
     """
 
     field: str
     keys: tuple[int, ...]
     m: tuple[float, ...]
     repeats: tuple[tuple[int, ...], ...] = ()
+    swaps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,35 +73,59 @@ class PairWeights:
 
     n_records: the unit of weight is ln(n_records), the evidence that singles out one record.
     prior: evidence, in nats, at which a pair is as likely a match as not.
+    of_matches: mean evidence of the probable matches, in nats.
     """
 
     fields: tuple[FieldEvidence, ...]
     n_records: int
     prior: float
+    of_matches: float = 0.0
 
     @property
     def unit(self) -> float:
         """Nats per unit of weight."""
         return float(np.log(max(self.n_records, 3)))
 
+    @property
+    def cosine_weight(self) -> float:
+        """What a cosine of 1 is worth, in units of weight.
+
+        The further the evidence of matches exceeds what it takes, the less a cosine adds: it is
+        made of the same values. Measured as pairs completeness within the budgets of
+        benchmarks/best_pairs.py: products, whose evidence just suffices, need 14 and more, people
+        of five fields (1.5 times what it takes) 6 to 10, people of seven (2.9 times) 1 to 3; where
+        there are ten fields or long titles, anything does.
+        """
+        excess = max(1.0, self.of_matches / self.prior) if self.prior > 0 else 1.0
+        return round(COSINE_WEIGHT / excess**2, 4)
+
     def evidence_sql(self, left: str = "l", right: str = "r") -> str:
         """Write the expression of a pair's evidence in nats, over two rows of key_codes."""
         plain: list[str] = []
         for place, field in enumerate(self.fields):
             agree = ""
+            if field.swaps:
+                # Where a whole value agrees as it stands, nothing is swapped.
+                agree = "".join(
+                    f" when {left}.code_{whole} = {right}.code_{whole} then 0.0"
+                    for whole in (self.fields[other].keys[0] for other in field.swaps)
+                )
             for key, m, repeats in zip(field.keys, field.m[1:], field.repeats, strict=True):
                 says = f"{left}.idf_{key} * {1 / IDF_STEPS} + ({_ln(m):.4f})"
+                # Fields stand before those that repeat or swap them; see fit_weights.
+                assert all(other < place for other in (*repeats, *field.swaps))
                 if repeats:
-                    # Fields stand before those that repeat them; see fit_weights.
-                    assert all(other < place for other in repeats)
                     said = " + ".join(plain[other] for other in repeats)
                     says = f"greatest(0, {says} - greatest(0, {said}))"
+                if field.swaps:
+                    said = " + ".join(plain[other] for other in field.swaps)
+                    says = f"greatest(0, {says} - ({said}))"
                 agree += f" when {left}.code_{key} = {right}.code_{key} then {says}"
             whole = field.keys[0]
+            nothing = 0.0 if field.swaps else _ln(max(field.m[0], LEAST_M_NOTHING))
             plain.append(
                 f"cast(case when {left}.code_{whole} < 0 or {right}.code_{whole} < 0 then 0.0"
-                f"{agree}"
-                f" else {_ln(max(field.m[0], LEAST_M_NOTHING)):.4f} end as double)"
+                f"{agree} else {nothing:.4f} end as double)"
             )
         return " + ".join(plain) or "0.0"
 
@@ -142,9 +169,10 @@ def weigh_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         "expected_matches_in_sample": round(estimate.matches, 1),
         "labels": labelled,
         "prior": weights.prior,
+        "evidence_of_matches": weights.of_matches,
         "n_records": weights.n_records,
         "fields": [
-            [f.field, list(f.keys), list(f.m), [list(of) for of in f.repeats]]
+            [f.field, list(f.keys), list(f.m), [list(of) for of in f.repeats], list(f.swaps)]
             for f in weights.fields
         ],
         "encoder": EMBEDDING if spec.encoder else None,
@@ -171,11 +199,14 @@ def read_weights(lake: Lake) -> PairWeights:
     facts = lake.facts("pair_weights")
     return PairWeights(
         tuple(
-            FieldEvidence(name, tuple(keys), tuple(m), tuple(tuple(of) for of in repeats))
-            for name, keys, m, repeats in facts["fields"]
+            FieldEvidence(
+                name, tuple(keys), tuple(m), tuple(tuple(of) for of in repeats), tuple(swaps)
+            )
+            for name, keys, m, repeats, swaps in facts["fields"]
         ),
         facts["n_records"],
         facts["prior"],
+        facts["evidence_of_matches"],
     )
 
 
@@ -292,7 +323,7 @@ def fit_weights(
     the engine's key_codes and labelled, whose counts are given.
     """
     by_field: dict[str, list[int]] = {}
-    # Fields that others repeat come first, so that what they say is known by then.
+    # Fields that others repeat or swap come first, so that what they say is known by then.
     for i in sorted(range(len(choices)), key=lambda i: (_repeats(choices, i), i)):
         by_field.setdefault(choices[i].field, []).append(i)
     names = list(by_field)
@@ -300,15 +331,19 @@ def fit_weights(
         [tuple(names.index(name) for name in choices[key].repeats) for key in keys]
         for keys in by_field.values()
     ]
+    swaps = [
+        tuple(names.index(name) for name in choices[keys[0]].swaps) for keys in by_field.values()
+    ]
     (n_records,) = engine.row("select count(*) from key_codes")
-    levels, idf = _agreement(engine, by_field, f"select left_no, right_no from {pairs}")
-    known, _ = _agreement(engine, by_field, "select left_no, right_no from labelled where is_match")
+    fields = list(zip(by_field.values(), swaps, strict=True))
+    levels, idf = _agreement(engine, fields, f"select left_no, right_no from {pairs}")
+    known, _ = _agreement(engine, fields, "select left_no, right_no from labelled where is_match")
     n_levels = [len(keys) + 1 for keys in by_field.values()]
     m = [_first_m(n) for n in n_levels]
     prior = float(np.log(max(n_records, 3) / MATCHES_PER_RECORD))
-    probability = np.zeros(len(levels))
+    evidence = probability = np.zeros(len(levels))
     for _ in range(EM_ROUNDS):
-        evidence = _evidence(levels, idf, m, repeats).sum(axis=1)
+        evidence = _evidence(levels, idf, m, repeats, swaps).sum(axis=1)
         probability = 1 / (1 + np.exp(np.clip(prior - evidence, -30, 30)))
         for f, n in enumerate(n_levels):
             filled = levels[:, f] >= 0
@@ -316,16 +351,18 @@ def fit_weights(
             judged = known[known[:, f] >= 0, f]
             counts = counts + LABEL_WEIGHT * np.bincount(judged, minlength=n)
             m[f] = (counts + _first_m(n)) / (counts.sum() + 1)
-    fields = tuple(
-        FieldEvidence(field, tuple(keys), tuple(round(float(s), 6) for s in shares), tuple(of))
-        for (field, keys), shares, of in zip(by_field.items(), m, repeats, strict=True)
+    evidence_of = tuple(
+        FieldEvidence(field, tuple(keys), tuple(round(float(s), 6) for s in shares), tuple(of), to)
+        for (field, keys), shares, of, to in zip(by_field.items(), m, repeats, swaps, strict=True)
     )
-    weights = PairWeights(fields, n_records, round(prior, 6))
+    of_matches = float((evidence * probability).sum() / max(probability.sum(), 1e-9))
+    weights = PairWeights(evidence_of, n_records, round(prior, 6), round(of_matches, 3))
     return weights, Estimate(len(levels), float(probability.sum()), probability)
 
 
 def _repeats(choices: Sequence[KeyChoice], i: int) -> bool:
-    return any(choice.repeats for choice in choices if choice.field == choices[i].field)
+    of_field = [choice for choice in choices if choice.field == choices[i].field]
+    return any(choice.repeats or choice.swaps for choice in of_field)
 
 
 def _evidence(
@@ -333,6 +370,7 @@ def _evidence(
     idf: NDArray[np.float32],
     m: Sequence[NDArray[np.float64]],
     repeats: Sequence[Sequence[tuple[int, ...]]],
+    swaps: Sequence[tuple[int, ...]],
 ) -> NDArray[np.float64]:
     """Give (n_pairs, n_fields) nats; the same as `PairWeights.evidence_sql`, for EM."""
     evidence = np.zeros(levels.shape)
@@ -346,6 +384,9 @@ def _evidence(
                 here = level == nth + 1
                 said = np.maximum(0, evidence[:, others].sum(axis=1))
                 says = np.where(here, np.maximum(0, says - said), says)
+        if swaps[f]:
+            said = evidence[:, swaps[f]].sum(axis=1)
+            says = np.where(level > 0, np.maximum(0, says - said), 0.0)
         evidence[:, f] = says
     return evidence
 
@@ -359,22 +400,33 @@ def _first_m(n_levels: int) -> NDArray[np.float64]:
 
 
 def _agreement(
-    engine: DuckDBEngine, by_field: Mapping[str, Sequence[int]], pairs: str
+    engine: DuckDBEngine, fields: Sequence[tuple[Sequence[int], tuple[int, ...]]], pairs: str
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Give (n_pairs, n_fields) levels and their idf in nats; level -1 is a missing value."""
+    """Give (n_pairs, n_fields) levels and their idf in nats; level -1 is a missing value.
+
+    fields: of each the keys, narrow to wide, and the places of the fields that it swaps.
+    """
     columns = []
-    for f, keys in enumerate(by_field.values()):
+    for f, (keys, swapped) in enumerate(fields):
         missing = f"when l.code_{keys[0]} < 0 or r.code_{keys[0]} < 0"
+        straight = "".join(
+            f" when l.code_{whole} = r.code_{whole} then 0"
+            for whole in (fields[other][0][0] for other in swapped)
+        )
         level = "".join(f" when l.code_{k} = r.code_{k} then {i + 1}" for i, k in enumerate(keys))
         idf = "".join(f" when l.code_{k} = r.code_{k} then l.idf_{k}" for k in keys)
-        columns.append(f"cast(case {missing} then -1{level} else 0 end as tinyint) as level_{f}")
-        columns.append(f"cast(case {missing} then 0{idf} else 0 end as tinyint) as idf_{f}")
+        columns.append(
+            f"cast(case {missing} then -1{straight}{level} else 0 end as tinyint) as level_{f}"
+        )
+        columns.append(
+            f"cast(case {missing} then 0{straight}{idf} else 0 end as tinyint) as idf_{f}"
+        )
     found = engine.con.execute(
         f"select {', '.join(columns)} from ({pairs}) as p"
         " join key_codes as l on l.record_no = p.left_no"
         " join key_codes as r on r.record_no = p.right_no order by p.left_no, p.right_no"
     ).fetchnumpy()
-    n_fields = len(by_field)
+    n_fields = len(fields)
     levels = np.stack([np.asarray(found[f"level_{f}"], np.int8) for f in range(n_fields)], axis=1)
     steps = np.stack([np.asarray(found[f"idf_{f}"], np.float32) for f in range(n_fields)], axis=1)
     nats: NDArray[np.float32] = (steps / IDF_STEPS).astype(np.float32)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BudgetError
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_weights import COSINE_WEIGHT, RIVALS_SHARE, PairWeights
+from er_pipeline.blocking.pair_weights import RIVALS_SHARE, PairWeights
 from er_pipeline.blocking.record_embeddings import load_vectors, vector_folder
 from er_pipeline.blocking.spec import PipelineSpec
 
@@ -98,7 +98,7 @@ def _counted(engine: DuckDBEngine) -> int:
 
 def _weigh(engine: DuckDBEngine, spec: PipelineSpec, weights: PairWeights) -> None:
     """Make weighed_pairs: made_pairs with weight, own (without rivals) and probability."""
-    cosine = f" + {COSINE_WEIGHT} * coalesce(similarity, 0)" if spec.encoder else ""
+    cosine = f" + {weights.cosine_weight} * coalesce(similarity, 0)" if spec.encoder else ""
     own = f"cast(round(evidence / {weights.unit:.6f}{cosine}, {DECIMALS}) as float)"
     probability = weights.probability_sql("evidence")
     if spec.link_mode != "link":

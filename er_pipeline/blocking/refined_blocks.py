@@ -13,8 +13,8 @@ from math import sqrt
 from typing import Any
 
 from er_pipeline.blocking.blocks import judged_blocks_sql, size_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
-from er_pipeline.blocking.key_codes import key_code_columns
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.key_codes import key_code_columns, same_values
 from er_pipeline.blocking.keys import Conjunction, Key
 from er_pipeline.blocking.spec import PipelineSpec
 
@@ -247,7 +247,7 @@ def _number_candidates(
         values = f"codes_of_{fields.index(choice.field)}"  # left behind by key_code_columns
         keyed = (
             f"(select v.{code}, r.source_no from cleaned_records as r join {values} as v"
-            f" on v.value = r.{quoted(choice.field)} where v.{code} is not null)"
+            f" on {same_values(choice, 'v')} where v.{code} is not null)"
         )
         pairs, _, _ = _sum_parts(engine, spec, keyed, [code])
         candidates.append(_Candidate(choice.conjunction, code, pairs / max(1, all_pairs)))

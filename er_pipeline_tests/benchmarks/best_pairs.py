@@ -346,7 +346,7 @@ def _said_by_fields(engine: DuckDBEngine, lake: Lake) -> dict[str, float]:
     engine.read(lake, "key_codes")
     columns = []
     for one in weights.fields:
-        alone = replace(one, repeats=((),) * len(one.keys))
+        alone = replace(one, repeats=((),) * len(one.keys), swaps=())
         columns.append(f"avg(abs({PairWeights((alone,), 3, 0.0).evidence_sql()}))")
     said = engine.row(
         f"select {', '.join(columns)} from unified_pairs as p"
