@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BudgetError, SpecError
-from er_pipeline.blocking.pair_weights import COSINE_WEIGHT, RIVALS_SHARE, read_weights
+from er_pipeline.blocking.pair_weights import RIVALS_SHARE, read_weights
 from er_pipeline.blocking.spec import Budget
 from er_pipeline.blocking.spec_file import read_spec
 from er_pipeline.blocking.unified_pairs import unify_pairs
@@ -465,6 +465,7 @@ def test_similarity_is_the_cosine_of_every_pair_and_adds_to_the_weight(
     found = people.rows("unified_pairs", "left_no, right_no, strategy_mask, similarity, weight")
     assert len(found) == 10
     # The names agree in all pairs alike; beyond them only the vectors speak.
+    worth = read_weights(people.lake).cosine_weight
     (same,) = {round(weight, 3) for *_, cosine, weight in found if cosine is None}
     for left, right, mask, cosine, weight in found:
         one, other = degrees[left], degrees[right]
@@ -473,7 +474,7 @@ def test_similarity_is_the_cosine_of_every_pair_and_adds_to_the_weight(
             assert cosine is None
             continue
         assert cosine == pytest.approx(math.cos(math.radians(one - other)), abs=1e-4)
-        assert weight == pytest.approx(same + COSINE_WEIGHT * cosine, abs=2e-3)
+        assert weight == pytest.approx(same + worth * cosine, abs=2e-3)
 
 
 def test_records_of_one_text_are_alike_even_where_no_other_text_is(

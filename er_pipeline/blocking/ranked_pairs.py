@@ -39,9 +39,15 @@ def is_final(spec: PipelineSpec) -> bool:
     return spec.budget is None and spec.encoder is None and spec.link_mode != "link"
 
 
-def weight_sql(weights: PairWeights, evidence: str) -> str:
-    """Write the expression of the weight that evidence alone gives."""
-    return f"cast(round(({evidence}) / {weights.unit:.6f}, {DECIMALS}) as float)"
+def weight_sql(weights: PairWeights, evidence: str, similarity: str | None = None) -> str:
+    """Write the expression of a pair's own weight, rivals left aside.
+
+    evidence: expression of its evidence in nats. similarity: of its cosine, where an encoder tells.
+    """
+    cosine = ""
+    if similarity is not None:
+        cosine = f" + {weights.cosine_weight} * coalesce({similarity}, 0)"
+    return f"cast(round(({evidence}) / {weights.unit:.6f}{cosine}, {DECIMALS}) as float)"
 
 
 def rank_pairs(
@@ -98,8 +104,7 @@ def _counted(engine: DuckDBEngine) -> int:
 
 def _weigh(engine: DuckDBEngine, spec: PipelineSpec, weights: PairWeights) -> None:
     """Make weighed_pairs: made_pairs with weight, own (without rivals) and probability."""
-    cosine = f" + {weights.cosine_weight} * coalesce(similarity, 0)" if spec.encoder else ""
-    own = f"cast(round(evidence / {weights.unit:.6f}{cosine}, {DECIMALS}) as float)"
+    own = weight_sql(weights, "evidence", "similarity" if spec.encoder else None)
     probability = weights.probability_sql("evidence")
     if spec.link_mode != "link":
         engine.execute(

@@ -301,7 +301,13 @@ def _encoder_named(value: Any) -> Any:
     return value
 
 
-Embedding = Annotated[AnyEncoder | None, BeforeValidator(_encoder_named)]
+# `dg check yaml` and editors read the JSON schema: it must know what the validators take besides.
+Embedding = Annotated[
+    AnyEncoder | None,
+    BeforeValidator(
+        _encoder_named, json_schema_input_type=AnyEncoder | dict[str, Any] | bool | None
+    ),
+]
 # The name under which neighbours propose pairs, in the first pass and in the second.
 EMBEDDING, SECOND_EMBEDDING = "embedding", "second_embedding"
 
@@ -646,13 +652,22 @@ class PipelineSpec(Settings):
         None, description="name: key, or list of keys, for one EM session each."
     )
     comparisons: Annotated[
-        dict[Identifier, Comparison] | None, BeforeValidator(_comparisons_by_field)
+        dict[Identifier, Comparison] | None,
+        BeforeValidator(
+            _comparisons_by_field,
+            json_schema_input_type=(
+                list[Identifier] | dict[Identifier, Comparison | str | Literal[True]] | None
+            ),
+        ),
     ] = Field(
         None,
         description="Fields the matching model compares: a list, or field: how, true for the way"
         " of its kind; all where left out.",
     )
-    matching: Annotated[Matching | None, BeforeValidator(_on_or_off)] = Field(
+    matching: Annotated[
+        Matching | None,
+        BeforeValidator(_on_or_off, json_schema_input_type=Matching | bool | None),
+    ] = Field(
         None, description="Train a model, score the pairs, find entities: true, or settings."
     )
     checks: Checks = Checks()

@@ -3,8 +3,8 @@
 from er_pipeline.blocking.cleaned_records import read_numbered
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_weights import COSINE_WEIGHT, RIVALS_SHARE, read_weights
-from er_pipeline.blocking.ranked_pairs import DECIMALS
+from er_pipeline.blocking.pair_weights import RIVALS_SHARE, read_weights
+from er_pipeline.blocking.ranked_pairs import DECIMALS, weight_sql
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.matching.missed_neighbours import multiply_vectors
 
@@ -28,25 +28,25 @@ def weigh_missed(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerpri
     engine.make_table(
         "cut_true", "select left_no, right_no from missed_true where stage = 'cut_by_budget'"
     )
-    similarity, cosines = "", ""
+    similarity, cosines = None, ""
     if spec.encoder:
         read_numbered(engine, lake, "record_embeddings", fingerprint)
         multiply_vectors(engine, lake, "cut_true", "cut_cosines")
-        similarity = f" + {COSINE_WEIGHT} * coalesce(x.similarity, 0)"
+        similarity = "x.similarity"
         cosines = " left join cut_cosines as x on x.left_no = p.left_no and x.right_no = p.right_no"
-    evidence = f"({weights.evidence_sql()}) / {weights.unit:.6f}"
+    evidence = weights.evidence_sql()
     codes = (
         " join key_codes as l on l.record_no = p.left_no"
         " join key_codes as r on r.record_no = p.right_no"
     )
     engine.make_table(
         "cut_own",
-        f"select p.left_no, p.right_no, cast(round({evidence}{similarity}, {DECIMALS}) as float)"
-        f" as own from cut_true as p{codes}{cosines}",
+        f"select p.left_no, p.right_no, {weight_sql(weights, evidence, similarity)} as own"
+        f" from cut_true as p{codes}{cosines}",
     )
     weight, rivals = "p.own", ""
     if spec.link_mode == "link":
-        similarity = f" + {COSINE_WEIGHT} * coalesce(p.similarity, 0)" if spec.encoder else ""
+        similarity = "p.similarity" if spec.encoder else None
         known = (
             "record_no in (select left_no from cut_true union all select right_no from cut_true)"
         )
@@ -60,7 +60,7 @@ def weigh_missed(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerpri
             ),
             own as (
                 select p.left_no, p.right_no,
-                    cast(round({evidence}{similarity}, {DECIMALS}) as float) as own
+                    {weight_sql(weights, evidence, similarity)} as own
                 from kept as p{codes}
                 union all select left_no, right_no, own from cut_own
             )
