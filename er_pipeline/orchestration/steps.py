@@ -464,7 +464,7 @@ def _show_rules(facts: Facts) -> Mapping[str, Any]:
 def _show_weights(facts: Facts) -> Mapping[str, Any]:
     rows = [
         (name, f"{m[1]:.1%}", f"{sum(m[2:]):.1%}", f"{m[0]:.1%}")
-        for name, _, m, _ in facts["fields"]
+        for name, _, m, *_ in facts["fields"]
     ]
     header = ("field", "m: whole value", "m: a wider key", "m: nothing")
     return {**numbers(facts), "fields": markdown_table(header, rows)}
