@@ -11,6 +11,7 @@ from er_pipeline.blocking.key_choices import (
 
 FIELDS = {
     "first_name": "person_name",
+    "last_name": "person_name",
     "email": "email",
     "phone": "phone",
     "company": "company",
@@ -21,6 +22,7 @@ FIELDS = {
 }
 PERSON = {
     "first_name": "robert",
+    "last_name": "smith",
     "email": "bob.smith7@acme.com",
     "phone": "+12025550143",
     "company": "acme widgets",
@@ -32,11 +34,17 @@ PERSON = {
 # fmt: off
 KEYS_OF_PERSON = {
     "first_name": "robert", "nickname(first_name)": "robert", "left(first_name, 4)": "robe",
-    "soundex(first_name)": "R163", "left(first_name, 2)": "ro",
+    "letter_set(first_name)": "beort", "soundex(first_name)": "R163",
+    "left(first_name, 2)": "ro", "left(first_name, 1)": "r",
+    "last_name": "smith", "nickname(last_name)": "smith", "left(last_name, 4)": "smit",
+    "letter_set(last_name)": "himst", "soundex(last_name)": "S530",
+    "left(last_name, 2)": "sm", "left(last_name, 1)": "s",
     "email": "bob.smith7@acme.com", "email_user(email)": "bob.smith7",
-    "email_letters(email)": "bobsmith", "left(email, 5)": "bob.s",
+    "email_letters(email)": "bobsmith", "letter_set(email_letters(email))": "bhimost",
+    "right(email_letters(email), 5)": "smith", "left(email, 5)": "bob.s",
     "email_domain(email)": "acme.com",
-    "phone": "+12025550143", "right(phone, 7)": "5550143", "right(phone, 4)": "0143",
+    "phone": "+12025550143", "right(phone, 7)": "5550143", "left(phone, 8)": "+1202555",
+    "right(phone, 4)": "0143",
     "company": "acme widgets", "company_word(company)": "acme", "left(company, 4)": "acme",
     "birth_date": "1980-02-11", "left(birth_date, 7)": "1980-02", "right(birth_date, 5)": "02-11",
     "year(birth_date)": "1980",
@@ -44,6 +52,8 @@ KEYS_OF_PERSON = {
     "digits(street)": "12",
     "note": "calls on mondays only", "left(note, 5)": "calls", "soundex(first_word(note))": "C420",
     "number": "ab1234567", "right(number, 4)": "4567", "left(number, 3)": "ab1",
+    "either_order(first_name, last_name)": "robert smith",
+    "either_order(soundex(first_name), soundex(last_name))": "R163 S530",
 }
 # fmt: on
 
@@ -98,9 +108,27 @@ def test_single_valued_keys_have_one_value_and_listed_ones_several() -> None:
     assert all(choice.key.is_list for choice in listed_choices(FIELDS, FIELDS))
 
 
-def test_every_key_reads_its_own_field_alone() -> None:
+def test_every_key_reads_its_own_field_alone_but_for_names_in_either_order() -> None:
+    swapped = 0
     for choice in (*key_choices(FIELDS), *listed_choices(FIELDS, FIELDS)):
-        assert choice.key.source_columns == (choice.field,)
+        if choice.swaps:
+            swapped += 1
+            assert choice.field == "first_name and last_name"
+            assert choice.key.source_columns == choice.swaps == ("first_name", "last_name")
+        else:
+            assert choice.key.source_columns == (choice.field,)
+    assert swapped == 2
+
+
+def test_swapped_names_share_a_key_and_one_name_alone_has_none(engine: DuckDBEngine) -> None:
+    names = "either_order(first_name, last_name)"
+    swapped = keys_of(engine, {**PERSON, "first_name": "smith", "last_name": "robert"})
+    assert swapped[names] == [KEYS_OF_PERSON[names]]
+    assert keys_of(engine, {**PERSON, "last_name": None})[names] == []
+
+
+def test_one_name_cannot_be_swapped() -> None:
+    assert not any(choice.swaps for choice in key_choices({"name": "person_name"}))
 
 
 def test_only_the_fields_asked_for_are_listed() -> None:
@@ -119,9 +147,16 @@ def test_keys_that_call_python_have_tables_of_their_own() -> None:
 def test_an_address_repeats_the_names_and_its_domain_the_company() -> None:
     repeats = {c.expression: c.repeats for c in key_choices(FIELDS) if c.repeats}
     assert repeats == {
-        "email_user(email)": ("first_name",),
-        "email_letters(email)": ("first_name",),
-        "left(email, 5)": ("first_name",),
+        **dict.fromkeys(
+            (
+                "email_user(email)",
+                "email_letters(email)",
+                "letter_set(email_letters(email))",
+                "right(email_letters(email), 5)",
+                "left(email, 5)",
+            ),
+            ("first_name", "last_name"),
+        ),
         "email_domain(email)": ("company",),
     }
 

@@ -10,6 +10,7 @@ from er_pipeline.blocking.key_values import (
     FREE_MAIL_DOMAINS,
     PYTHON_KEY_FUNCTIONS,
     company_word,
+    letter_set,
     metaphone,
     nickname,
     nysiis,
@@ -70,6 +71,18 @@ def soundex_by_the_book(name: str) -> str:
 @given(name=st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12))
 def test_soundex_follows_the_rules_on_any_letters(name: str) -> None:
     assert soundex(name) == soundex_by_the_book(name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("banks", "bansk"), ("anna", "ana"), ("O'Neil", "oneil"), ("lisa", "isla")]
+)
+def test_letters_in_another_order_or_doubled_are_one_set(one: str, other: str) -> None:
+    assert letter_set(one) == letter_set(other) == "".join(sorted(set(letter_set(one) or "")))
+    assert letter_set(one) != letter_set(f"{one}x")
+
+
+def test_a_text_without_letters_has_no_letter_set() -> None:
+    assert letter_set("") is letter_set("12 -") is None
 
 
 def test_metaphone_and_nysiis_join_names_that_sound_alike() -> None:
