@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.conjunctions import interval
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.learned_rules import learned_conjunctions
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.verdicts import Verdict
 from er_pipeline.matching.score_bounds import ScoreBounds, weight_of
+from er_pipeline.matching.splink_linker import MODEL_FILE, linker_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ CELLS_PER_SLICE = 32_000_000
 BOUNDS_PER_COMPARISON = 50
 # Pairs scored at once.
 PAIRS_PER_SLICE = 2_000_000
-# The model, as Splink writes it, beside the table em_model.
-MODEL_FILE = "model.json"
+# The records, as the model compares them.
+RECORDS = "records_to_score"
 
 
 def estimate_recall(
@@ -52,15 +53,13 @@ def estimate_recall(
     max_comparisons: int,
     min_probability: float,
     seed: int,
-    records: str = "select * from cleaned_records",
 ) -> dict[str, Any]:
     """Estimate which share of all matches the candidates hold; write recall_sample.
 
     Reads cleaned_records, unified_pairs, em_model and, for the families, matches. max_records:
     most records sampled. max_comparisons: most pairs whose values are compared one by one; fewer
     records are sampled where it would take more. min_probability: pairs below it are left out.
-    seed: the same one draws the same records. records: query of the records as the model compares
-    them, with record_no.
+    seed: the same one draws the same records.
     Writes recall_sample (record_no, left_no, right_no, match_probability, is_candidate), one row
     per sampled record and pair of it. Returns the facts kept beside it: "sample" and "families",
     each with recall, recall_low, recall_high and what it is a share of.
@@ -71,8 +70,9 @@ def estimate_recall(
     read_numbered(engine, lake, "unified_pairs", fingerprint)
     lake.check_declared("em_model")
     model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
-    engine.make_table("records_to_score", records)
-    bounds = ScoreBounds(engine, model, "records_to_score")
+    columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
+    engine.make_table(RECORDS, f"select {columns} from cleaned_records order by record_no")
+    bounds = ScoreBounds(engine, model, RECORDS)
     sampled = _sampled_records(engine, bounds.n_records, max_records, max_comparisons, seed)
     n_sampled, n_compared = _bound_pairs(
         engine, spec, bounds, sampled, min_probability, max_comparisons
@@ -150,11 +150,15 @@ def judge_recall(
 def _sampled_records(
     engine: DuckDBEngine, n_records: int, max_records: int, max_comparisons: int, seed: int
 ) -> NDArray[np.int64]:
-    """Draw records in the order of a hash of their number and the seed."""
+    """Draw records in the order of a hash of their id and the seed.
+
+    A record that is drawn today is drawn tomorrow, too, whatever comes in beside it; so two nights
+    differ by what was found, not by whom was asked.
+    """
     affordable = max(1, floor(BOUNDS_PER_COMPARISON * max_comparisons / max(1, n_records)))
     found = engine.con.execute(
-        "select record_no from cleaned_records"
-        f" order by md5(concat({literal(str(seed))}, ' ', record_no)), record_no"
+        "select record_no from cleaned_records order by"
+        f" md5(concat({literal(str(seed))}, ' ', source_no, ' ', record_id)), record_no"
         f" limit {min(max_records, affordable)}"
     ).fetchnumpy()
     return np.asarray(found["record_no"], np.int64)
@@ -212,8 +216,6 @@ def _score_pairs(engine: DuckDBEngine, model: Mapping[str, Any], min_probability
 
     Returns how many pairs were scored.
     """
-    from splink import DuckDBAPI, Linker
-
     engine.make_table(
         "pairs_to_score",
         "select row_number() over (order by left_no, right_no) - 1 as n, left_no, right_no"
@@ -225,32 +227,25 @@ def _score_pairs(engine: DuckDBEngine, model: Mapping[str, Any], min_probability
     )
     (n_distinct,) = engine.row("select count(*) from pairs_to_score")
     # One table, whatever the mode: which pairs are compared is decided already.
-    settings = {
-        **model,
-        "link_type": "dedupe_only",
-        "unique_id_column_name": "record_no",
-        "retain_matching_columns": False,
-        "retain_intermediate_calculation_columns": False,
-        "additional_columns_to_retain": [],
-    }
-    settings.pop("source_dataset_column_name", None)
-    api = DuckDBAPI(connection=engine.con)
-    linker = Linker(api.register("records_to_score"), settings)
-    for start in range(0, n_distinct, PAIRS_PER_SLICE):
-        engine.make_table(
-            "slice_to_score",
-            "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
-            f" from pairs_to_score where n >= {start} and n < {start + PAIRS_PER_SLICE}",
-        )
-        linker.table_management.register_blocked_pairs_for_predict(api.register("slice_to_score"))
-        scored = linker.inference.predict(
-            threshold_match_probability=min_probability, warning_mode="never"
-        )
-        engine.execute(
-            "insert into scored_pairs select least(record_no_l, record_no_r),"
-            f" greatest(record_no_l, record_no_r), match_probability from {scored.physical_name}"
-        )
-        scored.drop_table_from_database_and_remove_from_cache()
+    settings = {**model, "link_type": "dedupe_only"}
+    with linker_of(engine, [RECORDS], settings) as (linker, api):
+        for start in range(0, n_distinct, PAIRS_PER_SLICE):
+            engine.make_table(
+                "slice_to_score",
+                "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
+                f" from pairs_to_score where n >= {start} and n < {start + PAIRS_PER_SLICE}",
+            )
+            linker.table_management.register_blocked_pairs_for_predict(
+                api.register("slice_to_score")
+            )
+            scored = linker.inference.predict(
+                threshold_match_probability=min_probability, warning_mode="never"
+            )
+            engine.execute(
+                "insert into scored_pairs select least(record_no_l, record_no_r),"
+                f" greatest(record_no_l, record_no_r), match_probability from {scored.physical_name}"
+            )
+            scored.drop_table_from_database_and_remove_from_cache()
     return int(n_distinct)
 
 

@@ -6,13 +6,10 @@ that the sample's estimate lies within three points of it.
 """
 
 import argparse
-import json
-import logging
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -26,9 +23,11 @@ from er_pipeline.blocking import (
     unify_pairs,
     weigh_pairs,
 )
+from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import number_true_pairs
-from er_pipeline.matching.recall import MODEL_FILE, estimate_recall
+from er_pipeline.matching.em_model import train_model
+from er_pipeline.matching.recall import estimate_recall
 from er_pipeline.people import write_people
 from er_pipeline_tests.benchmarks.measuring import REPOSITORY, show_aim, show_machine
 
@@ -36,8 +35,8 @@ MAX_POINTS_OFF = 3.0
 DEMO = REPOSITORY / "er_pipeline" / "defs" / "people" / "defs.yaml"
 
 
-def block_people(folder: Path, n_records: int, seed: int) -> tuple[PipelineSpec, Lake]:
-    """Make people and block them as the demo does."""
+def train_on_people(folder: Path, n_records: int, seed: int) -> tuple[PipelineSpec, Lake]:
+    """Make people, block them as the demo does, and train its model on them."""
     write_people(folder / "people.csv", n_records=n_records, seed=seed)
     declared = yaml.safe_load(DEMO.read_text("utf-8"))["attributes"]
     declared["sources"] = [{"path": "people.csv", "record_id": "id"}]
@@ -52,46 +51,9 @@ def block_people(folder: Path, n_records: int, seed: int) -> tuple[PipelineSpec,
         weigh_pairs(engine, lake, spec)
         unify_pairs(engine, lake, spec)
         number_true_pairs(engine, lake, spec, folder)
+        build_em_training_blocks(engine, lake, spec)
+        train_model(engine, lake, spec)
     return spec, lake
-
-
-def train_model(lake: Lake) -> dict[str, Any]:
-    """Train a Splink model of people with Splink alone; write em_model, which holds its JSON."""
-    import splink.comparison_library as cl
-    from splink import DuckDBAPI, Linker, SettingsCreator, block_on
-
-    logging.getLogger("splink").setLevel(logging.ERROR)
-    fingerprint = lake.facts("cleaned_records")["fingerprint"]
-    with DuckDBEngine() as engine:
-        engine.read(lake, "cleaned_records")
-        engine.make_table("records_to_train", "select * from cleaned_records")
-        api = DuckDBAPI(connection=engine.con)
-        settings = SettingsCreator(
-            link_type="dedupe_only",
-            unique_id_column_name="record_no",
-            comparisons=[
-                cl.JaroWinklerAtThresholds("first_name", [0.92, 0.8]),
-                cl.JaroWinklerAtThresholds("last_name", [0.92, 0.8]).configure(
-                    term_frequency_adjustments=True
-                ),
-                cl.JaroWinklerAtThresholds("email", [0.92, 0.8]),
-                cl.JaroWinklerAtThresholds("company", [0.9]),
-                cl.LevenshteinAtThresholds("phone", [1, 2]),
-                cl.LevenshteinAtThresholds("birth_date", [1, 2]),
-                cl.ExactMatch("city").configure(term_frequency_adjustments=True),
-            ],
-        )
-        linker = Linker(api.register("records_to_train"), settings)
-        linker.training.estimate_probability_two_random_records_match(
-            [block_on("email"), block_on("phone"), block_on("first_name", "last_name")], recall=0.8
-        )
-        linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=1)
-        for rule in (["first_name", "last_name"], ["birth_date"], ["email"]):
-            linker.training.estimate_parameters_using_expectation_maximisation(block_on(*rule))
-        model: dict[str, Any] = linker.misc.save_model_to_json()
-    with lake.writing("em_model", {"fingerprint": fingerprint}) as draft:
-        (draft.folder / MODEL_FILE).write_text(json.dumps(model), "utf-8")
-    return model
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,8 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{'records':>9}{'compared':>12}{'wall s':>8}{'CPU s':>8}")
     for seed in options.seeds:
         with tempfile.TemporaryDirectory(prefix="er_pipeline_") as temporary:
-            spec, lake = block_people(Path(temporary), options.records, seed)
-            train_model(lake)
+            spec, lake = train_on_people(Path(temporary), options.records, seed)
             for sample in range(options.samples):
                 began, cpu = time.perf_counter(), time.process_time()
                 with DuckDBEngine() as engine:
