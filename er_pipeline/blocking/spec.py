@@ -391,6 +391,23 @@ def _on_or_off(value: Any) -> Any:
     return {} if value is True else None if value is False else value
 
 
+class RecallSample(Settings):
+    """How recall is estimated without truth: some records are scored against all records."""
+
+    records: int = Field(
+        1_000, ge=1, le=100_000, description="Records drawn, the same ones every night."
+    )
+    comparisons: int = Field(
+        5_000_000,
+        ge=1_000,
+        description="Most pairs whose values are compared; fewer records are drawn where it would"
+        " take more.",
+    )
+    min_probability: float = Field(
+        0.001, gt=0, lt=1, description="Pairs scored below it are left out of the estimate."
+    )
+
+
 class Matching(Settings):
     """How pairs become matches and entities: a Splink model, trained by EM."""
 
@@ -407,6 +424,10 @@ class Matching(Settings):
     convergence: float = Field(
         0.0001, gt=0, le=0.1, description="A session ends when no parameter changes by more."
     )
+    recall: Annotated[
+        RecallSample | None,
+        BeforeValidator(_on_or_off, json_schema_input_type=RecallSample | bool | None),
+    ] = Field(RecallSample(), description="Estimate recall from a sample: settings, or false.")
 
     @model_validator(mode="after")
     def _matches_are_stored(self) -> Self:
@@ -471,6 +492,16 @@ class Checks(Settings):
     )
     max_entity_size: int = Field(
         100, ge=2, description="Records of the largest entity; above it, the run stops."
+    )
+    min_estimated_recall: Share = Field(
+        0.9,
+        description="Share of the likely matches that must be candidates, as far as a sample tells;"
+        " below it, a warning.",
+    )
+    max_recall_drop: Share = Field(
+        0.02,
+        description="Most by which that share may fall from one good run to the next; above it, a"
+        " warning.",
     )
 
     @field_validator("match_share_warn", "match_share_fail")
@@ -546,7 +577,7 @@ class Learning(Settings):
     )
     k: int = Field(3, ge=1, le=5, description="Most keys of a conjunction.")
     pairs_per_record: float = Field(
-        30, gt=0, description="Most pairs of all learned rules together, per record."
+        60, gt=0, description="Most pairs of all learned rules together, per record."
     )
     rule_pairs_per_record: float = Field(
         6, gt=0, description="Most pairs of one learned rule, per record."
