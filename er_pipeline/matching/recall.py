@@ -243,7 +243,8 @@ def _score_pairs(engine: DuckDBEngine, model: Mapping[str, Any], min_probability
             )
             engine.execute(
                 "insert into scored_pairs select least(record_no_l, record_no_r),"
-                f" greatest(record_no_l, record_no_r), match_probability from {scored.physical_name}"
+                " greatest(record_no_l, record_no_r), match_probability"
+                f" from {scored.physical_name}"
             )
             scored.drop_table_from_database_and_remove_from_cache()
     return int(n_distinct)
