@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+# Changes that would find missed pairs; the asset missed_matches shows more.
+REMEDIES_SHOWN = 5
+
 
 def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     """Write the figures of `evaluate` for people, line by line."""
@@ -75,6 +78,14 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     if "truth" in figures:
         yield ""
         yield from _truth(figures["truth"])
+    if "matching" in figures:
+        yield ""
+        yield from _matching(figures["matching"])
+    if "recall" in figures:
+        yield from _recall(figures["recall"])
+    if sum(counts["true_pairs"] for counts in figures.get("missed", {}).values()):
+        yield ""
+        yield from _missed(figures["missed"], figures["remedies"])
 
 
 def _strategies(strategies: Mapping[str, Mapping[str, Any]], with_truth: bool) -> Iterator[str]:
@@ -115,15 +126,79 @@ def _truth(truth: Mapping[str, Any]) -> Iterator[str]:
         f" ({truth['true_pairs_found']:,} of {truth['true_pairs']:,} true pairs are candidates)"
     )
     yield f"Pairs quality:         {truth['pairs_quality']:.4%} of the candidates are true"
-    yield (
-        f"Missed true pairs:     {truth['true_pairs_sharing_no_key']:,} share no key,"
-        f" {truth['true_pairs_lost_to_filtering']:,} were lost to filtering,"
-        f" {truth['true_pairs_cut_by_the_budget']:,} cut by the budget"
-    )
     if truth["given_pairs_with_unknown_ids"]:
         yield (
             f"Not counted:           {truth['given_pairs_with_unknown_ids']:,} given pairs name an"
             " id that no record has"
+        )
+
+
+def _matching(matching: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"Matches:               {matching['matches']:,} pairs of a probability of at least"
+        f" {matching['threshold']:g}"
+    )
+    yield (
+        f"Entities:              {matching['entities']:,},"
+        f" {matching['entities_of_several_records']:,} of them of several records, the largest of"
+        f" {matching['largest_entity']:,}"
+    )
+    if "match_f1" in matching:
+        for title, place, at in (
+            ("At the threshold:     ", "", matching["threshold"]),
+            ("At the best threshold:", "_at_best", matching["best_threshold"]),
+        ):
+            yield (
+                f"{title} F1 {matching[f'match_f1{place}']:.2%}, precision"
+                f" {matching[f'match_precision{place}']:.2%}, recall"
+                f" {matching[f'match_recall{place}']:.2%} (at {at:.6g})"
+            )
+
+
+def _recall(recall: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"Estimated recall:      {recall['estimated_recall']:.1%} (95%:"
+        f" {recall['estimated_recall_low']:.1%} to {recall['estimated_recall_high']:.1%}) of the"
+        f" {recall['likely_matches_of_sample']:,.0f} likely"
+    )
+    yield (
+        f"                       matches of {recall['records_sampled']:,} sampled records with all"
+        " records are candidates"
+    )
+    if "recall_by_families" in recall:
+        found = recall["likely_matches_found"]
+        yield (
+            f"Capture and recapture: {recall['recall_by_families']:.1%} of"
+            f" {found + recall['likely_matches_unseen']:,.0f} likely matches:"
+            f" {found:,.0f} found, the rest"
+        )
+        yield (
+            "                       as the overlap of"
+            f" {recall['families_of_evidence']} families of evidence tells"
+        )
+
+
+def _missed(
+    causes: Mapping[str, Mapping[str, Any]], remedies: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    yield from _table(
+        ("why true pairs are missed", "pairs", "of all true pairs"),
+        [
+            (
+                cause.replace("_", " "),
+                f"{counts['true_pairs']:,}",
+                f"{counts['share_of_true_pairs']:.2%}",
+            )
+            for cause, counts in causes.items()
+            if counts["true_pairs"]
+        ],
+    )
+    cheapest = [(told, n) for told, n in remedies.items() if n["mends"]][:REMEDIES_SHOWN]
+    if cheapest:
+        yield ""
+        yield from _table(
+            ("the cheapest changes", "would find", "pairs per match"),
+            [(told, f"{n['finds']:,}", f"{n['pairs_per_match']:,g}") for told, n in cheapest],
         )
 
 

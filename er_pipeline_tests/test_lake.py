@@ -178,6 +178,21 @@ def test_nothing_is_published_at_first(lake: Lake) -> None:
     assert lake.published() == {"tables": {}, "previous": {}, "at": ""}
 
 
+def test_the_last_good_facts_are_those_that_the_catalog_showed_before(lake: Lake) -> None:
+    assert lake.last_good_facts("pairs") is None
+    first = write(lake, "pairs", "first")
+    assert lake.last_good_facts("pairs") is None
+    lake.publish({"pairs": first})
+    assert lake.last_good_facts("pairs") is None  # there is none before it
+    write(lake, "pairs", "of a failed run")
+    second = write(lake, "pairs", "second")
+    assert lake.last_good_facts("pairs") == {"text": "first"}
+    lake.publish({"pairs": second})
+    assert lake.last_good_facts("pairs") == {"text": "first"}
+    write(lake, "pairs", "third")
+    assert lake.last_good_facts("pairs") == {"text": "second"}
+
+
 def test_two_datasets_of_a_lake_do_not_meet(tmp_path: Path) -> None:
     people, firms = Lake(tmp_path, "people"), Lake(tmp_path, "firms")
     write(people, "pairs", "of people")

@@ -234,18 +234,21 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     [(0.95, None, True), (0.95, 0.96, True), (0.95, 0.99, False), (0.80, None, False)],
 )
 def test_a_low_or_falling_recall_is_a_warning(
-    recall_now: float, last: float | None, passed: bool
+    dataset: Callable[..., Dataset], recall_now: float, last: float | None, passed: bool
 ) -> None:
-    sample = {
+    spec = dataset(RECORDS, strategies={"name": "name"}, matching=True).spec
+    now = {
         "recall": recall_now,
         "recall_low": recall_now - 0.02,
         "recall_high": recall_now + 0.02,
         "likely_matches": 500,
         "of": "the likely matches of 100 sampled records",
     }
-    (verdict,) = judge_recall({"sample": sample}, min_recall=0.9, max_drop=0.02, last_recall=last)
+    before = None if last is None else {"sample": {"recall": last}}
+    (verdict,) = judge_recall({"sample": now}, before, spec)
     assert (verdict.passed, verdict.severity) == (passed, "warn")
     assert ("See recall_sample" in verdict.text) != passed
+    assert ("It was 99.0% in the last good run" in verdict.text) == (last == 0.99)
 
 
 def test_levels_are_read_as_splink_writes_them() -> None:

@@ -61,7 +61,10 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
         "em_model": model,
         "matches": matches,
         "entities": matches,
-        "blocking_report": [unified, spec.truth],
+        "match_quality": [matches, spec.truth],
+        "missed_matches": [matches, unified, spec.truth],
+        "recall_sample": matches,
+        "blocking_report": [matches, unified, spec.truth],
         **{f"blocks_{name}": settings for name, settings in strategies.items()},
     }
     return {table: _digest(settings) for table, settings in shaped.items()}

@@ -234,6 +234,7 @@ def judge_training(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Ver
     )
 
 
+QUALITY = ("precision", "recall", "f1")
 # Up to so many pairs are checked for repeats one by one; above it, those of evenly spread records.
 PAIRS_CHECKED_FOR_REPEATS = 5_000_000
 
@@ -293,9 +294,11 @@ def judge_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterato
 def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
     """Sum the run up; write blocking_report.
 
-    Reads the facts of filtered_blocks and unified_pairs, and with truth true_pairs and
-    unified_pairs themselves. Writes blocking_report (section, name, metric, value DOUBLE).
-    Returns the figures by section: "run", "strategies", "size_classes" and, with truth, "truth".
+    Reads the facts of filtered_blocks and unified_pairs, with truth true_pairs and unified_pairs
+    themselves, and the facts of `evaluated_tables`, as far as they were made of these pairs.
+    Writes blocking_report (section, name, metric, value DOUBLE).
+    Returns the figures by section: "run", "strategies", "size_classes"; with truth "truth",
+    "missed" and "remedies"; with matching "matching" and "recall".
     """
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "unified_pairs", fingerprint)
@@ -387,6 +390,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
             f"{row['weight']:g}": {name: v for name, v in row.items() if name != "weight"}
             for row in unified["weight_classes"]
         }
+    figures |= _figures_of_tables(engine, lake, spec, fingerprint)
     with lake.writing("blocking_report", {"fingerprint": fingerprint, "figures": figures}) as draft:
         engine.make_table(
             "report_rows",
@@ -395,6 +399,70 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         for row in _report_rows(figures):
             engine.execute("insert into report_rows values (?, ?, ?, ?)", row)
         engine.write("select * from report_rows", draft.file())
+    return figures
+
+
+def evaluated_tables(spec: PipelineSpec) -> list[str]:
+    """List the tables made of the pairs whose figures belong into the report."""
+    tables = ["matches", "entities"] if spec.matching else []
+    tables += ["missed_matches"] if spec.truth else []
+    tables += ["match_quality"] if spec.truth and spec.matching else []
+    return tables + (["recall_sample"] if spec.matching and spec.matching.recall else [])
+
+
+def _figures_of_tables(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str
+) -> dict[str, dict[str, Any]]:
+    """Take over the figures of matching and of what was missed, by section of the report."""
+    facts: dict[str, dict[str, Any]] = {}
+    for table in evaluated_tables(spec):
+        # Versions begin with the time they were written at: older ones tell of other pairs.
+        if lake.has(table) and lake.version(table) > lake.version("unified_pairs"):
+            read_numbered(engine, lake, table, fingerprint)
+            facts[table] = lake.facts(table)
+    figures: dict[str, dict[str, Any]] = {}
+    if "matches" in facts and "entities" in facts:
+        entities = facts["entities"]
+        figures["matching"] = {
+            "threshold": entities["threshold"],
+            "matches": facts["matches"]["matches"],
+            "entities": entities["entities"],
+            "entities_of_several_records": entities["entities"] - entities["singletons"],
+            "largest_entity": entities["largest_entity"],
+        }
+    if "match_quality" in facts:
+        quality = facts["match_quality"]
+        figures["matching"] |= {
+            **{f"match_{name}": quality["at_threshold"][name] for name in QUALITY},
+            "best_threshold": quality["at_best"]["threshold"],
+            **{f"match_{name}_at_best": quality["at_best"][name] for name in QUALITY},
+        }
+    if "missed_matches" in facts:
+        missed = facts["missed_matches"]
+        figures["missed"] = {
+            cause: {"true_pairs": n, "share_of_true_pairs": _share(n, missed["true_pairs"])}
+            for cause, n in missed["causes"].items()
+        }
+        figures["remedies"] = {
+            remedy["remedy"]: {name: n for name, n in remedy.items() if name != "remedy"}
+            for remedy in missed["remedies"]
+        }
+    if "recall_sample" in facts:
+        sample = facts["recall_sample"]["sample"]
+        figures["recall"] = {
+            **{f"estimated_{name}": sample[name] for name in ("recall", "recall_low")},
+            "estimated_recall_high": sample["recall_high"],
+            "records_sampled": facts["recall_sample"]["records_sampled"],
+            "likely_matches_of_sample": sample["likely_matches"],
+        }
+        if "families" in facts["recall_sample"]:
+            families = facts["recall_sample"]["families"]
+            figures["recall"] |= {
+                "recall_by_families": families["recall"],
+                "families_of_evidence": len(families["families"]),
+                "likely_matches_found": families["likely_matches_found"],
+                "likely_matches_unseen": families["likely_matches_unseen"],
+            }
     return figures
 
 
@@ -427,7 +495,7 @@ def _against_truth(
     fingerprint: str,
     strategies: dict[str, dict[str, Any]],
 ) -> dict[str, int | float]:
-    """Count the true pairs that are candidates, by strategy, and why the others are not."""
+    """Count the true pairs that are candidates, by strategy; see missed_matches for the others."""
     bits = {name: bit for bit, name in enumerate(strategies)}
     propose_true_pairs(engine, lake, spec, fingerprint, bits)
     engine.make_table(
@@ -455,11 +523,6 @@ def _against_truth(
         ):
             if strategies[name][found_by]:  # none found: no figure says what one would cost
                 strategies[name][cost] = strategies[name][pairs] / strategies[name][found_by]
-    # Missed although a key is shared: its block was dropped. Neighbours may have found it anyway.
-    (n_lost,) = engine.row(
-        f"select count(*) from ({_sharing_a_key(engine, lake, spec, fingerprint)} except"
-        " select left_no, right_no from proposed_true)"
-    )
     return {
         "true_pairs": n_true,
         "given_pairs_with_unknown_ids": lake.facts("true_pairs")["pairs_with_unknown_ids"],
@@ -467,9 +530,6 @@ def _against_truth(
         "true_pairs_found": n_found,
         "pairs_completeness": _share(n_found, n_true),
         "pairs_quality": _share(n_found, n_pairs),
-        "true_pairs_sharing_no_key": n_true - n_proposed - n_lost,
-        "true_pairs_lost_to_filtering": n_lost,
-        "completeness_lost_to_filtering": _share(n_lost, n_true),
         "true_pairs_cut_by_the_budget": n_proposed - n_found,
         "completeness_cut_by_the_budget": _share(n_proposed - n_found, n_true),
     }
@@ -527,32 +587,6 @@ def propose_true_pairs(
         "select left_no, right_no, sum(strategy_mask)::bigint as strategy_mask"
         f" from ({' union all '.join(parts)}) group by all having sum(strategy_mask) > 0",
     )
-
-
-def _sharing_a_key(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> str:
-    """Write the query of the true pairs that share a key of any strategy, compared or not."""
-    shared = ["select left_no, right_no from true_pairs where 1 = 0"]
-    for strategy in spec.strategy_conjunctions:
-        blocks = f"blocks_{strategy.name}"
-        read_numbered(engine, lake, blocks, fingerprint)
-        shared.append(
-            f"select t.left_no, t.right_no from true_pairs as t"
-            f" join {blocks} as l on l.record_no = t.left_no"
-            f" join {blocks} as r on r.record_no = t.right_no and r.block_key = l.block_key"
-        )
-    if spec.learns:
-        read_numbered(engine, lake, "key_codes", fingerprint)
-        indexed = lake.facts("key_codes")["keys"]
-        for rule in lake.facts("learned_rules")["rules"]:
-            if all(key in indexed for key in rule["expressions"]):
-                keys = [indexed.index(key) for key in rule["expressions"]]
-                shared.append(
-                    "select t.left_no, t.right_no from true_pairs as t"
-                    " join key_codes as l on l.record_no = t.left_no"
-                    " join key_codes as r on r.record_no = t.right_no and "
-                    + " and ".join(f"l.code_{key} = r.code_{key}" for key in keys)
-                )
-    return " union ".join(shared)
 
 
 def completeness_curve(

@@ -68,10 +68,19 @@ class Lake:
         """Give the folder of a table's parquet files, in one version (the latest)."""
         return self.folder / table / (version or self.version(table))
 
-    def facts(self, table: str) -> dict[str, Any]:
-        """Read what was noted when a table was last written."""
-        facts: dict[str, Any] = json.loads((self.path(table) / FACTS).read_text("utf-8"))
+    def facts(self, table: str, version: str | None = None) -> dict[str, Any]:
+        """Read what was noted when a version of a table (the latest) was written."""
+        facts: dict[str, Any] = json.loads((self.path(table, version) / FACTS).read_text("utf-8"))
         return facts
+
+    def last_good_facts(self, table: str) -> dict[str, Any] | None:
+        """Read what the last good run before the latest version noted; None where there is none."""
+        published = self.published()
+        for versions in (published["tables"], published["previous"]):
+            version = versions.get(table)
+            if version not in (None, self.version(table)):
+                return self.facts(table, version)
+        return None
 
     def check_declared(self, table: str) -> None:
         """Refuse a table that was made under other settings than those declared now.

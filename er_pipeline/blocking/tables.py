@@ -19,6 +19,15 @@ from er_pipeline.blocking.verdicts import Verdict
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
+# Why a true pair is not found, from the first thing that can go wrong to the last.
+MISSED_CAUSES = (
+    "no_key",
+    "keys_differ",
+    "below_similarity",
+    "block_dropped",
+    "cut_by_budget",
+    "below_threshold",
+)
 # Rows of a table that its pandera schema looks at; whole-table facts are checked in SQL.
 ROWS_LOOKED_AT = 10_000
 
@@ -225,6 +234,11 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             Column("match_weight", "DOUBLE", "log2(m / u): what it says for a match, in bits"),
             Column("condition", "VARCHAR", "The level's SQL over <field>_l and <field>_r"),
         ],
+        "weak_labels": [
+            LEFT_NO,
+            RIGHT_NO,
+            Column("match_probability", "DOUBLE", "Near 0 or 1, as the model says", minimum=0),
+        ],
         "matches": [
             LEFT_NO,
             RIGHT_NO,
@@ -239,9 +253,31 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             RECORD_NO,
             Column("entity_no", "INTEGER", "Least record_no of the entity", minimum=0),
         ],
+        "match_quality": [
+            Column("threshold", "DOUBLE", "Least match probability of a match", minimum=0),
+            Column("matches", "BIGINT", "Pairs that reach it", minimum=0),
+            Column("true_matches", "BIGINT", "Those of them that are true", minimum=0),
+            Column("precision", "DOUBLE", "Share of the matches that are true", minimum=0),
+            Column("recall", "DOUBLE", "Share of all true pairs that are matches", minimum=0),
+            Column("f1", "DOUBLE", "Harmonic mean of precision and recall", minimum=0),
+        ],
+        "missed_matches": [
+            LEFT_NO,
+            RIGHT_NO,
+            Column("cause", "VARCHAR", "What stood in its way last", allowed=MISSED_CAUSES),
+            Column("detail", "VARCHAR", "The keys, block, weight, cosine or score in question"),
+            Column("remedy", "VARCHAR", "The cheapest change that would find it, and its cost"),
+        ],
+        "recall_sample": [
+            Column("record_no", "INTEGER", "The sampled record, one of the two", minimum=0),
+            LEFT_NO,
+            RIGHT_NO,
+            Column("match_probability", "DOUBLE", "As the model scores the pair", minimum=0),
+            Column("is_candidate", "BOOLEAN", "Whether it stands in unified_pairs"),
+        ],
         "blocking_report": [
-            Column("section", "VARCHAR", "run, strategies, size_classes or truth"),
-            Column("name", "VARCHAR", "Strategy or size class; empty for the whole run"),
+            Column("section", "VARCHAR", "run, strategies, size_classes, truth, matching, ..."),
+            Column("name", "VARCHAR", "Strategy, class, cause or remedy; empty for the whole run"),
             Column("metric", "VARCHAR", "What was measured"),
             Column("value", "DOUBLE", "The figure"),
         ],
@@ -317,9 +353,12 @@ def judge_contract(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: 
 PAIR_TABLES = (
     "unified_pairs",
     "true_pairs",
+    "missed_matches",
+    "recall_sample",
     "embedding_blocks",
     "second_pass_pairs",
     "labels",
+    "weak_labels",
     "label_queue",
 )
 
@@ -376,8 +415,17 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
         columns = "l.record_id as left_id, r.record_id as right_id"
         if table == "embedding_blocks":
             columns += ", p.similarity, p.rank"
+        if table == "missed_matches":
+            columns += ", p.cause, p.detail, p.remedy"
+        if table == "recall_sample":
+            columns += (
+                ", case p.record_no when p.left_no then 'left' else 'right' end as sampled,"
+                " p.match_probability, p.is_candidate"
+            )
         if table == "labels":
             columns += ', p.answer, p.who, p."at", p.source, p.reason'
+        if table == "weak_labels":
+            columns += ", p.match_probability"
         if table == "label_queue":
             columns = f"p.queue_no, {columns}, p.reason, p.weight, p.rules"
         if table in ("unified_pairs", "second_pass_pairs"):

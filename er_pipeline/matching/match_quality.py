@@ -5,7 +5,7 @@ recall: share of all true pairs that are matches, also of those that blocking mi
 harmonic mean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
@@ -22,9 +22,9 @@ def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> di
     Reads matches (left_no, right_no, match_probability) and true_pairs. Writes match_quality
     (threshold, matches, true_matches BIGINT, precision, recall, f1 DOUBLE), a row for each of
     `CURVE`, the threshold and the best one, lowest first.
-    Returns the facts kept beside it: true_pairs, and "at_threshold" and "at_best" with the figures
-    of a row. The best threshold is the one of most F1 of all probabilities that occur, the highest
-    among equals.
+    Returns the facts kept beside it: true_pairs, "thresholds" with all rows, and those
+    "at_threshold" and "at_best". The best threshold is the one of most F1 of all probabilities that
+    occur, the highest among equals.
 
     Raises LakeError if a table is missing or was made from other records.
     """
@@ -60,6 +60,7 @@ def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> di
     facts = {
         "fingerprint": fingerprint,
         "true_pairs": n_true,
+        "thresholds": list(rows.values()),
         "at_threshold": rows[threshold],
         "at_best": rows[best_threshold],
     }
@@ -74,8 +75,8 @@ def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> di
     return facts
 
 
-def quality_figures(facts: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Give the figures worth plotting over time, by name."""
+def quality_figures(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Give the figures worth plotting over time, by name, from the facts of `measure_matches`."""
     for place in ("at_threshold", "at_best"):
         for metric in ("precision", "recall", "f1"):
             yield f"{metric}_{place}", facts[place][metric]

@@ -32,6 +32,7 @@ from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.learned_rules import learned_conjunctions
 from er_pipeline.blocking.refined_blocks import DIVISION_MARK
 from er_pipeline.blocking.spec import Blocks, PipelineSpec
+from er_pipeline.blocking.tables import MISSED_CAUSES
 from er_pipeline.blocking.verdicts import Verdict
 from er_pipeline.matching.missed_neighbours import explain_neighbours
 from er_pipeline.matching.missed_weights import weigh_missed
@@ -39,15 +40,6 @@ from er_pipeline.matching.remedies import find_remedies
 
 logger = logging.getLogger(__name__)
 
-# From the first thing that can go wrong to the last.
-CAUSES = (
-    "no_key",
-    "keys_differ",
-    "below_similarity",
-    "block_dropped",
-    "cut_by_budget",
-    "below_threshold",
-)
 # Values and keys are shown, and compared, up to so many characters.
 SHOWN = 60
 
@@ -133,7 +125,7 @@ def explain_missed(
             found=n_found,
             missed=n_missed,
             missed_twice=n_missed - n_distinct,
-            causes={cause: counted.get(cause, 0) for cause in CAUSES},
+            causes={cause: counted.get(cause, 0) for cause in MISSED_CAUSES},
         )
         return dict(draft.facts)
 

@@ -14,7 +14,7 @@ Catchability", Biometrics 43, 1987; Chapman's form of Lincoln and Petersen's est
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import floor
 from typing import Any
 
@@ -61,8 +61,9 @@ def estimate_recall(
     records are sampled where it would take more. min_probability: pairs below it are left out.
     seed: the same one draws the same records.
     Writes recall_sample (record_no, left_no, right_no, match_probability, is_candidate), one row
-    per sampled record and pair of it. Returns the facts kept beside it: "sample" and "families",
-    each with recall, recall_low, recall_high and what it is a share of.
+    per sampled record and pair of it. Returns the facts kept beside it: "sample" with recall,
+    recall_low and recall_high, "families" with recall where there are at least two of them, and of
+    each what it is a share of.
 
     Raises LakeError if a table is missing or was made from other records.
     """
@@ -100,35 +101,34 @@ def estimate_recall(
             min_probability=min_probability,
             sample=_sample_recall(engine, n_sampled, min_probability),
         )
-        if lake.has("matches"):
+        families = evidence_families(spec, lake)
+        if len(families) > 1 and lake.has("matches"):
             read_numbered(engine, lake, "matches", fingerprint)
-            draft.facts["families"] = _recall_of_families(engine, lake, spec)
+            draft.facts["families"] = _recall_of_families(engine, lake, families)
         return dict(draft.facts)
 
 
 def judge_recall(
-    facts: Mapping[str, Any],
-    *,
-    min_recall: float,
-    max_drop: float,
-    last_recall: float | None,
+    facts: Mapping[str, Any], last_facts: Mapping[str, Any] | None, spec: PipelineSpec
 ) -> Iterator[Verdict]:
-    """Judge the estimate from the facts of `estimate_recall`.
+    """Judge the estimate, from the facts of `estimate_recall`.
 
-    min_recall: the estimate's interval must reach it. max_drop: most by which the estimate may lie
-    below last_recall, that of the last good run, None where there is none.
+    last_facts: those of the last good run, None where there is none.
     """
-    sample = facts["sample"]
+    checks, sample = spec.checks, facts["sample"]
     recall, low, high = sample["recall"], sample["recall_low"], sample["recall_high"]
-    enough = high >= min_recall
-    drop = 0.0 if last_recall is None else last_recall - recall
-    kept = drop <= max_drop
+    before = last_facts["sample"]["recall"] if last_facts else recall
+    drop = max(0.0, before - recall)
+    enough, kept = high >= checks.min_estimated_recall, drop <= checks.max_recall_drop
     text = (
         f"About {recall:.1%} (95%: {low:.1%} to {high:.1%}) of {sample['of']} are candidates"
-        f" (at least {min_recall:.0%} wanted)."
+        f" (at least {checks.min_estimated_recall:.0%} wanted)."
     )
     if not kept:
-        text += f" It was {last_recall:.1%} in the last run; what changed?"
+        text += (
+            f" It was {before:.1%} in the last good run (a warning when it falls by more than"
+            f" {checks.max_recall_drop:.1%}): what changed?"
+        )
     if not enough or not kept:
         text += " See recall_sample; add a strategy, or raise the cap or the budget."
     yield Verdict(
@@ -140,7 +140,6 @@ def judge_recall(
             "recall": recall,
             "recall_low": low,
             "recall_high": high,
-            "min_recall": min_recall,
             "recall_drop": drop,
             "likely_matches_sampled": sample["likely_matches"],
         },
@@ -302,14 +301,15 @@ def _cluster_interval(
     return interval(share * trials, trials)
 
 
-def _recall_of_families(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def _recall_of_families(
+    engine: DuckDBEngine, lake: Lake, families: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
     """Estimate recall from how often families of evidence find the same matches.
 
-    Every candidate counts by its probability. With S likely matches found, Q1 of them by one family
-    and Q2 by two, Chao's lower bound of those that none finds is (K-1)/K * Q1^2 / (2 Q2); with two
-    families it is Lincoln and Petersen's.
+    Every pair of matches counts by its probability. With S likely matches found, Q1 of them by one
+    family and Q2 by two, Chao's lower bound of those that none finds is (K-1)/K * Q1^2 / (2 Q2);
+    with two families it is Lincoln and Petersen's.
     """
-    families = evidence_families(spec, lake)
     bits = lake.facts("unified_pairs")["strategy_bits"]
     masks = [sum(1 << bits[name] for name in names if name in bits) for names in families.values()]
     n_families = " + ".join(
@@ -319,7 +319,7 @@ def _recall_of_families(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) ->
         engine.rows(
             f"""
             select n_families, sum(match_probability) from (
-                select m.match_probability, {n_families or "0"} as n_families
+                select m.match_probability, {n_families} as n_families
                 from matches as m join unified_pairs as u
                     on u.left_no = m.left_no and u.right_no = m.right_no
             ) group by n_families
@@ -330,15 +330,15 @@ def _recall_of_families(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) ->
     once, twice = float(counted.get(1, 0.0)), float(counted.get(2, 0.0))
     k = len(families)
     # The form without division by zero.
-    unseen = (k - 1) / k * once * max(0.0, once - 1) / (2 * (twice + 1)) if k > 1 else 0.0
+    unseen = (k - 1) / k * once * max(0.0, once - 1) / (2 * (twice + 1))
     return {
         "recall": found / (found + unseen) if found else 0.0,
         "likely_matches_found": round(found, 2),
         "likely_matches_unseen": round(unseen, 2),
         "families": {name: list(members) for name, members in families.items()},
         "found_by_families": {str(n): round(float(p), 2) for n, p in sorted(counted.items())},
-        "of": f"the likely matches found ({found:,.1f}: the sum of the probabilities of all"
-        f" candidates) and those that {k} families of evidence seem to miss",
+        "of": f"the likely matches found ({found:,.1f}: the sum of the probabilities in matches)"
+        f" and those that {k} families of evidence seem to miss",
     }
 
 

@@ -31,7 +31,8 @@ from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.tables import columns_of
 from er_pipeline.orchestration.resources import LakeFolder
-from er_pipeline.orchestration.steps import Step, dataset_steps, numbers
+from er_pipeline.orchestration.shown import numbers
+from er_pipeline.orchestration.steps import Step, dataset_steps
 
 
 def dataset_assets(spec: PipelineSpec, folder: Path) -> list[dg.AssetsDefinition | dg.AssetSpec]:

@@ -144,6 +144,58 @@ def curve_picture(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     return _picture("completeness by pairs per record", 340, 160, drawing)
 
 
+def quality_picture(rows: Sequence[Mapping[str, float]]) -> str:
+    """Draw precision (pale), recall (dashed) and F1 over the thresholds, in their order.
+
+    rows: threshold, precision, recall and f1, lowest threshold first. Returns Markdown.
+    """
+    least = min((row[name] for row in rows for name in ("precision", "recall", "f1")), default=0.0)
+    least = math.floor(10 * least) / 10
+
+    def path(name: str) -> str:
+        points = (
+            f"{30 + round(230 * i / max(1, len(rows) - 1))},"
+            f"{round(10 + 120 * (1 - row[name]) / max(1e-9, 1 - least))}"
+            for i, row in enumerate(rows)
+        )
+        return "M" + "L".join(points)
+
+    drawing = _text(0, 14, "100%") + _text(0, 134, f"{least:.0%}")
+    if rows:
+        drawing += _text(30, 150, f"{rows[0]['threshold']:.2g}")
+        drawing += _text(240, 150, f"{rows[-1]['threshold']:.4g}")
+        drawing += f"<g fill='none' stroke='{COLOR}'>"
+        drawing += f"<path opacity='.4' d='{path('precision')}'/>"
+        drawing += f"<path stroke-dasharray='3' d='{path('recall')}'/>"
+        drawing += f"<path d='{path('f1')}'/></g>"
+    return _picture("F1, precision (pale), recall (dashed)", 300, 160, drawing)
+
+
+def recall_picture(estimates: Mapping[str, tuple[float, float, float]]) -> str:
+    """Draw estimates of recall as dots, each with its interval as a pale bar.
+
+    estimates: name -> (low, recall, high). Returns Markdown.
+    """
+    least = math.floor(10 * min((low for low, _, _ in estimates.values()), default=0.0)) / 10
+
+    def place(share: float) -> int:
+        return 85 + round(200 * (share - least) / max(1e-9, 1 - least))
+
+    bars, dots, texts = "", "", ""
+    for i, (name, (low, recall, high)) in enumerate(estimates.items()):
+        y = 18 * i + 8
+        bars += f"M{place(low)},{y}H{place(high)}"
+        dots += f"M{place(recall) - 1},{y}h3"
+        texts += _text(0, y + 4, name) + _text(295, y + 4, f"{recall:.1%}")
+    y = 18 * len(estimates) + 12
+    texts += _text(85, y, f"{least:.0%}") + _text(260, y, "100%")
+    lines = (
+        f"<g stroke='{COLOR}' stroke-width='12'>"
+        f"<path opacity='.4' d='{bars}'/><path d='{dots}'/></g>"
+    )
+    return _picture("estimated recall", 340, y + 6, lines + texts)
+
+
 def overlap_picture(strategies: Sequence[str], shared_pairs: Sequence[Sequence[int]]) -> str:
     """Draw which share of each strategy's pairs (a row) the others propose too (the columns).
 

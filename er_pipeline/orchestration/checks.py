@@ -28,6 +28,8 @@ from er_pipeline.matching.judgements import (
     judge_matches,
     judge_model,
 )
+from er_pipeline.matching.missed_matches import judge_missed
+from er_pipeline.matching.recall import judge_recall
 from er_pipeline.orchestration.assets import explained
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.steps import dataset_steps
@@ -133,6 +135,16 @@ def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetCh
             },
             lambda engine, lake: judge_entities(engine, lake, spec, lake.facts("entities")),
         ),
+        "missed_matches": (
+            {"missed_matches_add_up": "A true pair is found, or missed for one cause."},
+            lambda engine, lake: judge_missed(lake.facts("missed_matches")),
+        ),
+        "recall_sample": (
+            {"recall_is_kept": "What is no candidate is lost, and without truth nobody notices."},
+            lambda engine, lake: judge_recall(
+                lake.facts("recall_sample"), lake.last_good_facts("recall_sample"), spec
+            ),
+        ),
     }
     return [
         _checks(spec, table, *_with_contract(spec, table, *judges.get(table, ({}, _nothing))))
@@ -151,6 +163,7 @@ WARNINGS = (
     "sessions_agree",
     "sessions_converge",
     "every_level_is_trained",
+    "recall_is_kept",
 )
 
 

@@ -14,7 +14,7 @@ from er_pipeline.blocking.cleaned_records import clean_records
 from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.embedding_blocks import find_neighbours
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import evaluate
+from er_pipeline.blocking.evaluation import evaluate, evaluated_tables
 from er_pipeline.blocking.filtered_blocks import filter_blocks, total_size_classes
 from er_pipeline.blocking.key_codes import index_keys
 from er_pipeline.blocking.keys import Conjunction
@@ -32,7 +32,10 @@ from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.blocking.unified_pairs import second_hand_tables, unify_pairs
 from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.entities import join_matches
+from er_pipeline.matching.match_quality import measure_matches
 from er_pipeline.matching.matches import score_pairs, weight_classes
+from er_pipeline.matching.missed_matches import explain_missed
+from er_pipeline.matching.recall import estimate_recall
 from er_pipeline.orchestration.charts import (
     WEIGHT_CLASSES,
     count_picture,
@@ -44,8 +47,13 @@ from er_pipeline.orchestration.charts import (
     size_histogram,
     weight_histogram,
 )
-
-Facts = dict[str, Any]
+from er_pipeline.orchestration.shown import (
+    Facts,
+    numbers,
+    show_missed,
+    show_quality,
+    show_recall,
+)
 
 
 @dataclass(frozen=True)
@@ -156,11 +164,12 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             show=_show_training,
         ),
         *_matching_steps(spec),
+        *_evaluation_steps(spec),
         Step(
             tables={"blocking_report": "The run in figures: pairs, reduction, coverage, recall."},
-            stage="pairs",
-            reads=["unified_pairs", "filtered_blocks", *truth],
-            settings=[spec.truth],
+            stage="evaluation",
+            reads=["unified_pairs", "filtered_blocks", *truth, *evaluated_tables(spec)],
+            settings=[spec.truth, spec.matching],
             code=evaluate,
             run=lambda engine, lake: evaluate(engine, lake, spec),
             show=_show_report,
@@ -298,6 +307,68 @@ def _matching_steps(spec: PipelineSpec) -> list[Step]:
             },
         ),
     ]
+
+
+def _evaluation_steps(spec: PipelineSpec) -> list[Step]:
+    steps = []
+    matching = spec.matching
+    threshold = matching.threshold if matching else None
+    if spec.truth:
+        pairs = ["filtered_blocks", "dropped_blocks", *second_hand_tables(spec), "unified_pairs"]
+        pairs += ["learned_rules", "learned_blocks"] * bool(spec.learns)
+        steps.append(
+            Step(
+                tables={
+                    "missed_matches": "True pairs that are not found: why, and what would find them"
+                    " at least cost."
+                },
+                stage="evaluation",
+                reads=["cleaned_records", "true_pairs", *pairs, *["matches"] * bool(matching)],
+                settings=[spec.truth, threshold],
+                code=explain_missed,
+                run=lambda engine, lake: explain_missed(engine, lake, spec, threshold=threshold),
+                show=show_missed,
+            )
+        )
+    if spec.truth and matching:
+        steps.append(
+            Step(
+                tables={"match_quality": "Precision, recall and F1 of the matches by threshold."},
+                stage="evaluation",
+                reads=["cleaned_records", "true_pairs", "matches"],
+                settings=[spec.truth, threshold],
+                code=measure_matches,
+                run=lambda engine, lake: measure_matches(
+                    engine, lake, threshold=matching.threshold
+                ),
+                show=show_quality,
+            )
+        )
+    if matching and matching.recall:
+        sample = matching.recall
+        steps.append(
+            Step(
+                tables={
+                    "recall_sample": "Likely matches of some records among all records, and whether"
+                    " they are candidates: recall without truth."
+                },
+                stage="evaluation",
+                reads=["cleaned_records", "em_model", "unified_pairs", "matches"],
+                settings=[sample, spec.seed],
+                code=estimate_recall,
+                run=lambda engine, lake: estimate_recall(
+                    engine,
+                    lake,
+                    spec,
+                    max_records=sample.records,
+                    max_comparisons=sample.comparisons,
+                    min_probability=sample.min_probability,
+                    seed=spec.seed,
+                ),
+                show=show_recall,
+            )
+        )
+    return steps
 
 
 def _embedding_steps(spec: PipelineSpec) -> list[Step]:
@@ -532,7 +603,8 @@ def _show_matches(facts: Facts) -> Mapping[str, Any]:
 
 
 def _show_report(facts: Facts) -> Mapping[str, Any]:
-    rows = [(name.replace("_", " "), f"{value:,.6g}") for name, value in facts["run"].items()]
+    figures = {**facts["run"], **facts.get("matching", {}), **facts.get("recall", {})}
+    rows = [(name.replace("_", " "), f"{value:,.6g}") for name, value in figures.items()]
     ranked = [
         (point["pairs_per_record"], point["pairs_completeness"])
         for name, point in facts["curve"].items()
@@ -544,18 +616,9 @@ def _show_report(facts: Facts) -> Mapping[str, Any]:
         if not name.startswith("ranked ")
     }
     curve = {"curve": curve_picture({"ranked": ranked, **others})} if ranked or others else {}
-    return {**facts["run"], **curve, "figures": markdown_table(("figure", "value"), rows)}
+    return {**figures, **curve, "figures": markdown_table(("figure", "value"), rows)}
 
 
 def _sizes_wanted(spec: PipelineSpec) -> str:
     largest = "any number of" if spec.blocks.max_size is None else f"{spec.blocks.max_size:,}"
     return f"{spec.blocks.min_size} to {largest} records"
-
-
-def numbers(facts: Mapping[str, Any]) -> dict[str, int | float]:
-    """Take the plain numbers out of facts: those that the UI can plot."""
-    return {
-        name: value
-        for name, value in facts.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
