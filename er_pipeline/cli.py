@@ -20,6 +20,7 @@ from er_pipeline.blocking.errors import BlockingError
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.spec_file import read_spec
+from er_pipeline.blocking.verdicts import Verdict
 
 DEMO_DEFS = Path(__file__).parent / "defs" / "people" / "defs.yaml"
 # The six strategies make some 190 pairs per record at a million people; a demo of any size may.
@@ -99,6 +100,18 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--lake", type=Path, metavar="DIR", help="folder of the tables")
     pin.add_argument("rule", metavar="RULE", help="name of the rule, as the list shows it")
     pin.add_argument("--as", dest="strategy", metavar="NAME", help="name of the strategy")
+
+    advice = commands.add_parser(
+        "training-rules", help="propose training rules: what they cost, find and leave free"
+    )
+    advice.add_argument("defs", type=Path, metavar="DEFS.yaml", help="the dataset's declaration")
+    advice.add_argument(
+        "--lake",
+        type=Path,
+        metavar="DIR",
+        help="take the records of its last run",
+    )
+    advice.set_defaults(run=_advise_training)
 
     settings = commands.add_parser("settings", help="list every setting of a defs.yaml")
     settings.set_defaults(run=_settings)
@@ -226,6 +239,17 @@ def _pin_rule(options: argparse.Namespace) -> int:
     return 0
 
 
+def _advise_training(options: argparse.Namespace) -> int:
+    import tempfile
+
+    from er_pipeline.matching.training_advisor import advise
+
+    spec = read_spec(options.defs)
+    lake = _lake_of(spec, options) if options.lake else None
+    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
+        return _show(advise(spec, options.defs.parent.absolute(), Path(scratch), lake))
+
+
 def _settings(options: argparse.Namespace) -> int:
     from er_pipeline.blocking.settings_table import settings_markdown
 
@@ -241,12 +265,17 @@ def _dry_run(path: Path) -> int:
 
     spec = read_spec(path)
     with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
-        verdicts = []
-        for item in count_dataset(spec, path.parent.absolute(), Path(scratch)):
-            if isinstance(item, str):
-                print(item, flush=True)
-            else:
-                verdicts.append(item)
+        return _show(count_dataset(spec, path.parent.absolute(), Path(scratch)))
+
+
+def _show(items: Iterator[str | Verdict]) -> int:
+    """Print lines as they come, then the verdicts; return 1 if one failed."""
+    verdicts = []
+    for item in items:
+        if isinstance(item, str):
+            print(item, flush=True)
+        else:
+            verdicts.append(item)
     print()
     for verdict in verdicts:
         mark = "ok" if verdict.passed else ("FAILED" if verdict.severity == "error" else "warning")

@@ -1,13 +1,31 @@
 """Agreeing pairs: how many pairs of records agree on some columns, counted without making one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.spec import PipelineSpec
 
 # Kinds whose equal values mostly mean one entity, where chance agrees in at most so many pairs.
 STRONG_KINDS = ("email", "phone", "identifier", "date")
-MAX_CHANCE = 0.002
+MAX_CHANCE = 0.005
+# What damage hides can be estimated, but not so exactly that nothing but matches would be left.
+MOST_EXPECTED = 0.985
+# Of more records, the values of a sample tell what damage has left.
+RECORDS_LOOKED_AT = 200_000
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """How far equal values of a field tell one entity.
+
+    chance: share of all pairs that agree. kept: share of the matches that do, 1 where nothing
+    tells; damage takes the rest.
+    """
+
+    chance: float
+    kept: float
 
 
 def count_agreeing_pairs(
@@ -42,44 +60,68 @@ def count_agreeing_pairs(
     return float(counted)
 
 
-def strong_identifiers(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, float]:
-    """Give the fields that tell one entity, with the share of all pairs that agree by chance.
+def strong_identifiers(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, Identifier]:
+    """Give the fields that tell one entity; where no kind is strong, those whose values are rare.
 
-    Reads the engine's cleaned_records.
+    Reads the engine's cleaned_records. Pairs that agree on another of these fields are nearly all
+    matches, so the share of them that agrees on this one, too, is what damage has left.
     """
-    chances = {}
-    for name, kind in spec.field_kinds.items():
-        if kind in STRONG_KINDS:
-            chance = _share(engine, spec, "cleaned_records", [], name)
-            if chance is not None and chance <= MAX_CHANCE:
-                chances[name] = chance
-    return chances
+    strong = [name for name, kind in spec.field_kinds.items() if kind in STRONG_KINDS]
+    chances = _rare(engine, spec, strong) or _rare(engine, spec, list(spec.field_kinds))
+    (n_records,) = engine.row("select count(*) from cleaned_records")
+    step = max(1, n_records // RECORDS_LOOKED_AT)
+    identifiers = {}
+    for name, chance in chances.items():
+        kept = 0.0
+        for other in (quoted(other) for other in chances if other != name):
+            # All records of a value, or none: pairs within values are not torn apart.
+            some = f"(select * from cleaned_records where md5_number_lower({other}) % {step} = 0)"
+            share, _ = share_agreeing(engine, spec, some, [other], name)
+            kept = max(kept, share)
+        identifiers[name] = Identifier(chance, kept or 1.0)
+    return identifiers
+
+
+def _rare(engine: DuckDBEngine, spec: PipelineSpec, fields: Sequence[str]) -> dict[str, float]:
+    """Give the share of all pairs that agree, for fields where it is small but not 0."""
+    shares = {name: share_agreeing(engine, spec, "cleaned_records", [], name)[0] for name in fields}
+    return {name: share for name, share in shares.items() if 0 < share <= MAX_CHANCE}
 
 
 def expected_match_share(
     engine: DuckDBEngine,
     spec: PipelineSpec,
     members: str,
-    identifiers: Mapping[str, float],
+    identifiers: Mapping[str, Identifier],
 ) -> float | None:
     """Estimate which share of the pairs within blocks are matches.
 
-    It is the share that agree on a strong identifier, of those that have both, less what agrees by
-    chance; of several, the one of most agreement, since damage only takes away. None without one.
+    By each identifier it is the share that agree, of the pairs that have both values, less what
+    agrees by chance, over the share of matches that do. The median is taken; None without one. Half
+    a pair is added to either side, so that a few pairs never tell that there is no match at all.
     members: engine table with block_no, source_no and the fields. identifiers: those to look at,
     of `strong_identifiers`, without what the blocks are made of.
     """
     shares = []
-    for name, chance in identifiers.items():
-        agree = _share(engine, spec, members, ["block_no"], name)
-        if agree is not None:
-            shares.append(max(0.0, (agree - chance) / (1 - chance)))
-    return max(shares, default=None)
+    for name, identifier in identifiers.items():
+        agree, n_pairs = share_agreeing(engine, spec, members, ["block_no"], name)
+        if n_pairs:
+            least = 0.5 / (n_pairs + 1)
+            seen = agree * n_pairs / (n_pairs + 1) + least
+            kept = max(identifier.kept, 2 * identifier.chance)
+            share = (seen - identifier.chance) / (kept - identifier.chance)
+            shares.append(max(least, min(share, max(seen, MOST_EXPECTED))))
+    return median(shares) if shares else None
 
 
-def _share(
-    engine: DuckDBEngine, spec: PipelineSpec, table: str, within: list[str], field: str
-) -> float | None:
+def share_agreeing(
+    engine: DuckDBEngine, spec: PipelineSpec, table: str, within: Sequence[str], field: str
+) -> tuple[float, float]:
+    """Give the share of pairs that agree on a field, of those that have both values; and these.
+
+    table: of the engine, with source_no. within: SQL expressions that the pairs agree on anyway.
+    """
     column, mode = quoted(field), spec.link_mode
     both = count_agreeing_pairs(engine, mode, table, within, [column])
-    return count_agreeing_pairs(engine, mode, table, [*within, column]) / both if both else None
+    agree = count_agreeing_pairs(engine, mode, table, [*within, column])
+    return (agree / both if both else 0.0), both

@@ -8,7 +8,11 @@ rule only has to bring matches and non-matches together.
 from collections.abc import Mapping
 from typing import Any
 
-from er_pipeline.blocking.agreeing_pairs import expected_match_share, strong_identifiers
+from er_pipeline.blocking.agreeing_pairs import (
+    Identifier,
+    expected_match_share,
+    strong_identifiers,
+)
 from er_pipeline.blocking.blocks import size_blocks, sum_blocks
 from er_pipeline.blocking.cleaned_records import read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
@@ -86,9 +90,9 @@ def sum_training_rules(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, An
 
 
 def _expected_match_share(
-    engine: DuckDBEngine, spec: PipelineSpec, rule: Conjunction, strong: Mapping[str, float]
+    engine: DuckDBEngine, spec: PipelineSpec, rule: Conjunction, strong: Mapping[str, Identifier]
 ) -> float | None:
-    free = {name: share for name, share in strong.items() if name not in rule.source_columns}
+    free = {name: known for name, known in strong.items() if name not in rule.source_columns}
     if not free:
         return None
     columns = ", ".join(f"r.{quoted(name)}" for name in free)

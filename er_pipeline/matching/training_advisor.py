@@ -1,0 +1,310 @@
+"""The training advisor: which rules would train the model best, told before anything is trained.
+
+A training rule is good when its blocks hold many matches, and others too; when it fixes few fields,
+so that it teaches about many; when strangers in its blocks are like any strangers; and when it is
+cheap. Rules on different fields check each other: what one fixes the others leave free, and what
+they find of one comparison must agree.
+
+Candidates are the keys of every field, alone and joined with the whole value of another. Each is
+counted exactly on the full data, without making a pair. The share of matches is told as before any
+training, by strong identifiers. Then all sets of up to three of the best are compared.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from er_pipeline.blocking.agreeing_pairs import (
+    expected_match_share,
+    share_agreeing,
+    strong_identifiers,
+)
+from er_pipeline.blocking.cleaned_records import clean_records, read_records
+from er_pipeline.blocking.conjunctions import Index, Keys
+from er_pipeline.blocking.em_training_blocks import sum_training_rules
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.errors import LakeError
+from er_pipeline.blocking.evaluation import judge_training
+from er_pipeline.blocking.key_codes import key_code_columns
+from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.spec import Checks, PipelineSpec
+from er_pipeline.blocking.verdicts import Verdict
+from er_pipeline.matching.judgements import judge_expected_mix
+
+# Three rules on different fields leave every field free twice.
+MOST_RULES = 3
+# So many of the best candidates are put together into sets: some 20,000 of them.
+MOST_CANDIDATES = 50
+# Of the conjunctions on one set of fields, so many are looked at: from the widest to the narrowest.
+TRIED_OF_FIELDS = 3
+# Matches, as expected, beyond which more do not change the second digit of an m.
+ENOUGH_MATCHES = 2_000
+# A share of matches this far from 0 and from 1 is as good as any.
+GOOD_MIX = 0.05
+# What is assumed where no strong identifier tells the share of matches, and what it is worth.
+UNKNOWN_SHARE, WORTH_OF_UNKNOWN = 0.1, 0.5
+# What a share of matches is worth that checks would warn of.
+WORTH_OF_ODD_MIX = 0.1
+# A rule worth less than this part of the best is taken only to free a field that is free in none.
+LEAST_WORTH = 0.1
+# Members of blocks that the mix is estimated from; of more, whole blocks are left out evenly.
+MOST_MEMBERS = 200_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rule that may train.
+
+    expressions, fields: its keys, and what they read. pairs: exact. match_share: expected, None
+    where no strong identifier is free. dragged: share of its pairs that agree on a free field,
+    though neither matches nor chance explain it, at its worst; 0 where match_share is None.
+    free: share of the comparisons that it leaves free.
+    """
+
+    expressions: tuple[str, ...]
+    fields: frozenset[str]
+    pairs: int
+    match_share: float | None
+    dragged: float
+    free: float
+
+    @property
+    def name(self) -> str:
+        """A name for the rule, an identifier."""
+        words = [re.sub(r"\W+", "_", text).strip("_") for text in self.expressions]
+        return ("same_" + "_and_".join(words))[:63]
+
+    def worth(self, checks: Checks) -> float:
+        """Tell how good a session it would make, 0 to 1; rounded, so that threads do not matter."""
+        share = UNKNOWN_SHARE if self.match_share is None else self.match_share
+        known = WORTH_OF_UNKNOWN if self.match_share is None else 1.0
+        matches = min(1.0, share * self.pairs / ENOUGH_MATCHES)
+        mix = min(1.0, share / GOOD_MIX, (1 - share) / GOOD_MIX)
+        if not checks.match_share_warn[0] <= share <= checks.match_share_warn[1]:
+            mix *= WORTH_OF_ODD_MIX
+        cheap = 1 - 0.5 * min(1.0, self.pairs / max(1, checks.max_training_pairs))
+        return round(known * matches * mix * cheap * (1 - self.dragged) * self.free, 6)
+
+
+def advise_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[Candidate]:
+    """Propose the training rules of a dataset, the best set of up to three.
+
+    Reads cleaned_records. First comes that every compared field is free in a rule, then that it is
+    free in two, as long as the rules are good, then what they are worth; their pairs together stay
+    within checks.max_training_pairs. Empty where no rule with a pair fits.
+    """
+    read_records(engine, lake)
+    columns, joins = key_code_columns(engine, spec.key_choices)
+    engine.make_table(
+        "key_codes", f"select r.record_no, r.source_no{columns} from cleaned_records as r {joins}"
+    )
+    (n_records,) = engine.row("select count(*) from key_codes")
+    index = Index(engine, spec.key_choices, frozenset(), spec.link_mode, spec.blocks, n_records)
+    budget = spec.checks.max_training_pairs
+    mix = _Mix(engine, spec, index)
+    found = [mix.candidate(keys) for keys in _conjunctions(index, budget)]
+    return _best_set(found, spec)
+
+
+def _conjunctions(index: Index, budget: int) -> Iterator[Keys]:
+    """Give the affordable conjunctions of one and two fields, some of each set of fields."""
+    plain = [i for i, choice in enumerate(index.choices) if not choice.swaps]
+    by_fields: dict[tuple[str, ...], list[Keys]] = {}
+    for i in plain:
+        by_fields.setdefault((index.choices[i].field,), []).append((i,))
+    for i, j in combinations(plain, 2):
+        one, other = index.choices[i], index.choices[j]
+        if one.field != other.field and not (one.level and other.level):
+            by_fields.setdefault((one.field, other.field), []).append((i, j))
+    for options in by_fields.values():
+        affordable = [keys for keys in options if 0 < index.cost(keys).pairs <= budget]
+        affordable.sort(key=lambda keys: (-index.cost(keys).pairs, keys))
+        last = len(affordable) - 1
+        steps = range(min(TRIED_OF_FIELDS, len(affordable)))
+        for place in dict.fromkeys(round(step * last / max(1, len(steps) - 1)) for step in steps):
+            yield affordable[place]
+
+
+class _Mix:
+    """Tells what the blocks of a conjunction hold: matches, and strangers who are alike."""
+
+    def __init__(self, engine: DuckDBEngine, spec: PipelineSpec, index: Index) -> None:
+        self.engine, self.spec, self.index = engine, spec, index
+        self.strong = strong_identifiers(engine, spec)
+        self.whole = {
+            choice.field: i
+            for i, choice in enumerate(index.choices)
+            if choice.level == 0 and not choice.swaps
+        }
+        self.chance = {
+            name: share_agreeing(engine, spec, "cleaned_records", [], name)[0]
+            for name in spec.comparison_fields
+        }
+
+    def candidate(self, keys: Keys) -> Candidate:
+        choices = [self.index.choices[key] for key in keys]
+        fields = frozenset(choice.field for choice in choices)
+        self._make_members(keys)
+        strong = {name: known for name, known in self.strong.items() if name not in fields}
+        share = expected_match_share(self.engine, self.spec, "rule_members", strong)
+        free = [
+            name
+            for name, columns in self.spec.compared_columns.items()
+            if fields.isdisjoint(columns)
+        ]
+        dragged = 0.0
+        for name in free if share is not None else []:
+            agree, _ = share_agreeing(self.engine, self.spec, "rule_members", ["block_no"], name)
+            dragged = max(dragged, agree - share - (1 - share) * self.chance[name])
+        return Candidate(
+            tuple(choice.expression for choice in choices),
+            fields,
+            self.index.cost(keys).pairs,
+            share,
+            round(dragged, 6),
+            len(free) / len(self.spec.comparison_fields),
+        )
+
+    def _make_members(self, keys: Keys) -> None:
+        """Make the engine's rule_members (block_no, source_no, a number per value of each field).
+
+        NULL where a record has no value.
+        """
+        names = [f"code_{key}" for key in keys]
+        self.engine.make_table(
+            "rule_blocks",
+            f"select {', '.join(names)}, block_size,"
+            f" row_number() over (order by {', '.join(names)}) as block_no"
+            f" from ({self.index.blocks_sql(keys)}) where reason is null",
+        )
+        (n_members,) = self.engine.row("select coalesce(sum(block_size), 0) from rule_blocks")
+        step = max(1, -(-int(n_members) // MOST_MEMBERS))
+        values = "".join(
+            f", case when c.code_{i} >= 0 then c.code_{i} end as {quoted(name)}"
+            for name, i in self.whole.items()
+        )
+        same = " and ".join(f"c.{name} = b.{name}" for name in names)
+        self.engine.make_table(
+            "rule_members",
+            f"select b.block_no, c.source_no{values} from key_codes as c"
+            f" join rule_blocks as b on {same} and b.block_no % {step} = 0",
+        )
+
+
+def _best_set(candidates: Sequence[Candidate], spec: PipelineSpec) -> list[Candidate]:
+    """Choose the best set within the budget; the order of the candidates does not matter."""
+    budget = spec.checks.max_training_pairs
+    worth = {candidate: candidate.worth(spec.checks) for candidate in candidates}
+    ranked = sorted(worth, key=lambda c: (-worth[c], c.pairs, c.expressions))
+    nth_of_fields: dict[Candidate, int] = {}
+    for i, candidate in enumerate(ranked):
+        nth_of_fields[candidate] = sum(other.fields == candidate.fields for other in ranked[:i])
+    # The best on every set of fields first, or a few fields would have all the places.
+    best = sorted(ranked, key=lambda candidate: nth_of_fields[candidate])[:MOST_CANDIDATES]
+    least = LEAST_WORTH * max(worth.values(), default=0.0)
+    sets = (
+        chosen
+        for size in range(1, MOST_RULES + 1)
+        for chosen in combinations(best, size)
+        if sum(candidate.pairs for candidate in chosen) <= budget
+    )
+
+    def rank(chosen: Sequence[Candidate]) -> tuple[Any, ...]:
+        free = [
+            sum(candidate.fields.isdisjoint(columns) for candidate in chosen)
+            for columns in spec.compared_columns.values()
+        ]
+        return (
+            sum(n == 0 for n in free),
+            sum(worth[candidate] < least for candidate in chosen),
+            sum(n < 2 for n in free),
+            -round(sum(worth[candidate] for candidate in chosen), 6),
+            sum(candidate.pairs for candidate in chosen),
+            [candidate.expressions for candidate in chosen],
+        )
+
+    return list(min(sets, key=rank, default=()))
+
+
+def with_training_rules(spec: PipelineSpec, rules: Mapping[str, Sequence[str]]) -> PipelineSpec:
+    """Give the declaration with other training rules, name: keys."""
+    declared = spec.model_dump(exclude_unset=True)
+    return PipelineSpec.model_validate(
+        {**declared, "training_rules": {name: list(keys) for name, keys in rules.items()}}
+    )
+
+
+def rules_yaml(rules: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Write training rules as a defs.yaml takes them, line by line."""
+    yield "training_rules:"
+    for name, keys in rules.items():
+        # A text in JSON is one in YAML, whatever commas and colons it holds.
+        yield f"  {name}: [{', '.join(json.dumps(key) for key in keys)}]"
+
+
+def advise(
+    spec: PipelineSpec, folder: Path, scratch: Path, lake: Lake | None = None
+) -> Iterator[str | Verdict]:
+    """Propose training rules in words: a table for people, the YAML to paste, and verdicts.
+
+    lake: of runs; its records are taken if they were made as declared, else the sources are cleaned
+    anew. folder: where relative paths start. scratch: takes what is made; throw it away after.
+    Raises what `clean_records` raises.
+    """
+    with DuckDBEngine(spec.threads, spec.memory_limit, scratch / ".spill") as engine:
+        if lake is None or not _has_records(lake):
+            lake = Lake(scratch, spec.dataset)
+            clean_records(engine, lake, spec, folder)
+        chosen = advise_rules(engine, lake, spec)
+        if not chosen:
+            yield (
+                "No rule fits: no key makes a pair within checks: max_training_pairs"
+                f" ({spec.checks.max_training_pairs:,}); raise it, or blocks: max_size."
+            )
+            return
+        rules = {candidate.name: candidate.expressions for candidate in chosen}
+        declared = sum_training_rules(engine, spec)
+        yield "The training rules as they are:"
+        yield from _table(declared, spec)
+        proposed = with_training_rules(spec, rules)
+        facts = sum_training_rules(engine, proposed)
+        yield "Proposed:"
+        yield from _table(facts, proposed)
+        yield "Paste below attributes:"
+        yield ""
+        yield from rules_yaml(rules)
+        yield from judge_training(facts, proposed)
+        yield judge_expected_mix(facts, proposed)
+
+
+def _has_records(lake: Lake) -> bool:
+    if not lake.has("cleaned_records"):
+        return False
+    try:
+        lake.check_declared("cleaned_records")
+    except LakeError:
+        return False
+    return True
+
+
+def _table(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[str]:
+    rules = facts["rules"]
+    width = max(len(name) for name in rules) + 2
+    yield ""
+    yield f"{'rule':<{width}}{'pairs':>14}{'matches':>9}{'largest block':>15}  leaves free"
+    for name, counts in rules.items():
+        share = counts["expected_match_share"]
+        free = [field for field, names in facts["comparisons_free"].items() if name in names]
+        yield (
+            f"{name:<{width}}{counts['pairs']:>14,}{'?' if share is None else f'{share:.1%}':>9}"
+            f"{counts['largest_block']:>15,}  {', '.join(free) or 'nothing'}"
+        )
+    yield f"{'sum':<{width}}{facts['pairs']:>14,}   of {spec.checks.max_training_pairs:,} allowed"
+    for field, names in facts["comparisons_free"].items():
+        if len(names) < 2:
+            yield f"{field} is free {'once' if names else 'in none'}."
+    yield ""
