@@ -9,6 +9,7 @@ import pytest
 
 from er_pipeline.blocking.blocks import build_blocks
 from er_pipeline.blocking.cleaned_records import clean_records
+from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.embedding_blocks import find_neighbours
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.filtered_blocks import filter_blocks
@@ -22,6 +23,9 @@ from er_pipeline.blocking.record_embeddings import embed_records
 from er_pipeline.blocking.second_pass import pair_the_lonely
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.unified_pairs import unify_pairs
+from er_pipeline.matching.em_model import train_model
+from er_pipeline.matching.matches import score_pairs
+from er_pipeline.people import write_people
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -48,6 +52,15 @@ def write_csv(path: Path, rows: Rows) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def made_up_people(folder: Path, n_records: int, seed: int = 20) -> list[dict[str, str | None]]:
+    """Give made-up people as rows; person_id tells who is who."""
+    write_people(folder / "made_up.csv", n_records=n_records, seed=seed)
+    with (folder / "made_up.csv").open(newline="", encoding="utf-8") as file:
+        return [
+            {name: value or None for name, value in row.items()} for row in csv.DictReader(file)
+        ]
 
 
 def put_records(
@@ -152,6 +165,20 @@ class Dataset:
                 weigh_pairs(engine, self.lake, self.spec)
         with DuckDBEngine(threads=self.threads) as engine:
             return unify_pairs(engine, self.lake, self.spec)
+
+    def train(self) -> dict[str, Any]:
+        self.clean()
+        for step in (build_em_training_blocks, train_model):
+            with DuckDBEngine(threads=self.threads) as engine:
+                facts = step(engine, self.lake, self.spec)
+        return facts
+
+    def match(self) -> dict[str, Any]:
+        """Make the pairs, train a model, score them; give the facts of matches."""
+        self.train()
+        self.pair()
+        with DuckDBEngine(threads=self.threads) as engine:
+            return score_pairs(engine, self.lake, self.spec)
 
     def rows(self, table: str, columns: str = "*", order: str = "all") -> list[tuple[Any, ...]]:
         with DuckDBEngine(threads=self.threads) as engine:

@@ -63,29 +63,34 @@ def count_agreeing_pairs(
 def strong_identifiers(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, Identifier]:
     """Give the fields that tell one entity; where no kind is strong, those whose values are rare.
 
-    Reads the engine's cleaned_records. Pairs that agree on another of these fields are nearly all
-    matches, so the share of them that agrees on this one, too, is what damage has left.
+    Reads the engine's cleaned_records. Pairs that agree on another of these fields, and on the
+    rarest besides, are nearly all matches; so the share of them that agrees on this one, too, is
+    what damage has left.
     """
-    strong = [name for name, kind in spec.field_kinds.items() if kind in STRONG_KINDS]
-    chances = _rare(engine, spec, strong) or _rare(engine, spec, list(spec.field_kinds))
+    chances = {
+        name: share_agreeing(engine, spec, "cleaned_records", [], name)[0]
+        for name in spec.field_kinds
+    }
+    rare = [name for name, chance in chances.items() if 0 < chance <= MAX_CHANCE]
+    strong = [name for name in rare if spec.field_kinds[name] in STRONG_KINDS] or rare
+    rarest_first = sorted(chances, key=lambda name: (chances[name] or 1.0, name))
     (n_records,) = engine.row("select count(*) from cleaned_records")
     step = max(1, n_records // RECORDS_LOOKED_AT)
     identifiers = {}
-    for name, chance in chances.items():
+    for name in strong:
         kept = 0.0
-        for other in (quoted(other) for other in chances if other != name):
-            # All records of a value, or none: pairs within values are not torn apart.
-            some = f"(select * from cleaned_records where md5_number_lower({other}) % {step} = 0)"
-            share, _ = share_agreeing(engine, spec, some, [other], name)
-            kept = max(kept, share)
-        identifiers[name] = Identifier(chance, kept or 1.0)
+        for other in strong:
+            besides = [field for field in rarest_first if field not in (name, other)][:1]
+            if other != name:
+                within = [quoted(field) for field in (other, *besides)]
+                # All records of a value, or none: pairs within values are not torn apart.
+                some = f"md5_number_lower({within[0]}) % {step} = 0"
+                share, _ = share_agreeing(
+                    engine, spec, f"(select * from cleaned_records where {some})", within, name
+                )
+                kept = max(kept, share)
+        identifiers[name] = Identifier(chances[name], kept or 1.0)
     return identifiers
-
-
-def _rare(engine: DuckDBEngine, spec: PipelineSpec, fields: Sequence[str]) -> dict[str, float]:
-    """Give the share of all pairs that agree, for fields where it is small but not 0."""
-    shares = {name: share_agreeing(engine, spec, "cleaned_records", [], name)[0] for name in fields}
-    return {name: share for name, share in shares.items() if 0 < share <= MAX_CHANCE}
 
 
 def expected_match_share(

@@ -27,6 +27,7 @@ from er_pipeline.matching.em_sessions import (
     Session,
     TrainingError,
     block_column,
+    free_comparisons,
     levels_of,
     number_blocks,
     run_session,
@@ -51,17 +52,24 @@ def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     the highest; model.json is the whole model, for Splink. The same records, settings and seed give
     the same model, whatever the number of threads.
     Returns the facts kept beside the table: "sessions", "prior", "expected_matches", "levels", and
-    "untrained": what has a value that no pair taught.
+    "untrained": what has a value that no pair taught. A rule that fixes every compared field
+    teaches nothing and gets no session.
 
-    Raises TrainingError if no training rule makes a pair.
+    Raises TrainingError if no training rule makes a pair and leaves a comparison free.
     """
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "em_training_blocks", fingerprint)
     rules = lake.facts("em_training_rules")["rules"]
-    pairs = [int(rules[rule.name]["pairs"]) for rule in spec.training_conjunctions]
-    if not any(pairs):
+    pairs = {
+        i: int(rules[rule.name]["pairs"])
+        for i, rule in enumerate(spec.training_conjunctions)
+        if rules[rule.name]["pairs"]
+    }
+    teaching = {i: n for i, n in pairs.items() if free_comparisons(spec, i)}
+    if not teaching:
+        what = "leaves a comparison free" if pairs else "makes a pair"
         raise TrainingError(
-            "no training rule makes a pair: correct training_rules;"
+            f"no training rule {what}: correct training_rules;"
             " er-pipeline training-rules DEFS.yaml proposes some"
         )
     number_blocks(engine, spec)
@@ -72,7 +80,7 @@ def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         _filled(comparison, None, _least(seen, 0.5 / n_possible))
         for comparison, seen in zip(comparisons, chance, strict=True)
     ]
-    sessions = [run_session(engine, spec, i, n, first) for i, n in enumerate(pairs) if n]
+    sessions = [run_session(engine, spec, i, n, first) for i, n in teaching.items()]
     m, untrained = combine(comparisons, sessions)
     matches, estimates = estimate_matches(engine, spec, sessions, first, m)
     prior = min(0.5, max(matches, 1.0) / n_possible)

@@ -82,6 +82,14 @@ def number_blocks(engine: DuckDBEngine, spec: PipelineSpec) -> None:
     )
 
 
+def free_comparisons(spec: PipelineSpec, i: int) -> set[str]:
+    """Give the compared fields whose comparison reads nothing that the i-th training rule reads."""
+    fixed = spec.training_conjunctions[i].source_columns
+    return {
+        field for field, columns in spec.compared_columns.items() if not set(columns) & set(fixed)
+    }
+
+
 def rule_sql(i: int, rule: Conjunction, link_mode: str) -> str:
     """Write the i-th training rule as Splink gets it; see the top of this module."""
     column = block_column(i)
@@ -119,11 +127,7 @@ def run_session(
         model = linker.misc.save_model_to_json()
         history = session.probability_two_random_records_match_iteration_chart().raw_records
         share = float(session.core_model_settings.probability_two_random_records_match)
-    free = {
-        field
-        for field, columns in spec.compared_columns.items()
-        if not set(columns).intersection(rule.source_columns)
-    }
+    free = free_comparisons(spec, i)
     if trained != free:
         raise TrainingError(
             f"training rule {rule.name!r}: Splink trained {sorted(trained)}, but the rule leaves"

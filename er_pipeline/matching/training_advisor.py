@@ -157,7 +157,9 @@ class _Mix:
             if fields.isdisjoint(columns)
         ]
         dragged = 0.0
-        for name in free if share is not None else []:
+        for name in free:
+            if share is None:
+                break
             agree, _ = share_agreeing(self.engine, self.spec, "rule_members", ["block_no"], name)
             dragged = max(dragged, agree - share - (1 - share) * self.chance[name])
         return Candidate(
@@ -206,14 +208,14 @@ def _best_set(candidates: Sequence[Candidate], spec: PipelineSpec) -> list[Candi
     # The best on every set of fields first, or a few fields would have all the places.
     best = sorted(ranked, key=lambda candidate: nth_of_fields[candidate])[:MOST_CANDIDATES]
     least = LEAST_WORTH * max(worth.values(), default=0.0)
-    sets = (
+    sets: Iterator[tuple[Candidate, ...]] = (
         chosen
         for size in range(1, MOST_RULES + 1)
         for chosen in combinations(best, size)
         if sum(candidate.pairs for candidate in chosen) <= budget
     )
 
-    def rank(chosen: Sequence[Candidate]) -> tuple[Any, ...]:
+    def rank(chosen: tuple[Candidate, ...]) -> tuple[Any, ...]:
         free = [
             sum(candidate.fields.isdisjoint(columns) for candidate in chosen)
             for columns in spec.compared_columns.values()

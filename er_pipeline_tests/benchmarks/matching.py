@@ -180,7 +180,7 @@ def match_with_splink(lake: Lake, spec: PipelineSpec, documented: Documented) ->
         settings = SettingsCreator(
             link_type="link_only" if spec.link_mode == "link" else "dedupe_only",
             unique_id_column_name="record_no",
-            comparisons=splink_comparisons(spec),
+            comparisons=[*splink_comparisons(spec)],
             blocking_rules_to_generate_predictions=rules(documented.blocking),
             retain_matching_columns=False,
         )

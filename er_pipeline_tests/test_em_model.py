@@ -1,0 +1,233 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.evaluation import judge_training
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline.matching.comparisons import splink_comparisons
+from er_pipeline.matching.em_model import TrainingError, combine
+from er_pipeline.matching.em_sessions import Session, rule_sql
+from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
+
+KINDS = {
+    "first_name": "person_name",
+    "last_name": "person_name",
+    "email": "email",
+    "company": "company",
+    "birth_date": "date",
+    "city": "text",
+}
+PLAIN = {"same_name": ["first_name", "last_name"], "same_birth_date": "birth_date"}
+# Neither rule names a column: one is phonetic, with an initial, the other takes prefixes.
+DERIVED = {
+    "sound": ["soundex(last_name)", "left(first_name, 1)"],
+    "prefix": ["left(birth_date, 7)", "left(city, 3)"],
+}
+
+FEW = {"max_u_pairs": 50_000}  # enough for a test
+
+
+def people_with(folder: Path, rows: Rows, **settings: Any) -> Dataset:
+    declared = {"fields": KINDS, "strategies": {"last": "last_name"}, "matching": FEW, **settings}
+    return Dataset(folder, [rows], **declared)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    return made_up_people(tmp_path_factory.mktemp("rows"), 3_000)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, rows: Rows) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("plain")
+    return people_with(folder, rows, training_rules=PLAIN).train()
+
+
+@pytest.fixture(scope="module")
+def derived(tmp_path_factory: pytest.TempPathFactory, rows: Rows) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("derived")
+    truth = {"cluster_column": "person_id"}
+    people = people_with(folder, rows, training_rules=DERIVED, truth=truth)
+    return people.train()
+
+
+def test_no_session_trains_what_a_function_of_its_rule_reads(derived: dict[str, Any]) -> None:
+    trained = {session["rule"]: session["trained"] for session in derived["sessions"]}
+    assert trained == {
+        "sound": ["email", "company", "birth_date", "city"],
+        "prefix": ["first_name", "last_name", "email", "company"],
+    }
+
+
+def test_derived_rules_find_the_m_that_plain_columns_find(
+    plain: dict[str, Any], derived: dict[str, Any]
+) -> None:
+    for field in ("first_name", "last_name", "email", "company"):
+        of_plain, of_derived = (facts["levels"][field] for facts in (plain, derived))
+        for left, right in zip(of_plain, of_derived, strict=True):
+            assert left["m"] == pytest.approx(right["m"], abs=0.1)
+    # Last names agree in all pairs of their own phonetic rule, as first letters do: had they been
+    # trained there, m of equal ones would be near 1, of others near 0.
+    assert 0.5 < derived["levels"]["last_name"][0]["m"] < 0.9
+
+
+def test_a_rule_names_its_columns_and_compares_block_numbers() -> None:
+    rows = [{"id": "1", "a": "x", "b": "y"}]
+    spec = people_spec(rows)
+    (rule,) = spec.training_conjunctions
+    assert rule_sql(0, rule, "link") == (
+        "l._em_block_0 = r._em_block_0 and l.source_no <> r.source_no"
+        ' and (l."a" is null or l."a" is not null)'
+    )
+
+
+def people_spec(rows: Rows, **settings: Any) -> PipelineSpec:
+    return PipelineSpec.model_validate(
+        {
+            "dataset": "people",
+            "sources": [{"path": "people.csv"}],
+            "fields": {name: "text" for name in rows[0] if name != "id"},
+            "strategies": {"a": "a"},
+            "training_rules": {"rule": "soundex(a)"},
+            "matching": True,
+            **settings,
+        }
+    )
+
+
+def test_sessions_run_on_exactly_the_pairs_that_were_counted(
+    tmp_path: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from splink.internals.em_training_session import EMTrainingSession
+
+    seen: list[int] = []
+    vectors = EMTrainingSession._comparison_vectors
+
+    def counted(session: EMTrainingSession) -> Any:
+        made = vectors(session)
+        seen.append(len(made.as_record_list()))
+        return made
+
+    monkeypatch.setattr(EMTrainingSession, "_comparison_vectors", counted)
+    # The cap takes the larger blocks from both rules.
+    people = people_with(tmp_path, rows[:1_000], training_rules=DERIVED, blocks={"max_size": 5})
+    facts = people.train()
+    assert seen == [session["pairs"] for session in facts["sessions"]]
+    assert all(seen)
+
+
+def test_match_shares_and_the_number_of_matches_come_near_the_truth(
+    tmp_path: Path, rows: Rows, derived: dict[str, Any]
+) -> None:
+    people = people_with(
+        tmp_path, rows, training_rules=DERIVED, truth={"cluster_column": "person_id"}
+    )
+    people.clean()
+    with DuckDBEngine(threads=2) as engine:
+        true_pairs = number_true_pairs(engine, people.lake, people.spec, people.folder)[
+            "true_pairs"
+        ]
+    people.train()
+    shares = dict(people.rows("em_training_rules", "rule, match_share"))
+    expected = dict(people.rows("em_training_rules", "rule, expected_match_share"))
+    for session in derived["sessions"]:
+        assert session["match_share"] == pytest.approx(shares[session["rule"]], abs=0.03)
+        assert expected[session["rule"]] == pytest.approx(shares[session["rule"]], abs=0.1)
+    assert derived["expected_matches"] == pytest.approx(true_pairs, rel=0.15)
+
+
+def test_threads_do_not_change_the_model(tmp_path: Path, rows: Rows) -> None:
+    models = []
+    for threads in (1, 2):
+        folder = tmp_path / str(threads)
+        folder.mkdir()
+        people = people_with(folder, rows[:800], training_rules=DERIVED, threads=threads)
+        people.train()
+        models.append((people.lake.path("em_model") / "model.json").read_text("utf-8"))
+    assert models[0] == models[1]
+
+
+def test_another_seed_draws_other_random_pairs(tmp_path: Path, rows: Rows) -> None:
+    u = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        people = people_with(
+            folder,
+            rows,
+            training_rules=PLAIN,
+            learning={"seed": seed},
+            matching={"max_u_pairs": 5_000},
+        )
+        levels = people.train()["levels"]
+        u.append([[level["u"] for level in levels[field]] for field in ("first_name", "city")])
+    assert u[0] != u[1]
+
+
+def test_rules_without_a_pair_stop_the_training(tmp_path: Path, rows: Rows) -> None:
+    people = people_with(
+        tmp_path, rows[:50], training_rules={"whole": ["email", "birth_date", "company", "city"]}
+    )
+    with pytest.raises(TrainingError, match="no training rule makes a pair"):
+        people.train()
+
+
+def test_rules_that_fix_everything_fail_with_a_reason(tmp_path: Path, rows: Rows) -> None:
+    people = people_with(
+        tmp_path,
+        rows[:300],
+        comparisons=["first_name", "last_name"],
+        training_rules={"initials": ["left(first_name, 1)", "left(last_name, 1)"]},
+    )
+    with pytest.raises(TrainingError, match="no training rule leaves a comparison free"):
+        people.train()
+    facts = people.lake.facts("em_training_rules")
+    failed = [verdict for verdict in judge_training(facts, people.spec) if not verdict.passed]
+    assert [verdict.check for verdict in failed] == ["every_comparison_is_free"]
+    assert "No training rule leaves first_name, last_name free" in failed[0].text
+
+
+def test_sources_that_share_ids_are_linked_across_only(tmp_path: Path, rows: Rows) -> None:
+    left, right = (
+        [{**row, "id": str(i)} for i, row in enumerate(side)] for side in (rows[::2], rows[1::2])
+    )
+    both = Dataset(
+        tmp_path,
+        [left, right],
+        fields=KINDS,
+        strategies={"last": "last_name"},
+        matching=FEW,
+        training_rules=DERIVED,
+        truth={"cluster_column": "person_id"},
+    )
+    both.clean()
+    with DuckDBEngine(threads=2) as engine:
+        true_pairs = number_true_pairs(engine, both.lake, both.spec, both.folder)["true_pairs"]
+    facts = both.train()
+    shares = dict(both.rows("em_training_rules", "rule, match_share"))
+    for session in facts["sessions"]:
+        assert session["match_share"] == pytest.approx(shares[session["rule"]], abs=0.05)
+    assert facts["expected_matches"] == pytest.approx(true_pairs, rel=0.2)
+
+
+def test_sessions_are_combined_by_the_median_and_nothing_is_left_without_an_m() -> None:
+    spec = people_spec(
+        [{"id": "1", "a": "x", "b": "y", "c": "z"}],
+        comparisons={"a": "exact", "b": "exact", "c": "exact"},
+    )
+    sessions = [
+        Session("one", 100, 0.5, 3, True, {"a": (0.8, 0.2), "b": (1.0, None)}),
+        Session("two", 100, 0.5, 3, True, {"a": (0.6, 0.4)}),
+        Session("three", 100, 0.5, 3, True, {"a": (0.7, 0.3)}),
+    ]
+    m, untrained = combine(splink_comparisons(spec), sessions)
+    assert m["a"] == pytest.approx([0.7, 0.3])
+    assert m["b"] == pytest.approx([1 / 1.01, 0.01 / 1.01])  # half a match of the 50
+    assert m["c"] == pytest.approx([0.9, 0.1])
+    assert untrained == [
+        "b: All other comparisons: no pair of a session is on it",
+        "c: no session left it free",
+    ]
