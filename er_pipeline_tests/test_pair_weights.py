@@ -192,9 +192,7 @@ def brute_force(
             for place, key in enumerate(field.keys)
             if left in keys[key] and keys[key][left] == keys[key].get(right)
         ]
-        if left not in whole or right not in whole:
-            said.append(0.0)
-        elif field.swaps and (not shared or any(shared_whole(other) for other in field.swaps)):
+        if left not in whole or right not in whole or (field.swaps and (not shared or any(shared_whole(other) for other in field.swaps))):
             said.append(0.0)
         elif not shared:
             said.append(math.log(max(field.m[0], LEAST_M_NOTHING)))

@@ -20,11 +20,6 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
     vectors = [records, spec.encoder.vectors_of() if spec.encoder else "", spec.embedding_fields]
     neighbours = [vectors, spec.embedding, spec.link_mode]
     indexed = [records, [choice.key.sql for choice in spec.key_choices]]
-    learned = [indexed, spec.learns, spec.blocks, spec.link_mode, spec.proposers, spec.labels]
-    blocks = [blocks, learned] if spec.learns else blocks
-    second = [blocks, neighbours, spec.second_pass]
-    weights = [blocks, neighbours, indexed, spec.labels, spec.seed] if spec.weights else []
-    unified = [second, weights, spec.budget]
     training = [
         records,
         [[rule.name, _keys(rule)] for rule in spec.training_conjunctions],
@@ -35,6 +30,20 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
     model = (
         [training, spec.comparisons, spec.seed, spec.matching.trained_by()] if spec.matching else []
     )
+    taught = model if spec.is_taught_by_model else []
+    learned = [
+        indexed,
+        spec.learns,
+        spec.blocks,
+        spec.link_mode,
+        spec.proposers,
+        spec.labels,
+        taught,
+    ]
+    blocks = [blocks, learned] if spec.learns else blocks
+    second = [blocks, neighbours, spec.second_pass]
+    weights = [blocks, neighbours, indexed, judged, spec.seed] if spec.weights else []
+    unified = [second, weights, spec.budget]
     matches = [model, unified, spec.matching]
     shaped: dict[str, Any] = {
         "cleaned_records": records,
@@ -50,6 +59,7 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
         "key_codes": indexed,
         "learned_rules": learned,
         "blocks_train": learned,
+        "weak_labels": learned,
         "learned_blocks": learned,
         "learned_dropped": learned,
         "learned_codes": learned,

@@ -70,7 +70,8 @@ def key_code_columns(engine: DuckDBEngine, choices: Sequence[KeyChoice]) -> tupl
 def same_values(choice: KeyChoice, values: str) -> str:
     """Write the condition that joins cleaned_records as r to the values of a choice's field."""
     return " and ".join(
-        f"{values}.{quoted(column)} = r.{quoted(column)}" for column in choice.key.source_columns
+        f"{values}.value_{i} = r.{quoted(column)}"
+        for i, column in enumerate(choice.key.source_columns)
     )
 
 
@@ -120,7 +121,7 @@ def _number_values(
         joins += f" left join key_of_value_{i} as k{i} on k{i}.record_no = v.record_no"
     engine.make_table(
         table,
-        f"select {', '.join(f'v.{field}' for field in fields)}{columns}"
+        f"select {', '.join(f'v.{field} as value_{i}' for i, field in enumerate(fields))}{columns}"
         f" from distinct_values as v {joins}",
     )
     for i, _ in choices:

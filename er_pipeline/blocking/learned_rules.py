@@ -1,8 +1,9 @@
 """Learned rules: which conjunctions to block by, from labels or from the data alone.
 
 1. For every small set of fields the loosest affordable conjunction makes pairs of sampled records.
-2. EM tells which of them are probably matches (pair_weights.py). Judged pairs, where there are any,
-   stand beside them and count more.
+2. EM tells which of them are probably matches (pair_weights.py); a trained model, where there is
+   one, tells it better, and its confident scores are written down as weak labels. Judged pairs,
+   where there are any, stand beside them and count more.
 3. Conjunctions are chosen that find these matches for the fewest pairs (conjunctions.py).
 """
 
@@ -36,6 +37,7 @@ from er_pipeline.blocking.key_choices import KeyChoice, listed_choices
 from er_pipeline.blocking.keys import Conjunction, parse_conjunction
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.pair_weights import (
+    Scorer,
     fit_weights,
     read_labelled,
     sample_pairs,
@@ -50,17 +52,25 @@ WORDS_WORTH_LISTING = 3.0
 # Probable matches and other pairs that the search looks at: more change no choice.
 EVIDENCE_PAIRS, SEEN_PAIRS = 5_000, 10_000
 PROBABLE = 0.5
+# A model's score of at least this is a weak label, and so is its opposite.
+SURE = 0.99
 # Fewer judged matches than this are too few to be held out: they only join the evidence.
 LEAST_LABELS = 10
 # All probable matches together are worth this share of the judged ones.
 WORTH_OF_PROBABLE = 0.5
+# A model's score of at least this is a weak label, and so is its opposite.
+SURE = 0.99
 FOLDS = 5
 
 
-def learn_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def learn_rules(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, scorer: Scorer | None = None
+) -> dict[str, Any]:
     """Choose the blocking rules of a dataset.
 
-    Reads cleaned_records, key_codes and, where there are any, labels. Writes learned_rules (see
+    Reads cleaned_records, key_codes and, where there are any, labels. scorer: a trained model that
+    tells probable matches; its confident scores are written to weak_labels (left_no, right_no,
+    match_probability), apart from what people judged. Writes learned_rules (see
     tables.py), best first, and blocks_train, the forward index of a seeded sample: one row per
     sampled record, one column per key. A new number of labels is a new round, with its own sample.
     Returns the facts kept beside learned_rules: the rules, and recall with its 95% interval on
@@ -95,7 +105,11 @@ def learn_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         k=learning.k,
         recall_floor=learning.recall_floor,
     )
-    evidence, seen, n_judged = _evidence(engine, index, sample, spec, limits, banned, round_no)
+    evidence, seen, n_judged = _evidence(
+        engine, index, sample, spec, limits, banned, round_no, scorer
+    )
+    if scorer:
+        _write_weak_labels(engine, lake, fingerprint)
     held_out: _HeldOut | None = None
     if learning.ranking == "lexicographic":
         negatives = _agreement_of(
@@ -272,6 +286,7 @@ def _evidence(
     limits: Limits,
     banned: _Banned,
     round_no: int,
+    scorer: Scorer | None,
 ) -> tuple[Evidence, NDArray[np.bool_], int]:
     """Gather what tells good rules: judged matches, probable ones, and pairs of any kind.
 
@@ -290,9 +305,12 @@ def _evidence(
     sample_pairs(engine, [_proposal(index, keys) for keys in first], index.mode)
     judged = engine.row("select count(*) from labelled where is_match")[0]
     counts = {"matches": judged, "non_matches": 0}
-    single = [c for i, c in enumerate(index.choices) if i < len(spec.key_choices)]
-    _, estimate = fit_weights(engine, single, "sampled_pairs", counts)
-    engine.con.register("probabilities", _table(probability=estimate.probability))
+    if scorer:
+        probability = scorer(engine, "sampled_pairs")
+    else:
+        single = [c for i, c in enumerate(index.choices) if i < len(spec.key_choices)]
+        probability = fit_weights(engine, single, "sampled_pairs", counts)[1].probability
+    engine.con.register("probabilities", _table(probability=probability))
     engine.make_table(
         "probable",
         """
@@ -336,6 +354,19 @@ def _evidence(
         index, f"select left_no, right_no from probable order by {order} limit {SEEN_PAIRS}"
     )
     return evidence, seen, n_judged
+
+
+def _write_weak_labels(engine: DuckDBEngine, lake: Lake, fingerprint: str) -> None:
+    """Write down the pairs of which the model is sure, of those that were looked at."""
+    with lake.writing("weak_labels", {"fingerprint": fingerprint}) as draft:
+        engine.write(
+            f"""
+            select left_no, right_no, probability as match_probability from probable
+            where probability >= {SURE} or probability <= {1 - SURE}
+            order by left_no, right_no
+            """,
+            draft.file(),
+        )
 
 
 def _proposal(index: Index, keys: Keys) -> str:

@@ -7,14 +7,15 @@ That is the Fellegi-Sunter log odds with u taken from how often the very value o
 
 m is estimated by EM on a sample of the candidates. u being fixed by the data, EM cannot settle on
 the wrong class, as it does when both are free; a column of noise gets m of disagreement near 1, so
-that it neither adds nor takes anything. Judged matches count as what they were judged to be.
+that it neither adds nor takes anything. Judged matches count as what they were judged to be. A
+trained model, where there is one, takes the place of EM: it has seen how near the values are.
 
 Source: Fellegi, Sunter, "A Theory for Record Linkage", JASA 64, 1969; Winkler, "Frequency-Based
 Matching in Fellegi-Sunter Model of Record Linkage", 2000.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,12 +144,20 @@ def _ln(share: float) -> float:
     return float(np.log(max(share, 1e-4)))
 
 
-def weigh_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+# Gives the match probability of every pair of an engine table (left_no, right_no), in the order of
+# the pairs. Reads the engine's cleaned_records.
+Scorer = Callable[[DuckDBEngine, str], NDArray[np.float64]]
+
+
+def weigh_pairs(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, scorer: Scorer | None = None
+) -> dict[str, Any]:
     """Estimate how much each agreement and disagreement says; write pair_weights.
 
     Reads key_codes, record_codes, filtered_blocks, the tables of ready-made pairs and, where there
-    are any, labels. Writes pair_weights (field, level, key, m, log_m): level 0 is agreement in
-    nothing. Returns the facts kept beside it, from which `read_weights` makes them again.
+    are any, labels. scorer: a trained model that tells matches; EM where there is none. Writes
+    pair_weights (field, level, key, m, log_m): level 0 is agreement in nothing. Returns the facts
+    kept beside it, from which `read_weights` makes them again.
 
     Raises LakeError if a table was made from other records.
     """
@@ -162,12 +171,14 @@ def weigh_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     sample_records(engine, n_pairs, f"{spec.seed}")
     sample_pairs(engine, _proposals(engine, lake, spec), spec.link_mode)
     labelled = read_labelled(engine, lake, spec, fingerprint)
-    weights, estimate = fit_weights(engine, spec.key_choices, "sampled_pairs", labelled)
+    scores = scorer(engine, "sampled_pairs") if scorer else None
+    weights, estimate = fit_weights(engine, spec.key_choices, "sampled_pairs", labelled, scores)
     facts: dict[str, Any] = {
         "fingerprint": fingerprint,
         "sampled_pairs": estimate.pairs,
         "expected_matches_in_sample": round(estimate.matches, 1),
         "labels": labelled,
+        "taught_by_model": scorer is not None,
         "prior": weights.prior,
         "evidence_of_matches": weights.of_matches,
         "n_records": weights.n_records,
@@ -316,11 +327,13 @@ def fit_weights(
     choices: Sequence[KeyChoice],
     pairs: str,
     labelled: Mapping[str, int],
+    scores: NDArray[np.float64] | None = None,
 ) -> tuple[PairWeights, Estimate]:
-    """Estimate m of every field by EM with u fixed.
+    """Estimate m of every field by EM with u fixed, or from the scores of a model.
 
-    pairs: engine table (left_no, right_no), without repeats; the order of its rows is kept. Reads
-    the engine's key_codes and labelled, whose counts are given.
+    pairs: engine table (left_no, right_no), without repeats, in this order. scores: (n_pairs,)
+    match probabilities, where a model tells them. Reads the engine's key_codes and labelled, whose
+    counts are given.
     """
     by_field: dict[str, list[int]] = {}
     # Fields that others repeat or swap come first, so that what they say is known by then.
@@ -345,6 +358,8 @@ def fit_weights(
     for _ in range(EM_ROUNDS):
         evidence = _evidence(levels, idf, m, repeats, swaps).sum(axis=1)
         probability = 1 / (1 + np.exp(np.clip(prior - evidence, -30, 30)))
+        if scores is not None:
+            probability = scores
         for f, n in enumerate(n_levels):
             filled = levels[:, f] >= 0
             counts = np.bincount(levels[filled, f], weights=probability[filled], minlength=n)

@@ -429,6 +429,11 @@ class Matching(Settings):
         BeforeValidator(_on_or_off, json_schema_input_type=RecallSample | bool | None),
     ] = Field(RecallSample(), description="Estimate recall from a sample: settings, or false.")
 
+    teaches_blocking: bool = Field(
+        True,
+        description="The model's confident scores are weak labels for learned rules and weights.",
+    )
+
     @model_validator(mode="after")
     def _matches_are_stored(self) -> Self:
         if self.min_probability > self.threshold:
@@ -698,9 +703,7 @@ class PipelineSpec(Settings):
     matching: Annotated[
         Matching | None,
         BeforeValidator(_on_or_off, json_schema_input_type=Matching | bool | None),
-    ] = Field(
-        None, description="Train a model, score the pairs, find entities: true, or settings."
-    )
+    ] = Field(None, description="Train a model, score the pairs, find entities: true, or settings.")
     checks: Checks = Checks()
     expectations: Expectations = Expectations()
     schedule: Schedule = Schedule()
@@ -968,6 +971,11 @@ class PipelineSpec(Settings):
     def learns(self) -> Learning | None:
         """How rules are learned, where they are."""
         return self.learning or (Learning() if self.strategies == "auto" else None)
+
+    @property
+    def is_taught_by_model(self) -> bool:
+        """Whether a trained model tells learned rules and weights which pairs match."""
+        return self.matching is not None and self.matching.teaches_blocking
 
     @property
     def seed(self) -> int:

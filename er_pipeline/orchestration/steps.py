@@ -35,6 +35,7 @@ from er_pipeline.matching.entities import join_matches
 from er_pipeline.matching.match_quality import measure_matches
 from er_pipeline.matching.matches import score_pairs, weight_classes
 from er_pipeline.matching.missed_matches import explain_missed
+from er_pipeline.matching.pair_scorer import model_scorer
 from er_pipeline.matching.recall import estimate_recall
 from er_pipeline.orchestration.charts import (
     WEIGHT_CLASSES,
@@ -124,6 +125,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             )
         )
     steps += [_blocks_step(spec, strategy) for strategy in spec.strategy_conjunctions]
+    steps += _training_steps(spec)
     steps += _learning_steps(spec)
     steps += [
         Step(
@@ -151,18 +153,6 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             show=_show_pairs,
         ),
         *_queue_steps(spec),
-        Step(
-            tables={
-                "em_training_rules": "Training rules with their exact cost and source columns.",
-                "em_training_blocks": "The blocks of every training rule, one EM session each.",
-            },
-            stage="training",
-            reads=["cleaned_records", *truth],
-            settings=[spec.blocks, [rule.expression for rule in spec.training_conjunctions]],
-            code=build_em_training_blocks,
-            run=lambda engine, lake: build_em_training_blocks(engine, lake, spec),
-            show=_show_training,
-        ),
         *_matching_steps(spec),
         *_evaluation_steps(spec),
         Step(
@@ -191,6 +181,10 @@ def _blocks_step(spec: PipelineSpec, strategy: Conjunction) -> Step:
     )
 
 
+def _teachers(spec: PipelineSpec) -> list[str]:
+    return ["em_model"] if spec.is_taught_by_model else []
+
+
 def _learning_steps(spec: PipelineSpec) -> list[Step]:
     steps = []
     if spec.weights or spec.learns:
@@ -207,17 +201,21 @@ def _learning_steps(spec: PipelineSpec) -> list[Step]:
         )
     if spec.learns:
         labels = ["labels"] if spec.labels else []
+        taught = {}
+        if spec.is_taught_by_model:
+            taught["weak_labels"] = "Pairs of which the model is sure; apart from judged ones."
         steps += [
             Step(
                 tables={
                     "learned_rules": "Conjunctions chosen for what they find and what they cost.",
                     "blocks_train": "The forward index of the sample that was learned from.",
+                    **taught,
                 },
                 stage="learning",
-                reads=["cleaned_records", "key_codes", *labels],
-                settings=[spec.learns, spec.blocks, spec.link_mode],
+                reads=["cleaned_records", "key_codes", *labels, *_teachers(spec)],
+                settings=[spec.learns, spec.blocks, spec.link_mode, spec.is_taught_by_model],
                 code=learn_rules,
-                run=lambda engine, lake: learn_rules(engine, lake, spec),
+                run=lambda engine, lake: learn_rules(engine, lake, spec, model_scorer(lake, spec)),
                 show=_show_rules,
             ),
             Step(
@@ -241,15 +239,15 @@ def _weighing_steps(spec: PipelineSpec) -> list[Step]:
         return []
     reads = ["key_codes", "filtered_blocks"]
     reads += ["learned_blocks"] * bool(spec.learns) + ["embedding_blocks"] * bool(spec.embedding)
-    reads += ["labels"] * bool(spec.labels)
+    reads += ["labels"] * bool(spec.labels) + _teachers(spec)
     return [
         Step(
             tables={"pair_weights": "How much each agreement and disagreement says, by field."},
             stage="pairs",
             reads=reads,
-            settings=[spec.labels, spec.seed],
+            settings=[spec.labels, spec.seed, spec.is_taught_by_model],
             code=weigh_pairs,
-            run=lambda engine, lake: weigh_pairs(engine, lake, spec),
+            run=lambda engine, lake: weigh_pairs(engine, lake, spec, model_scorer(lake, spec)),
             show=_show_weights,
         )
     ]
@@ -272,19 +270,41 @@ def _queue_steps(spec: PipelineSpec) -> list[Step]:
     ]
 
 
+def _training_steps(spec: PipelineSpec) -> list[Step]:
+    truth = ["true_pairs"] if spec.truth else []
+    steps = [
+        Step(
+            tables={
+                "em_training_rules": "Training rules with their exact cost and source columns.",
+                "em_training_blocks": "The blocks of every training rule, one EM session each.",
+            },
+            stage="training",
+            reads=["cleaned_records", *truth],
+            settings=[spec.blocks, [rule.expression for rule in spec.training_conjunctions]],
+            code=build_em_training_blocks,
+            run=lambda engine, lake: build_em_training_blocks(engine, lake, spec),
+            show=_show_training,
+        ),
+    ]
+    if spec.matching:
+        steps.append(
+            Step(
+                tables={"em_model": "The trained model: what every level of agreement says."},
+                stage="training",
+                reads=["cleaned_records", "em_training_rules", "em_training_blocks"],
+                settings=[spec.matching.trained_by(), spec.comparisons, spec.link_mode, spec.seed],
+                code=train_model,
+                run=lambda engine, lake: train_model(engine, lake, spec),
+                show=_show_model,
+            )
+        )
+    return steps
+
+
 def _matching_steps(spec: PipelineSpec) -> list[Step]:
     if spec.matching is None:
         return []
     return [
-        Step(
-            tables={"em_model": "The trained model: what every level of agreement says."},
-            stage="training",
-            reads=["cleaned_records", "em_training_rules", "em_training_blocks"],
-            settings=[spec.matching.trained_by(), spec.comparisons, spec.link_mode, spec.seed],
-            code=train_model,
-            run=lambda engine, lake: train_model(engine, lake, spec),
-            show=_show_model,
-        ),
         Step(
             tables={"matches": "Candidate pairs that may be matches, with their probability."},
             stage="matching",
