@@ -34,8 +34,8 @@ from er_pipeline.matching.splink_linker import MODEL_FILE, linker_of
 
 logger = logging.getLogger(__name__)
 
-# Sampled records whose bounds are looked at together: 32 with a million records take 130 MB.
-CELLS_PER_SLICE = 32_000_000
+# Sampled records times all records whose bounds are looked at together: some 200 MB.
+CELLS_PER_SLICE = 8_000_000
 # Bounding a pair costs about a fiftieth of comparing its values.
 BOUNDS_PER_COMPARISON = 50
 # Pairs scored at once.

@@ -1,11 +1,10 @@
 """Upper bounds of a model's match weight, so that hopeless pairs need not be scored at all.
 
 A pair's weight is the prior's plus one term per comparison, and a term depends on the compared
-values alone. Where a field has few distinct values, every term of one record is computed once per
-distinct value and looked up for all others; where it has many, the term is bounded: by what the
-level of equal values gives, or of a missing one, or else by the best of the other levels. What the
-bound rules out could not have reached the wanted weight, so nothing is lost. Of the pairs that are
-left the bounded values are compared, too.
+values alone. So of one record a bound of every term is found once per distinct value, from the
+levels that the two values may reach (`possible_levels`), and looked up for all records. Of the
+pairs whose sum of bounds reaches the wanted weight the values are compared, one comparison after
+the other, as long as they still reach it. Nothing that could have reached it is lost.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +18,8 @@ from numpy.typing import NDArray
 from sqlglot import exp
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.matching.possible_levels import PossibleLevels
 
-# Comparisons of up to so many distinct values are computed, or of up to such a share of the
-# records; those of more are bounded. Of 100,000 people a bounded date of birth (23,000 values)
-# leaves 36,000 pairs per record to be compared, a computed one 1,500.
-MOST_VALUES, MOST_VALUES_PER_RECORD = 60_000, 0.2
 # What a level without a u is taken to say, in bits: more than any evidence.
 CERTAIN = 100.0
 
@@ -38,8 +34,6 @@ class Level:
 
     condition: str
     weight: float
-    is_null: bool
-    is_equality: bool
     tf_column: str | None = None
     tf_weight: float = 0.0
     tf_base: float = 0.0
@@ -48,24 +42,25 @@ class Level:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The levels of one comparison, and the columns that they read."""
+    """The levels of one comparison, and the columns that they read.
+
+    The first level is that of missing values, the last takes all that the others leave.
+    """
 
     columns: tuple[str, ...]
     levels: tuple[Level, ...]
 
     def level_sql(self) -> str:
         """Write the expression of the number of the level that applies."""
-        cases = "".join(
-            f" when {level.condition} then {i}"
-            for i, level in enumerate(self.levels)
-            if level.condition.upper() != "ELSE"
-        )
-        other = next((i for i, lv in enumerate(self.levels) if lv.condition.upper() == "ELSE"), -1)
-        return f"case{cases} else {other} end" if cases else str(other)
+        cases = "".join(f" when {lv.condition} then {i}" for i, lv in enumerate(self.levels[:-1]))
+        return f"case{cases} else {len(self.levels) - 1} end"
 
 
 def read_comparisons(model: Mapping[str, Any]) -> list[Comparison]:
-    """Read the comparisons of a model as Splink writes it into its JSON."""
+    """Read the comparisons of a model, as Splink writes it into its JSON.
+
+    Raises ValueError if a comparison does not begin with missing values and end with all others.
+    """
     return [_comparison(told["comparison_levels"]) for told in model["comparisons"]]
 
 
@@ -82,10 +77,11 @@ def weight_of(probability: float) -> float:
 
 def _comparison(told: Sequence[Mapping[str, Any]]) -> Comparison:
     conditions = [str(level["sql_condition"]) for level in told]
+    if not told[0].get("is_null_level") or conditions[-1].upper() != "ELSE":
+        raise ValueError(f"levels must begin with missing values and end with ELSE: {conditions}")
     columns = [
         column.name[:-2]
-        for condition in conditions
-        if condition.upper() != "ELSE"
+        for condition in conditions[:-1]
         for column in sqlglot.parse_one(condition, dialect="duckdb").find_all(exp.Column)
         if column.name[-2:] in ("_l", "_r")
     ]
@@ -101,16 +97,13 @@ def _comparison(told: Sequence[Mapping[str, Any]]) -> Comparison:
 
 
 def _level(told: Mapping[str, Any], equal_u: float | None) -> Level:
-    condition, is_null = str(told["sql_condition"]), bool(told.get("is_null_level"))
     m, u = told.get("m_probability"), told.get("u_probability")
     weight = 0.0
-    if not is_null and m is not None and u is not None:
+    if not told.get("is_null_level") and m is not None and u is not None:
         weight = CERTAIN if u == 0 else float(np.log2(max(m, 1e-300) / u))
     return Level(
-        condition,
+        str(told["sql_condition"]),
         weight,
-        is_null,
-        _is_equality(condition),
         told.get("tf_adjustment_column"),
         float(told.get("tf_adjustment_weight") or 0.0),
         float(equal_u or u or 0.0),
@@ -140,12 +133,13 @@ class ScoreBounds:
     """
 
     def __init__(self, engine: DuckDBEngine, model: Mapping[str, Any], records: str) -> None:
-        """Number the values of every comparison."""
+        """Number the values of every comparison, and look at their letters."""
         self.engine = engine
         self.prior = prior_weight(model)
         self.comparisons = read_comparisons(model)
         self.codes: list[NDArray[np.int32]] = []
-        self.n_values: list[int] = []
+        self.missing: list[NDArray[np.bool_]] = []
+        self.levels: list[PossibleLevels] = []
         for i, comparison in enumerate(self.comparisons):
             columns = ", ".join(quoted(column) for column in comparison.columns)
             engine.make_table(
@@ -162,8 +156,9 @@ class ScoreBounds:
                 " order by r.record_no"
             ).fetchnumpy()
             self.codes.append(np.asarray(found["code"], np.int32))
-            (n_values,) = engine.row(f"select count(*) from values_{i}")
-            self.n_values.append(int(n_values))
+            self.missing.append(self._missing(i))
+            between = [level.condition for level in comparison.levels[1:-1]]
+            self.levels.append(PossibleLevels(engine, f"values_{i}", between))
         (n_records,) = engine.row(f"select count(*) from {records}")
         self.n_records = int(n_records)
 
@@ -174,19 +169,19 @@ class ScoreBounds:
 
         Returns two arrays, the sampled record of each pair and the other one, and of how many pairs
         the values had to be compared one by one. What is given can miss the weight only by what
-        frequencies take from it. Peak memory: 4 bytes per sampled record and record, and some 50
-        per pair compared; give it a few dozens of records at a time.
+        frequencies take from it. Peak memory: 4 bytes per sampled record and record, as much again
+        per comparison and distinct value, and some 50 per pair compared; give it a few records at a
+        time.
         """
         total = np.full((len(sampled), self.n_records), self.prior, np.float32)
-        bounded = []
+        bounds = []
         for i, codes in enumerate(self.codes):
             own, place = np.unique(codes[sampled], return_inverse=True)
-            most = max(MOST_VALUES, MOST_VALUES_PER_RECORD * self.n_records)
-            computed = self.n_values[i] <= most
-            weights = self._weights(i, own, computed)
-            total += weights[place][:, codes]
-            if not computed:
-                bounded.append((i, own, place, weights))
+            terms = self._terms_of_levels(i, own)
+            most = self._most(i, own, terms)
+            for row, at in enumerate(place):
+                total[row] += most[at][codes]
+            bounds.append((i, own, place, terms, most))
         total[np.arange(len(sampled)), sampled] = -np.inf
         # Sums of 32 bits are off by less than this.
         weight -= 1e-3
@@ -194,22 +189,71 @@ class ScoreBounds:
         n_compared = len(row)
         reached = total[row, other]
         del total
-        for i, own, place, weights in bounded:
-            codes = self.codes[i][other]
-            terms = self._terms_of_pairs(i, own, place[row], codes)
-            reached += terms - weights[place[row], codes]
+        # First what the bounds leave most open.
+        for i, own, place, terms, most in sorted(bounds, key=lambda bound: -np.ptp(bound[3])):
+            codes, at = self.codes[i][other], place[row]
+            bound = most[at, codes]
+            is_open = (bound > terms[at, -1]) & (own[at] != codes) & ~self.missing[i][codes]
+            exact = self._terms_of_pairs(i, own, terms, at[is_open], codes[is_open])
+            reached[is_open] += exact - bound[is_open]
             near = reached >= weight
             row, other, reached = row[near], other[near], reached[near]
         return sampled[row], other.astype(np.int64), n_compared
 
+    def _most(
+        self, i: int, own: NDArray[np.int32], terms: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Give (n_own, n_values) bounds of the terms of some values of a comparison with all.
+
+        terms: (n_own, n_levels), what each level would give.
+        """
+        missing = self.missing[i]
+        most = np.repeat(terms[:, -1:], len(missing), axis=1)
+        for row, code in enumerate(own):
+            if missing[code]:
+                most[row] = 0.0
+                continue
+            for n, possible in enumerate(self.levels[i].of(int(code))):
+                if possible is None:
+                    np.maximum(most[row], terms[row, n + 1], out=most[row])
+                else:
+                    most[row, possible] = np.maximum(most[row, possible], terms[row, n + 1])
+            most[row, missing] = 0.0
+        found = self.engine.con.execute(
+            f"select code, {self.comparisons[i].level_sql()} as level from ({self._alike(i)})"
+            f" where code in ({', '.join(map(str, own))}) order by code"
+        ).fetchnumpy()
+        rows = np.arange(len(own))
+        most[rows, own] = terms[rows, np.asarray(found["level"], np.int64)]
+        return most
+
+    def _missing(self, i: int) -> NDArray[np.bool_]:
+        """Tell which values of a comparison are missing."""
+        found = self.engine.con.execute(
+            f"select coalesce({self.comparisons[i].levels[0].condition}, false) as missing"
+            f" from ({self._alike(i)}) order by code"
+        ).fetchnumpy()
+        return np.asarray(found["missing"], bool)
+
+    def _alike(self, i: int) -> str:
+        """Write the query that puts every value of a comparison beside itself."""
+        return (
+            f"select l.code, {self._sides(i)} from values_{i} as l"
+            f" join values_{i} as r on r.code = l.code"
+        )
+
     def _terms_of_pairs(
-        self, i: int, own: NDArray[np.int32], place: NDArray[Any], codes: NDArray[np.int32]
+        self,
+        i: int,
+        own: NDArray[np.int32],
+        terms: NDArray[np.float32],
+        place: NDArray[Any],
+        codes: NDArray[np.int32],
     ) -> NDArray[np.float32]:
         """Give the terms of pairs of values: own[place] and the one of each code."""
-        values, back = np.unique(
-            place.astype(np.int64) * self.n_values[i] + codes, return_inverse=True
-        )
-        left, right = np.divmod(values, self.n_values[i])
+        n_values = len(self.missing[i])
+        values, back = np.unique(place.astype(np.int64) * n_values + codes, return_inverse=True)
+        left, right = np.divmod(values, n_values)
         con = self.engine.con
         con.register(
             "value_pairs", pa.table({"l": own[left], "r": right, "n": np.arange(len(values))})
@@ -222,8 +266,8 @@ class ScoreBounds:
         con.unregister("value_pairs")
         level = np.zeros(len(values), np.int64)
         level[np.asarray(found["n"])] = np.asarray(found["level"])
-        terms: NDArray[np.float32] = self._terms_of_levels(i, own)[left, level][back]
-        return terms
+        exact: NDArray[np.float32] = terms[left, level][back]
+        return exact
 
     def _sides(self, i: int) -> str:
         return ", ".join(
@@ -231,38 +275,6 @@ class ScoreBounds:
             f" r.{quoted(column)} as {quoted(column + '_r')}"
             for column in self.comparisons[i].columns
         )
-
-    def _weights(self, i: int, own: NDArray[np.int32], computed: bool) -> NDArray[np.float32]:
-        """Give (n_own, n_values) bounds of the terms of some values of a comparison with all.
-
-        computed: whether the levels of different values are computed, or only bounded.
-        """
-        comparison = self.comparisons[i]
-        missing = " and ".join(f"r.{quoted(column)} is null" for column in comparison.columns)
-        found = self.engine.con.execute(
-            f"""
-            select own, code, {comparison.level_sql()} as level from (
-                select l.code as own, r.code as code, {self._sides(i)}
-                from (select * from values_{i} where code in ({", ".join(map(str, own))})) as l
-                cross join values_{i} as r
-                where {"true" if computed else f"l.code = r.code or ({missing})"}
-            )
-            """
-        ).fetchnumpy()
-        terms = self._terms_of_levels(i, own)
-        # Two values may be different and one of their columns equal.
-        single = len(comparison.columns) == 1
-        others = [
-            terms[:, n]
-            for n, level in enumerate(comparison.levels)
-            if not level.is_null and not (single and level.is_equality)
-        ]
-        most = np.maximum(np.max(others, axis=0), 0.0) if others else np.zeros(len(own))
-        weights = np.repeat(most.astype(np.float32)[:, None], self.n_values[i], axis=1)
-        rows = np.searchsorted(own, np.asarray(found["own"]))
-        level = np.asarray(found["level"], np.int64)
-        weights[rows, np.asarray(found["code"])] = terms[rows, level]
-        return weights
 
     def _terms_of_levels(self, i: int, own: NDArray[np.int32]) -> NDArray[np.float32]:
         """Give (n_own, n_levels) weights, with the most that frequencies may add to each.
@@ -282,7 +294,7 @@ class ScoreBounds:
     def _frequency(self, i: int, column: str) -> NDArray[np.float64]:
         """Give the share of the records with a value that have the one of each code."""
         if column not in self.comparisons[i].columns:
-            return np.full(self.n_values[i], 1 / self.n_records)
+            return np.full(len(self.missing[i]), 1 / self.n_records)
         name = quoted(column)
         found = self.engine.con.execute(
             f"select coalesce(sum(n) over (partition by {name})"
