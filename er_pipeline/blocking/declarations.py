@@ -30,16 +30,8 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
     model = (
         [training, spec.comparisons, spec.seed, spec.matching.trained_by()] if spec.matching else []
     )
-    taught = model if spec.is_taught_by_model else []
-    learned = [
-        indexed,
-        spec.learns,
-        spec.blocks,
-        spec.link_mode,
-        spec.proposers,
-        spec.labels,
-        taught,
-    ]
+    judged = [spec.labels, model if spec.is_taught_by_model else []]
+    learned = [indexed, spec.learns, spec.blocks, spec.link_mode, spec.proposers, judged]
     blocks = [blocks, learned] if spec.learns else blocks
     second = [blocks, neighbours, spec.second_pass]
     weights = [blocks, neighbours, indexed, judged, spec.seed] if spec.weights else []
