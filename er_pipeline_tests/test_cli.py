@@ -110,7 +110,7 @@ def test_a_run_publishes_every_table_with_the_ids_as_they_were_given(finished: P
     assert set(catalog) == {
         *("cleaned_records", "rejected_records", "true_pairs", "filtered_blocks"),
         *("dropped_blocks", "unified_pairs", "em_training_blocks", "em_training_rules"),
-        *("blocking_report", "run_metrics", "blocks_name_combo", "pair_weights"),
+        *("blocking_report", "run_metrics", "blocks_name_combo", "pair_weights", "missed_matches"),
         *(f"blocks_{name}" for name in strategies),
     }
     ids = {row[0] for row in catalog["cleaned_records"]}
@@ -206,7 +206,7 @@ def test_a_failed_check_exits_1_and_leaves_pairs_and_catalog_as_they_were(
         ("blocks_soundex, unified_pairs", {"blocks_soundex", "unified_pairs"}),
         (
             'key:"people/unified_pairs"+',
-            {"unified_pairs", "blocking_report", "run_metrics"},
+            {"unified_pairs", "missed_matches", "blocking_report", "run_metrics"},
         ),
     ],
     ids=["a table", "one of two", "a list", "a Dagster selection"],

@@ -29,6 +29,9 @@ FLOW = [
     "em_model",
     "matches",
     "entities",
+    "missed_matches",
+    "match_quality",
+    "recall_sample",
     "blocking_report",
     "catalog",
 ]
@@ -116,7 +119,7 @@ def test_the_whole_graph_runs_on_five_people(people: Dataset) -> None:
     assert report["pairs_completeness"] == 1.0
     assert report["pairs"] == 2
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 13 + 13  # a contract per table, and the verdicts
+    assert len(evaluations) == 14 + 14  # a contract per table, and the verdicts
     assert all(check.passed for check in evaluations)
 
 

@@ -179,7 +179,6 @@ def test_nothing_is_published_at_first(lake: Lake) -> None:
 
 
 def test_the_last_good_facts_are_those_that_the_catalog_showed_before(lake: Lake) -> None:
-    assert lake.last_good_facts("pairs") is None
     first = write(lake, "pairs", "first")
     assert lake.last_good_facts("pairs") is None
     lake.publish({"pairs": first})

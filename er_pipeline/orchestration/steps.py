@@ -336,6 +336,8 @@ def _evaluation_steps(spec: PipelineSpec) -> list[Step]:
     if spec.truth:
         pairs = ["filtered_blocks", "dropped_blocks", *second_hand_tables(spec), "unified_pairs"]
         pairs += ["learned_rules", "learned_blocks"] * bool(spec.learns)
+        pairs += ["key_codes"] * bool(spec.learns or spec.weights)
+        pairs += ["record_embeddings"] * bool(spec.encoder)
         steps.append(
             Step(
                 tables={
