@@ -118,30 +118,45 @@ def run_session(
     """
     rule = spec.training_conjunctions[i]
     plain = [without_frequencies(comparison) for comparison in comparisons]
-    settings = model_settings(spec, plain, START_SHARE, "dedupe_only")
-    with linker_of(engine, [RECORDS], settings) as (linker, _):
-        session = linker.training.estimate_parameters_using_expectation_maximisation(
-            rule_sql(i, rule, spec.link_mode), estimate_without_term_frequencies=True
-        )
-        trained = {c.output_column_name for c in session.core_model_settings.comparisons}
-        model = linker.misc.save_model_to_json()
-        history = session.probability_two_random_records_match_iteration_chart().raw_records
-        share = float(session.core_model_settings.probability_two_random_records_match)
+    assert spec.matching is not None, "matching is on"
+    most = spec.matching.max_iterations
+    while True:
+        settings = model_settings(spec, plain, START_SHARE, "dedupe_only")
+        settings["max_iterations"] = most
+        try:
+            with linker_of(engine, [RECORDS], settings) as (linker, _):
+                session = linker.training.estimate_parameters_using_expectation_maximisation(
+                    rule_sql(i, rule, spec.link_mode), estimate_without_term_frequencies=True
+                )
+                trained = {c.output_column_name for c in session.core_model_settings.comparisons}
+                model = linker.misc.save_model_to_json()
+                chart = session.probability_two_random_records_match_iteration_chart()
+                history = [
+                    float(point["probability_two_random_records_match"])
+                    for point in chart.raw_records
+                ]
+            break
+        except (ValueError, ZeroDivisionError) as error:
+            # Splink stops where an m or the share falls to 0, as it does in a few pairs that are
+            # all matches, or none; what the iterations before have found is kept.
+            zero = isinstance(error, ZeroDivisionError) or "m_probability" in str(error)
+            if not zero or most == 1:
+                raise
+            most //= 2
+    share, iterations = history[-1], len(history) - 1
     free = free_comparisons(spec, i)
     if trained != free:
         raise TrainingError(
             f"training rule {rule.name!r}: Splink trained {sorted(trained)}, but the rule leaves"
             f" {sorted(free)} free; its m would be wrong. Report this, with the version of Splink"
         )
-    iterations = len(history) - 1
     logger.info("session %s: %s iterations, %.4f matches", rule.name, iterations, share)
-    assert spec.matching is not None, "matching is on"
     return Session(
         rule.name,
         pairs,
         round(share, 6),
         iterations,
-        iterations < spec.matching.max_iterations,
+        iterations < most,
         {
             comparison["output_column_name"]: tuple(
                 _rounded(level.get("m_probability")) for level in levels_of(comparison)
