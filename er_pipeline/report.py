@@ -196,10 +196,9 @@ def _missed(
     cheapest = [(told, n) for told, n in remedies.items() if n["mends"]][:REMEDIES_SHOWN]
     if cheapest:
         yield ""
-        yield from _table(
-            ("the cheapest changes", "would find", "pairs per match"),
-            [(told, f"{n['finds']:,}", f"{n['pairs_per_match']:,g}") for told, n in cheapest],
-        )
+        yield "would find  pairs each  the cheapest changes"
+        for told, n in cheapest:
+            yield f"{n['finds']:>10,}  {n['pairs_per_match']:>10,.1f}  {told}"
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -9,6 +9,8 @@ from er_pipeline.orchestration.charts import (
     INLINE_LIMIT,
     curve_picture,
     overlap_picture,
+    quality_picture,
+    recall_picture,
     similarity_histogram,
     size_histogram,
     weight_histogram,
@@ -22,6 +24,10 @@ WEIGHTS: list[Mapping[str, float]] = [
     {"weight": 4.5 - i / 2, "pairs": 999_900_000 + i, "kept": 98_700_000} for i in range(40)
 ]
 LINE = [(0.2497 * 2**i, 1 - 0.3 / (i + 1)) for i in range(16)]
+QUALITY = [
+    {"threshold": 0.0123456 * (i + 1), "precision": 0.9, "recall": 0.8 - i / 40, "f1": 0.7 + i / 50}
+    for i in range(17)
+]
 SIX = ["email_exact", "email_domain", "name_key", "soundex", "company_word", "name_combo"]
 
 
@@ -42,6 +48,8 @@ def drawing(markdown: str) -> ElementTree.Element:
         curve_picture({"ranked": LINE, **{name: [(50.25, 0.4)] for name in SIX}}),
         curve_picture({"ranked": LINE, "a name of a strategy & more, " * 20: [(50.25, 0.4)]}),
         curve_picture({f"rule {i}": [(i + 1.5, i / 40)] for i in range(40)}),
+        quality_picture(QUALITY),
+        recall_picture({name: (0.123, 0.456, 0.789) for name in ("sample", "families")}),
         overlap_picture(SIX, [[100 if i == j else 40 for j in range(6)] for i in range(6)]),
     ],
 )
@@ -103,6 +111,25 @@ def test_names_of_single_points_are_left_out_where_they_do_not_fit() -> None:
     picture = curve_picture({f"rule {i}": [(i + 1, i / 40)] for i in range(40)})
     assert 5 < len(paths(picture)) < 40
     assert len(texts(picture)) == len(paths(picture)) + 4
+
+
+def test_the_lines_of_quality_end_at_the_last_threshold() -> None:
+    rows: list[Mapping[str, float]] = [
+        {"threshold": 0.01, "precision": 0.5, "recall": 1.0, "f1": 0.75},
+        {"threshold": 0.99, "precision": 1.0, "recall": 0.5, "f1": 0.75},
+    ]
+    picture = quality_picture(rows)
+    lines = [part.attrib["d"] for part in drawing(picture).iter() if part.tag.endswith("path")]
+    assert lines == ["M30,130L260,10", "M30,10L260,130", "M30,70L260,70"]
+    assert texts(picture) == ["100%", "50%", "0.01", "0.99"]
+    assert texts(quality_picture([])) == ["100%", "0%"]
+
+
+def test_an_interval_lies_around_its_estimate() -> None:
+    picture = recall_picture({"sample": (0.6, 0.8, 1.0), "families": (0.9, 0.9, 0.9)})
+    lines = [part.attrib["d"] for part in drawing(picture).iter() if part.tag.endswith("path")]
+    assert lines == ["M85,8H285M235,26H235", "M184,8h3M234,26h3"]
+    assert texts(picture) == ["sample", "80.0%", "families", "90.0%", "60%", "100%"]
 
 
 @pytest.mark.parametrize("lines", [{}, {"ranked": []}, {"ranked": [(0.0, 0.0)]}])

@@ -1,6 +1,8 @@
 """Every check, shown failing."""
 
+import csv
 import json
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import duckdb
 import pytest
 
 from er_pipeline.orchestration.component import BlockingPipeline
+from er_pipeline.people import write_people
 from er_pipeline_tests.conftest import Dataset
 
 PEOPLE = [
@@ -220,6 +223,89 @@ def test_facts_of_the_search_are_judged(
     assert not evaluation.passed
     assert evaluation.severity == dg.AssetCheckSeverity.ERROR
     assert words in (evaluation.description or "")
+
+
+@pytest.fixture(scope="module")
+def matched(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Run the graph with matching on 600 people."""
+    folder = tmp_path_factory.mktemp("matched")
+    write_people(folder / "made.csv", n_records=600, seed=5)
+    with (folder / "made.csv").open(encoding="utf-8") as file:
+        rows = [
+            {name: value or None for name, value in row.items()} for row in csv.DictReader(file)
+        ]
+    names = {"first_name": "person_name", "last_name": "person_name"}
+    people = Dataset(
+        folder,
+        [rows],
+        fields={**names, "email": "email", "birth_date": "date", "city": "text"},
+        strategies={"email": "email", "name": ["soundex(last_name)", "left(first_name, 1)"]},
+        training_rules={"name": "soundex(last_name)", "born": "year(birth_date)"},
+        matching={"recall": {"records": 200}},
+        truth={"cluster_column": "person_id"},
+    )
+    evaluations = checks_of(people)
+    for check in ("missed_matches.missed_matches_add_up", "recall_sample.recall_is_kept"):
+        assert evaluations[check].passed
+    return people
+
+
+def test_facts_of_the_evaluation_are_judged(matched: Dataset) -> None:
+    low = {"recall": 0.5, "recall_low": 0.4, "recall_high": 0.6}
+    low = {**matched.lake.facts("recall_sample")["sample"], **low}
+    before = {}
+    for table, facts in (("missed_matches", {"found": 0}), ("recall_sample", {"sample": low})):
+        noted = matched.lake.path(table) / "facts.json"
+        before[noted] = noted.read_text()
+        noted.write_text(json.dumps({**json.loads(before[noted]), **facts}))
+    evaluations = checks_of(matched, "missed_matches", "recall_sample")
+    for noted, text in before.items():
+        noted.write_text(text)
+    for check, severity, words in (
+        (
+            "missed_matches.missed_matches_add_up",
+            dg.AssetCheckSeverity.ERROR,
+            "Materialize unified_pairs, matches and missed_matches again",
+        ),
+        (
+            "recall_sample.recall_is_kept",
+            dg.AssetCheckSeverity.WARN,
+            "50.0% (95%: 40.0% to 60.0%)",
+        ),
+    ):
+        assert not evaluations[check].passed
+        assert evaluations[check].severity == severity
+        assert words in (evaluations[check].description or "")
+
+
+def test_a_recall_that_fell_since_the_last_good_run_warns(matched: Dataset) -> None:
+    told = matched.lake.facts("recall_sample")
+    lower = {**told["sample"], "recall": told["sample"]["recall"] - 0.05}
+    version = matched.lake.version("recall_sample")
+    assert matched.lake.published()["tables"]["recall_sample"] == version
+    with matched.lake.writing("recall_sample", {**told, "sample": lower}) as draft:
+        for file in matched.lake.path("recall_sample", version).glob("*.parquet"):
+            shutil.copy(file, draft.folder)
+    evaluation = checks_of(matched, "recall_sample")["recall_sample.recall_is_kept"]
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.WARN
+    assert "in the last good run" in (evaluation.description or "")
+    assert evaluation.metadata["recall_drop"].value == pytest.approx(0.05)
+
+
+def test_tables_of_matching_are_held_against_their_contracts(matched: Dataset) -> None:
+    damages = {
+        "missed_matches": "update t set cause = 'bad luck'",
+        "match_quality": "update t set f1 = -1",
+        "recall_sample": "update t set is_candidate = null",
+        "em_model": "update t set comparison = 'shoe_size'",
+        "matches": "alter table t drop gamma_city",
+        "entities": "update t set entity_no = -1",
+    }
+    for table, sql in damages.items():
+        tamper(matched, table, sql)
+    evaluations = checks_of(matched, *damages)
+    assert not any(evaluations[f"{table}.fits_contract"].passed for table in damages)
 
 
 def tamper(people: Dataset, table: str, sql: str) -> None:

@@ -29,7 +29,7 @@ PREFIX, BONUS = 4, 0.1
 
 
 @dataclass(frozen=True)
-class Test:
+class Part:
     """A part of a level's condition.
 
     kind: equal (both sides give the same value of an expression), edits, jaro or jaro_winkler.
@@ -41,23 +41,23 @@ class Test:
     limit: float = 0.0
 
 
-def read_tests(condition: str) -> tuple[Test, ...]:
+def read_parts(condition: str) -> tuple[Part, ...]:
     """Read the parts of a condition that can be told without comparing; all of them must hold.
 
     condition: SQL over columns x_l and x_r. Empty where nothing can be told.
     """
     if condition.upper() == "ELSE":
         return ()
-    return tuple(_tests(sqlglot.parse_one(condition, dialect="duckdb")))
+    return tuple(_parts(sqlglot.parse_one(condition, dialect="duckdb")))
 
 
-def _tests(tree: exp.Expr) -> list[Test]:
+def _parts(tree: exp.Expr) -> list[Part]:
     tree = tree.unnest()
     if isinstance(tree, exp.And):
-        return _tests(tree.this) + _tests(tree.expression)
+        return _parts(tree.this) + _parts(tree.expression)
     if isinstance(tree, exp.EQ):
         left, right = _one_sided(tree.this, "_l"), _one_sided(tree.expression, "_r")
-        return [Test("equal", left)] if left and left == right else []
+        return [Part("equal", left)] if left and left == right else []
     limit = tree.args.get("expression")
     if not isinstance(tree, exp.LTE | exp.GTE) or not isinstance(limit, exp.Literal):
         return []
@@ -71,10 +71,10 @@ def _tests(tree: exp.Expr) -> list[Test]:
     if left is None or left != right or limit.is_string:
         return []
     if name.lower() in EDITS and isinstance(tree, exp.LTE):
-        return [Test("edits", left, float(limit.this))]
+        return [Part("edits", left, float(limit.this))]
     if name.lower().startswith("jaro") and isinstance(tree, exp.GTE):
         winkler = "winkler" in name.lower()
-        return [Test("jaro_winkler" if winkler else "jaro", left, float(limit.this))]
+        return [Part("jaro_winkler" if winkler else "jaro", left, float(limit.this))]
     return []
 
 
@@ -98,16 +98,16 @@ class PossibleLevels:
 
     def __init__(self, engine: DuckDBEngine, values: str, conditions: Sequence[str]) -> None:
         """Look at all values once."""
-        self.tests = [read_tests(condition) for condition in conditions]
+        self.parts = [read_parts(condition) for condition in conditions]
         self.codes: dict[str, NDArray[np.int32]] = {}
         self.letters: dict[str, Letters] = {}
         (n_values,) = engine.row(f"select count(*) from {values}")
         self.n_values = int(n_values)
-        for test in dict.fromkeys(test for tests in self.tests for test in tests):
-            if test.kind == "equal" and test.of not in self.codes:
-                self.codes[test.of] = _numbered(engine, values, test.of)
-            elif test.kind != "equal" and test.of not in self.letters:
-                self.letters[test.of] = Letters(engine, values, test.of)
+        for part in dict.fromkeys(part for parts in self.parts for part in parts):
+            if part.kind == "equal" and part.of not in self.codes:
+                self.codes[part.of] = _numbered(engine, values, part.of)
+            elif part.kind != "equal" and part.of not in self.letters:
+                self.letters[part.of] = Letters(engine, values, part.of)
 
     def of(self, code: int) -> list[NDArray[np.bool_] | None]:
         """Tell for every level which values may reach it together with one of them.
@@ -116,14 +116,14 @@ class PossibleLevels:
         """
         shared = {of: letters.shared_with(code) for of, letters in self.letters.items()}
         told: list[NDArray[np.bool_] | None] = []
-        for tests in self.tests:
+        for parts in self.parts:
             possible: NDArray[np.bool_] | None = None
-            for test in tests:
-                if test.kind == "equal":
-                    codes = self.codes[test.of]
+            for part in parts:
+                if part.kind == "equal":
+                    codes = self.codes[part.of]
                     one = (codes == codes[code]) & (codes >= 0)
                 else:
-                    one = self.letters[test.of].may_reach(code, shared[test.of], test)
+                    one = self.letters[part.of].may_reach(code, shared[part.of], part)
                 possible = one if possible is None else possible & one
             told.append(possible)
         return told
@@ -173,23 +173,26 @@ class Letters:
             shared += np.minimum(self.counts[letter], own[letter])
         return shared
 
-    def may_reach(self, code: int, shared: NDArray[np.uint8], test: Test) -> NDArray[np.bool_]:
-        """Tell which values may pass a test with a value, from the letters they share with it."""
+    def may_reach(self, code: int, shared: NDArray[np.uint8], part: Part) -> NDArray[np.bool_]:
+        """Tell which values may fulfil a part of a condition together with one value.
+
+        shared: the letters each has in common with it.
+        """
         if not self.told[code]:
             return np.ones(len(self.lengths), bool)
-        if test.kind == "edits":
+        if part.kind == "edits":
             longer = np.maximum(self.lengths, self.lengths[code])
-            possible = longer - shared <= test.limit
+            possible = longer - shared <= part.limit
         else:
             # With m matching letters of a and of b letters, Jaro is at most (m/a + m/b + 1) / 3.
-            needed = np.full(PREFIX + 1, test.limit)
-            if test.kind == "jaro_winkler":
+            needed = np.full(PREFIX + 1, part.limit)
+            if part.kind == "jaro_winkler":
                 bonus = BONUS * np.arange(PREFIX + 1)
-                needed = (test.limit - bonus) / (1 - bonus)
+                needed = (part.limit - bonus) / (1 - bonus)
             least = (3 * needed - 1 - 1e-5).astype(np.float32)
             ratio = shared * (self.per_letter + self.per_letter[code])
-            possible = ratio >= least[PREFIX if test.kind == "jaro_winkler" else 0]
-            if test.kind == "jaro_winkler":
+            possible = ratio >= least[PREFIX if part.kind == "jaro_winkler" else 0]
+            if part.kind == "jaro_winkler":
                 near = np.flatnonzero(possible)
                 same = self.starts[:, near] == self.starts[:, [code]]
                 prefix = np.minimum.accumulate(same, axis=0).sum(axis=0)
