@@ -91,7 +91,9 @@ def _default(field: FieldInfo) -> str:
 
 def _limits(field: FieldInfo) -> str:
     signs = {
+        annotated_types.Gt: (">", "gt"),
         annotated_types.Ge: (">=", "ge"),
+        annotated_types.Lt: ("<", "lt"),
         annotated_types.Le: ("<=", "le"),
         annotated_types.MinLen: ("length >=", "min_length"),
         annotated_types.MaxLen: ("length <=", "max_length"),
