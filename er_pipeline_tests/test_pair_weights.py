@@ -19,15 +19,18 @@ from er_pipeline.blocking.cleaned_records import clean_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import LakeError
 from er_pipeline.blocking.filtered_blocks import filter_blocks
+from er_pipeline.blocking.fitted_weights import fit_weights, read_agreement, sum_evidence
 from er_pipeline.blocking.key_choices import key_choices
 from er_pipeline.blocking.key_codes import index_keys
 from er_pipeline.blocking.labels import Label, RecordName, journal_of
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_weights import (
+from er_pipeline.blocking.pair_evidence import (
+    COSINE_WEIGHT,
     LEAST_M_NOTHING,
     FieldEvidence,
     PairWeights,
-    fit_weights,
+)
+from er_pipeline.blocking.pair_weights import (
     read_weights,
     sample_pairs,
     sample_records,
@@ -135,7 +138,7 @@ def test_swapped_names_say_what_they_would_as_they_should_stand(
 
 def test_a_cosine_counts_for_less_where_the_fields_say_more() -> None:
     weights = [PairWeights((), 100, 10.0, of).cosine_weight for of in (0.0, 8.0, 10.0, 15.0, 30.0)]
-    assert weights[0] == weights[1] == weights[2] == pair_weights.COSINE_WEIGHT
+    assert weights[0] == weights[1] == weights[2] == COSINE_WEIGHT
     assert weights[2] > weights[3] > weights[4] > 0
 
 
@@ -192,7 +195,11 @@ def brute_force(
             for place, key in enumerate(field.keys)
             if left in keys[key] and keys[key][left] == keys[key].get(right)
         ]
-        if left not in whole or right not in whole or (field.swaps and (not shared or any(shared_whole(other) for other in field.swaps))):
+        if (
+            left not in whole
+            or right not in whole
+            or (field.swaps and (not shared or any(shared_whole(other) for other in field.swaps)))
+        ):
             said.append(0.0)
         elif not shared:
             said.append(math.log(max(field.m[0], LEAST_M_NOTHING)))
@@ -200,6 +207,10 @@ def brute_force(
             key_of = keys[field.keys[shared[0]]]
             n_with = Counter(key_of.values())[key_of[left]]
             idf = round(8 * math.log(n_records / n_with)) / 8
+            for other, share in field.redundant:
+                if shared_whole(other):
+                    idf *= share
+                    break
             says = idf + math.log(max(field.m[shared[0] + 1], 1e-4))
             if others := field.repeats[shared[0]]:
                 says = max(0.0, says - max(0.0, sum(said[other] for other in others)))
@@ -238,12 +249,8 @@ def test_evidence_in_sql_is_that_of_em_and_of_brute_force(
             ),
         )
         in_sql = evidence_of(engine, weights, "all_pairs")
-        fields = [(field.keys, field.swaps) for field in weights.fields]
-        levels, idf = pair_weights._agreement(engine, fields, "from all_pairs")
-        shares = [np.array(field.m) for field in weights.fields]
-        repeats = [field.repeats for field in weights.fields]
-        swaps = [field.swaps for field in weights.fields]
-        of_em = pair_weights._evidence(levels, idf, shares, repeats, swaps).sum(axis=1)
+        seen = read_agreement(engine, weights.fields, "from all_pairs")
+        of_em = sum_evidence(seen, weights.fields, [np.array(field.m) for field in weights.fields])
         keys = [
             dict(engine.rows(f"select record_no, block_key from ({keyed})"))
             for keyed in (
@@ -280,11 +287,11 @@ def test_the_table_tells_of_every_field_how_matches_agree(dataset: Callable[...,
     ]
     for field in ("last", "city"):
         assert sum(row[3] for row in rows if row[0] == field) == pytest.approx(1, abs=1e-5)
-    assert all(log_m == pytest.approx(math.log(max(m, 1e-4))) for *_, m, log_m in rows)
+    assert all(log_m == pytest.approx(math.log(max(m, 1e-4))) for *_, m, log_m, _ in rows)
     facts = people.lake.facts("pair_weights")
     assert facts["sampled_pairs"] == 4  # 12, 13, 23 and 34: all candidates of so few
     assert [list(field.m) for field in read_weights(people.lake).fields] == [
-        m for _, _, m, *_ in facts["fields"]
+        field["m"] for field in facts["fields"]
     ]
 
 
@@ -399,10 +406,8 @@ def test_about_as_many_matches_are_expected_as_there_are(made: Made) -> None:
 
 def test_m_is_about_the_share_of_the_true_matches_that_agree(made: Made) -> None:
     weights = read_weights(made.lake)
-    fields = [(field.keys, field.swaps) for field in weights.fields]
-    levels, _ = pair_weights._agreement(
-        made.engine, fields, "select left_no, right_no from true_pairs natural join sampled_pairs"
-    )
+    true = "select left_no, right_no from true_pairs natural join sampled_pairs"
+    levels = read_agreement(made.engine, weights.fields, true).levels
     for place, field in enumerate(weights.fields):
         filled = levels[:, place][levels[:, place] >= 0]
         true_m = np.bincount(filled, minlength=len(field.m)) / len(filled)

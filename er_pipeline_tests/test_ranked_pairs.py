@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BudgetError, SpecError
-from er_pipeline.blocking.pair_weights import RIVALS_SHARE, read_weights
+from er_pipeline.blocking.pair_evidence import RIVALS_SHARE
+from er_pipeline.blocking.pair_weights import read_weights
 from er_pipeline.blocking.spec import Budget
 from er_pipeline.blocking.spec_file import read_spec
 from er_pipeline.blocking.unified_pairs import unify_pairs

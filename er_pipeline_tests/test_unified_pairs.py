@@ -16,7 +16,8 @@ from er_pipeline.blocking.errors import LakeError
 from er_pipeline.blocking.filtered_blocks import filter_blocks
 from er_pipeline.blocking.key_codes import index_keys
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_weights import FieldEvidence, PairWeights, weigh_pairs
+from er_pipeline.blocking.pair_evidence import FieldEvidence, PairWeights
+from er_pipeline.blocking.pair_weights import weigh_pairs
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.unified_pairs import unify_pairs
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv

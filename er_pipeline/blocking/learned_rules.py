@@ -33,12 +33,12 @@ from er_pipeline.blocking.conjunctions import (
 )
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.errors import InputError
+from er_pipeline.blocking.fitted_weights import fit_weights
 from er_pipeline.blocking.key_choices import KeyChoice, listed_choices
 from er_pipeline.blocking.keys import Conjunction, parse_conjunction
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.pair_weights import (
     Scorer,
-    fit_weights,
     read_labelled,
     sample_pairs,
     sample_records,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BudgetError
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_weights import RIVALS_SHARE, PairWeights
+from er_pipeline.blocking.pair_evidence import RIVALS_SHARE, PairWeights
 from er_pipeline.blocking.record_embeddings import load_vectors, vector_folder
 from er_pipeline.blocking.spec import PipelineSpec
 

@@ -158,6 +158,12 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             Column("key", "VARCHAR", "The narrowest key that is shared, or nothing"),
             Column("m", "DOUBLE", "Share of the matches that agree just so far", minimum=0),
             Column("log_m", "DOUBLE", "Its logarithm; idf comes on top, value by value"),
+            Column(
+                "m_related",
+                "DOUBLE",
+                "The same share of pairs of relatives, where the data show such a class",
+                required=False,
+            ),
         ],
         "label_queue": [
             Column("queue_no", "INTEGER", "Place in the queue", minimum=0),

@@ -21,7 +21,8 @@ from typing import Any
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_weights import PairWeights, read_weights
+from er_pipeline.blocking.pair_evidence import PairWeights
+from er_pipeline.blocking.pair_weights import read_weights
 from er_pipeline.blocking.ranked_pairs import is_final, rank_pairs, weight_sql
 from er_pipeline.blocking.spec import EMBEDDING, PipelineSpec
 

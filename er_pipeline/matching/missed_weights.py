@@ -3,7 +3,8 @@
 from er_pipeline.blocking.cleaned_records import read_numbered
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_weights import RIVALS_SHARE, read_weights
+from er_pipeline.blocking.pair_evidence import RIVALS_SHARE
+from er_pipeline.blocking.pair_weights import read_weights
 from er_pipeline.blocking.ranked_pairs import DECIMALS, weight_sql
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.matching.missed_neighbours import multiply_vectors

@@ -376,7 +376,7 @@ def _evaluation_steps(spec: PipelineSpec) -> list[Step]:
                 },
                 stage="evaluation",
                 reads=["cleaned_records", "em_model", "unified_pairs", "matches"],
-                settings=[sample, spec.seed],
+                settings=[sample, threshold, spec.seed],
                 code=estimate_recall,
                 run=lambda engine, lake: estimate_recall(
                     engine,
@@ -384,7 +384,7 @@ def _evaluation_steps(spec: PipelineSpec) -> list[Step]:
                     spec,
                     max_records=sample.records,
                     max_comparisons=sample.comparisons,
-                    min_probability=sample.min_probability,
+                    min_probability=sample.min_probability or matching.threshold,
                     seed=spec.seed,
                 ),
                 show=show_recall,
@@ -556,10 +556,13 @@ def _show_rules(facts: Facts) -> Mapping[str, Any]:
 
 def _show_weights(facts: Facts) -> Mapping[str, Any]:
     rows = [
-        (name, f"{m[1]:.1%}", f"{sum(m[2:]):.1%}", f"{m[0]:.1%}")
-        for name, _, m, *_ in facts["fields"]
+        (field["field"], *(f"{x:.1%}" for x in (field["m"][1], sum(field["m"][2:]), field["m"][0])))
+        for field in facts["fields"]
     ]
-    header = ("field", "m: whole value", "m: a wider key", "m: nothing")
+    header: tuple[str, ...] = ("field", "m: whole value", "m: a wider key", "m: nothing")
+    if facts["related"]:
+        header += ("relatives: nothing",)
+        rows = [(*row, f"{m[0]:.1%}") for row, m in zip(rows, facts["related"], strict=True)]
     return {**numbers(facts), "fields": markdown_table(header, rows)}
 
 

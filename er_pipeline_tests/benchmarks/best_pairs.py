@@ -29,7 +29,8 @@ from er_pipeline.blocking.cleaned_records import read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.labels import Journal, Label, RecordName, utc_now
 from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_weights import PairWeights, read_weights
+from er_pipeline.blocking.pair_evidence import PairWeights
+from er_pipeline.blocking.pair_weights import read_weights
 from er_pipeline.blocking.spec import DEFAULT_STRATEGIES, Checks, PipelineSpec
 from er_pipeline.blocking.spec_file import read_spec
 from er_pipeline.cli import DEMO_DEFS, DEMO_PAIRS_PER_RECORD
@@ -346,7 +347,7 @@ def _said_by_fields(engine: DuckDBEngine, lake: Lake) -> dict[str, float]:
     engine.read(lake, "key_codes")
     columns = []
     for one in weights.fields:
-        alone = replace(one, repeats=((),) * len(one.keys), swaps=())
+        alone = replace(one, repeats=((),) * len(one.keys), swaps=(), redundant=())
         columns.append(f"avg(abs({PairWeights((alone,), 3, 0.0).evidence_sql()}))")
     said = engine.row(
         f"select {', '.join(columns)} from unified_pairs as p"
