@@ -8,8 +8,8 @@ from er_pipeline.blocking.evaluation import judge_training
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.matching.comparisons import splink_comparisons
-from er_pipeline.matching.em_model import TrainingError, combine
-from er_pipeline.matching.em_sessions import Session, rule_sql
+from er_pipeline.matching.em_model import combine
+from er_pipeline.matching.em_sessions import Session, TrainingError, rule_sql
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
 KINDS = {

@@ -15,6 +15,7 @@ from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.training_advisor import (
     Candidate,
     advise_rules,
+    named_rules,
     rules_yaml,
     with_training_rules,
 )
@@ -71,16 +72,14 @@ def test_every_comparison_is_free_twice(people: Dataset, advice: list[Candidate]
 
 
 def test_what_is_proposed_holds_when_it_trains(people: Dataset, advice: list[Candidate]) -> None:
-    spec = with_training_rules(people.spec, {rule.name: rule.expressions for rule in advice})
+    spec = with_training_rules(people.spec, named_rules(advice))
     people.spec, before = spec, people.spec
     try:
         facts = people.train()
     finally:
         people.spec = before
     rules = people.lake.facts("em_training_rules")["rules"]
-    assert {rule.name: rule.pairs for rule in advice} == {
-        name: counts["pairs"] for name, counts in rules.items()
-    }
+    assert [rule.pairs for rule in advice] == [counts["pairs"] for counts in rules.values()]
     for rule, session in zip(advice, facts["sessions"], strict=True):
         assert rule.match_share is not None
         assert 0.01 <= session["match_share"] <= 0.99
@@ -112,7 +111,7 @@ def test_linked_sources_with_the_same_ids_get_rules_across_them(tmp_path: Path, 
     both = people_with(tmp_path, *sides)
     advice = advice_for(both)
     assert len(advice) == 3
-    spec = with_training_rules(both.spec, {rule.name: rule.expressions for rule in advice})
+    spec = with_training_rules(both.spec, named_rules(advice))
     with DuckDBEngine(threads=2) as engine:
         facts = build_em_training_blocks(engine, both.lake, spec)
     with DuckDBEngine(threads=2) as engine:
@@ -135,6 +134,18 @@ def test_nothing_fits_where_no_key_is_shared(tmp_path: Path) -> None:
         tmp_path, rows, fields={"word": "text"}, strategies={"word": "word"}, truth=None
     )
     assert advice_for(people) == []
+
+
+def test_every_rule_has_a_name_of_its_own() -> None:
+    long = "a_field_with_a_name_so_long_that_the_rest_of_the_rule_is_cut_off"
+    chosen = [
+        Candidate((text,), frozenset({"x"}), 1, None, 0.0, 1.0, 1)
+        for text in (f"left({long}, 2)", f"left({long}, 3)", "year(born)")
+    ]
+    names = list(named_rules(chosen))
+    assert names[2] == "same_year_born"
+    assert names[1] == f"{names[0]}_1"
+    assert all(re.fullmatch("[a-z][a-z0-9_]{0,62}", name) for name in names)
 
 
 def test_rules_read_back_from_yaml_as_they_are() -> None:
@@ -161,16 +172,16 @@ def test_the_command_needs_no_run_and_its_yaml_can_be_pasted(
     printed = capsys.readouterr().out
     assert main(["training-rules", str(defs), "--lake", str(people.lake.root)]) == 0
     assert capsys.readouterr().out == printed
-    for rule in advice:
-        told = re.search(rf"^{rule.name} +([\d,]+) +([\d.]+%) .*", printed, re.M)
+    for name, rule in zip(named_rules(advice), advice, strict=True):
+        told = re.search(rf"^{name} +([\d,]+) +([\d.]+%) .*", printed, re.M)
         assert told is not None
         assert int(told[1].replace(",", "")) == rule.pairs
         assert told[2] == f"{rule.match_share:.1%}"
-        free = [name for name in KINDS if name not in rule.fields]
+        free = [field for field in KINDS if field not in rule.fields]
         assert told[0].endswith("  " + ", ".join(free))
     assert "[ok] every_comparison_is_free" in printed
     block = re.search(r"^training_rules:\n(?:  .+\n)+", printed, re.M)
     assert block is not None
     defs.write_text(head + "".join(f"  {line}\n" for line in block[0].splitlines()), "utf-8")
     pasted = {rule.name: rule.expression for rule in read_spec(defs).training_conjunctions}
-    assert pasted == {rule.name: " and ".join(rule.expressions) for rule in advice}
+    assert pasted == {name: " and ".join(keys) for name, keys in named_rules(advice).items()}

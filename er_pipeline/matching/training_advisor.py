@@ -49,6 +49,8 @@ GOOD_MIX = 0.05
 UNKNOWN_SHARE, WORTH_OF_UNKNOWN = 0.1, 0.5
 # What a share of matches is worth that checks would warn of.
 WORTH_OF_ODD_MIX = 0.1
+# A whole value is a plainer rule than a part of it, and all but as good.
+WORTH_OF_DERIVED = 0.95
 # A rule worth less than this part of the best is taken only to free a field that is free in none.
 LEAST_WORTH = 0.1
 # Members of blocks that the mix is estimated from; of more, whole blocks are left out evenly.
@@ -62,7 +64,7 @@ class Candidate:
     expressions, fields: its keys, and what they read. pairs: exact. match_share: expected, None
     where no strong identifier is free. dragged: share of its pairs that agree on a free field,
     though neither matches nor chance explain it, at its worst; 0 where match_share is None.
-    free: share of the comparisons that it leaves free.
+    free: share of the comparisons that it leaves free. n_derived: keys that are no whole value.
     """
 
     expressions: tuple[str, ...]
@@ -71,12 +73,7 @@ class Candidate:
     match_share: float | None
     dragged: float
     free: float
-
-    @property
-    def name(self) -> str:
-        """A name for the rule, an identifier."""
-        words = [re.sub(r"\W+", "_", text).strip("_") for text in self.expressions]
-        return ("same_" + "_and_".join(words))[:63]
+    n_derived: int
 
     def worth(self, checks: Checks) -> float:
         """Tell how good a session it would make, 0 to 1; rounded, so that threads do not matter."""
@@ -87,7 +84,8 @@ class Candidate:
         if not checks.match_share_warn[0] <= share <= checks.match_share_warn[1]:
             mix *= WORTH_OF_ODD_MIX
         cheap = 1 - 0.5 * min(1.0, self.pairs / max(1, checks.max_training_pairs))
-        return round(known * matches * mix * cheap * (1 - self.dragged) * self.free, 6)
+        plain = WORTH_OF_DERIVED**self.n_derived
+        return round(known * matches * mix * cheap * plain * (1 - self.dragged) * self.free, 6)
 
 
 def advise_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[Candidate]:
@@ -169,6 +167,7 @@ class _Mix:
             share,
             round(dragged, 6),
             len(free) / len(self.spec.comparison_fields),
+            sum(choice.level > 0 for choice in choices),
         )
 
     def _make_members(self, keys: Keys) -> None:
@@ -208,12 +207,12 @@ def _best_set(candidates: Sequence[Candidate], spec: PipelineSpec) -> list[Candi
     # The best on every set of fields first, or a few fields would have all the places.
     best = sorted(ranked, key=lambda candidate: nth_of_fields[candidate])[:MOST_CANDIDATES]
     least = LEAST_WORTH * max(worth.values(), default=0.0)
-    sets: Iterator[tuple[Candidate, ...]] = (
+    sets: list[tuple[Candidate, ...]] = [
         chosen
         for size in range(1, MOST_RULES + 1)
         for chosen in combinations(best, size)
         if sum(candidate.pairs for candidate in chosen) <= budget
-    )
+    ]
 
     def rank(chosen: tuple[Candidate, ...]) -> tuple[Any, ...]:
         free = [
@@ -229,7 +228,18 @@ def _best_set(candidates: Sequence[Candidate], spec: PipelineSpec) -> list[Candi
             [candidate.expressions for candidate in chosen],
         )
 
-    return list(min(sets, key=rank, default=()))
+    return list(min(sets, key=rank)) if sets else []
+
+
+def named_rules(chosen: Sequence[Candidate]) -> dict[str, tuple[str, ...]]:
+    """Name the chosen rules by their keys, each by a name of its own; name: keys."""
+    rules: dict[str, tuple[str, ...]] = {}
+    for i, candidate in enumerate(chosen):
+        words = [re.sub(r"\W+", "_", text).strip("_") for text in candidate.expressions]
+        name = f"same_{'_and_'.join(words)}"[:60]
+        taken = {other.lower() for other in rules}
+        rules[f"{name}_{i}" if name.lower() in taken else name] = candidate.expressions
+    return rules
 
 
 def with_training_rules(spec: PipelineSpec, rules: Mapping[str, Sequence[str]]) -> PipelineSpec:
@@ -268,7 +278,7 @@ def advise(
                 f" ({spec.checks.max_training_pairs:,}); raise it, or blocks: max_size."
             )
             return
-        rules = {candidate.name: candidate.expressions for candidate in chosen}
+        rules = named_rules(chosen)
         declared = sum_training_rules(engine, spec)
         yield "The training rules as they are:"
         yield from _table(declared, spec)
