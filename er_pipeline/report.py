@@ -85,7 +85,7 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         yield from _recall(figures["recall"])
     if sum(counts["true_pairs"] for counts in figures.get("missed", {}).values()):
         yield ""
-        yield from _missed(figures["missed"], figures["remedies"])
+        yield from _missed(figures["missed"], figures["remedies"], figures.get("matching", {}))
 
 
 def _strategies(strategies: Mapping[str, Mapping[str, Any]], with_truth: bool) -> Iterator[str]:
@@ -179,7 +179,9 @@ def _recall(recall: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _missed(
-    causes: Mapping[str, Mapping[str, Any]], remedies: Mapping[str, Mapping[str, Any]]
+    causes: Mapping[str, Mapping[str, Any]],
+    remedies: Mapping[str, Mapping[str, Any]],
+    matching: Mapping[str, Any],
 ) -> Iterator[str]:
     yield from _table(
         ("why true pairs are missed", "pairs", "of all true pairs"),
@@ -193,6 +195,11 @@ def _missed(
             if counts["true_pairs"]
         ],
     )
+    if matching.get("missed_that_would_score_too_low"):
+        yield (
+            f"{matching['missed_that_would_score_too_low']:,} of those that are no candidates would"
+            " score below the threshold if they were."
+        )
     cheapest = [(told, n) for told, n in remedies.items() if n["mends"]][:REMEDIES_SHOWN]
     if cheapest:
         yield ""

@@ -443,6 +443,8 @@ def _figures_of_tables(
             cause: {"true_pairs": n, "share_of_true_pairs": _share(n, missed["true_pairs"])}
             for cause, n in missed["causes"].items()
         }
+        if "matching" in figures:
+            figures["matching"]["missed_that_would_score_too_low"] = missed["unlikely"]
         figures["remedies"] = {
             remedy["remedy"]: {name: n for name, n in remedy.items() if name != "remedy"}
             for remedy in missed["remedies"]

@@ -403,8 +403,11 @@ class RecallSample(Settings):
         description="Most pairs whose values are compared; fewer records are drawn where it would"
         " take more.",
     )
-    min_probability: float = Field(
-        0.001, gt=0, lt=1, description="Pairs scored below it are left out of the estimate."
+    min_probability: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Least probability of a likely match; matching: threshold where left out.",
     )
 
 

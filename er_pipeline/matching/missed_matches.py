@@ -18,6 +18,7 @@ is, and every pair with two vectors is below_similarity.
 The true pairs, possibly millions, stay in SQL; vectors are multiplied in batches of arrays.
 """
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from er_pipeline.blocking.verdicts import Verdict
 from er_pipeline.matching.missed_neighbours import explain_neighbours
 from er_pipeline.matching.missed_weights import weigh_missed
 from er_pipeline.matching.remedies import find_remedies
+from er_pipeline.matching.scored_pairs import number_compared, score_table
+from er_pipeline.matching.splink_linker import MODEL_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +80,10 @@ def explain_missed(
     right_no, match_probability). threshold: least probability of a match; None where nothing is
     scored, and every candidate is found. Writes missed_matches (left_no, right_no, cause, detail,
     remedy VARCHAR), one row per true pair that is not found. remedy: see `find_remedies`.
-    Returns the facts kept beside the table: true_pairs, found, missed, "causes" with their counts,
-    and "remedies" with what each would find and cost.
+    Returns the facts kept beside the table: true_pairs, found, missed, unlikely (of the missed that
+    are no candidates, those that the model would give less than the threshold, so that no single
+    change finds them), "causes" with their counts, and "remedies" with what each would find and
+    cost.
 
     Raises LakeError if a table is missing or was made from other records.
     """
@@ -99,14 +104,20 @@ def explain_missed(
     explain_neighbours(engine, lake, spec, fingerprint, has_keys=bool(proposers))
     weigh_missed(engine, lake, spec, fingerprint)
     engine.make_table("missed_causes", _causes_sql(spec, proposers, keys, threshold))
+    n_unlikely = _leave_out_unlikely(engine, lake, spec, fingerprint, threshold)
     facts: dict[str, Any] = {"fingerprint": fingerprint, "threshold": threshold}
     facts["remedies"] = find_remedies(engine, lake, spec, fingerprint, threshold=threshold)
     with lake.writing("missed_matches", facts) as draft:
         engine.write(
             f"""
-            select c.left_no, c.right_no, c.cause, c.detail,
-                coalesce(r.remedy, {_no_remedy(spec)}) as remedy
+            select c.left_no, c.right_no, c.cause,
+                c.detail || coalesce('; as a candidate the model would give it '
+                    || printf('%.4f', u.match_probability), '') as detail,
+                coalesce(r.remedy, case when u.left_no is not null
+                    then 'none alone: as a candidate it would be no match'
+                    else {_no_remedy(spec)} end) as remedy
             from missed_causes as c
+            left join unlikely_true as u on u.left_no = c.left_no and u.right_no = c.right_no
             left join missed_remedies as r on r.left_no = c.left_no and r.right_no = c.right_no
             order by c.left_no, c.right_no
             """,
@@ -125,6 +136,7 @@ def explain_missed(
             found=n_found,
             missed=n_missed,
             missed_twice=n_missed - n_distinct,
+            unlikely=n_unlikely,
             causes={cause: counted.get(cause, 0) for cause in MISSED_CAUSES},
         )
         return dict(draft.facts)
@@ -189,6 +201,44 @@ def _find_true_pairs(engine: DuckDBEngine, threshold: float | None) -> None:
         where not ({found})
         """,
     )
+
+
+def _leave_out_unlikely(
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    fingerprint: str,
+    threshold: float | None,
+) -> int:
+    """Make unlikely_true (left_no, right_no, match_probability); look for no remedy of these pairs.
+
+    They are no candidates, and as such would score below the threshold. Returns how many they are;
+    none where nothing is scored.
+    """
+    engine.make_table(
+        "unlikely_true",
+        "select 0 as left_no, 0 as right_no, 0.0::double as match_probability where 1 = 0",
+    )
+    if threshold is None or not spec.matching:
+        return 0
+    read_numbered(engine, lake, "em_model", fingerprint)
+    model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
+    number_compared(engine, spec)
+    engine.make_table(
+        "no_candidates",
+        "select left_no, right_no from missed_true where stage <> 'below_threshold'",
+    )
+    score_table(engine, model, "no_candidates", "scored_true", min_probability=0.0)
+    engine.make_table(
+        "unlikely_true", f"select * from scored_true where match_probability < {threshold!r}"
+    )
+    for table in ("compared_true", "shared_blocks", "missed_neighbours", "missed_weights"):
+        engine.execute(
+            f"delete from {table} where (left_no, right_no) in"
+            " (select (left_no, right_no) from unlikely_true)"
+        )
+    (n_unlikely,) = engine.row("select count(*) from unlikely_true")
+    return int(n_unlikely)
 
 
 def _mark_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> None:
@@ -501,8 +551,11 @@ def _lacking(keys: Sequence[Key]) -> str:
 
 
 def _no_remedy(spec: PipelineSpec) -> str:
-    """Write what to say where no single change is known that finds a pair."""
+    """Write what to say of a row c of missed_causes of which no single change is known."""
     told = "no key of one or two fields finds it"
     if not spec.embedding:
         told += "; try embedding: true"
-    return literal(told)
+    return (
+        "case c.cause when 'below_threshold' then 'no threshold: compare its fields otherwise'"
+        f" when 'cut_by_budget' then 'a larger budget' else {literal(told)} end"
+    )

@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.conjunctions import interval
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.learned_rules import learned_conjunctions
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.verdicts import Verdict
 from er_pipeline.matching.score_bounds import ScoreBounds, weight_of
-from er_pipeline.matching.splink_linker import MODEL_FILE, linker_of
+from er_pipeline.matching.scored_pairs import RECORDS, number_compared, score_table
+from er_pipeline.matching.splink_linker import MODEL_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +39,6 @@ logger = logging.getLogger(__name__)
 CELLS_PER_SLICE = 8_000_000
 # Bounding a pair costs about a fiftieth of comparing its values.
 BOUNDS_PER_COMPARISON = 50
-# Pairs scored at once.
-PAIRS_PER_SLICE = 2_000_000
-# The records, as the model compares them.
-RECORDS = "records_to_score"
 
 
 def estimate_recall(
@@ -71,14 +68,15 @@ def estimate_recall(
     read_numbered(engine, lake, "unified_pairs", fingerprint)
     lake.check_declared("em_model")
     model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
-    columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
-    engine.make_table(RECORDS, f"select {columns} from cleaned_records order by record_no")
+    number_compared(engine, spec)
     bounds = ScoreBounds(engine, model, RECORDS)
     sampled = _sampled_records(engine, bounds.n_records, max_records, max_comparisons, seed)
     n_sampled, n_compared = _bound_pairs(
         engine, spec, bounds, sampled, min_probability, max_comparisons
     )
-    n_scored = _score_pairs(engine, model, min_probability)
+    n_scored = score_table(
+        engine, model, "bounded_pairs", "scored_pairs", min_probability=min_probability
+    )
     with lake.writing("recall_sample", {"fingerprint": fingerprint, "seed": seed}) as draft:
         engine.write(
             """
@@ -208,45 +206,6 @@ def _bound_pairs(
         n_compared += n_part
         n_looked_at += len(part)
     return n_looked_at, n_compared
-
-
-def _score_pairs(engine: DuckDBEngine, model: Mapping[str, Any], min_probability: float) -> int:
-    """Make scored_pairs (left_no, right_no, match_probability) of bounded_pairs, with Splink.
-
-    Returns how many pairs were scored.
-    """
-    engine.make_table(
-        "pairs_to_score",
-        "select row_number() over (order by left_no, right_no) - 1 as n, left_no, right_no"
-        " from (select distinct left_no, right_no from bounded_pairs)",
-    )
-    engine.execute(
-        "create or replace table scored_pairs"
-        " (left_no integer, right_no integer, match_probability double)"
-    )
-    (n_distinct,) = engine.row("select count(*) from pairs_to_score")
-    # One table, whatever the mode: which pairs are compared is decided already.
-    settings = {**model, "link_type": "dedupe_only"}
-    with linker_of(engine, [RECORDS], settings) as (linker, api):
-        for start in range(0, n_distinct, PAIRS_PER_SLICE):
-            engine.make_table(
-                "slice_to_score",
-                "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
-                f" from pairs_to_score where n >= {start} and n < {start + PAIRS_PER_SLICE}",
-            )
-            linker.table_management.register_blocked_pairs_for_predict(
-                api.register("slice_to_score")
-            )
-            scored = linker.inference.predict(
-                threshold_match_probability=min_probability, warning_mode="never"
-            )
-            engine.execute(
-                "insert into scored_pairs select least(record_no_l, record_no_r),"
-                " greatest(record_no_l, record_no_r), match_probability"
-                f" from {scored.physical_name}"
-            )
-            scored.drop_table_from_database_and_remove_from_cache()
-    return int(n_distinct)
 
 
 def _sample_recall(engine: DuckDBEngine, n_sampled: int, min_probability: float) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def prior_weight(model: Mapping[str, Any]) -> float:
 
 
 def weight_of(probability: float) -> float:
-    """Give the match weight of a probability, in bits."""
+    """Give the match weight of a probability, in bits; of 0 and 1 that of their neighbours."""
+    probability = min(max(probability, 1e-15), 1 - 1e-15)
     return float(np.log2(probability / (1 - probability)))
 
 
@@ -140,6 +141,9 @@ class ScoreBounds:
         self.codes: list[NDArray[np.int32]] = []
         self.missing: list[NDArray[np.bool_]] = []
         self.levels: list[PossibleLevels] = []
+        self.shares: list[dict[str, NDArray[np.float64]]] = []
+        (n_records,) = engine.row(f"select count(*) from {records}")
+        self.n_records = int(n_records)
         for i, comparison in enumerate(self.comparisons):
             columns = ", ".join(quoted(column) for column in comparison.columns)
             engine.make_table(
@@ -159,8 +163,8 @@ class ScoreBounds:
             self.missing.append(self._missing(i))
             between = [level.condition for level in comparison.levels[1:-1]]
             self.levels.append(PossibleLevels(engine, f"values_{i}", between))
-        (n_records,) = engine.row(f"select count(*) from {records}")
-        self.n_records = int(n_records)
+            counted = {level.tf_column for level in comparison.levels if level.tf_column}
+            self.shares.append({column: self._shares(i, column) for column in sorted(counted)})
 
     def at_least(
         self, sampled: NDArray[np.int64], weight: float
@@ -174,13 +178,15 @@ class ScoreBounds:
         time.
         """
         total = np.full((len(sampled), self.n_records), self.prior, np.float32)
+        looked_up = np.empty(self.n_records, np.float32)
         bounds = []
         for i, codes in enumerate(self.codes):
             own, place = np.unique(codes[sampled], return_inverse=True)
             terms = self._terms_of_levels(i, own)
             most = self._most(i, own, terms)
             for row, at in enumerate(place):
-                total[row] += most[at][codes]
+                np.take(most[at], codes, out=looked_up, mode="clip")
+                total[row] += looked_up
             bounds.append((i, own, place, terms, most))
         total[np.arange(len(sampled)), sampled] = -np.inf
         # Sums of 32 bits are off by less than this.
@@ -214,10 +220,8 @@ class ScoreBounds:
                 most[row] = 0.0
                 continue
             for n, possible in enumerate(self.levels[i].of(int(code))):
-                if possible is None:
-                    np.maximum(most[row], terms[row, n + 1], out=most[row])
-                else:
-                    most[row, possible] = np.maximum(most[row, possible], terms[row, n + 1])
+                where = True if possible is None else possible
+                np.maximum(most[row], terms[row, n + 1], out=most[row], where=where)
             most[row, missing] = 0.0
         found = self.engine.con.execute(
             f"select code, {self.comparisons[i].level_sql()} as level from ({self._alike(i)})"
@@ -287,12 +291,12 @@ class ScoreBounds:
         )
         for n, level in enumerate(levels):
             if level.tf_column and level.tf_weight and level.tf_base:
-                least = np.maximum(self._frequency(i, level.tf_column)[own], level.tf_least)
+                least = np.maximum(self.shares[i][level.tf_column][own], level.tf_least)
                 terms[:, n] += level.tf_weight * np.log2(level.tf_base / least)
         return terms
 
-    def _frequency(self, i: int, column: str) -> NDArray[np.float64]:
-        """Give the share of the records with a value that have the one of each code."""
+    def _shares(self, i: int, column: str) -> NDArray[np.float64]:
+        """Give, for each code, the share of its value among the records that have any."""
         if column not in self.comparisons[i].columns:
             return np.full(len(self.missing[i]), 1 / self.n_records)
         name = quoted(column)

@@ -42,7 +42,7 @@ def show_missed(facts: Facts) -> Mapping[str, Any]:
         for remedy in facts["remedies"][:REMEDIES_SHOWN]
     ]
     return {
-        **{name: facts[name] for name in ("true_pairs", "found", "missed")},
+        **{name: facts[name] for name in ("true_pairs", "found", "missed", "unlikely")},
         **{f"missed_{cause}": n for cause, n in facts["causes"].items()},
         "causes": count_picture("missed true pairs by cause", causes),
         "remedies": markdown_table(

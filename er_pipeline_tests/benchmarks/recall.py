@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=1, metavar="N", help="per seed (1)")
     parser.add_argument("--sampled", type=int, default=1_000, metavar="N", help="records (1000)")
     parser.add_argument("--max-comparisons", type=int, default=20_000_000, metavar="N")
-    parser.add_argument("--min-probability", type=float, default=0.001, metavar="P")
+    parser.add_argument("--min-probability", type=float, default=0.95, metavar="P")
     options = parser.parse_args(arguments)
     show_machine()
     worst = 0.0

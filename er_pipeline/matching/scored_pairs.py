@@ -1,0 +1,69 @@
+"""Scores of some pairs, whoever proposed them: those of a sample, and those that were missed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.matching.splink_linker import linker_of
+
+# Pairs scored at once: some 250 MB.
+PAIRS_PER_SLICE = 2_000_000
+# The records, as the model compares them.
+RECORDS = "records_to_score"
+
+
+def number_compared(engine: DuckDBEngine, spec: PipelineSpec) -> None:
+    """Make `RECORDS` (record_no and the fields) of the engine's cleaned_records."""
+    columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
+    engine.make_table(RECORDS, f"select {columns} from cleaned_records order by record_no")
+
+
+def score_table(
+    engine: DuckDBEngine,
+    model: Mapping[str, Any],
+    pairs: str,
+    scored: str,
+    *,
+    min_probability: float,
+) -> int:
+    """Make the table `scored` (left_no, right_no, match_probability) of the pairs of another.
+
+    pairs: engine table (left_no, right_no); a pair that stands in it twice is scored once. model:
+    Splink's settings, trained. min_probability: pairs below it are left out. Reads `RECORDS`, all
+    of them, since a value's frequency counts. Returns how many pairs were scored.
+    """
+    engine.make_table(
+        "pairs_to_score",
+        "select row_number() over (order by left_no, right_no) - 1 as n, left_no, right_no"
+        f" from (select distinct left_no, right_no from {pairs})",
+    )
+    engine.execute(
+        f"create or replace table {scored}"
+        " (left_no integer, right_no integer, match_probability double)"
+    )
+    (n_pairs,) = engine.row("select count(*) from pairs_to_score")
+    if not n_pairs:
+        return 0
+    # One table, whatever the mode: which pairs are compared is decided already.
+    settings = {**model, "link_type": "dedupe_only"}
+    with linker_of(engine, [RECORDS], settings) as (linker, api):
+        for start in range(0, n_pairs, PAIRS_PER_SLICE):
+            engine.make_table(
+                "slice_to_score",
+                "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
+                f" from pairs_to_score where n >= {start} and n < {start + PAIRS_PER_SLICE}",
+            )
+            linker.table_management.register_blocked_pairs_for_predict(
+                api.register("slice_to_score")
+            )
+            predicted = linker.inference.predict(
+                threshold_match_probability=min_probability, warning_mode="never"
+            )
+            engine.execute(
+                f"insert into {scored} select least(record_no_l, record_no_r),"
+                " greatest(record_no_l, record_no_r), match_probability"
+                f" from {predicted.physical_name}"
+            )
+            predicted.drop_table_from_database_and_remove_from_cache()
+    return int(n_pairs)
