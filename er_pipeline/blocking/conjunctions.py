@@ -14,6 +14,7 @@ from itertools import combinations, product
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.blocks import judged_blocks_sql
@@ -36,6 +37,8 @@ WHOLE = 0.02
 LEAST_LIFT = 2.0
 # Conjunctions looked at in full by a search: the best by evidence per estimated pair.
 MOST_CANDIDATES = 1_500
+# Blocks of the sample are kept for conjunctions of up to so many keys, which longer ones divide.
+LONGEST_KEPT = 2
 # Of every set of fields, so many of the widest are among them.
 WIDEST_OF_FIELDS = 4
 # Joins tried in vain before a search gives a dear rule up for cheaper ones.
@@ -184,6 +187,7 @@ class Sample:
         self.codes, self.sources, self.index = codes, sources, index
         self.scale = index.n_records / max(1, len(codes))
         self._estimates: dict[Keys, float] = {}
+        self._blocks: dict[Keys, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
 
     def pairs(self, keys: Keys) -> float:
         """Estimate the pairs of a conjunction on the full data, those over the cap left out."""
@@ -194,34 +198,41 @@ class Sample:
         return self._estimates[keys]
 
     def _count(self, keys: Keys) -> float:
-        columns = self.codes[:, keys]
-        keyed = (columns >= 0).all(axis=1)
-        if not keyed.any():
-            return 0.0
-        block = _number(columns[keyed])
+        rows, block = self._members(keys)
         sizes = np.bincount(block).astype(np.float64)
         pairs = sizes * (sizes - 1) / 2
         if self.index.mode == "link":
-            same = np.zeros(len(sizes))
-            for source in np.unique(self.sources):
-                of_source = self.sources[keyed] == source
-                own = np.bincount(block[of_source], minlength=len(sizes)).astype(np.float64)
-                same += own * (own - 1) / 2
-            pairs -= same
+            source = self.sources[rows]
+            for one in np.unique(source):
+                own = np.bincount(block[source == one], minlength=len(sizes)).astype(np.float64)
+                pairs -= own * (own - 1) / 2
         cap = self.index.blocks.max_size
         if cap is not None:
             pairs = np.where(sizes * self.scale > max(cap, self.scale), 0.0, pairs)
         return float(pairs.sum()) * self.scale * self.scale
 
+    def _members(self, keys: Keys) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Give the records that share all keys with another one, and the number of their block.
 
-def _number(columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the distinct rows."""
-    number = columns[:, 0]
-    for i in range(1, columns.shape[1]):
-        _, number = np.unique(number, return_inverse=True)
-        number = number * (int(columns[:, i].max()) + 1) + columns[:, i]
-    _, number = np.unique(number, return_inverse=True)
-    return number
+        A conjunction divides the blocks of its first keys; who is alone there stays alone.
+        """
+        if not keys:
+            everyone = np.arange(len(self.codes), dtype=np.int32)
+            return everyone, np.zeros(len(everyone), np.int32)
+        if keys not in self._blocks:
+            rows, block = self._members(keys[:-1])
+            code = self.codes[rows, keys[-1]]
+            keyed = code >= 0
+            rows, code, block = rows[keyed], code[keyed], block[keyed]
+            together = block.astype(np.int64) * (int(code.max(initial=0)) + 1) + code
+            number, _ = pd.factorize(together)
+            shared = np.bincount(number, minlength=1)[number] > 1
+            # Longer ones are looked at once; shorter ones are what these begin with.
+            found = rows[shared], number[shared].astype(np.int32)
+            if len(keys) > LONGEST_KEPT:
+                return found
+            self._blocks[keys] = found
+        return self._blocks[keys]
 
 
 @dataclass(frozen=True)
@@ -464,7 +475,10 @@ class Search:
             open_ = state.affordable()[places] & (new * self._n_seen[places] >= 1) & (gain > 0)
             if not open_.any():
                 return
-            cost = self.pairs[places] * new + self.index.n_records / 100
+            # A rule takes a place as well as pairs: with many of these left, few places are dear.
+            # Its pairs count against the limit, its new ones are what the run will pay for.
+            place = (self.limits.pairs - state.spent) / (self.limits.rules - state.n_learned)
+            cost = self.pairs[places] * (new + 1) / 2 + max(self.index.n_records / 100, place)
             best = int(places[np.argmax(np.where(open_, gain / cost, -1.0))])
             # The other options of these fields may find more, once what they share is discounted.
             waiting = [o[head == best :] for o, head in zip(waiting, heads, strict=True)]

@@ -28,6 +28,8 @@ from er_pipeline.blocking.pair_evidence import (
 )
 
 EM_ROUNDS, EM_ROUNDS_SPLIT = 12, 30
+# A split is looked at every so many rounds, and given up where it has gone nowhere near.
+ROUNDS_BETWEEN_LOOKS, NEAR = 5, 0.2
 # Before any data: four in five matches agree in a field's whole value, one in ten in nothing.
 M_WHOLE, M_NOTHING = 0.8, 0.1
 # Matches assumed per record. Were it estimated too, loose candidates would raise it round by round
@@ -190,9 +192,10 @@ class _Fit:
         m = [np.array(field.m) for field in self.fields]
         probability = np.zeros(len(self.seen.levels))
         for _ in range(EM_ROUNDS):
-            probability = self.scores
-            if probability is None:
+            if self.scores is None:
                 probability = _sigmoid(sum_evidence(self.seen, self.fields, m) - self.prior)
+            else:
+                probability = self.scores
             m = self._shares(probability, self.known)
         return m, probability
 
@@ -208,7 +211,11 @@ class _Fit:
         side = self._divide(probability)
         classes = [self._shares(probability * part, self.known[:0]) for part in (side, ~side)]
         parts = [probability, probability]
-        for _ in range(EM_ROUNDS_SPLIT):
+        for i in range(EM_ROUNDS_SPLIT):
+            if i and i % ROUNDS_BETWEEN_LOOKS == 0:
+                near = [self._apart(a, b, NEAR) for a, b in (classes, classes[::-1])]
+                if max(near) < FIELDS_APART:
+                    return None
             odds = [sum_evidence(self.seen, self.fields, one) - self.prior for one in classes]
             both = np.logaddexp(*odds)
             either = _sigmoid(both) if self.scores is None else self.scores
@@ -246,10 +253,10 @@ class _Fit:
         side: NDArray[np.bool_] = off @ vectors[:, -1] > 0
         return side
 
-    def _apart(self, relatives: Shares, matches: Shares) -> int:
+    def _apart(self, relatives: Shares, matches: Shares, near: float = 0.0) -> int:
         """Count the fields in which relatives differ like strangers, and matches do not."""
         return sum(
-            bool(not field.swaps and one[0] >= APART and other[0] <= TOGETHER)
+            bool(not field.swaps and one[0] >= APART - near and other[0] <= TOGETHER + near)
             for field, one, other in zip(self.fields, relatives, matches, strict=True)
         )
 

@@ -10,7 +10,8 @@
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,9 @@ WORTH_OF_PROBABLE = 0.5
 # A model's score of at least this is a weak label, and so is its opposite.
 SURE = 0.99
 FOLDS = 5
+# Where the narrowest rule makes more pairs than a rule may, one may make so many times as many,
+# and there is room for so many of them.
+ROOM, RULES_OF_ROOM = 1.5, 5
 
 
 def learn_rules(
@@ -105,6 +109,7 @@ def learn_rules(
         k=learning.k,
         recall_floor=learning.recall_floor,
     )
+    limits = _with_room(index, sample, limits, left)
     evidence, seen, n_judged = _evidence(
         engine, index, sample, spec, limits, banned, round_no, scorer
     )
@@ -153,7 +158,7 @@ def learn_rules(
                 evidence.table,
             )
             held_out = _hold_out(index, judged, learn_again, learning.seed)
-    return _write(engine, lake, spec, index, rules, held_out, labelled, fingerprint)
+    return _write(engine, lake, spec, index, limits, rules, held_out, labelled, fingerprint)
 
 
 @dataclass(frozen=True)
@@ -276,6 +281,25 @@ def _sample(engine: DuckDBEngine, index: Index, learning: Learning, round_no: in
     for i in single:
         codes[:, i] = found[f"code_{i}"]
     return Sample(codes, np.asarray(found["source_no"], np.int64), index)
+
+
+def _with_room(index: Index, sample: Sample, limits: Limits, most: int) -> Limits:
+    """Raise the limits, up to so many pairs, where the narrowest conjunction makes more of them.
+
+    Where entities have a hundred records, equal values in any two fields make more pairs than a
+    rule may, and to learn none would be to find nobody. The budget still decides what is kept.
+    """
+    whole = [i for i, choice in enumerate(index.choices) if choice.level == 0 and not choice.swaps]
+    whole = [i for i in whole if i not in index.listed]
+    together = min(2, limits.k, len(whole))
+    pairs = [sample.pairs(keys) for keys in combinations(whole, together)]
+    narrowest = min((n for n in pairs if n), default=0.0)
+    if narrowest <= limits.pairs_of_rule:
+        return limits
+    of_rule = min(most, round(ROOM * narrowest))
+    logger.info("the narrowest rule makes %s pairs; allowing more", f"{round(narrowest):,}")
+    of_all = min(most, max(limits.pairs, RULES_OF_ROOM * of_rule))
+    return replace(limits, pairs_of_rule=of_rule, pairs=of_all)
 
 
 def _evidence(
@@ -496,6 +520,7 @@ def _write(
     lake: Lake,
     spec: PipelineSpec,
     index: Index,
+    limits: Limits,
     rules: Sequence[Rule],
     held_out: _HeldOut | None,
     labelled: dict[str, int],
@@ -539,6 +564,7 @@ def _write(
         "ranking": learning.ranking,
         "seed": learning.seed,
         "pairs": sum(rule.pairs for rule in rules),
+        "max_pairs_of_rule": limits.pairs_of_rule,
         "conjunctions_counted": len(index.costs),
         "labelled_matches": labelled["matches"],
         "labelled_non_matches": labelled["non_matches"],
