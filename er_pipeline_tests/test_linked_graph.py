@@ -26,7 +26,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_people(folder / "people.csv", n_records=1_200, seed=3)
     for odd, name in enumerate(("shop", "club")):
         query = SPLIT.format(people=folder / "people.csv", odd=odd)
-        duckdb.sql(query).write_csv(str(folder / f"{name}.csv"))
+        duckdb.execute(f"copy ({query}) to '{folder / name}.csv' (header)")
     fields = {"first_name": "person_name", "last_name": "person_name", "email": "email"}
     spec = PipelineSpec.model_validate(
         {

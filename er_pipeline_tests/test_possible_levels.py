@@ -41,7 +41,7 @@ def told_and_true(values: Sequence[str | None]) -> tuple[list[np.ndarray], list[
         told = [levels.of(code) for code in range(len(values))]
         n = len(values)
         possible = [
-            np.stack([np.ones(n, bool) if row[c] is None else row[c] for row in told])
+            np.stack([np.ones(n, bool) if (one := row[c]) is None else one for row in told])
             for c in range(len(CONDITIONS))
         ]
         true = []

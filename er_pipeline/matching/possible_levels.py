@@ -197,7 +197,7 @@ class Letters:
                 same = self.starts[:, near] == self.starts[:, [code]]
                 prefix = np.minimum.accumulate(same, axis=0).sum(axis=0)
                 possible[near] = ratio[near] >= least[prefix]
-        return possible | ~self.told
+        return np.asarray(possible | ~self.told, bool)
 
 
 def _numbered(engine: DuckDBEngine, values: str, expression: str) -> NDArray[np.int32]:

@@ -184,9 +184,9 @@ class ScoreBounds:
             own, place = np.unique(codes[sampled], return_inverse=True)
             terms = self._terms_of_levels(i, own)
             most = self._most(i, own, terms)
-            for row, at in enumerate(place):
+            for n, at in enumerate(place):
                 np.take(most[at], codes, out=looked_up, mode="clip")
-                total[row] += looked_up
+                total[n] += looked_up
             bounds.append((i, own, place, terms, most))
         total[np.arange(len(sampled)), sampled] = -np.inf
         # Sums of 32 bits are off by less than this.
