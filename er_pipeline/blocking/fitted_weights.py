@@ -3,7 +3,8 @@
 u being fixed by the data, EM cannot settle on the wrong class, as it does when both are free; a
 column of noise gets m of disagreement near 1, so that it neither adds nor takes anything. Judged
 matches count as what they were judged to be. A trained model, where there is one, takes the place
-of EM's first step: it has seen how near the values are.
+of EM's first step: it has seen how near the values are. A model that finds next to nothing of what
+EM finds has not learned what a match is, and is not listened to.
 
 Then the probable matches are split in two along what divides them most, and EM goes on with three
 classes. Where one of the two agrees in some fields no more than strangers do, while the other
@@ -35,6 +36,8 @@ M_WHOLE, M_NOTHING = 0.8, 0.1
 # Matches assumed per record. Were it estimated too, loose candidates would raise it round by round
 # until all of them are matches.
 MATCHES_PER_RECORD = 0.3
+# A model that expects less than this share of the matches that EM expects teaches nothing.
+LEAST_OF_MODEL = 0.25
 # A judged pair counts as much as so many that are only probable.
 LABEL_WEIGHT = 10.0
 # Two fields whose whole values more pairs than this per record share, beyond what matches could be,
@@ -53,11 +56,15 @@ Shares = list[NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """What EM found: pairs looked at, matches expected among them, and each pair's probability."""
+    """What EM found: pairs looked at, matches expected among them, and each pair's probability.
+
+    taught: a model told the matches.
+    """
 
     pairs: int
     matches: float
     probability: NDArray[np.float64]
+    taught: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,12 @@ def fit_weights(
     known = read_agreement(
         engine, fields, "select left_no, right_no from labelled where is_match"
     ).levels
-    fit = _Fit(fields, seen, known, float(np.log(max(n_records, 3) / MATCHES_PER_RECORD)), scores)
+    fit = _Fit(fields, seen, known, float(np.log(max(n_records, 3) / MATCHES_PER_RECORD)), None)
     m, probability = fit.one_class()
+    taught = scores is not None and bool(scores.sum() >= LEAST_OF_MODEL * probability.sum())
+    if taught:
+        fit = replace(fit, scores=scores)
+        m, probability = fit.one_class()
     related: Shares | None = None
     if split := fit.two_classes(m, probability):
         m, related, probability = split
@@ -105,7 +116,7 @@ def fit_weights(
     evidence = fit.evidence(m, related)
     of_matches = float((evidence * probability).sum() / max(probability.sum(), 1e-9))
     weights = replace(weights, of_matches=round(of_matches, 3))
-    return weights, Estimate(len(probability), float(probability.sum()), probability)
+    return weights, Estimate(len(probability), float(probability.sum()), probability, taught)
 
 
 def _fields(choices: Sequence[KeyChoice]) -> list[FieldEvidence]:

@@ -110,11 +110,11 @@ def learn_rules(
         recall_floor=learning.recall_floor,
     )
     limits = _with_room(index, sample, limits, left)
-    evidence, seen, n_judged = _evidence(
+    evidence, seen, n_judged, taught = _evidence(
         engine, index, sample, spec, limits, banned, round_no, scorer
     )
     if scorer:
-        _write_weak_labels(engine, lake, fingerprint)
+        _write_weak_labels(engine, lake, fingerprint, taught)
     held_out: _HeldOut | None = None
     if learning.ranking == "lexicographic":
         negatives = _agreement_of(
@@ -158,7 +158,7 @@ def learn_rules(
                 evidence.table,
             )
             held_out = _hold_out(index, judged, learn_again, learning.seed)
-    return _write(engine, lake, spec, index, limits, rules, held_out, labelled, fingerprint)
+    return _write(engine, lake, spec, index, limits, rules, held_out, labelled, fingerprint, taught)
 
 
 @dataclass(frozen=True)
@@ -311,11 +311,11 @@ def _evidence(
     banned: _Banned,
     round_no: int,
     scorer: Scorer | None,
-) -> tuple[Evidence, NDArray[np.bool_], int]:
+) -> tuple[Evidence, NDArray[np.bool_], int, bool]:
     """Gather what tells good rules: judged matches, probable ones, and pairs of any kind.
 
-    Returns the evidence, its judged matches first, the keys that any candidates share, and the
-    number of judged matches.
+    Returns the evidence, its judged matches first, the keys that any candidates share, the number
+    of judged matches, and whether the model told the probable ones.
     """
     first = list(loosest_affordable(index, sample, limits.pairs_of_rule, min(2, limits.k), banned))
     if not first:
@@ -329,12 +329,10 @@ def _evidence(
     sample_pairs(engine, [_proposal(index, keys) for keys in first], index.mode)
     judged = engine.row("select count(*) from labelled where is_match")[0]
     counts = {"matches": judged, "non_matches": 0}
-    if scorer:
-        probability = scorer(engine, "sampled_pairs")
-    else:
-        single = [c for i, c in enumerate(index.choices) if i < len(spec.key_choices)]
-        probability = fit_weights(engine, single, "sampled_pairs", counts)[1].probability
-    engine.con.register("probabilities", _table(probability=probability))
+    single = [c for i, c in enumerate(index.choices) if i < len(spec.key_choices)]
+    scores = scorer(engine, "sampled_pairs") if scorer else None
+    _, estimate = fit_weights(engine, single, "sampled_pairs", counts, scores)
+    engine.con.register("probabilities", _table(probability=estimate.probability))
     engine.make_table(
         "probable",
         """
@@ -377,16 +375,19 @@ def _evidence(
     seen = _agreement_of(
         index, f"select left_no, right_no from probable order by {order} limit {SEEN_PAIRS}"
     )
-    return evidence, seen, n_judged
+    return evidence, seen, n_judged, estimate.taught
 
 
-def _write_weak_labels(engine: DuckDBEngine, lake: Lake, fingerprint: str) -> None:
-    """Write down the pairs of which the model is sure, of those that were looked at."""
+def _write_weak_labels(engine: DuckDBEngine, lake: Lake, fingerprint: str, taught: bool) -> None:
+    """Write down the pairs of which the model is sure, of those that were looked at.
+
+    taught: it was listened to; else there are none.
+    """
     with lake.writing("weak_labels", {"fingerprint": fingerprint}) as draft:
         engine.write(
             f"""
             select left_no, right_no, probability as match_probability from probable
-            where probability >= {SURE} or probability <= {1 - SURE}
+            where {taught} and (probability >= {SURE} or probability <= {1 - SURE})
             order by left_no, right_no
             """,
             draft.file(),
@@ -525,6 +526,7 @@ def _write(
     held_out: _HeldOut | None,
     labelled: dict[str, int],
     fingerprint: str,
+    taught: bool,
 ) -> dict[str, Any]:
     taken = {strategy.lower() for strategy in spec.proposers}
     judged = _agreement_of(index, "select left_no, right_no from labelled where is_match")
@@ -565,6 +567,7 @@ def _write(
         "seed": learning.seed,
         "pairs": sum(rule.pairs for rule in rules),
         "max_pairs_of_rule": limits.pairs_of_rule,
+        "taught_by_model": taught,
         "conjunctions_counted": len(index.costs),
         "labelled_matches": labelled["matches"],
         "labelled_non_matches": labelled["non_matches"],

@@ -55,7 +55,7 @@ def weigh_pairs(
         "sampled_pairs": estimate.pairs,
         "expected_matches_in_sample": round(estimate.matches, 1),
         "labels": labelled,
-        "taught_by_model": scorer is not None,
+        "taught_by_model": estimate.taught,
         "prior": weights.prior,
         "evidence_of_matches": weights.of_matches,
         "n_records": weights.n_records,

@@ -348,6 +348,7 @@ class Comparison(Settings):
             "levenshtein",
             "damerau_levenshtein",
             "jaccard",
+            "words",
             "email",
             "date",
         ]
@@ -372,9 +373,9 @@ class Comparison(Settings):
         if self.thresholds is None:
             return self
         edits = self.levels in ("levenshtein", "damerau_levenshtein")
-        if self.levels not in ("jaro_winkler", "jaro", "jaccard") and not edits:
+        if self.levels not in ("jaro_winkler", "jaro", "jaccard", "words") and not edits:
             raise ValueError(
-                f"thresholds belong to jaro_winkler, jaro, jaccard, levenshtein or"
+                f"thresholds belong to jaro_winkler, jaro, jaccard, words, levenshtein or"
                 f" damerau_levenshtein; levels is {self.levels or 'left out'}"
             )
         if edits and any(value != int(value) for value in self.thresholds):
