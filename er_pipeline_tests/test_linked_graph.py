@@ -89,6 +89,15 @@ def test_true_pairs_are_found_or_missed(pairs: Callable[..., set[Pair]], catalog
     assert pairs("missed_matches", no_candidate) == true - pairs("unified_pairs")
     told = rows(catalog, "select cause, detail, remedy from missed_matches")
     assert all(cause and detail and remedy for cause, detail, remedy in told)
+    # Where even the model would give it too little, no change is said to find a pair.
+    scored = "; as a candidate the model would give it 0."
+    low = [(detail, remedy) for _, detail, remedy in told if scored in detail]
+    assert low
+    assert all(float("0." + detail.split(scored)[1]) < 0.95 for detail, _ in low)
+    assert {remedy for _, remedy in low} == {"none alone: as a candidate it would be no match"}
+    sampled = "not is_candidate and match_probability >= 0.95"
+    likely = pairs("recall_sample", sampled) & true
+    assert not likely & pairs("missed_matches", "remedy like 'none alone%'")
 
 
 def test_the_quality_of_matches_is_that_of_their_pairs(
