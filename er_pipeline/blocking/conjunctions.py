@@ -14,7 +14,6 @@ from itertools import combinations, product
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.blocks import judged_blocks_sql
@@ -216,6 +215,8 @@ class Sample:
 
         A conjunction divides the blocks of its first keys; who is alone there stays alone.
         """
+        import pandas as pd  # takes long to import, and only learning needs it here
+
         if not keys:
             everyone = np.arange(len(self.codes), dtype=np.int32)
             return everyone, np.zeros(len(everyone), np.int32)
