@@ -57,9 +57,9 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         )
     if "second_pass_pairs" in run:
         yield (
-            f"Second pass:           {run['second_pass_records_given_a_candidate']:,} of"
-            f" {run['second_pass_records_without_candidate']:,} records without a candidate got"
-            f" one, for {run['second_pass_pairs']:,} pairs"
+            f"Second pass:           {run['second_pass_pairs']:,} pairs gave"
+            f" {run['second_pass_records_given_a_candidate']:,} of"
+            f" {run['second_pass_records']:,} records a candidate"
         )
     yield ""
     yield from _table(

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BudgetError, SpecError
-from er_pipeline_tests.conftest import Dataset, Rows
+from er_pipeline.blocking.evaluation import judge_ranking
+from er_pipeline.blocking.tables import judge_contract
+from er_pipeline.matching.judgements import judge_matches
+from er_pipeline.orchestration.steps import dataset_steps
+from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
 # a is the key of the first pass, b that of the second.
 ROWS: Rows = [
@@ -32,7 +37,7 @@ def test_only_pairs_with_a_lonely_record_are_made(dataset: Callable[..., Dataset
     facts = people.second()
     # 0 and 1 have each other already, so they are not paired again.
     assert made(people) == [(0, 2, 2), (0, 3, 2), (1, 2, 2), (1, 3, 2), (2, 3, 2)]
-    assert facts["records_without_candidate"] == 4
+    assert facts["records_without"] == 4
     assert facts["records_given_a_candidate"] == 2
     assert facts["records_still_without"] == 2
     assert facts["pairs"] == facts["planned_pairs"] == 5
@@ -43,7 +48,7 @@ def test_linking_pairs_across_sources_only(dataset: Callable[..., Dataset]) -> N
     facts = people.second()
     # 0 and 1 stand in one source, so they are no candidates of each other.
     assert made(people) == [(0, 3, 2), (1, 3, 2), (2, 3, 2)]
-    assert (facts["records_without_candidate"], facts["planned_pairs"]) == (6, 3)
+    assert (facts["records_without"], facts["planned_pairs"]) == (6, 3)
 
 
 def test_too_many_pairs_are_an_error_before_one_is_made(dataset: Callable[..., Dataset]) -> None:
@@ -76,7 +81,7 @@ def test_neighbours_help_the_lonely_only(dataset: Callable[..., Dataset]) -> Non
     people = dataset(NAMES, strategies={"town": "town"}, second_pass={"embedding": near})
     facts = people.second()
     assert made(people) == [(0, 2, 2), (1, 2, 2), (3, 4, 2)]
-    assert facts["records_without_candidate"] == 4
+    assert facts["records_without"] == 4
     assert facts["records_still_without"] == 1
     people.pair()
     pairs = people.rows("unified_pairs", "left_no, right_no, strategy_mask, similarity is not null")
@@ -112,7 +117,7 @@ def test_the_second_pass_looks_where_neighbours_of_the_first_found_none(
         },
     )
     facts = people.second()
-    assert facts["records_without_candidate"] == 6
+    assert facts["records_without"] == 6
     # proposers: embedding, first_name, second_embedding
     assert made(people) == [(0, 1, 6), (0, 2, 6), (1, 2, 6), (3, 4, 6)]
     assert people.spec.proposers == ["embedding", "first_name", "second_embedding"]
@@ -185,3 +190,108 @@ def test_the_pairs_and_their_count_before_are_those_of_brute_force(
         facts = people.second()
         assert made(people) == [(i, j, 2) for i, j in expected]
         assert facts["planned_pairs"] == facts["pairs"] == len(expected)
+
+
+def scored_passes(folder: Path, rows: Sequence[Rows], **settings: Any) -> Dataset:
+    """Run every step of a dataset whose second pass comes after the first one's matches."""
+    people = Dataset(
+        folder,
+        rows,
+        fields={
+            "first_name": "person_name",
+            "last_name": "person_name",
+            "email": "email",
+            "birth_date": "date",
+            "city": "text",
+        },
+        strategies={"email": "email", "city": ["city", "left(last_name, 2)"]},
+        second_pass={"strategies": {"sound": ["soundex(last_name)", "left(first_name, 1)"]}},
+        training_rules={"sound": "soundex(last_name)", "birth_date": "birth_date"},
+        matching={"max_u_pairs": 50_000, "min_probability": 0.0, "recall": False},
+        truth={"cluster_column": "person_id"},
+        **settings,
+    )
+    for step in dataset_steps(people.spec, folder):
+        with DuckDBEngine(threads=2) as engine:
+            step.run(engine, people.lake)
+    return people
+
+
+@pytest.fixture(scope="module", params=["dedupe", "link"])
+def scored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp(request.param)
+    rows = made_up_people(folder, 1_200)
+    # Linked, both sources use the same ids.
+    sides = [rows] if request.param == "dedupe" else [rows[::2], rows[1::2]]
+    sides = [[{**row, "id": str(i)} for i, row in enumerate(side)] for side in sides]
+    return scored_passes(folder, sides, budget={"pairs_per_record": 2})
+
+
+def pairs_of(people: Dataset, table: str, likely: float | None = None) -> set[tuple[int, int]]:
+    query = "left_no, right_no" + (", match_probability" if likely is not None else "")
+    return {row[:2] for row in people.rows(table, query) if likely is None or row[2] >= likely}
+
+
+def test_the_second_pass_is_for_records_without_a_match(scored: Dataset) -> None:
+    assert scored.spec.matching
+    threshold = scored.spec.matching.threshold
+    first = pairs_of(scored, "first_pass_pairs")
+    second = pairs_of(scored, "second_pass_pairs")
+    matched = {no for pair in pairs_of(scored, "first_pass_matches", threshold) for no in pair}
+    with DuckDBEngine(threads=2) as engine:
+        engine.read(scored.lake, "cleaned_records")
+        (second_strategy,) = scored.spec.second_conjunctions
+        keyed = second_strategy.keyed_records(engine, "cleaned_records")
+        keys = dict(engine.rows(f"select record_no, block_key from ({keyed})"))
+    source = dict(scored.rows("cleaned_records", "record_no, source_no"))
+    linked = scored.spec.link_mode == "link"
+    expected = {
+        (left, right)
+        for left, right in combinations(sorted(keys), 2)
+        if keys[left] == keys[right] and not (linked and source[left] == source[right])
+        if left not in matched or right not in matched
+    }
+    assert second == expected - first
+    assert len(second) > 50
+    assert expected & first
+    assert pairs_of(scored, "unified_pairs") == first | second
+    facts = scored.lake.facts("second_pass_pairs")
+    assert facts["records_without"] == len(source) - len(matched)
+    assert facts["looked_for"] == "a match"
+
+
+def test_pairs_of_both_passes_are_scored_once(scored: Dataset) -> None:
+    assert scored.spec.matching
+    facts = scored.lake.facts("matches")
+    pairs = pairs_of(scored, "unified_pairs")
+    rows = scored.rows("matches", "left_no, right_no")
+    assert facts["candidates"] == facts["scored"] == len(rows) == len(pairs)
+    assert set(rows) == pairs
+    assert all(verdict.passed for verdict in judge_matches(facts))
+    threshold = scored.spec.matching.threshold
+    before, after = (
+        {no for pair in pairs_of(scored, table, threshold) for no in pair}
+        for table in ("first_pass_matches", "matches")
+    )
+    assert facts["second_pass_records_given_a_match"] == len(after - before) > 0
+
+
+def test_the_report_of_both_passes_adds_up(scored: Dataset) -> None:
+    figures = scored.lake.facts("blocking_report")["figures"]
+    pairs, true = pairs_of(scored, "unified_pairs"), pairs_of(scored, "true_pairs")
+    assert figures["run"]["pairs"] == len(pairs)
+    assert figures["run"]["second_pass_pairs"] == len(pairs_of(scored, "second_pass_pairs"))
+    assert figures["run"]["pairs_completeness"] == pytest.approx(len(pairs & true) / len(true))
+    assert figures["strategies"]["sound"]["pairs"] > 0
+    missed = scored.lake.facts("missed_matches")
+    assert missed["found"] + missed["missed"] == len(true)
+    unified = scored.lake.facts("unified_pairs")
+    assert all(
+        verdict.passed
+        for verdict in judge_ranking(unified, scored.spec)
+        if verdict.severity == "error"
+    )
+    with DuckDBEngine(threads=2) as engine:
+        for table in ("first_pass_pairs", "unified_pairs", "first_pass_matches", "matches"):
+            contract = judge_contract(engine, scored.lake, scored.spec, table)
+            assert contract.passed, contract.text

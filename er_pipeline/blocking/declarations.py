@@ -33,8 +33,10 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
     judged = [spec.labels, model if spec.is_taught_by_model else []]
     learned = [indexed, spec.learns, spec.blocks, spec.link_mode, spec.proposers, judged]
     blocks = [blocks, learned] if spec.learns else blocks
-    second = [blocks, neighbours, spec.second_pass]
     weights = [blocks, neighbours, indexed, judged, spec.seed] if spec.weights else []
+    first = [blocks, neighbours, weights, spec.budget]
+    first_matches = [model, first, spec.matching] if spec.matching else []
+    second = [blocks, neighbours, spec.second_pass, first_matches if spec.has_two_passes else []]
     unified = [second, weights, spec.budget]
     matches = [model, unified, spec.matching]
     shaped: dict[str, Any] = {
@@ -47,6 +49,8 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
         "record_codes": blocks,
         "record_embeddings": vectors,
         "embedding_blocks": neighbours,
+        "first_pass_pairs": first,
+        "first_pass_matches": first_matches,
         "second_pass_pairs": second,
         "key_codes": indexed,
         "learned_rules": learned,

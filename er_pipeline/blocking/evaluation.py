@@ -169,7 +169,7 @@ def judge_ranking(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verd
     """Judge what the budget left, from the facts of `unify_pairs`."""
     if spec.budget is None:
         return
-    pairs, budget = facts["pairs"], facts["budget_pairs"]
+    pairs, budget = facts["pairs"] - facts.get("second_pass_pairs", 0), facts["budget_pairs"]
     made, cut = facts["pairs_made"], facts["pairs_cut"]
     yield Verdict(
         "budget_is_kept",
@@ -341,7 +341,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
     }
     if spec.second_pass:
         second = lake.facts("second_pass_pairs")
-        run["second_pass_records_without_candidate"] = second["records_without_candidate"]
+        run["second_pass_records"] = second["records_without"]
         run["second_pass_records_given_a_candidate"] = second["records_given_a_candidate"]
         run["second_pass_pairs"] = second["pairs"]
     nothing = dict.fromkeys(REASONS, 0)
@@ -426,6 +426,11 @@ def _figures_of_tables(
         figures["matching"] = {
             "threshold": entities["threshold"],
             "matches": facts["matches"]["matches"],
+            **{
+                name: facts["matches"][name]
+                for name in ("second_pass_records_given_a_match",)
+                if name in facts["matches"]
+            },
             "entities": entities["entities"],
             "entities_of_several_records": entities["entities"] - entities["singletons"],
             "largest_entity": entities["largest_entity"],

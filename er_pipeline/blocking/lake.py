@@ -163,6 +163,15 @@ class TableDraft:
         return self.folder / f"{name}.parquet"
 
 
+def link_files(source: Path, target: Path) -> None:
+    """Put the parquet files of one folder into another, without copying them where that can be."""
+    for file in sorted(source.glob("*.parquet")):
+        try:
+            os.link(file, target / file.name)
+        except OSError:  # no hard links there
+            shutil.copyfile(file, target / file.name)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Replace a small text file in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)

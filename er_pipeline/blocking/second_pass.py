@@ -1,7 +1,11 @@
-"""The second pass: more lenient blocking, only for records that have no candidate yet.
+"""The second pass: more lenient blocking, only for records that need it.
 
-Every pair of this pass has at least one such record, so its cost is bounded by their number and no
-pair of the first pass comes again.
+Those are the records without a candidate; where pairs are scored, those without a match. Every pair
+of this pass has at least one such record, so its cost is bounded by their number, and no pair of
+the first pass comes again.
+
+Without scores the pairs of both passes are put together by `unify_pairs`. With them the first pass
+ends in first_pass_pairs and first_pass_matches, and `join_passes` puts both passes together.
 """
 
 import logging
@@ -12,9 +16,13 @@ from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.embedding_blocks import search_pairs
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BudgetError
-from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.lake import Lake, link_files
 from er_pipeline.blocking.neighbours import Search
+from er_pipeline.blocking.pair_evidence import RIVALS_SHARE
+from er_pipeline.blocking.pair_weights import read_weights
+from er_pipeline.blocking.ranked_pairs import weight_sql
 from er_pipeline.blocking.spec import SECOND_EMBEDDING, Blocks, PipelineSpec
+from er_pipeline.blocking.unified_pairs import sum_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +31,8 @@ def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
     """Make the pairs of the second pass.
 
     Reads cleaned_records, filtered_blocks, and with neighbours embedding_blocks,
-    record_embeddings and the vectors. Writes second_pass_pairs (left_no, right_no INTEGER,
+    record_embeddings and the vectors; where pairs are scored, first_pass_pairs and
+    first_pass_matches. Writes second_pass_pairs (left_no, right_no INTEGER,
     strategy_mask BIGINT by `spec.proposers`, with an encoder similarity FLOAT), each pair once.
     Returns the facts kept beside the table: the pass's yield.
 
@@ -33,18 +42,10 @@ def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
     second = spec.second_pass
     assert second is not None
     fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "filtered_blocks", fingerprint)
-    has_candidate = "select record_no from filtered_blocks"
-    if spec.embedding:
-        read_numbered(engine, lake, "embedding_blocks", fingerprint)
-        has_candidate += (
-            " union all select left_no from embedding_blocks"
-            " union all select right_no from embedding_blocks"
-        )
     engine.make_table(
         "lonely",
         "select record_no, source_no from cleaned_records"
-        f" where record_no not in ({has_candidate})",
+        f" where record_no not in ({helped_records(engine, lake, spec, fingerprint)})",
     )
     (n_lonely,) = engine.row("select count(*) from lonely")
     counted = _count_strategies(engine, spec)
@@ -73,8 +74,9 @@ def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
         similarity = ", max(similarity) as similarity" if spec.encoder else ""
         engine.write(
             "select left_no, right_no, cast(sum(strategy_mask) as bigint) as strategy_mask"
-            f"{similarity} from ({' union all '.join(proposed)}) group by left_no, right_no"
-            " order by left_no, right_no",
+            f"{similarity} from ({' union all '.join(proposed)}) as p"
+            + " anti join first_pass_pairs as f using (left_no, right_no)" * spec.has_two_passes
+            + " group by left_no, right_no order by left_no, right_no",
             draft.file(),
         )
         engine.read_folder(draft.folder, "made_pairs")
@@ -83,12 +85,88 @@ def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
             " in (select left_no from made_pairs union all select right_no from made_pairs))"
         )
         draft.facts.update(
-            records_without_candidate=n_lonely,
+            looked_for="a match" if spec.has_two_passes else "a candidate",
+            records_without=n_lonely,
             records_given_a_candidate=n_helped,
             records_still_without=n_lonely - n_helped,
             pairs=n_pairs,
             planned_pairs=planned,
         )
+        return dict(draft.facts)
+
+
+def helped_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> str:
+    """Write the query of the records, with repeats, that the first pass has helped already.
+
+    Makes readable what it reads. Raises LakeError if a table was made from other records.
+    """
+    if spec.has_two_passes:
+        assert spec.matching is not None
+        for table in ("first_pass_pairs", "first_pass_matches"):
+            read_numbered(engine, lake, table, fingerprint)
+        likely = f"where match_probability >= {spec.matching.threshold!r}"
+        sides = [
+            f"select {side}_no as record_no from first_pass_matches {likely}"
+            for side in ("left", "right")
+        ]
+        return " union all ".join(sides)
+    read_numbered(engine, lake, "filtered_blocks", fingerprint)
+    query = "select record_no from filtered_blocks"
+    if spec.embedding:
+        read_numbered(engine, lake, "embedding_blocks", fingerprint)
+        query += (
+            " union all select left_no from embedding_blocks"
+            " union all select right_no from embedding_blocks"
+        )
+    return query
+
+
+def join_passes(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+    """Put the pairs of both passes together as unified_pairs.
+
+    Reads cleaned_records, first_pass_pairs and second_pass_pairs; for weights key_codes. The files
+    of the first pass are linked, not copied. Pairs of the second pass are weighed alike, and come
+    on top of the budget: `second_pass: max_pairs` is theirs. When linking, each is taken for the
+    best of its records.
+    Returns the facts of first_pass_pairs, with the pairs of both, and "second_pass_pairs".
+    """
+    fingerprint = read_records(engine, lake)
+    for table in ("first_pass_pairs", "second_pass_pairs"):
+        read_numbered(engine, lake, table, fingerprint)
+    first = lake.facts("first_pass_pairs")
+    names = list(first["strategy_bits"])
+    similarity = "p.similarity" if spec.encoder else None
+    weight, joins = "", ""
+    if spec.weights:
+        read_numbered(engine, lake, "key_codes", fingerprint)
+        lake.check_declared("pair_weights")
+        weights = read_weights(lake)
+        weight = f", {weight_sql(weights, weights.evidence_sql(), similarity)} as weight"
+        if spec.link_mode == "link":
+            weight = weight.replace(" as weight", f" * {1 - RIVALS_SHARE:g} as weight")
+        joins = (
+            " join key_codes as l on l.record_no = p.left_no"
+            " join key_codes as r on r.record_no = p.right_no"
+        )
+    with lake.writing("unified_pairs", first) as draft:
+        link_files(lake.path("first_pass_pairs"), draft.folder)
+        engine.write(
+            "select p.left_no, p.right_no, p.strategy_mask"
+            f"{', p.similarity' if spec.encoder else ''}{weight}"
+            f" from second_pass_pairs as p{joins}",
+            draft.file("second_pass"),
+            bulk=True,
+        )
+        engine.read_folder(draft.folder, "written_pairs")
+        draft.facts.update(sum_pairs(engine, names))
+        draft.facts["second_pass_pairs"] = draft.facts["pairs"] - first["pairs"]
+        for made, kept in (
+            ("made_pairs", "proposed_pairs"),
+            ("made_pairs_of_one_strategy_only", "pairs_of_one_strategy_only"),
+        ):
+            if made in first:
+                of_both = {n: first[made][n] + draft.facts[kept][n] - first[kept][n] for n in names}
+                draft.facts[made] = of_both
         return dict(draft.facts)
 
 

@@ -977,6 +977,11 @@ class PipelineSpec(Settings):
         return self.learning or (Learning() if self.strategies == "auto" else None)
 
     @property
+    def has_two_passes(self) -> bool:
+        """Whether the second pass comes after the matches of the first, for who has none."""
+        return self.second_pass is not None and self.matching is not None
+
+    @property
     def is_taught_by_model(self) -> bool:
         """Whether a trained model tells learned rules and weights which pairs match."""
         return self.matching is not None and self.matching.teaches_blocking

@@ -82,6 +82,23 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
     weight = Column("weight", "FLOAT", "Evidence for a match; 1 singles out one record")
     with_weight = [weight] if spec.weights else []
     compared = tuple(spec.comparison_fields)
+    pairs = [
+        LEFT_NO,
+        RIGHT_NO,
+        Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1),
+        *with_similarity,
+        *with_weight,
+    ]
+    matches = [
+        LEFT_NO,
+        RIGHT_NO,
+        Column("match_probability", "DOUBLE", "Probability of a match", minimum=0),
+        Column("match_weight", "FLOAT", "The same as log2 of the odds, in bits"),
+        *(
+            Column(f"gamma_{name}", "TINYINT", f"Level of {name}; -1: missing", minimum=-1)
+            for name in spec.comparison_fields
+        ),
+    ]
     tables = {
         "cleaned_records": [RECORD_NO, RECORD_ID, SOURCE, SOURCE_NO, *fields],
         "rejected_records": [
@@ -197,13 +214,8 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
                 minimum=0,
             ),
         ],
-        "unified_pairs": [
-            LEFT_NO,
-            RIGHT_NO,
-            Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1),
-            *with_similarity,
-            *with_weight,
-        ],
+        "first_pass_pairs": pairs,
+        "unified_pairs": pairs,
         "record_embeddings": [
             RECORD_NO,
             SOURCE_NO,
@@ -245,16 +257,8 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             RIGHT_NO,
             Column("match_probability", "DOUBLE", "Near 0 or 1, as the model says", minimum=0),
         ],
-        "matches": [
-            LEFT_NO,
-            RIGHT_NO,
-            Column("match_probability", "DOUBLE", "Probability of a match", minimum=0),
-            Column("match_weight", "FLOAT", "The same as log2 of the odds, in bits"),
-            *(
-                Column(f"gamma_{name}", "TINYINT", f"Level of {name}; -1: missing", minimum=-1)
-                for name in spec.comparison_fields
-            ),
-        ],
+        "first_pass_matches": matches,
+        "matches": matches,
         "entities": [
             RECORD_NO,
             Column("entity_no", "INTEGER", "Least record_no of the entity", minimum=0),
@@ -358,6 +362,7 @@ def judge_contract(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: 
 
 PAIR_TABLES = (
     "unified_pairs",
+    "first_pass_pairs",
     "true_pairs",
     "missed_matches",
     "recall_sample",
@@ -396,8 +401,9 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
             f"select r.record_id, r.source, e.text_no from {relation} as e"
             f" join {records} as r on r.record_no = e.record_no"
         )
-    if table == "matches":
-        pairs = catalog_select("unified_pairs", spec, relations)
+    if table in ("matches", "first_pass_matches"):
+        of_pass = "first_pass_pairs" if table == "first_pass_matches" else "unified_pairs"
+        pairs = catalog_select(of_pass, spec, relations)
         return (
             "select u.left_id, u.right_id, m.match_probability, m.match_weight, u.strategies,"
             f" u.left_source, u.right_source from {relation} as m"
@@ -434,9 +440,10 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
             columns += ", p.match_probability"
         if table == "label_queue":
             columns = f"p.queue_no, {columns}, p.reason, p.weight, p.rules"
-        if table in ("unified_pairs", "second_pass_pairs"):
+        candidates = table in ("unified_pairs", "first_pass_pairs")
+        if candidates or table == "second_pass_pairs":
             names = f"[{', '.join(literal(name) for name in spec.proposers)}]::varchar[]"
-            if spec.learns and table == "unified_pairs":
+            if spec.learns and candidates:
                 rules = relations["learned_rules"]
                 names += f" || (select list(rule order by rule_no) from {rules})"
             similarity = "p.similarity" if spec.encoder else "null::float as similarity"
@@ -444,7 +451,7 @@ def catalog_select(table: str, spec: PipelineSpec, relations: dict[str, str]) ->
                 f", list_filter({names}, lambda name, i: ((p.strategy_mask >> (i - 1)) & 1) = 1)"
                 f" as strategies, {similarity}"
             )
-        if table == "unified_pairs" and spec.weights:
+        if candidates and spec.weights:
             columns += ", p.weight"
         records = relations["cleaned_records"]
         return (

@@ -71,7 +71,7 @@ class Strategies:
                 f"select left_no, right_no, cast({bit} as bigint) as strategy_mask, similarity"
                 " from embedding_blocks"
             )
-        if spec.second_pass:
+        if spec.second_pass and not spec.has_two_passes:
             similarity = "similarity" if spec.encoder else "cast(null as float) as similarity"
             ready.append(
                 f"select left_no, right_no, strategy_mask, {similarity} from second_pass_pairs"
@@ -87,15 +87,18 @@ class Strategies:
         )
 
 
-def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def unify_pairs(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: str = "unified_pairs"
+) -> dict[str, Any]:
     """Make every candidate pair once, weigh it, and keep the best within the budget.
 
     Reads record_codes, filtered_blocks (and learned_blocks) for many-valued strategies, and
     embedding_blocks and second_pass_pairs where the spec has them; for weights key_codes and the
-    facts of pair_weights. Writes unified_pairs (left_no INTEGER, right_no INTEGER, strategy_mask
+    facts of pair_weights. Writes the table (left_no INTEGER, right_no INTEGER, strategy_mask
     BIGINT, with an encoder similarity FLOAT, with weights weight FLOAT); bit i of the mask is the
     i-th of the facts' "strategy_bits"; left_no < right_no, which is the order of (source,
     record_id); in link mode the left record is of the earlier source.
+    table: first_pass_pairs where a second pass follows the first one's matches.
     Cost without weights: 1.35 times that of joining and writing the pairs at all
     (benchmarks/unified_pairs.py).
     Returns the facts kept beside the table: pairs, and per strategy the pairs it proposed, those
@@ -105,10 +108,11 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     than the budget allows and it says to fail.
     """
     fingerprint = read_records(engine, lake)
-    tables = ["filtered_blocks", "record_codes", *second_hand_tables(spec)]
+    ready = second_hand_tables(spec, of_first_pass=True)
+    tables = ["filtered_blocks", "record_codes", *ready]
     tables += ["learned_blocks"] * bool(spec.learns) + ["key_codes"] * spec.weights
-    for table in tables:
-        read_numbered(engine, lake, table, fingerprint)
+    for name in tables:
+        read_numbered(engine, lake, name, fingerprint)
     if spec.weights:
         lake.check_declared("pair_weights")
     strategies = Strategies.of(spec, lake)
@@ -124,7 +128,7 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         * bool(spec.learns)
     )
     _lay_out_codes(engine, strategies)
-    with lake.writing("unified_pairs", facts) as draft:
+    with lake.writing(table, facts) as draft:
         files: list[Path] = []
         for part, sql in _parts(engine, strategies, spec.link_mode):
             logger.info("making pairs of %s", part)
@@ -132,14 +136,14 @@ def unify_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
             engine.write(sql, files[-1], bulk=True)
         if strategies.weights:
             engine.read_folder(draft.folder, "written_pairs")
-            made = _sum_pairs(engine, strategies.names)
+            made = sum_pairs(engine, strategies.names)
             draft.facts["made_pairs"] = made["proposed_pairs"]
             draft.facts["made_pairs_of_one_strategy_only"] = made["pairs_of_one_strategy_only"]
             draft.facts.update(
                 rank_pairs(engine, lake, spec, strategies.weights, draft.folder, files)
             )
         engine.read_folder(draft.folder, "written_pairs")
-        draft.facts.update(_sum_pairs(engine, strategies.names))
+        draft.facts.update(sum_pairs(engine, strategies.names))
         return dict(draft.facts)
 
 
@@ -173,11 +177,10 @@ def _evidence(strategies: Strategies) -> str:
     return f", cast({evidence} as float) as evidence"
 
 
-def second_hand_tables(spec: PipelineSpec) -> list[str]:
-    """List the tables that bring ready-made pairs."""
-    return ["embedding_blocks"] * bool(spec.embedding) + ["second_pass_pairs"] * bool(
-        spec.second_pass
-    )
+def second_hand_tables(spec: PipelineSpec, *, of_first_pass: bool = False) -> list[str]:
+    """List the tables that bring ready-made pairs; those that `unify_pairs` reads, or all."""
+    second = spec.second_pass is not None and not (of_first_pass and spec.has_two_passes)
+    return ["embedding_blocks"] * bool(spec.embedding) + ["second_pass_pairs"] * second
 
 
 def _parts(engine: DuckDBEngine, strategies: Strategies, mode: str) -> Iterator[tuple[str, str]]:
@@ -340,8 +343,8 @@ def _left_ranges(engine: DuckDBEngine, strategies: Strategies, mode: str) -> lis
     return list(pairwise(starts))
 
 
-def _sum_pairs(engine: DuckDBEngine, names: Sequence[str]) -> dict[str, Any]:
-    """Count the pairs written, in one pass over their masks."""
+def sum_pairs(engine: DuckDBEngine, names: Sequence[str]) -> dict[str, Any]:
+    """Count the engine's written_pairs, in one pass over their masks."""
     masks = engine.rows(
         "select strategy_mask, count(*) from written_pairs group by strategy_mask order by 1"
     )

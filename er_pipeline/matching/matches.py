@@ -9,7 +9,7 @@ from typing import Any
 
 from er_pipeline.blocking.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, parquet_file, quoted
-from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.lake import Lake, link_files
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.matching.em_sessions import levels_of
 from er_pipeline.matching.splink_linker import MODEL_FILE, linker_of
@@ -31,10 +31,18 @@ NONE_SCORED = (
 )
 
 
-def score_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def score_pairs(
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    pairs: str = "unified_pairs",
+    table: str = "matches",
+    first: str | None = None,
+) -> dict[str, Any]:
     """Score every candidate pair with the model; keep those that may be matches.
 
-    Reads cleaned_records, unified_pairs and em_model with its model.json. Writes matches (left_no,
+    Reads cleaned_records, the pairs and em_model with its model.json. first: a table of matches
+    that is taken over as it is, with its counts. Writes the table of matches (left_no,
     right_no INTEGER, match_probability DOUBLE, match_weight FLOAT, and gamma_<field> TINYINT, the
     level of every comparison, -1 where a value is missing), one row per pair of at least
     min_probability. Memory does not grow with the number of pairs.
@@ -45,23 +53,26 @@ def score_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     """
     assert spec.matching is not None, "matching is on"
     fingerprint = read_records(engine, lake)
-    for table in ("unified_pairs", "em_model"):
-        read_numbered(engine, lake, table, fingerprint)
+    for name in (pairs, "em_model", *([first] if first else [])):
+        read_numbered(engine, lake, name, fingerprint)
     model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
     # One table of numbered records, whatever the mode: which pairs to score is decided already.
     settings = {**model, "link_type": "dedupe_only"}
     columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
     engine.make_table(RECORDS, f"select {columns} from cleaned_records order by record_no")
     least = spec.matching.min_probability
-    weights: dict[int, int] = {}
+    before: dict[str, Any] = lake.facts(first) if first else {"candidates": 0, "weights": {}}
+    weights = {int(weight): int(n) for weight, n in before["weights"].items()}
     with (
         linker_of(engine, [RECORDS], settings) as (linker, api),
-        lake.writing("matches", {"fingerprint": fingerprint}) as draft,
+        lake.writing(table, {"fingerprint": fingerprint}) as draft,
     ):
-        slices = list(_slices(engine, lake.path("unified_pairs")))
-        for i, pairs in enumerate(slices):
+        if first:
+            link_files(lake.path(first), draft.folder)
+        slices = list(_slices(engine, lake.path(pairs)))
+        for i, some in enumerate(slices):
             logger.info("scoring slice %s of %s", i + 1, len(slices))
-            engine.make_table("slice_to_score", pairs)
+            engine.make_table("slice_to_score", some)
             linker.table_management.register_blocked_pairs_for_predict(
                 api.register("slice_to_score")
             )
@@ -72,23 +83,42 @@ def score_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
             ):
                 weights[weight] = weights.get(weight, 0) + n
             stored = f"{SCORED} from {scored.physical_name} where match_probability >= {least!r}"
-            engine.write(_matches_sql(spec, model, stored), draft.file(f"{i:04}"), bulk=True)
+            engine.write(
+                _matches_sql(spec, model, stored), draft.file(f"{table}_{i:04}"), bulk=True
+            )
             scored.drop_table_from_database_and_remove_from_cache()
         if not slices:
-            engine.write(_matches_sql(spec, model, NONE_SCORED), draft.file("0000"))
+            engine.write(_matches_sql(spec, model, NONE_SCORED), draft.file(f"{table}_0000"))
         engine.read_folder(draft.folder, "written_matches")
         n_stored, n_matches = engine.row(
             "select count(*), count(*) filter (where match_probability >="
             f" {spec.matching.threshold!r}) from written_matches"
         )
         draft.facts.update(
-            candidates=int(lake.facts("unified_pairs")["pairs"]),
+            candidates=before["candidates"] + int(lake.facts(pairs)["pairs"]),
             scored=sum(weights.values()),
             stored=n_stored,
             matches=n_matches,
             weights=dict(sorted(weights.items())),
         )
+        if first:
+            draft.facts["second_pass_records_given_a_match"] = _newly_matched(engine, spec, first)
         return dict(draft.facts)
+
+
+def _newly_matched(engine: DuckDBEngine, spec: PipelineSpec, first: str) -> int:
+    """Count the records that have a match in written_matches and none in the first pass."""
+    assert spec.matching is not None, "matching is on"
+    of_table = [
+        f"(select left_no as record_no from {table} where {likely} union"
+        f" select right_no from {table} where {likely})"
+        for table in ("written_matches", first)
+        for likely in [f"match_probability >= {spec.matching.threshold!r}"]
+    ]
+    (n_records,) = engine.row(
+        f"select count(*) from {of_table[0]} anti join {of_table[1]} using (record_no)"
+    )
+    return int(n_records)
 
 
 def _slices(engine: DuckDBEngine, folder: Path) -> Iterator[str]:

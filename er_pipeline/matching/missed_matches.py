@@ -33,6 +33,7 @@ from er_pipeline.blocking.keys import Conjunction, Key
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.learned_rules import learned_conjunctions
 from er_pipeline.blocking.refined_blocks import DIVISION_MARK
+from er_pipeline.blocking.second_pass import helped_records
 from er_pipeline.blocking.spec import Blocks, PipelineSpec
 from er_pipeline.blocking.tables import MISSED_CAUSES
 from er_pipeline.blocking.verdicts import Verdict
@@ -245,15 +246,11 @@ def _leave_out_unlikely(
 def _mark_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> None:
     """Make unpaired_true (left_no, right_no, is_lonely) and unpaired_records.
 
-    is_lonely: the second pass looked at the pair, for one of its records had no candidate.
+    is_lonely: the second pass looked at the pair, for the first had not helped one of its records.
     """
     lonely = "false"
     if spec.second_pass:
-        paired = "select record_no from filtered_blocks"
-        if spec.embedding:
-            read_numbered(engine, lake, "embedding_blocks", fingerprint)
-            paired += " union all select left_no from embedding_blocks"
-            paired += " union all select right_no from embedding_blocks"
+        paired = helped_records(engine, lake, spec, fingerprint)
         engine.make_table("paired_records", f"select distinct record_no from ({paired})")
         lonely = " or ".join(
             f"{side}_no not in (select record_no from paired_records)" for side in ("left", "right")

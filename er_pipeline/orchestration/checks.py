@@ -124,6 +124,10 @@ def dataset_checks(spec: PipelineSpec, tables: Sequence[str]) -> list[dg.AssetCh
             },
             lambda engine, lake: judge_model(lake.facts("em_model"), spec),
         ),
+        "first_pass_matches": (
+            {"every_candidate_is_scored": "Who is not scored seems to have no match."},
+            lambda engine, lake: judge_matches(lake.facts("first_pass_matches")),
+        ),
         "matches": (
             {"every_candidate_is_scored": "A pair that is not scored is lost without a word."},
             lambda engine, lake: judge_matches(lake.facts("matches")),

@@ -26,7 +26,7 @@ from er_pipeline.blocking.learned_rules import learn_rules
 from er_pipeline.blocking.pair_weights import weigh_pairs
 from er_pipeline.blocking.record_embeddings import embed_records
 from er_pipeline.blocking.refined_blocks import told_divisions
-from er_pipeline.blocking.second_pass import pair_the_lonely
+from er_pipeline.blocking.second_pass import join_passes, pair_the_lonely
 from er_pipeline.blocking.spec import PipelineSpec
 from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.blocking.unified_pairs import second_hand_tables, unify_pairs
@@ -85,6 +85,8 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
     learned = ["learned_blocks"] if spec.learns else []
     labels = ["labels"] if spec.labels else []
     weighed = ["key_codes", "pair_weights"] if spec.weights else []
+    first_pairs = "first_pass_pairs" if spec.has_two_passes else "unified_pairs"
+    ready = second_hand_tables(spec, of_first_pass=True)
     steps = [
         Step(
             tables={
@@ -141,17 +143,18 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
             show=_show_filtered,
         ),
         *_embedding_steps(spec),
-        *_second_pass_steps(spec),
+        *([] if spec.has_two_passes else _second_pass_steps(spec)),
         *_weighing_steps(spec),
         Step(
-            tables={"unified_pairs": "Every candidate pair once, with all strategies for it."},
+            tables={first_pairs: "Every candidate pair once, with all strategies for it."},
             stage="pairs",
-            reads=["filtered_blocks", *learned, *second_hand_tables(spec), *weighed],
+            reads=["filtered_blocks", *learned, *ready, *weighed],
             settings=[keys, spec.link_mode, spec.proposers, spec.weights, spec.budget],
             code=unify_pairs,
-            run=lambda engine, lake: unify_pairs(engine, lake, spec),
+            run=lambda engine, lake: unify_pairs(engine, lake, spec, first_pairs),
             show=_show_pairs,
         ),
+        *(_second_pass_after_matches(spec) if spec.has_two_passes else []),
         *_queue_steps(spec),
         *_matching_steps(spec),
         *_evaluation_steps(spec),
@@ -304,14 +307,23 @@ def _training_steps(spec: PipelineSpec) -> list[Step]:
 def _matching_steps(spec: PipelineSpec) -> list[Step]:
     if spec.matching is None:
         return []
+    scored = ["unified_pairs"]
+    if spec.has_two_passes:
+        scored += ["second_pass_pairs", "first_pass_matches"]
+
+    def score(engine: DuckDBEngine, lake: Lake) -> Facts:
+        if not spec.has_two_passes:
+            return score_pairs(engine, lake, spec)
+        return score_pairs(engine, lake, spec, "second_pass_pairs", first="first_pass_matches")
+
     return [
         Step(
             tables={"matches": "Candidate pairs that may be matches, with their probability."},
             stage="matching",
-            reads=["cleaned_records", "em_model", "unified_pairs"],
+            reads=["cleaned_records", "em_model", *scored],
             settings=[spec.matching, spec.comparisons],
             code=score_pairs,
-            run=lambda engine, lake: score_pairs(engine, lake, spec),
+            run=score,
             show=_show_matches,
         ),
         Step(
@@ -335,6 +347,7 @@ def _evaluation_steps(spec: PipelineSpec) -> list[Step]:
     threshold = matching.threshold if matching else None
     if spec.truth:
         pairs = ["filtered_blocks", "dropped_blocks", *second_hand_tables(spec), "unified_pairs"]
+        pairs += ["first_pass_pairs", "first_pass_matches"] * spec.has_two_passes
         pairs += ["learned_rules", "learned_blocks"] * bool(spec.learns)
         pairs += ["key_codes"] * bool(spec.learns or spec.weights)
         pairs += ["record_embeddings"] * bool(spec.encoder)
@@ -436,20 +449,50 @@ def _second_pass_steps(spec: PipelineSpec) -> list[Step]:
     if spec.second_pass is None:
         return []
     neighbours = ["record_embeddings"] if spec.second_pass.embedding else []
-    first = ["embedding_blocks"] if spec.embedding else []
+    first = ["filtered_blocks", *(["embedding_blocks"] if spec.embedding else [])]
+    if spec.has_two_passes:
+        first = ["first_pass_pairs", "first_pass_matches"]
+    without = "match" if spec.has_two_passes else "candidate"
     return [
         Step(
             tables={
                 "second_pass_pairs": "Pairs of a more lenient pass, only for records that the"
-                " first pass left without a candidate."
+                f" first pass left without a {without}."
             },
             stage="pairs",
-            reads=["cleaned_records", "filtered_blocks", *first, *neighbours],
+            reads=["cleaned_records", *first, *neighbours],
             settings=[spec.second_pass, spec.link_mode],
             code=pair_the_lonely,
             run=lambda engine, lake: pair_the_lonely(engine, lake, spec),
             show=numbers,
         )
+    ]
+
+
+def _second_pass_after_matches(spec: PipelineSpec) -> list[Step]:
+    """List the steps from the first pass's pairs to those of both."""
+    weighed = ["key_codes", "pair_weights"] if spec.weights else []
+    first, matches = "first_pass_pairs", "first_pass_matches"
+    return [
+        Step(
+            tables={matches: "Pairs of the first pass that may be matches; who has none goes on."},
+            stage="matching",
+            reads=["cleaned_records", "em_model", first],
+            settings=[spec.matching, spec.comparisons],
+            code=score_pairs,
+            run=lambda engine, lake: score_pairs(engine, lake, spec, first, matches),
+            show=_show_matches,
+        ),
+        *_second_pass_steps(spec),
+        Step(
+            tables={"unified_pairs": "The pairs of both passes, each once."},
+            stage="pairs",
+            reads=["cleaned_records", first, "second_pass_pairs", *weighed],
+            settings=[spec.second_pass, spec.link_mode],
+            code=join_passes,
+            run=lambda engine, lake: join_passes(engine, lake, spec),
+            show=_show_pairs,
+        ),
     ]
 
 
