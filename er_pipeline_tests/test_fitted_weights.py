@@ -120,6 +120,27 @@ def test_matches_come_before_relatives(households: Households) -> None:
     assert told > alike
 
 
+def test_what_a_cut_loses_is_told_to_within_a_factor_of_two(households: Households) -> None:
+    weights = weights_of(households)
+    with DuckDBEngine(threads=2) as engine:
+        for table in ("key_codes", "unified_pairs", "true_pairs"):
+            engine.read(households.lake, table)
+        lost, expected = engine.row(
+            f"""
+            select count(is_true), sum({weights.probability_sql("evidence")}) from (
+                select {weights.evidence_sql()} as evidence, t.left_no as is_true
+                from unified_pairs as p
+                join key_codes as l on l.record_no = p.left_no
+                join key_codes as r on r.record_no = p.right_no
+                left join true_pairs as t on t.left_no = p.left_no and t.right_no = p.right_no
+                order by evidence desc offset {HOUSEHOLDS // 2}
+            )
+            """
+        )
+    assert lost > 30
+    assert 0.5 < expected / lost < 2
+
+
 def test_what_follows_from_another_field_counts_for_little(households: Households) -> None:
     weights = weights_of(households)
     places = {field.field: place for place, field in enumerate(weights.fields)}

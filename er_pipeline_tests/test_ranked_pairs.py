@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.errors import BudgetError, SpecError
-from er_pipeline.blocking.pair_evidence import RIVALS_SHARE
+from er_pipeline.blocking.pair_evidence import ODDS_PER_NAT, RIVALS_SHARE
 from er_pipeline.blocking.pair_weights import read_weights
 from er_pipeline.blocking.spec import Budget
 from er_pipeline.blocking.spec_file import read_spec
@@ -226,7 +226,7 @@ def test_the_ledger_of_kept_and_cut_adds_up(
         assert one["weight"] >= next_one["weight"]
     if mode == "dedupe" and not lexical:  # there, weight is evidence and nothing else
         chance = {
-            pair: 1 / (1 + math.exp(min(30, weights.prior - w * weights.unit)))
+            pair: 1 / (1 + math.exp(min(30, ODDS_PER_NAT * (weights.prior - w * weights.unit))))
             for pair, w in every.items()
         }
         assert facts["expected_matches"] == pytest.approx(sum(chance.values()), abs=0.06)
