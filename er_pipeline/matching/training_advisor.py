@@ -228,7 +228,8 @@ def _best_set(candidates: Sequence[Candidate], spec: PipelineSpec) -> list[Candi
             [candidate.expressions for candidate in chosen],
         )
 
-    return list(min(sets, key=rank)) if sets else []
+    best_set: tuple[Candidate, ...] = min(sets, key=rank, default=())
+    return list(best_set)
 
 
 def named_rules(chosen: Sequence[Candidate]) -> dict[str, tuple[str, ...]]:
