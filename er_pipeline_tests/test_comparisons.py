@@ -85,6 +85,11 @@ OTHER = "All other comparisons"
         ("born", "1980-03-12", "1980-11-30", "same year"),
         ("born", "1980-03-12", "1975-11-30", OTHER),
         ("no", "12345", "12346", "edits <= 1"),
+        ("remark", "big red fox den", "red fox den big", "common words >= 0.7"),
+        ("remark", "big red fox", "old big red", "common words >= 0.4"),  # 2 of 4
+        ("remark", "a a a b", "a c", OTHER),  # a stands once: 1 of 3
+        ("remark", "london", "londn", "jaro_winkler >= 0.92"),
+        ("remark", "london", "paris", OTHER),
     ],
 )
 def test_values_are_graded_by_the_kind_of_their_field(

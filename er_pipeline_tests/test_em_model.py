@@ -231,3 +231,13 @@ def test_sessions_are_combined_by_the_median_and_nothing_is_left_without_an_m() 
         "b: All other comparisons: no pair of a session is on it",
         "c: no session left it free",
     ]
+
+
+def test_a_level_that_nobody_saw_weighs_no_more_than_the_next(tmp_path: Path, rows: Rows) -> None:
+    # Companies of one letter, repeated: any two are equal or share nothing.
+    plain = [{**row, "company": row["company"] and row["company"][:1] * 12} for row in rows]
+    levels = people_with(tmp_path, plain, training_rules=PLAIN).train()["levels"]["company"]
+    equal, nearer, near, other = (level["match_weight"] for level in levels)
+    assert equal > 0 > other
+    assert near == pytest.approx(other, abs=0.01)
+    assert nearer == pytest.approx(other, abs=0.01)

@@ -2,7 +2,8 @@
 
 u: of the level of equal values exactly, from the frequencies of the values; of the other levels
 from random pairs. Both count matches too, which are taken out once their share is known.
-m: the median over the sessions that trained it.
+m: the median over the sessions that trained it. A level that no session saw says no more for a
+match than the next one below it.
 prior: two rules on different fields catch matches independently, if records are damaged here and
 there; so as in capture and recapture, the first rule's share of the second one's matches is its
 share of all. The median over the pairs of rules is taken. A record damaged everywhere is caught by
@@ -40,6 +41,8 @@ UNTRAINED_EQUAL = 0.9
 # Where nearly all pairs of equal values are matches, what is left for chance is noise; no u is
 # taken to be less than this share of what was seen.
 LEAST_SHARE_OF_CHANCE = 0.02
+# Splink takes no m of 0.
+LEAST_M = 1e-18
 # Pairs that two rules share and that are scored to count the matches among them.
 MAX_SHARED_PAIRS = 5_000_000
 
@@ -75,7 +78,7 @@ def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     number_blocks(engine, spec)
     comparisons = splink_comparisons(spec)
     n_possible = max(1.0, count_agreeing_pairs(engine, spec.link_mode, RECORDS, []))
-    chance = estimate_chance(engine, spec, comparisons)
+    chance = estimate_chance(engine, spec, comparisons, n_possible)
     first = [
         _filled(comparison, None, _least(seen, 0.5 / n_possible))
         for comparison, seen in zip(comparisons, chance, strict=True)
@@ -84,10 +87,11 @@ def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     m, untrained = combine(comparisons, sessions)
     matches, estimates = estimate_matches(engine, spec, sessions, first, m)
     prior = min(0.5, max(matches, 1.0) / n_possible)
-    trained = [
-        _filled(comparison, m[comparison["output_column_name"]], _u(seen, shares, prior))
-        for comparison, seen, shares in zip(comparisons, chance, m.values(), strict=True)
-    ]
+    trained = []
+    for comparison, seen in zip(comparisons, chance, strict=True):
+        name = comparison["output_column_name"]
+        u = _u(seen, m[name], prior)
+        trained.append(_filled(comparison, _cautious(m[name], u, _unseen(name, sessions)), u))
     model = model_settings(spec, trained, round(prior, 12), LINK_TYPES[spec.link_mode])
     facts = {
         "fingerprint": fingerprint,
@@ -106,11 +110,16 @@ def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
 
 
 def estimate_chance(
-    engine: DuckDBEngine, spec: PipelineSpec, comparisons: Sequence[Mapping[str, Any]]
-) -> list[list[float | None]]:
+    engine: DuckDBEngine,
+    spec: PipelineSpec,
+    comparisons: Sequence[Mapping[str, Any]],
+    n_possible: float,
+) -> list[list[float]]:
     """Give for every comparison the share of all pairs that stand on each level, equal first.
 
-    The share of equal values is exact, the others are a sample's; None where it had none.
+    The share of equal values is exact, the others are a sample's. On a level that the sample has
+    not seen stands half a pair of it: that a sample of a million has none does not say that there
+    is none among a million times as many.
     """
     assert spec.matching is not None, "matching is on"
     plain = [without_frequencies(comparison) for comparison in comparisons]
@@ -128,12 +137,13 @@ def estimate_chance(
         )
         sampled = linker.misc.save_model_to_json()["comparisons"]
     chance = []
+    least = 0.5 / min(spec.matching.max_u_pairs, n_possible)
     for comparison in sampled:
-        shares = [level.get("u_probability") for level in levels_of(comparison)]
+        shares = [
+            max(least, level.get("u_probability") or 0.0) for level in levels_of(comparison)[1:]
+        ]
         equal = _share_of_equal(engine, spec, comparison["output_column_name"])
-        rest = sum(share or 0.0 for share in shares[1:])
-        scale = (1 - equal) / rest if rest else 1.0
-        chance.append([equal, *(share and share * scale for share in shares[1:])])
+        chance.append([equal, *(share * (1 - equal) / sum(shares) for share in shares)])
     return chance
 
 
@@ -161,9 +171,8 @@ def combine(
             [s.m[name][i] for s in found if s.m[name][i] is not None] for i in range(len(levels))
         ]
         untrained += [
-            f"{name}: {level['label_for_charts']}: no pair of a session is on it"
-            for level, shares in zip(levels, seen, strict=True)
-            if not shares
+            f"{name}: {levels[i]['label_for_charts']}: no pair of a session is on it"
+            for i in _unseen(name, sessions)
         ]
         shares = [max(least, median(x or 0.0 for x in s) if s else 0.0) for s in seen]
         m[name] = [round(share / sum(shares), 9) for share in shares]
@@ -249,17 +258,36 @@ def _share_of_equal(engine: DuckDBEngine, spec: PipelineSpec, field: str) -> flo
     return count_agreeing_pairs(engine, mode, RECORDS, [column]) / max(1.0, both)
 
 
-def _least(seen: Sequence[float | None], least: float) -> list[float]:
-    return [max(least, share or 0.0) for share in seen]
+def _least(seen: Sequence[float], least: float) -> list[float]:
+    return [max(least, share) for share in seen]
 
 
-def _u(seen: Sequence[float | None], m: Sequence[float], prior: float) -> list[float]:
+def _u(seen: Sequence[float], m: Sequence[float], prior: float) -> list[float]:
     """Take the matches out of the shares seen among all pairs."""
     shares = [
-        max((share or 0.0) - prior * m_share, LEAST_SHARE_OF_CHANCE * (share or 0.0), 1e-12)
+        max(share - prior * m_share, LEAST_SHARE_OF_CHANCE * share, 1e-12)
         for share, m_share in zip(seen, m, strict=True)
     ]
     return [round(share / sum(shares), 12) for share in shares]
+
+
+def _unseen(name: str, sessions: Sequence[Session]) -> list[int]:
+    """List the levels of a comparison on which no session that trained it had a pair."""
+    found = [session.m[name] for session in sessions if name in session.m]
+    return [i for i, shares in enumerate(zip(*found, strict=True)) if set(shares) == {None}]
+
+
+def _cautious(m: Sequence[float], u: Sequence[float], unseen: Sequence[int]) -> list[float]:
+    """Let a level that no session has seen say no more for a match than the next one below it.
+
+    Chance has mostly not been seen on it either, and half a match over next to nothing would be
+    very much.
+    """
+    shares = list(m)
+    for i in sorted(unseen, reverse=True):
+        if i + 1 < len(shares):
+            shares[i] = min(shares[i], u[i] * shares[i + 1] / u[i + 1])
+    return shares
 
 
 def _filled(
@@ -273,7 +301,7 @@ def _filled(
     for i, level in enumerate(trained):
         if m is not None:
             share = m[i]
-            level["m_probability"] = max(share, 1e-9) if share is not None else 1e-9
+            level["m_probability"] = LEAST_M if share is None else max(share, LEAST_M)
         if u is not None:
             level["u_probability"] = u[i]
     return {**comparison, "comparison_levels": levels}

@@ -7,8 +7,13 @@ every pair, and its m comes out wrong without a word. So a rule is handed over a
     l._em_block_0 = r._em_block_0 and (l.name is null or l.name is not null)
 
 The first part is the number of the record's kept block, NULL where it has none: exactly the pairs
-that em_training_blocks counted, whatever function the rule uses. The second is true of every
-record, and names the fields. What Splink has left out is compared with that after each session.
+that em_training_blocks counted, whatever function the rule uses and whatever the cap drops, and one
+hash join. The second is true of every record, so it changes no pair; it names the fields. Splink
+parses the rule and leaves out every comparison that reads a column named there, on whichever side
+and in whichever place (EMTrainingSession and get_columns_used_from_sql, Splink 5.0), and starts its
+share of matches from the levels of equal values of those columns. What Splink has left out is
+compared with what the rule reads after each session, so that another version cannot change this
+without a word.
 """
 
 import logging
