@@ -152,9 +152,9 @@ def combine(
 ) -> tuple[dict[str, list[float]], list[str]]:
     """Take the median m over the sessions; give every level some of it.
 
-    Returns m by comparison, the level of equal values first, and what has no m of its own: levels
-    on which no match was seen get half a match's share, comparisons that no session left free a
-    usual m.
+    Returns m by comparison, the level of equal values first, and what has no m of its own: the
+    first and last level where no match was seen on it, which get half a match's share, and
+    comparisons that no session left free, which get a usual m.
     """
     m: dict[str, list[float]] = {}
     untrained = []
@@ -173,6 +173,7 @@ def combine(
         untrained += [
             f"{name}: {levels[i]['label_for_charts']}: no pair of a session is on it"
             for i in _unseen(name, sessions)
+            if i in (0, len(levels) - 1)  # one in between weighs no more than the next
         ]
         shares = [max(least, median(x or 0.0 for x in s) if s else 0.0) for s in seen]
         m[name] = [round(share / sum(shares), 9) for share in shares]
