@@ -9,6 +9,24 @@ Two measurements, chosen by --of:
   told by, with the recall that is guessed there.
 - cost: made-up people. `train_model` as it is; `score_pairs` and Splink's own predict on the same
   pairs with the same model, each in a process of its own.
+
+Measured 2026-11 on 2 shared cores. F1 counts true pairs that blocking missed:
+
+    set        way           completeness  F1 at 0.95  best F1
+    febrl4     er_pipeline         1.0000      1.0000   1.0000
+               splink alone        0.9998      0.9999   0.9999
+    febrl3     er_pipeline         1.0000      0.9995   0.9998
+               splink alone        0.9989      0.9989   0.9994
+    fake_1000  er_pipeline         0.9902      0.8966   0.9413
+               splink alone        0.8129      0.7776   0.8742
+
+1,000,000 people, 5.9 million training pairs, 21.9 million candidates, 607,939 of them scored at
+0.01 or more by both (before texts were compared by common words):
+
+    way        CPU s   peak MiB
+    train       28.0      1,181
+    score       76.8      1,164   1.14 times Splink's predict
+    predict     67.5      2,199
 """
 
 import argparse
