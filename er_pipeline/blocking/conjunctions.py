@@ -79,6 +79,12 @@ class Index:
     n_records: int
     costs: dict[Keys, Cost] = field(default_factory=dict)
 
+    def overlap(self, keys: Keys) -> bool:
+        """Tell whether two of the keys read the same field, or have several values per record."""
+        read = [field for key in keys for field in self.choices[key].reads]
+        lists = sum(key in self.listed for key in keys)
+        return lists > 1 or len(set(read)) < len(read)
+
     def memberships_sql(self, keys: Keys, columns: str = "c.source_no") -> str:
         """Write the query of (code_..., columns): one row per record, or record and list value."""
         lists = [key for key in keys if key in self.listed]
@@ -296,7 +302,7 @@ def loosest_affordable(
             open_ = []
             for keys in product(*(by_field[name] for name in fields)):
                 ordered = tuple(sorted(keys))
-                if sum(key in index.listed for key in keys) > 1 or banned(ordered):
+                if index.overlap(ordered) or banned(ordered):
                     continue
                 if any(
                     part in contained for n in range(1, size) for part in combinations(ordered, n)
@@ -355,9 +361,7 @@ def candidates(
             if known and known.is_whole and known.pairs <= limits.pairs_of_rule // 4:
                 continue  # cheap and whole: narrower ones find less and save little
             for (key,) in singles:
-                if key <= keys[-1] or fields[key] in {fields[k] for k in keys}:
-                    continue
-                if key in index.listed and any(k in index.listed for k in keys):
+                if key <= keys[-1] or index.overlap((*keys, key)):
                     continue
                 found = level[keys] & evidence.shared[:, key]
                 if evidence.worth[found].sum() >= least:
@@ -692,17 +696,15 @@ def lexicographic(
     def finds(keys: Keys) -> bool:
         return bool(found_by(keys).any()) and not banned(keys)
 
-    fields = [choice.field for choice in index.choices]
     best: set[Keys] = set()
-    for start in range(len(fields)):
+    for start in range(len(index.choices)):
         keys: Keys = (start,)
         reached = [keys] if finds(keys) else []
         while len(keys) < limits.k:
             options = [
                 tuple(sorted((*keys, key)))
-                for key in range(len(fields))
-                if fields[key] not in {fields[k] for k in keys}
-                and not (key in index.listed and any(k in index.listed for k in keys))
+                for key in range(len(index.choices))
+                if not index.overlap((*keys, key))
             ]
             options = [option for option in options if finds(option)]
             if not options:
