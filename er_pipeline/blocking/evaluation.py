@@ -205,8 +205,8 @@ def judge_training(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Ver
         f" (at most {budget:,} wanted)."
         + _unless(
             pairs <= budget,
-            f" The dearest is {_dearest(facts['rules'])}; join another key to it, or raise"
-            " checks: max_training_pairs.",
+            f" The dearest is {_dearest(facts['rules'])}; join another key to it, raise"
+            " checks: max_training_pairs, or have rules proposed: er-pipeline training-rules.",
         ),
         {"training_pairs": pairs, "max_training_pairs": budget},
     )

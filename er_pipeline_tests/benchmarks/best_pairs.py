@@ -28,7 +28,7 @@ With labels learned_rules took 9.3 CPU s on febrl3, 1.9 on fake_1000, and the co
 without, but for fake_1000 (.9719, .9897) and abt_buy (.9954, .9972); the interval contained the
 recall in 10 of 10 draws on febrl3, and on 10,000 people. wide finds .9891 and .9941, large_clusters
 .9308 with 38 pairs a record. A million people: search, emission, weights, ranking and the cut take
-150 CPU s, 123 s on loaded cores, 3.4 GiB.
+80 s on quiet cores (134 CPU s), 123 s on loaded ones, 3.4 GiB.
 """
 
 import argparse
