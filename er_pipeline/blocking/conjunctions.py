@@ -40,6 +40,8 @@ MOST_CANDIDATES = 1_500
 LONGEST_KEPT = 2
 # Of every set of fields, so many of the widest are among them.
 WIDEST_OF_FIELDS = 4
+# What the sample estimates may be so many times too high; it is counted before it is chosen.
+SLACK = 2.0
 # Joins tried in vain before a search gives a dear rule up for cheaper ones.
 SWAP_ROUNDS = 2
 
@@ -312,7 +314,7 @@ def loosest_affordable(
             # From the loosest down; a sample may err by half, so what is near the limit is counted.
             chosen = False
             for estimate, keys in sorted(open_, key=lambda item: (-item[0], item[1])):
-                if estimate > 2 * limit or (chosen and estimate < 0.5 * limit):
+                if estimate > SLACK * limit or (chosen and estimate < 0.5 * limit):
                     if estimate <= limit and size < k:
                         contained.add(keys)
                     continue
@@ -350,7 +352,7 @@ def candidates(
     for size in range(1, limits.k + 1):
         for keys, found in level.items():
             worth = float(evidence.worth[found].sum())
-            if not banned(keys) and sample.pairs(keys) <= 2 * limits.pairs_of_rule:
+            if not banned(keys) and sample.pairs(keys) <= SLACK * limits.pairs_of_rule:
                 worth_of[keys] = worth
         if size == limits.k:
             break
@@ -472,31 +474,46 @@ class Search:
             sorted(options, key=lambda i: (-finds[i], self.pairs[i], self.options[i]))
             for options in by_fields.values()
         ]
+        new_of, gain_of = np.zeros(len(self.options)), np.zeros(len(self.options))
+        known = np.zeros(len(self.options), bool)  # until another rule is chosen
         while state.n_learned < self.limits.rules:
             heads = [self._widest_affordable(options, state) for options in waiting]
             places = np.array(sorted(head for head in heads if head is not None), np.int64)
-            new = self._new_share(state.made, places)
-            gain = self._gain(worth * WORTH_OF_ANOTHER_RULE**state.depth, places)
-            open_ = state.affordable()[places] & (new * self._n_seen[places] >= 1) & (gain > 0)
-            if not open_.any():
-                return
+            unknown = places[~known[places]]
+            new_of[unknown] = self._new_share(state.made, unknown)
+            gain_of[unknown] = self._gain(worth * WORTH_OF_ANOTHER_RULE**state.depth, unknown)
+            known[unknown] = True
+            new, gain = new_of[places], gain_of[places]
+            useful = (new * self._n_seen[places] >= 1) & (gain > 0)
             # A rule takes a place as well as pairs: with many of these left, few places are dear.
             # Its pairs count against the limit, its new ones are what the run will pay for.
             place = (self.limits.pairs - state.spent) / (self.limits.rules - state.n_learned)
             cost = self.pairs[places] * (new + 1) / 2 + max(self.index.n_records / 100, place)
-            best = int(places[np.argmax(np.where(open_, gain / cost, -1.0))])
+            score = np.where(useful & state.affordable()[places], gain / cost, -1.0)
+            if not useful.all():
+                # Nothing new now is nothing new later; narrower ones of these fields may differ.
+                gone = set(places[~useful].tolist())
+            elif not len(score) or score.max() < 0:
+                return
+            else:
+                best = int(places[np.argmax(score)])
+                gone = {best}
+                if not self.exact[best]:
+                    self._count(best)
+                    known[best] = False
+                    continue
+                yield best
+                known[:] = False
             # The other options of these fields may find more, once what they share is discounted.
-            waiting = [o[head == best :] for o, head in zip(waiting, heads, strict=True)]
-            yield best
+            waiting = [o[head in gone :] for o, head in zip(waiting, heads, strict=True)]
 
     def _widest_affordable(self, options: list[int], state: "_State") -> int | None:
-        """Give the first option that fits and says something new; forget those before it."""
+        """Give the first option that may fit and say something new; forget those before it."""
         while options:
             i = options[0]
-            if not state.contained[i] and self.pairs[i] <= 2 * self.limits.pairs_of_rule:
-                self._count(i)
-                if self.pairs[i] <= self.limits.pairs_of_rule:
-                    return i
+            least = self.pairs[i] / (1.0 if self.exact[i] else SLACK)
+            if not state.contained[i] and least <= self.limits.pairs_of_rule:
+                return i
             options.pop(0)
         return None
 
@@ -625,9 +642,10 @@ class _State:
         self.rules = kept
 
     def affordable(self) -> NDArray[np.bool_]:
-        """Tell the options that are not taken and fit into what is left."""
+        """Tell the options that are not taken and fit into what is left, or may once counted."""
         pairs, limits = self.search.pairs, self.search.limits
-        fits = (pairs <= limits.pairs_of_rule) & (pairs + self.spent <= limits.pairs)
+        least = pairs / np.where(self.search.exact, 1.0, SLACK)
+        fits = (least <= limits.pairs_of_rule) & (least + self.spent <= limits.pairs)
         return np.asarray(~self.taken & fits & (pairs > 0))
 
     def take(self, i: int, origin: str) -> None:

@@ -38,8 +38,9 @@ M_WHOLE, M_NOTHING = 0.8, 0.1
 MATCHES_PER_RECORD = 0.3
 # A model that expects less than this share of the matches that EM expects teaches nothing.
 LEAST_OF_MODEL = 0.25
-# A judged pair counts as much as so many that are only probable.
-LABEL_WEIGHT = 10.0
+# A judged match counts as so many probable ones: people are shown the doubtful pairs, and from
+# those alone every disagreement would seem to say less than it does.
+LABEL_WEIGHT = 0.2
 # Two fields whose whole values more pairs than this per record share, beyond what matches could be,
 # depend on each other.
 SHARED_PER_RECORD = 5.0

@@ -59,8 +59,6 @@ SURE = 0.99
 LEAST_LABELS = 10
 # All probable matches together are worth this share of the judged ones.
 WORTH_OF_PROBABLE = 0.5
-# A model's score of at least this is a weak label, and so is its opposite.
-SURE = 0.99
 FOLDS = 5
 # Where the narrowest rule makes more pairs than a rule may, one may make so many times as many,
 # and there is room for so many of them.
@@ -320,6 +318,11 @@ def _evidence(
     first = list(loosest_affordable(index, sample, limits.pairs_of_rule, min(2, limits.k), banned))
     if not first:
         first = list(loosest_affordable(index, sample, limits.pairs_of_rule, limits.k, banned))
+    # Keys affordable alone, too: what of theirs other rules make is told by their own pairs.
+    alone = [(key,) for key in range(len(index.choices)) if not banned((key,))]
+    first += [
+        k for k in alone if k not in first and 0 < index.cost(k).pairs <= limits.pairs_of_rule
+    ]
     logger.info("looking for probable matches with %s conjunctions", len(first))
     sample_records(engine, sum(index.cost(keys).pairs for keys in first), f"{spec.seed}-{round_no}")
     engine.make_table(
