@@ -206,7 +206,7 @@ def test_pairs_of_learned_rules_tell_their_rules(dataset: Callable[..., Dataset]
 def test_the_catalog_shows_ids(paired: Dataset) -> None:
     queue = queued(paired)
     relations = {
-        table: f"read_parquet({parquet_files(paired.lake.path(table))})"
+        table: parquet_files(paired.lake.path(table))
         for table in ("label_queue", "cleaned_records")
     }
     with DuckDBEngine() as engine:

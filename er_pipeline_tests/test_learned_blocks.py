@@ -234,9 +234,7 @@ def test_every_pair_of_the_rules_stands_once_with_all_rules_that_make_it(learned
             for pair in learned.pairs_of(members):
                 made[pair].add(rule)
     tables = ("unified_pairs", "cleaned_records", "learned_rules")
-    relations = {
-        table: f"read_parquet({parquet_files(learned.lake.path(table))})" for table in tables
-    }
+    relations = {table: parquet_files(learned.lake.path(table)) for table in tables}
     view = catalog_select("unified_pairs", learned.spec, relations)
     found = learned.engine.rows(f"select left_id, right_id, strategies from ({view})")
     assert len(found) == len(made)

@@ -71,6 +71,18 @@ def test_a_delimiter_and_a_quote_can_be_given(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [("p.csv", "id,name\n1,a\n"), ("p.json", '{"id": "1", "name": "a"}\n')],
+)
+def test_the_name_of_a_folder_never_takes_the_place_of_a_column(
+    reader: Reader, name: str, content: str
+) -> None:
+    (reader.folder / "name=2026").mkdir()
+    reader.put(f"name=2026/{name}", content)
+    assert reader.rows(["id", "name"], path=f"name=2026/{name}") == [("1", "a")]
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"\xef\xbb\xbfid,name\n1,Ann\n",
@@ -283,6 +295,14 @@ def test_a_nul_byte_in_a_value_is_no_error(reader: Reader) -> None:
         (
             b'id,name\n1,a\n2,"b\n3,c\n4,d\n',
             r"people\.csv:3: a quote is opened in this row and never closed.*correct the row",
+        ),
+        (
+            b"id,name\r\n1,a\r\n2,b\n3,c\r\n",
+            r"people\.csv:3: this line ends in LF, those before in CRLF; give all lines",
+        ),
+        (
+            b"id,name\n1,a\n2,b\r\n",
+            r"people\.csv:3: this line ends in CRLF, those before in LF; give all lines",
         ),
         (b"x" * 200_000, r"people\.csv: has no column 'id', 'name'; it has 'x{80}'\. Correct"),
     ],

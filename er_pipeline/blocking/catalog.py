@@ -90,8 +90,7 @@ def collect_run_metrics(engine: DuckDBEngine, lake: Lake) -> int:
 def publish_dataset(lake: Lake, spec: PipelineSpec, versions: dict[str, str]) -> None:
     """Note the versions the catalog shows of this dataset, and how each view reads."""
     relations = {
-        table: f"read_parquet({parquet_files(lake.path(table, version))})"
-        for table, version in versions.items()
+        table: parquet_files(lake.path(table, version)) for table, version in versions.items()
     }
     views = {
         table: catalog_select(table, spec, relations)

@@ -106,7 +106,10 @@ def truth_reader(file: Path) -> str:
     """Write the call that reads a file of true pairs."""
     if file.suffix in (".parquet", ".pq"):
         return parquet_file(file)
-    return f"read_csv({literal(glob.escape(str(file)))}, all_varchar = true, header = true)"
+    return (
+        f"read_csv({literal(glob.escape(str(file)))}, all_varchar = true, header = true,"
+        " hive_partitioning = false)"
+    )
 
 
 def read_records(engine: DuckDBEngine, lake: Lake) -> str:

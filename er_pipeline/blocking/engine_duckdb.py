@@ -34,14 +34,19 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def parquet_files(folder: Path) -> str:
-    """Name all parquet files of a folder as a text constant for SQL, whatever the path holds."""
-    return literal(f"{glob.escape(str(folder))}/*.parquet")
+def parquet_files(folder: Path, *options: str) -> str:
+    """Write the call that reads all parquet files of a folder, whatever its path holds."""
+    return _read_parquet(f"{glob.escape(str(folder))}/*.parquet", options)
 
 
-def parquet_file(path: Path) -> str:
+def parquet_file(path: Path, *options: str) -> str:
     """Write the call that reads one parquet file, whatever its path holds."""
-    return f"read_parquet({literal(glob.escape(str(path)))})"
+    return _read_parquet(glob.escape(str(path)), options)
+
+
+def _read_parquet(files: str, options: Sequence[str]) -> str:
+    # A folder named like date=2026-11-01 is no column of ours.
+    return f"read_parquet({', '.join([literal(files), 'hive_partitioning = false', *options])})"
 
 
 class DuckDBEngine:
@@ -112,9 +117,7 @@ class DuckDBEngine:
     def read_folder(self, folder: Path, name: str) -> None:
         """Make all parquet files of a folder readable as one table."""
         files = parquet_files(folder)
-        self.con.execute(
-            f"create or replace view {quoted(name)} as select * from read_parquet({files})"
-        )
+        self.con.execute(f"create or replace view {quoted(name)} as select * from {files}")
 
     def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
         """Write a query's result to one parquet file, in the query's order.

@@ -25,6 +25,8 @@ DELIMITERS = (",", ";", "\t", "|")
 ROWS_PER_BATCH = 50_000
 # One cell may hold so much; DuckDB keeps 16 lines of this length in memory per thread.
 MAX_LINE_BYTES = 4_000_000
+# A folder named like date=2026-11-01 is no column, least of all in place of the file's own.
+OWN = "hive_partitioning = false"
 # Rejected rows shown in an error; all of them are in the table.
 EXAMPLES = 3
 URL_ADVICE = (
@@ -115,7 +117,9 @@ def _read_files(
             as_text = ", ".join(
                 f"{literal(name)}: 'VARCHAR'" for name in dict.fromkeys(names.values())
             )
-            _select(engine, f"read_json({listed}, columns={{{as_text}}})", wanted, table, origin)
+            _select(
+                engine, f"read_json({listed}, columns={{{as_text}}}, {OWN})", wanted, table, origin
+            )
     except duckdb.Error as error:
         raise InputError(f"{origin}: cannot be read as {kind}: {_first_line(error)}") from error
     return origin
@@ -127,7 +131,7 @@ def _json_columns(
     """Name the keys of json records; those of the first records, if all wanted ones are there."""
     names: list[str] = []
     for how in ("", ", sample_size = -1"):
-        described = engine.rows(f"describe select * from read_json({listed}{how})")
+        described = engine.rows(f"describe select * from read_json({listed}, {OWN}{how})")
         names = [name for name, *_ in described]
         if {name.lower() for name in wanted} <= {name.lower() for name in names}:
             return names
@@ -208,11 +212,13 @@ def _read_csv(
         f" escape = {literal(style.quote)}, encoding = {literal(style.encoding)},"
         f" max_line_size = {MAX_LINE_BYTES}, store_rejects = true,"
         f" rejects_table = {literal(table + '_errors')},"
-        f" rejects_scan = {literal(table + '_scans')}, rejects_limit = 0)"
+        f" rejects_scan = {literal(table + '_scans')}, rejects_limit = 0, {OWN})"
     )
     try:
         _select(engine, scan, wanted, table, origin)
     except duckdb.Error as error:
+        for file in files:
+            _check_line_ends(file)
         raise InputError(
             f"{origin}: cannot be read as csv ({style.encoding}): {_first_line(error)}"
         ) from error
@@ -294,6 +300,20 @@ def _check_quotes(file: Path, style: CsvFormat, delimiter: str) -> None:
                 f"{file}:{began}: a quote is opened in this row and never closed, so the rest of"
                 " the file cannot be told apart; correct the row"
             ) from error
+
+
+def _check_line_ends(file: Path) -> None:
+    """Find the first line that ends otherwise than those before: DuckDB reads no such file."""
+    opener: Any = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "rb") as lines:
+        first = next(lines).endswith(b"\r\n")
+        for number, line in enumerate(lines, 2):
+            if line.endswith(b"\n") and line.endswith(b"\r\n") != first:
+                one, other = ("CRLF", "LF") if first else ("LF", "CRLF")
+                raise InputError(
+                    f"{file}:{number}: this line ends in {other}, those before in {one}; give all"
+                    f" lines of the file the same end"
+                )
 
 
 def _read_database(

@@ -344,8 +344,8 @@ def judge_contract(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: 
     # Files keep their row numbers, so the same rows are looked at every time.
     sample = engine.con.execute(
         f"select {', '.join(quoted(name) for name, _ in found)}"
-        f" from read_parquet({parquet_files(lake.path(table))},"
-        f" file_row_number = true) where file_row_number % {step} = 0"
+        f" from {parquet_files(lake.path(table), 'file_row_number = true')}"
+        f" where file_row_number % {step} = 0"
     ).df()
     try:
         pandera_schema(table, spec).validate(sample, lazy=True)

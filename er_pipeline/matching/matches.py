@@ -145,7 +145,7 @@ def _slices(engine: DuckDBEngine, folder: Path) -> Iterator[str]:
 
 def _part_sql(file: Path, start: int, end: int) -> str:
     # Files keep the order of their rows, so every row is in exactly one part.
-    reader = parquet_file(file).removesuffix(")") + ", file_row_number = true)"
+    reader = parquet_file(file, "file_row_number = true")
     return (
         "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
         f" from {reader} where file_row_number >= {start} and file_row_number < {end}"
