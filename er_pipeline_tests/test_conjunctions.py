@@ -357,6 +357,19 @@ def test_no_rule_is_contained_in_another_whole_one(engine: DuckDBEngine, seed: i
                 assert not [r.keys for r in rules if set(r.keys) > set(wide.keys)]
 
 
+def test_a_key_with_pairs_of_its_own_is_chosen_whatever_stands_before_it(
+    engine: DuckDBEngine,
+) -> None:
+    # All pairs of key 0 are of key 2, too; key 1, of the same field, finds less, and others.
+    rows = [row(i // 2 if i < 30 else None, None, i // 2) for i in range(40)]
+    rows += [row(None, 100 + i // 2) for i in range(10)]
+    table = make_table(engine, rows)
+    matches = [(i, i + 1) for i in range(0, 50, 2)]
+    assert FIELD_OF[0] == FIELD_OF[1]
+    rules = choose(table.search(matches, limits()), 0)
+    assert [rule.keys for rule in rules] == [(2,), (1,)]
+
+
 @every_seed
 def test_the_same_search_twice_chooses_the_same_rules(engine: DuckDBEngine, seed: int) -> None:
     def chosen(threads: int) -> list[Rule]:
