@@ -14,6 +14,7 @@ is given up: lightly and heavily damaged matches differ by degrees.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +42,9 @@ LEAST_OF_MODEL = 0.25
 # A judged match counts as so many probable ones: people are shown the doubtful pairs, and from
 # those alone every disagreement would seem to say less than it does.
 LABEL_WEIGHT = 0.2
-# Two fields whose whole values more pairs than this per record share, beyond what matches could be,
-# depend on each other.
-SHARED_PER_RECORD = 5.0
+# Two fields depend on each other where more pairs than this per record share the whole values of
+# both, and so many times as many as share those of two usual fields: matches share any two.
+SHARED_PER_RECORD, SHARED_BEYOND_USUAL = 5.0, 3.0
 RECORDS_LOOKED_AT = 50_000
 # What follows from another field to all but a twentieth is not worth a condition per pair.
 LEAST_REDUNDANT = 0.95
@@ -156,24 +157,33 @@ def _redundant(
     ).fetchnumpy()
     codes = {place: np.asarray(found[f"c{place}"], np.int64) for place in plain}
     n_seen = max((len(column) for column in codes.values()), default=0)
-    # Pairs grow with the square of the records.
-    least = SHARED_PER_RECORD * n_seen**2 / max(1, n_records)
     shared = {place: _pairs(codes[place]) for place in plain}
     filled = {place: float((codes[place] >= 0).sum()) for place in plain}
     says = {
         place: -np.log(max(shared[place], 0.5) / max(1.0, filled[place] * (filled[place] - 1) / 2))
         for place in plain
     }
+    joint: dict[tuple[int, int], float] = {}
+    of_matches: list[float] = []
+    for one, other in combinations(plain, 2):
+        both = (codes[one] >= 0) & (codes[other] >= 0)
+        n_both = float(both.sum())
+        joint[one, other] = _pairs(codes[one][both] * (1 << 31) + codes[other][both])
+        by_chance = np.exp(-says[one] - says[other]) * n_both * (n_both - 1) / 2
+        of_matches.append(max(0.0, joint[one, other] - by_chance))
+    # Pairs grow with the square of the records.
+    least = SHARED_PER_RECORD * n_seen**2 / max(1, n_records)
+    least = max(least, SHARED_BEYOND_USUAL * float(np.median(of_matches or [0.0])))
     common = [place for place in plain if shared[place] > least]
     follows: dict[int, list[tuple[int, float]]] = {place: [] for place in plain}
     for place in common:
         for other in common:
             if (says[other], -other) <= (says[place], -place):
                 continue
-            both = (codes[place] >= 0) & (codes[other] >= 0)
-            joint = _pairs(codes[other][both] * (1 << 31) + codes[place][both])
-            if joint > least:
-                left = -np.log(joint / max(1.0, _pairs(codes[other][both])))
+            pairs = joint[min(place, other), max(place, other)]
+            if pairs > least:
+                of_other = _pairs(codes[other][codes[place] >= 0])
+                left = -np.log(pairs / max(1.0, of_other))
                 share = round(float(min(1.0, max(0.0, left / max(says[place], 0.1)))), 3)
                 if share < LEAST_REDUNDANT:
                     follows[place].append((other, share))
