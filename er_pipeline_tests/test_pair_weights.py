@@ -430,7 +430,8 @@ def test_a_hundred_labelled_matches_draw_m_towards_them(made: Made) -> None:
         engine, made.spec.key_choices, "sampled_pairs", {"matches": 100, "non_matches": 0}
     )
     before, after = m_of(weights)["city"], m_of(labelled)["city"]
-    assert before[0] < 0.15 < 0.25 < after[0] < 1
+    # By as much as a fifth of so many probable ones would.
+    assert before[0] + 0.005 < after[0] < before[0] + 0.03
     assert after[1] < before[1]
 
 

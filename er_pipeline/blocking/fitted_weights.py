@@ -71,9 +71,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How pairs agree: (n_pairs, n_fields) levels and their idf in nats.
+    """How pairs agree: (n_pairs, n_fields) levels and their idf in nats, column by column.
 
-    Level -1 is a missing value, 0 agreement in nothing, i the i-th key of the field.
+    Level -1 is a missing value, 0 agreement in nothing, i the i-th key of the field. Of the idf
+    that follows from another field only what is left is here.
     """
 
     levels: NDArray[np.int8]
@@ -287,11 +288,9 @@ class _Fit:
         m = []
         for f, field in enumerate(self.fields):
             n = len(field.keys) + 1
-            level = self.seen.levels[:, f]
-            filled = level >= 0
-            counts = np.bincount(level[filled], weights=probability[filled], minlength=n)
-            judged = known[known[:, f] >= 0, f]
-            counts = counts + LABEL_WEIGHT * np.bincount(judged, minlength=n)
+            counts = np.bincount(self.seen.levels[:, f] + 1, probability, minlength=n + 1)
+            counts = counts + LABEL_WEIGHT * np.bincount(known[:, f] + 1, minlength=n + 1)
+            counts = counts[1:]  # the first one is of missing values
             m.append((counts + first_m(n)) / (counts.sum() + 1))
         return m
 
@@ -300,15 +299,13 @@ def sum_evidence(
     seen: Agreement, fields: Sequence[FieldEvidence], m: Sequence[NDArray[np.float64]]
 ) -> NDArray[np.float64]:
     """Give the evidence of every pair against strangers, in nats, for a class of such m."""
-    said = np.zeros(seen.levels.shape)
+    said = np.zeros(seen.levels.shape, order="F")
     for f, (field, shares) in enumerate(zip(fields, m, strict=True)):
         level = seen.levels[:, f]
         logs = np.array([log_share(share) for share in shares])
         logs[0] = max(logs[0], np.log(LEAST_M_NOTHING))
-        idf = seen.idf[:, f].astype(np.float64)
-        for other, share in reversed(field.redundant):
-            idf = np.where(seen.levels[:, other] == 1, seen.idf[:, f] * share, idf)
-        says = np.where(level < 0, 0.0, logs[np.maximum(level, 0)] + idf)
+        # Level -1 takes the last one.
+        says = np.append(logs, 0.0)[level] + seen.idf[:, f]
         for nth, others in enumerate(field.repeats):
             if others:
                 here = level == nth + 1
@@ -354,10 +351,17 @@ def read_agreement(engine: DuckDBEngine, fields: Sequence[FieldEvidence], pairs:
         " join key_codes as l on l.record_no = p.left_no"
         " join key_codes as r on r.record_no = p.right_no order by p.left_no, p.right_no"
     ).fetchnumpy()
-    places = range(len(fields))
-    levels = np.stack([np.asarray(found[f"level_{f}"], np.int8) for f in places], axis=1)
-    steps = np.stack([np.asarray(found[f"idf_{f}"], np.float32) for f in places], axis=1)
-    return Agreement(levels, (steps / IDF_STEPS).astype(np.float32))
+    n_pairs = len(found["level_0"]) if fields else 0
+    levels = np.empty((n_pairs, len(fields)), np.int8, order="F")
+    left = np.empty(levels.shape, np.float32, order="F")
+    for f in range(len(fields)):
+        levels[:, f] = found[f"level_{f}"]
+    for f, field in enumerate(fields):
+        whole = np.asarray(found[f"idf_{f}"], np.float32) / IDF_STEPS
+        left[:, f] = whole
+        for other, share in reversed(field.redundant):
+            left[:, f] = np.where(levels[:, other] == 1, whole * share, left[:, f])
+    return Agreement(levels, left)
 
 
 def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
