@@ -357,10 +357,10 @@ def read_agreement(engine: DuckDBEngine, fields: Sequence[FieldEvidence], pairs:
     for f in range(len(fields)):
         levels[:, f] = found[f"level_{f}"]
     for f, field in enumerate(fields):
-        whole = np.asarray(found[f"idf_{f}"], np.float32) / IDF_STEPS
-        left[:, f] = whole
+        nats = np.asarray(found[f"idf_{f}"], np.float32) / IDF_STEPS
+        left[:, f] = nats
         for other, share in reversed(field.redundant):
-            left[:, f] = np.where(levels[:, other] == 1, whole * share, left[:, f])
+            left[:, f] = np.where(levels[:, other] == 1, nats * share, left[:, f])
     return Agreement(levels, left)
 
 
