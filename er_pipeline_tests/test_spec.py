@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagster._utils.pydantic_yaml import parse_yaml_file_to_pydantic
 
 import er_pipeline
 from er_pipeline.blocking import spec as spec_module
@@ -138,7 +139,7 @@ def test_a_built_in_strategy_is_switched_on_by_name(tmp_path: Path) -> None:
         ),
         ("  blocks:\n    max_size: many\n", 7, "blocks.max_size: Input should be a valid integer"),
         ("  blocks: {max_size: 1}\n", 6, "greater than or equal to 2"),
-        ("  blocks: {oversized: keep}\n", 6, "Input should be 'drop' or 'refine'"),
+        ("  blocks: {oversized: keep}\n", 6, "'keep' is unknown; there are 'drop', 'refine'"),
         ("  checks: {min_key_coverage: 95}\n", 6, "less than or equal to 1"),
         (
             "  strategies:\n    good: email\n    bad: surname\n",
@@ -147,9 +148,9 @@ def test_a_built_in_strategy_is_switched_on_by_name(tmp_path: Path) -> None:
         ),
         ("  strategies:\n    bad:\n      - soundexx(email)\n", 7, "soundexx does not exist"),
         ("  strategies:\n    bad: left(email\n", 7, "is not a SQL expression"),
-        ("  strategies: {my name: email}\n", 6, "String should match pattern"),
+        ("  strategies: {my name: email}\n", 6, "'my name' is no name here: a letter first"),
         ("  strategies: {Mine: email, mine: company}\n", 6, "two strategies differ in case only"),
-        ("  strategies: {}\n", 6, "no strategies left; declare at least one"),
+        ("  strategies: {}\n", 6, "declare a strategy; write strategies: auto"),
         ("  training_rules:\n    many: tokens(company)\n", 7, "EM needs one key per record"),
         ("  training_rules:\n    bad: surname\n", 7, "unknown column 'surname'"),
         ("  comparisons: [surname]\n", 6, "unknown field 'surname'"),
@@ -160,7 +161,14 @@ def test_a_built_in_strategy_is_switched_on_by_name(tmp_path: Path) -> None:
         ("  schedule: {cron: daily}\n", 6, "must have five parts"),
         ("  truth: {}\n", 6, "truth needs either path or cluster_column"),
         ("  mode: link\n", 6, "link needs two sources; write dedupe"),
-        ("  memory_limit: much\n", 6, "memory_limit: String should match pattern"),
+        ("  budget: 5\n", 6, "budget: settings stand under this one, as name: value; 5 is none"),
+        (
+            "  strategies: {mine: email}\n  strategies: auto\n",
+            7,
+            "strategies stands a second time (first in line 6)",
+        ),
+        ("  blocks:\n    max_size: 3\n    max_size: 4\n", 8, "first in line 7), and only the last"),
+        ("  memory_limit: much\n", 6, "memory_limit: 'much' does not fit: string should match"),
     ],
 )
 def test_an_error_says_file_line_and_what_to_write(
@@ -192,13 +200,14 @@ def test_all_errors_are_told_at_once(tmp_path: Path) -> None:
         ({"fields": {}}, "no field is declared"),
         ({"fields": {"name": "text", "Name": "text"}}, "differ in case only"),
         ({"fields": {"name": "text", "record_id": "text"}}, "is a column of our own"),
-        ({"fields": {"name": "colour"}}, "Input should be 'person_name'"),
+        ({"fields": {"name": "colour"}}, "'colour' is unknown; there are 'person_name'"),
         (
             {"sources": [{"path": "a.csv", "columns": {"a b": "x"}}]},
             "must be letters, digits and _",
         ),
         ({"truth": {"path": "t.csv", "left_source": "s"}}, "belong together"),
-        ({"dataset": "my people"}, "String should match pattern"),
+        ({"fields": {False: "text"}}, "YAML reads a name here as false; put it in quotes"),
+        ({"dataset": "my people"}, "'my people' is no name here: a letter first"),
         ({"threads": 0}, "greater than or equal to 1"),
     ],
 )
@@ -213,6 +222,8 @@ def test_settings_that_do_not_fit_each_other_are_told(settings: dict[str, Any], 
     [
         ("dataset: people\n", ":1: must begin with `type: er_pipeline.BlockingPipeline`"),
         ("- a\n", ":1: must begin with"),
+        ("type: er_pipeline.Block\n", ":1: must begin with `type: er_pipeline.BlockingPipeline`"),
+        ("type: er_pipeline.Block\n", "; its type is 'er_pipeline.Block'"),
         ("", ":1: must begin with"),
         ("a: [1\nb: 2\n", ":2: not YAML"),
         ("type: er_pipeline.BlockingPipeline\n", ":1: dataset: Field required"),
@@ -224,7 +235,15 @@ def test_a_file_that_is_no_dataset_is_told(tmp_path: Path, text: str, told: str)
     file.write_text(text)
     with pytest.raises(SpecError) as caught:
         read_spec(file)
-    assert f"{file}{told}" in str(caught.value)
+    assert str(caught.value).startswith(str(file))
+    assert told in str(caught.value)
+
+
+def test_dagster_tells_the_same_with_the_line() -> None:
+    wrong = "dataset: people\nsources: [{path: a.csv}]\nshedule: {}\n"
+    with pytest.raises(ValueError, match="did you mean 'schedule'") as caught:
+        parse_yaml_file_to_pydantic(PipelineSpec, wrong, "defs.yaml")
+    assert "shedule at defs.yaml:3" in str(caught.value)
 
 
 def test_a_missing_or_unreadable_file_is_told(tmp_path: Path) -> None:

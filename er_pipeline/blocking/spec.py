@@ -22,7 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails
 
 from er_pipeline.blocking.cleaning import KINDS, CleaningOptions, cleaner, fold
 from er_pipeline.blocking.encoders import AnyEncoder, Column, Encoder
@@ -76,7 +76,8 @@ CRON_LIMITS = (
     ("day of the week", 0, 7),
 )
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
+IDENTIFIER = r"^[A-Za-z][A-Za-z0-9_]{0,62}$"
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -119,12 +120,31 @@ def _validation_error(
     return ValidationError.from_exception_data(
         title,
         [
-            InitErrorDetails(
-                type=PydanticCustomError("spec", "{text}", {"text": text}), loc=place, input=None
-            )
+            # Dagster makes these errors again, to add their lines, and knows pydantic's own types.
+            InitErrorDetails(type="value_error", loc=place, input=None, ctx={"error": text})
             for place, text in problems
         ],
     )
+
+
+def plain_message(problem: ErrorDetails) -> str:
+    """Say what pydantic found, in the words of who writes YAML."""
+    text = problem["msg"].removeprefix("Value error, ")
+    given = problem["input"]
+    if problem["type"] in ("literal_error", "enum"):
+        return f"{given!r} is unknown; there are {problem['ctx']['expected'].replace(' or ', ', ')}"
+    if problem["type"] == "model_type":
+        return f"settings stand under this one, as name: value; {given!r} is none"
+    if problem.get("ctx", {}).get("pattern") == IDENTIFIER:
+        return (
+            f"{given!r} is no name here: a letter first, then letters a to z, digits and _, at most"
+            " 63 in all"
+        )
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{given!r} does not fit: {text[0].lower()}{text[1:]}"
+    if problem["loc"][-1:] == ("[key]",) and isinstance(given, bool):
+        return f"YAML reads a name here as {str(given).lower()}; put it in quotes"
+    return text
 
 
 class Settings(BaseModel):
@@ -143,7 +163,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             problems = []
             for problem in error.errors():
-                place, text = problem["loc"], problem["msg"]
+                place, text = problem["loc"], plain_message(problem)
                 if problem["type"] == "extra_forbidden" and len(place) == 1:
                     near = get_close_matches(str(place[0]), cls.model_fields, n=1)
                     text = f"unknown setting {place[0]!r}; " + (
@@ -830,9 +850,11 @@ class PipelineSpec(Settings):
             if not declared and not (section == "strategies" and (self.encoder or self.learns)):
                 yield (
                     where,
-                    f"no {section} left; declare at least one, or embedding"
+                    "none of the six usual ones fits these fields, so declare a strategy; write"
+                    " strategies: auto to have rules learned from the data, a mapping of your own,"
+                    " or embedding: true"
                     if section == "strategies"
-                    else f"no {section} left; declare at least one",
+                    else f"there are no {section.replace('_', ' ')}; declare at least one",
                 )
         if len(conjunctions) + len(second) + 2 > MAX_STRATEGIES:
             yield (("strategies",), f"at most {MAX_STRATEGIES} strategies fit into one mask")

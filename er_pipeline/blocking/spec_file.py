@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from er_pipeline.blocking.errors import SpecError
-from er_pipeline.blocking.spec import COMPONENT_TYPE, PipelineSpec
+from er_pipeline.blocking.spec import COMPONENT_TYPE, PipelineSpec, plain_message
 
 # Of a line shown in an error; passwords belong into {{ env.NAME }}, but are found in files.
 PASSWORD_IN_URL = re.compile(r"(://[^:@/\s]*:)\S*@")
@@ -38,7 +38,11 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
         reason = getattr(error, "problem", None) or str(error)
         raise SpecError(f"{place}: not YAML: {reason}") from error
     if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
-        raise SpecError(f"{path}:1: must begin with `type: {COMPONENT_TYPE}` and `attributes:`")
+        found = f"; its type is {document['type']!r}" if "type" in (document or ()) else ""
+        raise SpecError(
+            f"{path}:1: must begin with `type: {COMPONENT_TYPE}` and `attributes:`{found}"
+        )
+    _check_repeated(tree, path, text.splitlines())
     try:
         attributes = document.get("attributes") or {}
         for name, value in (overrides or {}).items():
@@ -51,8 +55,39 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
             line = _line_of(tree, ("attributes", *problem["loc"]))
             place = ".".join(str(part) for part in problem["loc"])
             shown = PASSWORD_IN_URL.sub(r"\1***@", lines[line - 1].strip())
-            told.append(f"{path}:{line}: {place}: {problem['msg']}\n    {shown}")
+            told.append(f"{path}:{line}: {place}: {plain_message(problem)}\n    {shown}")
         raise SpecError("\n".join(told)) from error
+
+
+def check_repeated_settings(path: Path) -> None:
+    """Find a setting that stands twice, of which YAML takes the last one without a word.
+
+    Raises SpecError that says both lines. A file that is no YAML is left to who reads it.
+    """
+    try:
+        text = path.read_text("utf-8")
+        tree = yaml.compose(text)
+    except (OSError, UnicodeError, yaml.YAMLError):
+        return
+    _check_repeated(tree, path, text.splitlines())
+
+
+def _check_repeated(node: yaml.Node | None, path: Path, text: Sequence[str]) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for part in node.value:
+            _check_repeated(part, path, text)
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            name = str(key.value)
+            if name in lines:
+                raise SpecError(
+                    f"{path}:{line}: {name} stands a second time (first in line {lines[name]}), and"
+                    f" only the last one would count; remove one\n    {text[line - 1].strip()}"
+                )
+            lines[name] = line
+            _check_repeated(value, path, text)
 
 
 def _override(settings: Any, place: list[str], value: Any) -> None:

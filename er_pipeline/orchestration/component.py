@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec_file import check_repeated_settings
 from er_pipeline.orchestration.assets import dataset_assets
 from er_pipeline.orchestration.checks import checked_tables, dataset_checks
 from er_pipeline.orchestration.jobs import nightly_job, nightly_schedule
@@ -41,6 +42,7 @@ class BlockingPipeline(dg.Component):
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
         """Make the component from its YAML; {{ env.NAME }} in any text is filled in."""
         assert isinstance(attributes, PipelineSpec)
+        check_repeated_settings(context.path / "defs.yaml")
         filled = _fill_in(attributes.model_dump(exclude_unset=True), context)
         spec = PipelineSpec.model_validate(filled)
         return cls(spec, context.path)
