@@ -196,6 +196,11 @@ class Sample:
         self._estimates: dict[Keys, float] = {}
         self._blocks: dict[Keys, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all records are in it."""
+        return self.scale <= 1
+
     def pairs(self, keys: Keys) -> float:
         """Estimate the pairs of a conjunction on the full data, those over the cap left out."""
         if any(key in self.index.listed for key in keys):
@@ -490,11 +495,12 @@ class Search:
             place = (self.limits.pairs - state.spent) / (self.limits.rules - state.n_learned)
             cost = self.pairs[places] * (new + 1) / 2 + max(self.index.n_records / 100, place)
             score = np.where(useful & state.affordable()[places], gain / cost, -1.0)
-            if not useful.all():
+            if score.max(initial=-1.0) < 0:
                 # Nothing new now is nothing new later; narrower ones of these fields may differ.
+                # They come last: other fields find other matches.
                 gone = set(places[~useful].tolist())
-            elif not len(score) or score.max() < 0:
-                return
+                if not gone:
+                    return
             else:
                 best = int(places[np.argmax(score)])
                 gone = {best}
@@ -513,7 +519,11 @@ class Search:
             i = options[0]
             least = self.pairs[i] / (1.0 if self.exact[i] else SLACK)
             if not state.contained[i] and least <= self.limits.pairs_of_rule:
-                return i
+                # What a small sample tells may be off by half, and would hide good rules.
+                if self.sample.is_whole or self.exact[i]:
+                    return i
+                self._count(i)
+                continue
             options.pop(0)
         return None
 
