@@ -338,9 +338,13 @@ def _materialize(path: Path, overrides: dict[str, Any], options: argparse.Namesp
     }
     if "blocking_report" in made:
         _print_report(spec, lake)
+    lake_has_pairs = Lake(lake, spec.dataset).has("unified_pairs")
     print(f"\nCatalog:  {lake / CATALOG}")
-    print(f"          duckdb {lake / CATALOG} 'from {spec.dataset}.unified_pairs limit 10'")
-    print(f"Graph:    {_how_to_open(lake, spec.dataset)}")
+    if lake_has_pairs:
+        print(
+            f"""          duckdb {lake / CATALOG} 'from "{spec.dataset}".unified_pairs limit 10'"""
+        )
+    print(f"Graph:    {_how_to_open(path, lake, spec.dataset)}")
     return 0
 
 
@@ -364,7 +368,9 @@ def _print_report(spec: PipelineSpec, lake: Path) -> None:
             print(line)
 
 
-def _how_to_open(lake: Path, dataset: str) -> str:
+def _how_to_open(defs: Path, lake: Path, dataset: str) -> str:
+    if not defs.absolute().is_relative_to(DEMO_DEFS.parents[1].absolute()):
+        return f"copy {defs} to er_pipeline/defs/{dataset}/defs.yaml to see it in dagster dev"
     from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
 
     variable = "" if lake == default_lake() else f"{LAKE_VARIABLE}={lake} "

@@ -24,7 +24,7 @@ KEYS = {"m": "match", "n": "no_match", "u": "unsure"}
 LAST_KEYS_TOLD = "z undo   q quit"
 KEYS_TOLD = f"m match   n no match   u unsure   {LAST_KEYS_TOLD}"
 REASONS_TOLD = {
-    "likely_uncovered": "they look like a match, but no rule proposes them",
+    "likely_uncovered": "of the pairs that no rule proposes, among the likeliest matches",
     "dearest_rule": "only the dearest rule proposes them",
     "audit": "drawn blindly from the candidates, for honest estimates",
 }

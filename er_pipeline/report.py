@@ -18,6 +18,11 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "RESULTS"
     yield "=" * 78
     yield f"Records:               {run['records']:,}"
+    if run.get("rejected_rows"):
+        yield (
+            f"Rejected rows:         {run['rejected_rows']:,} that cannot be read; the table"
+            " rejected_records says why"
+        )
     yield f"Candidate pairs:       {run['pairs']:,} ({run['pairs_per_record']:.1f} per record)"
     yield f"Possible pairs:        {run['possible_pairs']:,}"
     yield f"Reduction ratio:       {run['reduction_ratio']:.4%}"
@@ -28,6 +33,11 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Without a candidate:   {run['records_without_key']:,} have no key,"
         f" {run['records_with_a_key_nobody_shares']:,} a key that nobody shares"
+        + (
+            ", the others' pairs were cut by the budget"
+            if run.get("pairs_cut_by_the_budget")
+            else ""
+        )
     )
     yield (
         f"Lost to filtering:     {run['coverage_lost_to_filtering']:.2%} of the records;"
@@ -45,6 +55,8 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         )
     if "learned_rules" in run:
         held_out = ""
+        # What a strategy finds is not counted again.
+        beside = " that no strategy finds" if run.get("strategies_beside_learned_rules") else ""
         if "held_out_recall" in run:
             held_out = (
                 f"; held-out recall {run['held_out_recall']:.1%}"
@@ -53,7 +65,7 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"Learned rules:         {run['learned_rules']:,}, which find"
             f" {run['evidence_found_by_learned_rules']:.2%} of the known and probable"
-            f" matches{held_out}"
+            f" matches{beside}{held_out}"
         )
     if "second_pass_pairs" in run:
         yield (

@@ -253,6 +253,18 @@ def test_ragged_rows_are_rejected_with_line_reason_and_text(reader: Reader) -> N
     ]
 
 
+def test_every_line_that_an_open_quote_takes_in_is_a_reject(reader: Reader) -> None:
+    rows = reader.csv('id,name\n1,"Ann\n2,b\n3,c\n4,"Eve, or so"\n5,"a\nb"\n6,f\n')
+    assert rows == [("5", "a\nb"), ("6", "f")]
+    taken = "taken in by the quote that opens in line 2"
+    assert reader.rejects() == [
+        (2, "unquoted value in column name, which takes in the lines below", '1,"Ann'),
+        (3, taken, "2,b"),
+        (4, taken, "3,c"),
+        (5, taken, '4,"Eve, or so"'),
+    ]
+
+
 def test_a_row_of_the_wrong_encoding_is_rejected(reader: Reader) -> None:
     assert reader.csv(b"id,name\n1,Jos\xe9\n2,b\n") == [("2", "b")]
     ((line, reason, text),) = reader.rejects()

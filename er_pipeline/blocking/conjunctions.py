@@ -82,10 +82,14 @@ class Index:
     costs: dict[Keys, Cost] = field(default_factory=dict)
 
     def overlap(self, keys: Keys) -> bool:
-        """Tell whether two of the keys read the same field, or have several values per record."""
-        read = [field for key in keys for field in self.choices[key].reads]
+        """Tell whether two of the keys are of the same field, or have several values per record.
+
+        Names in either order are a field of their own: with a million people, to sound alike is
+        too dear, and to sound alike and begin with the same two letters is not.
+        """
+        fields = {self.choices[key].field for key in keys}
         lists = sum(key in self.listed for key in keys)
-        return lists > 1 or len(set(read)) < len(read)
+        return lists > 1 or len(fields) < len(keys)
 
     def memberships_sql(self, keys: Keys, columns: str = "c.source_no") -> str:
         """Write the query of (code_..., columns): one row per record, or record and list value."""
@@ -497,9 +501,9 @@ class Search:
             score = np.where(useful & state.affordable()[places], gain / cost, -1.0)
             if score.max(initial=-1.0) < 0:
                 # Nothing new now is nothing new later; narrower ones of these fields may differ.
-                # They come last: other fields find other matches.
+                # They come last, where a rule of any size still fits: other fields find others.
                 gone = set(places[~useful].tolist())
-                if not gone:
+                if not gone or state.spent + self.limits.pairs_of_rule > self.limits.pairs:
                     return
             else:
                 best = int(places[np.argmax(score)])

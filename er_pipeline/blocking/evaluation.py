@@ -314,6 +314,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         paired = _count_paired_records(engine, lake, spec, filtered, fingerprint)
     run: dict[str, int | float] = {
         "records": n,
+        "rejected_rows": lake.facts("cleaned_records")["rejected_rows"],
         "blocks": kept,
         "potential_comparisons": filtered["pairs"],
         "pairs": pairs,
@@ -374,6 +375,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
     if spec.learns:
         learned = lake.facts("learned_rules")
         run["learned_rules"] = len(learned["rules"])
+        run["strategies_beside_learned_rules"] = len(spec.strategy_conjunctions)
         run["evidence_found_by_learned_rules"] = learned["evidence_found"]
         if learned["recall"] is not None:
             for name in ("recall", "recall_low", "recall_high"):

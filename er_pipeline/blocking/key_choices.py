@@ -76,11 +76,6 @@ class KeyChoice:
     swaps: tuple[str, ...] = ()
 
     @property
-    def reads(self) -> frozenset[str]:
-        """The fields it reads; no two keys of a conjunction read the same."""
-        return frozenset(self.swaps or (self.field,))
-
-    @property
     def key(self) -> Key:
         """The one key of the conjunction."""
         return self.conjunction.keys[0]

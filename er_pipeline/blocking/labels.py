@@ -187,7 +187,7 @@ def read_labels(
         f"""
         select least(l.record_no, r.record_no) as left_no,
             greatest(l.record_no, r.record_no) as right_no,
-            g.answer, g.who, g."at", g.source, g.reason,
+            g.left_id, g.right_id, g.answer, g.who, g."at", g.source, g.reason,
             case when l.record_no is null or r.record_no is null then 'unknown_records'
                 when l.record_no = r.record_no then 'same_record'
                 when {across} then 'within_one_source'
@@ -203,13 +203,21 @@ def read_labels(
         )
     )
     for reason, n_labels in left_out.items():
+        first = engine.rows(
+            "select left_id, right_id from numbered_labels where left_out = ? order by all limit 3",
+            [reason],
+        )
         logger.warning(
-            "%s: labels left out: %d (%s)", journal.path, n_labels, reason.replace("_", " ")
+            "%s: labels left out: %d (%s), such as %s",
+            journal.path,
+            n_labels,
+            reason.replace("_", " "),
+            "; ".join(f"{left}, {right}" for left, right in first),
         )
     with lake.writing("labels", {"fingerprint": fingerprint}) as draft:
         engine.write(
-            "select * exclude (left_out) from numbered_labels where left_out is null"
-            " order by left_no, right_no",
+            "select * exclude (left_id, right_id, left_out) from numbered_labels"
+            " where left_out is null order by left_no, right_no",
             draft.file(),
         )
         answers: Counter[str] = Counter(

@@ -318,13 +318,13 @@ def _evidence(
     first = list(loosest_affordable(index, sample, limits.pairs_of_rule, min(2, limits.k), banned))
     if not first:
         first = list(loosest_affordable(index, sample, limits.pairs_of_rule, limits.k, banned))
+    sample_records(engine, sum(index.cost(keys).pairs for keys in first), f"{spec.seed}-{round_no}")
     # Keys affordable alone, too: what of theirs other rules make is told by their own pairs.
     alone = [(key,) for key in range(len(index.choices)) if not banned((key,))]
     first += [
         k for k in alone if k not in first and 0 < index.cost(k).pairs <= limits.pairs_of_rule
     ]
     logger.info("looking for probable matches with %s conjunctions", len(first))
-    sample_records(engine, sum(index.cost(keys).pairs for keys in first), f"{spec.seed}-{round_no}")
     engine.make_table(
         "sampled_codes",
         "select * from key_codes where record_no in (select record_no from sampled_records)",

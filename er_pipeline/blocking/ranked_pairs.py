@@ -258,19 +258,21 @@ def _told(
 
 
 def _exchange_rate(engine: DuckDBEngine) -> float:
-    """Estimate the matches among the next million pairs, the best of those that were cut."""
-    n, matches = engine.row(
+    """Estimate the matches among the next million pairs, the best of those that were cut.
+
+    Where fewer were cut, those are all that can be bought.
+    """
+    (matches,) = engine.row(
         f"""
         with cut as (
             select n, matches, sum(n) over (order by weight desc) - n as n_before
             from weight_counts where not is_kept
         )
-        select coalesce(sum(least(n, {A_MILLION} - n_before)), 0),
-            coalesce(sum(matches * least(n, {A_MILLION} - n_before) / n), 0)
+        select coalesce(sum(matches * least(n, {A_MILLION} - n_before) / n), 0)
         from cut where n_before < {A_MILLION}
         """
     )
-    return round(float(matches) / float(n) * A_MILLION, 1) if n else 0.0
+    return round(float(matches), 1)
 
 
 def _ranks(engine: DuckDBEngine, n_records: int, matches: float) -> list[dict[str, float]]:

@@ -43,7 +43,7 @@ def show_queue(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[Sho
         raise LakeError(
             f"dataset {spec.dataset!r} has no {' and no '.join(missing)} in the lake {lake.root}:"
             " declare `labels` and run `er-pipeline run DEFS.yaml` first; it chooses the pairs to"
-            " ask about"
+            " ask about (is --lake right?)"
         )
     read_numbered(engine, lake, "label_queue", read_records(engine, lake))
     rows = engine.rows(

@@ -224,13 +224,29 @@ def _read_csv(
         ) from error
     # A row can have several errors; the first one in the line is told.
     where = " || ' of ' || parse_filename(file_path)" if len(files) > 1 else ""
+    # A quote that is opened by mistake takes in all lines up to the next one: each is a row lost.
     engine.make_table(
         rejects,
-        "select cast(line as bigint) as line, lower(error_type::varchar)"
-        f" || coalesce(' in column ' || column_name, ''){where} as reason,"
-        f" coalesce(csv_line, '') as text from {table}_errors"
-        f" join (select distinct file_id, file_path from {table}_scans) using (file_id)"
-        " qualify row_number() over (partition by file_id, line order by byte_position) = 1",
+        f"""
+        select line + i - 1 as line,
+            case when i > 1 then 'taken in by the quote that opens in line ' || line
+                when len(lines) > 1 then reason || ', which takes in the lines below'
+                else reason end as reason,
+            rtrim(lines[i], chr(13)) as text
+        from (
+            select *, unnest(range(1, len(lines) + 1)) as i
+            from (
+                select cast(line as bigint) as line, lower(error_type::varchar)
+                    || coalesce(' in column ' || column_name, ''){where} as reason,
+                    case when error_type::varchar = 'UNQUOTED VALUE'
+                        then string_split(coalesce(csv_line, ''), chr(10))
+                        else [coalesce(csv_line, '')] end as lines
+                from {table}_errors
+                join (select distinct file_id, file_path from {table}_scans) using (file_id)
+                qualify row_number() over (partition by file_id, line order by byte_position) = 1
+            )
+        )
+        """,
     )
     for file in files:
         _check_quotes(file, style, delimiter)

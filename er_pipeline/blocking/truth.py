@@ -1,5 +1,6 @@
 """Truth: known matches, where a dataset has any. They judge the result and never shape it."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
 from er_pipeline.blocking.errors import InputError
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec, Truth, resolved
+
+logger = logging.getLogger(__name__)
 
 # A cluster column that puts half the table into one entity is a mistake, not a truth.
 MAX_TRUE_PAIRS = 100_000_000
@@ -65,7 +68,8 @@ def number_true_pairs(
         (n_pairs,) = engine.row("select count(*) from written_true_pairs")
         if n_pairs == 0:
             raise InputError(
-                "truth: not one pair fits the records; do its ids read as the records' ids do?"
+                "truth: not one pair is of two different records that are there; do its ids read"
+                " as the records' ids do?"
             )
         draft.facts.update(true_pairs=n_pairs, pairs_with_unknown_ids=unknown)
         return dict(draft.facts)
@@ -100,12 +104,25 @@ def _read_pairs(engine: DuckDBEngine, spec: PipelineSpec, truth: Truth, folder: 
         ]
     )
     engine.make_table("given_pairs", f"select {columns} from {truth_reader(file)}")
-    (unknown,) = engine.row(
+    engine.make_table(
+        "unknown_pairs",
         """
-        select count(*) from given_pairs as g
+        select g.left_id, g.right_id from given_pairs as g
         left join cleaned_records as l on l.record_id = g.left_id and l.source = g.left_source
         left join cleaned_records as r on r.record_id = g.right_id and r.source = g.right_source
         where l.record_no is null or r.record_no is null
-        """
+        """,
     )
+    given, unknown = engine.row(
+        "select (select count(*) from given_pairs), (select count(*) from unknown_pairs)"
+    )
+    if unknown:
+        first = engine.rows("from unknown_pairs order by left_id, right_id limit 3")
+        logger.warning(
+            "%s: %s of %s pairs name an id that no record has, such as %s; they are not counted",
+            file,
+            f"{unknown:,}",
+            f"{given:,}",
+            "; ".join(f"{left}, {right}" for left, right in first),
+        )
     return int(unknown)
