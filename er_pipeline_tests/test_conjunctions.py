@@ -366,7 +366,7 @@ def test_a_key_with_pairs_of_its_own_is_chosen_whatever_stands_before_it(
     table = make_table(engine, rows)
     matches = [(i, i + 1) for i in range(0, 50, 2)]
     assert FIELD_OF[0] == FIELD_OF[1]
-    rules = choose(table.search(matches, limits()), 0)
+    rules = choose(table.search(matches, limits(of_rule=100)), 0)
     assert [rule.keys for rule in rules] == [(2,), (1,)]
 
 

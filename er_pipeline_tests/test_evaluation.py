@@ -36,6 +36,7 @@ def test_the_figures_of_five_records_are_those_found_by_hand(
     # Pairs 12 (both), 13 and 23 (last), 34 (city): 4 of 10; 5 potential comparisons.
     assert figures["run"] == {
         "records": 5,
+        "rejected_rows": 0,
         "blocks": 3,
         "potential_comparisons": 5,
         "pairs": 4,

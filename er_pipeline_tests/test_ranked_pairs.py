@@ -231,8 +231,8 @@ def test_the_ledger_of_kept_and_cut_adds_up(
         }
         assert facts["expected_matches"] == pytest.approx(sum(chance.values()), abs=0.06)
         cut = [chance[pair] for pair in every if pair not in kept]
-        rate = 1_000_000 * sum(cut) / len(cut) if cut else 0
-        assert facts["matches_per_million_more_pairs"] == pytest.approx(rate, rel=0.01, abs=0.1)
+        # Fewer than a million were cut, so they are all that more pairs would buy.
+        assert facts["matches_per_million_more_pairs"] == pytest.approx(sum(cut), abs=0.06)
 
 
 def test_a_budget_beyond_the_pairs_cuts_nothing(dataset: Callable[..., Dataset]) -> None:
