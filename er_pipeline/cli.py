@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BlockingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # who read the lines, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("stopped; the last good tables are as they were", file=sys.stderr)
         return 130
@@ -116,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     settings = commands.add_parser("settings", help="list every setting of a defs.yaml")
     settings.set_defaults(run=_settings)
 
-    for command in (demo, run, label, write):
+    for command in (demo, run, label, bring, write):
         command.add_argument(
             "--lake",
             type=Path,
@@ -194,7 +197,7 @@ def _import_labels(options: argparse.Namespace) -> int:
     from er_pipeline.blocking.labels import journal_of
 
     journal = journal_of(spec, options.defs.parent.absolute())
-    n = import_labels(journal, spec, options.file, options.format)
+    n = import_labels(journal, spec, options.file, options.format, _lake_of(spec, options))
     print(
         f"Labels added to {journal.path}: {n['added']:,}; known already: {n['known']:,};"
         f" rows without an answer: {n['without_answer']:,}"

@@ -162,6 +162,26 @@ def test_a_dry_run_over_budget_exits_1_and_changes_nothing(
     assert not project.lake.exists()
 
 
+@pytest.mark.parametrize(
+    ("budget", "code", "told"),
+    [
+        ("{max_pairs: 1}", 0, "[ok] budget_is_kept: The best 1 pairs are kept of at least 2 and"),
+        (
+            "{max_pairs: 1, on_over_budget: fail}",
+            1,
+            "[FAILED] budget_is_kept: At least 2 pairs would be made, 1 more than the budget of 1",
+        ),
+        ("{max_pairs: 2, on_over_budget: fail}", 0, "[ok] budget_is_kept: The best 2 pairs"),
+    ],
+)
+def test_a_dry_run_judges_the_budget(
+    project: Project, capsys: pytest.CaptureFixture[str], budget: str, code: int, told: str
+) -> None:
+    project.declare(SMALL + f"  budget: {budget}\n")
+    assert project.run("--dry-run") == code
+    assert told in capsys.readouterr().out
+
+
 def test_bad_input_exits_1_and_leaves_tables_and_catalog_as_they_were(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -465,6 +465,19 @@ def test_a_wrong_row_is_told_and_nothing_is_imported(
     assert not journal.path.exists()
 
 
+def test_an_imported_label_must_name_records_of_the_last_run(
+    people: Dataset, journal: Journal
+) -> None:
+    file = people.folder / "given.csv"
+    file.write_text("left_id,right_id,answer\na,b,match\na,gone,match\n")
+    told = r"given\.csv: 1 of 2 rows are wrong, .*: line 3: there is no record 'gone' in source"
+    with pytest.raises(InputError, match=told):
+        import_labels(journal, people.spec, file, lake=people.lake)
+    assert journal.read() == []
+    file.write_text("left_id,right_id,answer\na,b,match\n")
+    assert import_labels(journal, people.spec, file, lake=people.lake)["added"] == 1
+
+
 def test_many_wrong_rows_are_counted(people: Dataset) -> None:
     text = "left_id,right_id,answer\n" + "a,b,x\n" * 5 + "a,c,1\n"
     with pytest.raises(InputError, match=r"5 of 6 rows are wrong, so none .* line 4.*; and 2 more"):

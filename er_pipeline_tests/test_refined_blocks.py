@@ -724,7 +724,7 @@ def test_keys_to_divide_by_need_no_quotes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("blocks", "line", "told"),
     [
-        ("{oversized: split}", 7, "Input should be 'drop' or 'refine'"),
+        ("{oversized: split}", 7, "'split' is unknown; there are 'drop', 'refine'"),
         ("{oversized: refine, refine_by: []}", 7, "at least 1 item"),
         ("{refine_by: [last]}", 7, "write oversized: refine"),
         (

@@ -1,13 +1,13 @@
 """The dry run: what a dataset would cost, counted exactly from block sizes; no pair is made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.blocks import over_the_cap
 from er_pipeline.blocking.cleaned_records import clean_records, read_records
 from er_pipeline.blocking.em_training_blocks import sum_training_rules
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.evaluation import judge_cleaning, judge_strategies, judge_training
 from er_pipeline.blocking.filtered_blocks import sum_strategies
 from er_pipeline.blocking.key_codes import index_keys
@@ -17,6 +17,7 @@ from er_pipeline.blocking.learned_blocks import build_learned_blocks
 from er_pipeline.blocking.learned_rules import learn_rules
 from er_pipeline.blocking.refined_blocks import told_divisions
 from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.truth import number_true_pairs
 from er_pipeline.blocking.verdicts import Verdict
 
 
@@ -32,14 +33,24 @@ def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[s
         cleaned = clean_records(engine, lake, spec, folder)
         records = cleaned["records"]
         yield f"{records:,} records cleaned; nothing is kept."
+        if cleaned["rejected_rows"]:
+            yield f"{cleaned['rejected_rows']:,} rows cannot be read; a run puts them apart."
+        if spec.truth:
+            truth = number_true_pairs(engine, lake, spec, folder)
+            unknown = truth["pairs_with_unknown_ids"]
+            yield f"{truth['true_pairs']:,} true pairs; {unknown:,} more name unknown ids."
+        read_records(engine, lake)
         yield ""
-        yield f"{'field':<24}{'kind':<14}{'filled':>10}{'distinct':>12}{'cleaned away':>14}"
+        yield (
+            f"{'field':<24}{'kind':<14}{'filled':>10}{'distinct':>12}{'cleaned away':>14}"
+            "  commonest value"
+        )
         for name, values in cleaned["values_of_field"].items():
             yield (
                 f"{name:<24}{spec.field_kinds[name]:<14}{values['filled'] / records:>10.1%}"
                 f"{values['distinct']:>12,}{values['cleaned_away']:>14,}"
+                f"  {_commonest(engine, name)}"
             )
-        read_records(engine, lake)
         memberships = {}
         for strategy in spec.strategy_conjunctions:
             table = f"memberships_{strategy.name}"
@@ -48,7 +59,8 @@ def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[s
         learned = None
         if spec.learns:
             yield ""
-            yield "learning rules ..."
+            taught = "; a run has the trained model teach, and may choose a few others"
+            yield f"learning rules{taught * spec.is_taught_by_model} ..."
             learned = _learn(engine, lake, spec, folder)
             for rule in lake.facts("learned_rules")["rules"]:
                 yield f"    {' and '.join(rule['expressions'])}: {rule['pairs']:,} pairs"
@@ -75,6 +87,54 @@ def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[s
         yield from judge_cleaning(cleaned, spec)
         yield from judge_strategies(facts, spec)
         yield from judge_training(training, spec)
+        yield from _judge_budget(facts, spec)
+        if spec.expectations.max_null_rate or spec.expectations.formats:
+            from er_pipeline.blocking.expectations import judge_records  # takes long to import
+
+            yield from judge_records(engine, lake, spec)
+
+
+def _commonest(engine: DuckDBEngine, field: str) -> str:
+    """Show the commonest value of a field and its share: placeholders are seen at a glance."""
+    name = quoted(field)
+    found = engine.rows(
+        f"select {name}, count(*) as n from cleaned_records where {name} is not null"
+        f" group by {name} order by n desc, {name} limit 1"
+    )
+    if not found:
+        return ""
+    (n_filled,) = engine.row(f"select count({name}) from cleaned_records")
+    value, n = found[0]
+    return f"{value[:30]} ({n / n_filled:.1%})"
+
+
+def _judge_budget(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge the budget of pairs as far as it can be told before one is made."""
+    if spec.budget is None:
+        return
+    budget = spec.budget.pairs(facts["records"])
+    at_most = facts["pairs"]
+    # Two strategies may make the same pairs; one makes none twice, unless it is many-valued.
+    at_least = max(
+        (
+            facts["strategies"][strategy.name]["pairs"]
+            for strategy in spec.strategy_conjunctions
+            if not strategy.is_list
+        ),
+        default=0,
+    )
+    over = at_least > budget and spec.budget.on_over_budget == "fail"
+    text = f"The best {budget:,} pairs are kept of at least {at_least:,} and at most {at_most:,}."
+    if over:
+        text = (
+            f"At least {at_least:,} pairs would be made, {at_least - budget:,} more than the budget"
+            f" of {budget:,}, and on_over_budget: fail would stop the run. Raise the budget, or"
+            " write trim."
+        )
+    elif at_most > budget and spec.budget.on_over_budget == "fail":
+        text += " If more are made, on_over_budget: fail stops the run."
+    numbers = {"budget_pairs": budget, "most_pairs": at_most, "least_pairs": at_least}
+    yield Verdict("budget_is_kept", not over, "error", text, numbers)
 
 
 def _learn(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, folder: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from er_pipeline.blocking.labels import (
     Journal,
     Label,
     RecordName,
+    give_labels,
     labels_in_force,
     utc_now,
     utc_text,
@@ -56,11 +57,16 @@ class Row(NamedTuple):
 
 
 def import_labels(
-    journal: Journal, spec: PipelineSpec, file: Path, file_format: str = ""
+    journal: Journal,
+    spec: PipelineSpec,
+    file: Path,
+    file_format: str = "",
+    lake: Lake | None = None,
 ) -> dict[str, int]:
     """Append the labels of a file to the journal.
 
-    file_format: one of FORMATS; told from the ending where left out.
+    file_format: one of FORMATS; told from the ending where left out. lake: where its records are
+    there, a label must name two of them.
     Rows need left_id and right_id, answer or label, and left_source and right_source where the
     declared sources leave a choice; who, at and reason are kept where they stand.
     Of several rows about a pair the last one wins. A label that holds already, or that was imported
@@ -79,6 +85,9 @@ def import_labels(
             labels.append(_label_of(row, spec))
         except ValueError as error:
             problems.append(f"{row.place}: {error}")
+    if lake and lake.has("cleaned_records") and not problems:
+        places = {label.pair: row.place for row, label in zip(answered, labels, strict=True)}
+        problems += _unknown_records(labels, places, spec, lake)
     if problems:
         more = f"; and {len(problems) - EXAMPLES:,} more" if len(problems) > EXAMPLES else ""
         raise InputError(
@@ -96,6 +105,30 @@ def import_labels(
         "known": len(labels) - len(added),
         "without_answer": len(rows) - len(answered),
     }
+
+
+def _unknown_records(
+    labels: Sequence[Label],
+    places: Mapping[tuple[RecordName, RecordName], str],
+    spec: PipelineSpec,
+    lake: Lake,
+) -> list[str]:
+    """Say which labels name a record that the last run did not read."""
+    with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
+        engine.read(lake, "cleaned_records")
+        give_labels(engine, labels, "imported")
+        unknown = engine.rows(
+            "select distinct left_source, left_id from imported union"
+            " select right_source, right_id from imported"
+            " except select source, record_id from cleaned_records"
+        )
+    names = {RecordName(source, record_id) for source, record_id in unknown}
+    return [
+        f"{places[label.pair]}: there is no record {name.record_id!r} in source {name.source}"
+        for label in labels
+        for name in label.pair
+        if name in names
+    ]
 
 
 def export_labels(
