@@ -33,6 +33,9 @@ PLACEHOLDERS = frozenset(
         "no data|no value|no answer|name unknown|address unknown|unknown unknown|undisclosed",
         "to be determined|to be confirmed|tbd|tba|tbc|test|testing|test test|test user|dummy|asdf",
         "qwerty|withheld|xx|xxx|xxxx|xxxxx|xxxxxx|anonymous|anon|fnu|lnu",
+        "unbekannt|nicht bekannt|keine angabe|keine angaben|k.a.|entfällt|nicht vorhanden",
+        "inconnu|non renseigné|non communiqué|desconocido|desconocida|sin datos|no consta",
+        "sconosciuto|non disponibile|non specificato|onbekend|niet opgegeven|desconhecido",
     )
     for text in line.split("|")
 )
