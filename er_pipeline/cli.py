@@ -235,10 +235,10 @@ def _list_rules(options: argparse.Namespace) -> int:
 def _pin_rule(options: argparse.Namespace) -> int:
     from er_pipeline.rules import pin_rule
 
-    name = pin_rule(
-        options.defs, _lake_of(read_spec(options.defs), options), options.rule, options.strategy
-    )
-    print(f"{options.defs}: {name} is a strategy now; the next run uses it.")
+    spec = read_spec(options.defs)
+    name = pin_rule(options.defs, _lake_of(spec, options), options.rule, options.strategy)
+    others = "; the other rules are still learned" if spec.learns else ""
+    print(f"{options.defs}: {name} is a strategy now, and the next run uses it{others}.")
     return 0
 
 

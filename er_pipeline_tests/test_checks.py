@@ -150,7 +150,7 @@ def test_a_training_rule_without_pairs_warns(people: Callable[..., Dataset]) -> 
 @pytest.mark.parametrize(
     ("expectations", "words"),
     [
-        ({"max_null_rate": {"email": 0.1}}, "email: not be null fails for 50.0%"),
+        ({"max_null_rate": {"email": 0.1}}, "email: 50.0% are empty, at most 10.0% allowed"),
         ({"formats": {"last": "^smith$"}}, "such as 'smyth'"),
     ],
 )

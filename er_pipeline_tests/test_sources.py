@@ -316,7 +316,14 @@ def test_a_nul_byte_in_a_value_is_no_error(reader: Reader) -> None:
             b"id,name\n1,a\n2,b\r\n",
             r"people\.csv:3: this line ends in CRLF, those before in LF; give all lines",
         ),
-        (b"x" * 200_000, r"people\.csv: has no column 'id', 'name'; it has 'x{80}'\. Correct"),
+        (
+            b"x" * 200_000,
+            r"people\.csv: has no column 'id', 'name'; it has 'x{80}'\. Is it one column only\?",
+        ),
+        (
+            b"id,nmae\n1,a\n",
+            r"has no column 'name'; it has 'id', 'nmae'\. Did you mean 'nmae' for 'name'\? Correct",
+        ),
     ],
     ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else "",
 )

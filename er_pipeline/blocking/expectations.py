@@ -1,6 +1,7 @@
 """Expectations of cleaned_records, declared in the YAML and judged by Great Expectations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.lake import Lake
@@ -65,10 +66,7 @@ def judge_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Itera
         numbers[f"unexpected_percent_{column}_{_short(kind)}"] = float(share)
         if not outcome.success:
             examples = outcome.result.get("partial_unexpected_list") or []
-            shown = f", such as {examples[0]!r}" if examples and examples[0] is not None else ""
-            failed.append(
-                f"{column}: {_short(kind).replace('_', ' ')} fails for {share:.1f}%{shown}"
-            )
+            failed.append(f"{column}: {_told(config.kwargs, _short(kind), share, examples)}")
     text = f"{len(result.results)} expectations hold on {len(sample):,} records."
     if broken:
         text = f"These expectations could not be run (the check is broken): {', '.join(broken)}."
@@ -76,6 +74,16 @@ def judge_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Itera
         text = f"{'; '.join(failed)}. Correct the source, or loosen `expectations`."
     numbers["records_looked_at"] = len(sample)
     yield Verdict("fits_expectations", not (failed or broken), "error", text, numbers)
+
+
+def _told(settings: Mapping[str, Any], kind: str, share: float, examples: Sequence[Any]) -> str:
+    """Say what fails for a share of the records, in percent."""
+    shown = "such as " + ", ".join(map(repr, examples[:1]))
+    if kind == "not_be_null":
+        return f"{share:.1f}% are empty, at most {1 - settings.get('mostly', 1.0):.1%} allowed"
+    if kind == "match_regex":
+        return f"{share:.1f}% do not match {settings['regex']!r}, {shown}"
+    return f"{share:.1f}% are not unique, {shown}"
 
 
 def _short(kind: str) -> str:

@@ -404,7 +404,7 @@ def _result_is_list(
             con.execute(f"select 1 from records where ({sql}) is not null")
             described = con.execute(f"describe select {sql} as key from records").fetchall()
         except duckdb.Error as error:
-            reason = str(error).split("\n\nLINE")[0].replace("\n", " ").strip()
+            reason = re.split(r"\n\nLINE|\nDid you mean", str(error))[0].replace("\n", " ").strip()
             raise SpecError(
                 f"key {text!r} does not fit the fields {', '.join(fields)} (all text): {reason};"
                 f"{_did_you_mean(text)} besides DuckDB's functions there are"

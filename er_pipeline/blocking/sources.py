@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
 
@@ -174,10 +175,20 @@ def _need_columns(wanted: Sequence[str], present: Sequence[str], origin: str) ->
         raise InputError(
             f"{origin}: has no column {', '.join(map(repr, missing))}; it has"
             f" {', '.join(repr(name[:80]) for name in present)}."
+            f"{_near(missing, present)}"
             " Correct `record_id`, `fields` or `columns`; a field that this source lacks is"
             " declared so: columns: {name: null}"
         )
     return {name: by_lower[name.lower()] for name in wanted}
+
+
+def _near(missing: Sequence[str], present: Sequence[str]) -> str:
+    """Suggest columns for missing ones, or another delimiter where there is one column only."""
+    if len(present) == 1:
+        return " Is it one column only? Else say how columns are divided: csv: {delimiter: ...}."
+    near = {name: get_close_matches(name, present, n=1) for name in missing}
+    told = [f"{found[0]!r} for {name!r}" for name, found in near.items() if found]
+    return f" Did you mean {', '.join(told)}?" if told else ""
 
 
 def _read_csv(
