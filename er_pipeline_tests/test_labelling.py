@@ -200,7 +200,7 @@ def test_an_unknown_key_says_which_there_are_and_asks_again(journal: Journal) ->
 def test_why_a_pair_is_asked_is_told_in_words(journal: Journal) -> None:
     shown = answered(journal, "mm")[1]
     assert "Why: drawn blindly from the candidates, for honest estimates" in shown
-    assert "Why: they look like a match, but no rule proposes them" in shown
+    assert "Why: of the pairs that no rule proposes, among the likeliest matches" in shown
     dear = ShownPair(*ABC[0].pair, "dearest_rule", ("city", "last_name"), {"name": ("a", "b")})
     text = "\n".join(rendered(dear, width=120, colour=False))
     assert "Why: only the dearest rule proposes them (city, last_name)" in text
@@ -501,14 +501,15 @@ def test_the_labels_commands_bring_in_and_write_out(
     folder = declared.folder
     defs, lake = str(folder / "defs.yaml"), str(declared.lake.root)
     (folder / "given.txt").write_text(f"left_id,right_id,answer,who,at\nb,a,yes,dan,{NOON}\n")
-    assert main(["labels", "import", defs, str(folder / "given.txt")]) == 1
+    bring = ["labels", "import", defs, "--lake", lake]
+    assert main([*bring, str(folder / "given.txt")]) == 1
     assert "tells no format" in capsys.readouterr().err
-    assert main(["labels", "import", defs, str(folder / "given.txt"), "--format", "csv"]) == 0
+    assert main([*bring, str(folder / "given.txt"), "--format", "csv"]) == 0
     assert "labels.jsonl: 1; known already: 0; rows without an answer: 0" in capsys.readouterr().out
     for name in ("out.csv", "out.jsonl", "out.json"):
         assert main(["labels", "export", defs, str(folder / name), "--lake", lake]) == 0
     assert "out.json: 1; pairs to label: 1" in capsys.readouterr().out
-    assert main(["labels", "import", defs, str(folder / "out.json")]) == 0
+    assert main([*bring, str(folder / "out.json")]) == 0
     assert "labels.jsonl: 0; known already: 1; rows without an answer: 1" in capsys.readouterr().out
 
 

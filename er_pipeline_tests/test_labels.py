@@ -470,7 +470,7 @@ def test_an_imported_label_must_name_records_of_the_last_run(
 ) -> None:
     file = people.folder / "given.csv"
     file.write_text("left_id,right_id,answer\na,b,match\na,gone,match\n")
-    told = r"given\.csv: 1 of 2 rows are wrong, .*: line 3: there is no record 'gone' in source"
+    told = r"given\.csv: 1 of 2 rows are wrong, .*: line 3: there is no record 'gone' of source"
     with pytest.raises(InputError, match=told):
         import_labels(journal, people.spec, file, lake=people.lake)
     assert journal.read() == []
