@@ -124,8 +124,8 @@ def _unknown_records(
         )
     names = {RecordName(source, record_id) for source, record_id in unknown}
     return [
-        f"{places[label.pair]}: there is no record {name.record_id!r} of source {name.source} in the"
-        f" last run in {lake.root} (is --lake right?)"
+        f"{places[label.pair]}: there is no record {name.record_id!r} of source {name.source} in"
+        f" the last run in {lake.root} (is --lake right?)"
         for label in labels
         for name in label.pair
         if name in names
