@@ -24,7 +24,7 @@ Measured 2026-11 on 2 shared cores; pairs completeness at the first and the seco
     people 1,000,000     auto              .9729   .9804      .9817            29.7             27.6
     households 100,000   auto              .9770   .9940      .9954            38.1             14.7
     households 100,000   auto+embedding    .9760   .9949      .9968            39.5             15.6
-    households 1,000,000 auto              .9761   .9877      .9888            40.3             45.7
+    households 1,000,000 auto              .9767   .9900      .9912            43.8             53.7
 
 With labels learned_rules took 6.3 CPU s on febrl3, 1.7 on fake_1000, and the completeness was that
 without, but for abt_buy (.9954, .9972); of eight other draws of labels fake_1000 lost one of 2,031
