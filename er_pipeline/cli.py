@@ -341,9 +341,8 @@ def _materialize(path: Path, overrides: dict[str, Any], options: argparse.Namesp
     }
     if "blocking_report" in made:
         _print_report(spec, lake)
-    lake_has_pairs = Lake(lake, spec.dataset).has("unified_pairs")
     print(f"\nCatalog:  {lake / CATALOG}")
-    if lake_has_pairs:
+    if Lake(lake, spec.dataset).has("unified_pairs"):
         print(
             f"""          duckdb {lake / CATALOG} 'from "{spec.dataset}".unified_pairs limit 10'"""
         )

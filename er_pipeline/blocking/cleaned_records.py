@@ -9,7 +9,13 @@ from typing import Any
 import duckdb
 
 from er_pipeline.blocking.cleaning import cleaner
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, parquet_file, quoted
+from er_pipeline.blocking.engine_duckdb import (
+    OWN_COLUMNS,
+    DuckDBEngine,
+    literal,
+    parquet_file,
+    quoted,
+)
 from er_pipeline.blocking.errors import InputError, LakeError
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.sources import EXAMPLES, RawSource, read_source
@@ -108,8 +114,14 @@ def truth_reader(file: Path) -> str:
         return parquet_file(file)
     return (
         f"read_csv({literal(glob.escape(str(file)))}, all_varchar = true, header = true,"
-        " hive_partitioning = false)"
+        f" {OWN_COLUMNS})"
     )
+
+
+def example_pairs(engine: DuckDBEngine, pairs: str) -> str:
+    """Name the first few pairs of a query of (left_id, right_id), for a message."""
+    first = engine.rows(f"select left_id, right_id from ({pairs}) order by all limit {EXAMPLES}")
+    return "; ".join(f"{left}, {right}" for left, right in first)
 
 
 def read_records(engine: DuckDBEngine, lake: Lake) -> str:

@@ -416,6 +416,7 @@ class Search:
         self.seen = np.packbits(_all_shared(seen, self.options) > 0, axis=1)
         self._n_seen = np.bitwise_count(self.seen).sum(axis=1, dtype=np.float64)
         self.pairs = np.array([sample.pairs(keys) for keys in self.options])
+        self.least_pairs = self.pairs / SLACK
         self.exact = np.zeros(len(self.options), bool)
         for i, keys in enumerate(self.options):
             if keys in index.costs:
@@ -521,14 +522,12 @@ class Search:
         """Give the first option that may fit and say something new; forget those before it."""
         while options:
             i = options[0]
-            least = self.pairs[i] / (1.0 if self.exact[i] else SLACK)
-            if not state.contained[i] and least <= self.limits.pairs_of_rule:
-                # What a small sample tells may be off by half, and would hide good rules.
-                if self.sample.is_whole or self.exact[i]:
-                    return i
+            if state.contained[i] or self.least_pairs[i] > self.limits.pairs_of_rule:
+                options.pop(0)
+            elif self.sample.is_whole or self.exact[i]:
+                return i
+            else:  # what a small sample tells may be off by half, and would hide good rules
                 self._count(i)
-                continue
-            options.pop(0)
         return None
 
     def _gain(
@@ -552,7 +551,7 @@ class Search:
         if self.exact[i]:
             return
         cost = self.index.cost(self.options[i])
-        self.pairs[i] = cost.pairs
+        self.pairs[i] = self.least_pairs[i] = cost.pairs
         if self.found[i].any():
             lost = self.index.beyond_cap(self.options[i], self.evidence.table)
             self.found[i, lost] = 0
@@ -657,10 +656,9 @@ class _State:
 
     def affordable(self) -> NDArray[np.bool_]:
         """Tell the options that are not taken and fit into what is left, or may once counted."""
-        pairs, limits = self.search.pairs, self.search.limits
-        least = pairs / np.where(self.search.exact, 1.0, SLACK)
+        least, limits = self.search.least_pairs, self.search.limits
         fits = (least <= limits.pairs_of_rule) & (least + self.spent <= limits.pairs)
-        return np.asarray(~self.taken & fits & (pairs > 0))
+        return np.asarray(~self.taken & fits & (least > 0))
 
     def take(self, i: int, origin: str) -> None:
         """Choose an option."""

@@ -22,6 +22,9 @@ from er_pipeline.blocking.lake import Lake
 VALUES_PER_BATCH = 500_000
 # Of 174 million pairs: snappy 6.0 CPU s and 235 MiB, lz4_raw 6.5 and 82, zstd 6.9 and 50.
 BULK_COMPRESSION = "snappy"
+# For DuckDB's readers: a folder named like date=2026-11-01 is no column, least of all in place of
+# the file's own.
+OWN_COLUMNS = "hive_partitioning = false"
 
 
 def quoted(name: str) -> str:
@@ -45,8 +48,7 @@ def parquet_file(path: Path, *options: str) -> str:
 
 
 def _read_parquet(files: str, options: Sequence[str]) -> str:
-    # A folder named like date=2026-11-01 is no column of ours.
-    return f"read_parquet({', '.join([literal(files), 'hive_partitioning = false', *options])})"
+    return f"read_parquet({', '.join([literal(files), OWN_COLUMNS, *options])})"
 
 
 class DuckDBEngine:

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
-from er_pipeline.blocking.cleaned_records import read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.cleaned_records import example_pairs, read_records
+from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.errors import InputError, SpecError
 from er_pipeline.blocking.lake import Lake
 from er_pipeline.blocking.spec import PipelineSpec, resolved
@@ -203,16 +203,12 @@ def read_labels(
         )
     )
     for reason, n_labels in left_out.items():
-        first = engine.rows(
-            "select left_id, right_id from numbered_labels where left_out = ? order by all limit 3",
-            [reason],
-        )
         logger.warning(
             "%s: labels left out: %d (%s), such as %s",
             journal.path,
             n_labels,
             reason.replace("_", " "),
-            "; ".join(f"{left}, {right}" for left, right in first),
+            example_pairs(engine, f"from numbered_labels where left_out = {literal(reason)}"),
         )
     with lake.writing("labels", {"fingerprint": fingerprint}) as draft:
         engine.write(

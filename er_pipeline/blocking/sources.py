@@ -14,7 +14,7 @@ from typing import IO, Any
 import duckdb
 import pyarrow as pa
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.engine_duckdb import OWN_COLUMNS, DuckDBEngine, literal, quoted
 from er_pipeline.blocking.errors import InputError
 from er_pipeline.blocking.spec import CsvFormat, Source, resolved
 from er_pipeline.people import write_people
@@ -26,8 +26,6 @@ DELIMITERS = (",", ";", "\t", "|")
 ROWS_PER_BATCH = 50_000
 # One cell may hold so much; DuckDB keeps 16 lines of this length in memory per thread.
 MAX_LINE_BYTES = 4_000_000
-# A folder named like date=2026-11-01 is no column, least of all in place of the file's own.
-OWN = "hive_partitioning = false"
 # Rejected rows shown in an error; all of them are in the table.
 EXAMPLES = 3
 URL_ADVICE = (
@@ -119,7 +117,11 @@ def _read_files(
                 f"{literal(name)}: 'VARCHAR'" for name in dict.fromkeys(names.values())
             )
             _select(
-                engine, f"read_json({listed}, columns={{{as_text}}}, {OWN})", wanted, table, origin
+                engine,
+                f"read_json({listed}, columns={{{as_text}}}, {OWN_COLUMNS})",
+                wanted,
+                table,
+                origin,
             )
     except duckdb.Error as error:
         raise InputError(f"{origin}: cannot be read as {kind}: {_first_line(error)}") from error
@@ -132,7 +134,7 @@ def _json_columns(
     """Name the keys of json records; those of the first records, if all wanted ones are there."""
     names: list[str] = []
     for how in ("", ", sample_size = -1"):
-        described = engine.rows(f"describe select * from read_json({listed}, {OWN}{how})")
+        described = engine.rows(f"describe select * from read_json({listed}, {OWN_COLUMNS}{how})")
         names = [name for name, *_ in described]
         if {name.lower() for name in wanted} <= {name.lower() for name in names}:
             return names
@@ -223,7 +225,7 @@ def _read_csv(
         f" escape = {literal(style.quote)}, encoding = {literal(style.encoding)},"
         f" max_line_size = {MAX_LINE_BYTES}, store_rejects = true,"
         f" rejects_table = {literal(table + '_errors')},"
-        f" rejects_scan = {literal(table + '_scans')}, rejects_limit = 0, {OWN})"
+        f" rejects_scan = {literal(table + '_scans')}, rejects_limit = 0, {OWN_COLUMNS})"
     )
     try:
         _select(engine, scan, wanted, table, origin)

@@ -6,6 +6,7 @@ from typing import Any
 
 from er_pipeline.blocking.cleaned_records import (
     check_truth_file,
+    example_pairs,
     read_numbered,
     read_records,
     truth_reader,
@@ -117,12 +118,11 @@ def _read_pairs(engine: DuckDBEngine, spec: PipelineSpec, truth: Truth, folder: 
         "select (select count(*) from given_pairs), (select count(*) from unknown_pairs)"
     )
     if unknown:
-        first = engine.rows("from unknown_pairs order by left_id, right_id limit 3")
         logger.warning(
             "%s: %s of %s pairs name an id that no record has, such as %s; they are not counted",
             file,
             f"{unknown:,}",
             f"{given:,}",
-            "; ".join(f"{left}, {right}" for left, right in first),
+            example_pairs(engine, "from unknown_pairs"),
         )
     return int(unknown)
