@@ -7,25 +7,25 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.blocks import build_blocks
-from er_pipeline.blocking.cleaned_records import clean_records
-from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.embedding_blocks import find_neighbours
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
-from er_pipeline.blocking.filtered_blocks import filter_blocks
-from er_pipeline.blocking.key_codes import index_keys
-from er_pipeline.blocking.labels import read_labels
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.learned_blocks import build_learned_blocks
-from er_pipeline.blocking.learned_rules import learn_rules
-from er_pipeline.blocking.pair_weights import weigh_pairs
-from er_pipeline.blocking.record_embeddings import embed_records
-from er_pipeline.blocking.second_pass import pair_the_lonely
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.unified_pairs import unify_pairs
+from er_pipeline.blocking.blocks.blocks import build_blocks
+from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
+from er_pipeline.blocking.labels.labels import read_labels
+from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
+from er_pipeline.blocking.learning.learned_rules import learn_rules
+from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
+from er_pipeline.blocking.neighbours.record_embeddings import embed_records
+from er_pipeline.blocking.pairs.second_pass_pairs import pair_the_lonely
+from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.records.generated_people import write_people
+from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.weights.pair_weights import weigh_pairs
 from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.matches import score_pairs
-from er_pipeline.people import write_people
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 

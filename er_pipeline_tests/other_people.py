@@ -1,4 +1,4 @@
-"""People to test on that `er_pipeline.people` did not make, so that nothing fits one generator.
+"""People to test on that `generated_people` did not make, so that nothing fits one generator.
 
 A register of households in Australian style: homes -> persons -> records -> file. Every text is a
 row of bytes in a numpy matrix, and a typo moves bytes. Three files show the register:

@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
-from er_pipeline.blocking.blocks import build_blocks, size_blocks, sum_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.spec import Blocks
+from er_pipeline.blocking.blocks.blocks import build_blocks, size_blocks, sum_blocks
+from er_pipeline.blocking.spec.pipeline import Blocks
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset
 
 # (block_key, record_no, source_no): block a of 1, b of 3, c of 4 from two sources, d of 2.

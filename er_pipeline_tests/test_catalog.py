@@ -9,18 +9,18 @@ import duckdb
 import pytest
 from dagster_duckdb import DuckDBResource
 
-from er_pipeline.blocking.catalog import (
+from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.catalog import (
     choose_versions,
     collect_run_metrics,
     note_run_metrics,
     publish_dataset,
 )
-from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.evaluation import evaluate
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline.evaluation.blocking_report import evaluate
 from er_pipeline.orchestration.assets import replace_catalog
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
 

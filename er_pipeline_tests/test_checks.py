@@ -10,8 +10,8 @@ import dagster as dg
 import duckdb
 import pytest
 
+from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.orchestration.component import BlockingPipeline
-from er_pipeline.people import write_people
 from er_pipeline_tests.conftest import Dataset
 
 PEOPLE = [

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.cleaned_records import clean_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import InputError
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline_tests.conftest import Dataset, Rows
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking import cleaning
-from er_pipeline.blocking.cleaning import (
+from er_pipeline.blocking.values import cleaning
+from er_pipeline.blocking.values.cleaning import (
     KINDS,
     CleaningOptions,
     cleaner,

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
-from er_pipeline.blocking.engine_duckdb import quoted
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.cli import main
+from er_pipeline.blocking.tables.engine_duckdb import quoted
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.terminal.cli import main
 
 HEAD = "type: er_pipeline.BlockingPipeline\nattributes:\n  dataset: people\n"
 SMALL = """
@@ -395,7 +395,7 @@ def test_the_multiprocess_executor_makes_the_same_table_in_another_process(
     arguments = ["run", str(finished.defs), "--lake", str(finished.lake)]
     arguments += ["--select", "blocks_soundex", "--executor", "multiprocess"]
     ran = subprocess.run(
-        [sys.executable, "-m", "er_pipeline.cli", *arguments],
+        [sys.executable, "-m", "er_pipeline.terminal.cli", *arguments],
         cwd=finished.folder,
         env={name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"},
         capture_output=True,

@@ -3,8 +3,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from er_pipeline.blocking.errors import SpecError
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.matching.comparisons import (
     BY_KIND,
     comparison_of,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from er_pipeline.blocking import conjunctions
-from er_pipeline.blocking.blocks import size_blocks, sum_blocks
-from er_pipeline.blocking.conjunctions import (
+from er_pipeline.blocking.blocks.blocks import size_blocks, sum_blocks
+from er_pipeline.blocking.learning import conjunctions
+from er_pipeline.blocking.learning.conjunctions import (
     Evidence,
     Index,
     Keys,
@@ -24,10 +24,10 @@ from er_pipeline.blocking.conjunctions import (
     lexicographic,
     loosest_affordable,
 )
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.key_choices import key_choices, listed_choices
-from er_pipeline.blocking.keys import Conjunction
-from er_pipeline.blocking.spec import Blocks
+from er_pipeline.blocking.spec.pipeline import Blocks
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.values.key_choices import key_choices, listed_choices
+from er_pipeline.blocking.values.keys import Conjunction
 
 # Keys 0 to 4 have one value per record, key 5 several. Keys 0 and 1 pass for keys of one field, as
 # keys 4 and 5 are.

@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
-from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import judge_training
-from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.evaluation.blocking_report import judge_training
 from er_pipeline_tests.conftest import Dataset, Rows
 
 PEOPLE: Rows = [

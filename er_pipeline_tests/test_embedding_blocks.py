@@ -10,11 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.cleaned_records import clean_records
-from er_pipeline.blocking.embedding_blocks import find_neighbours, judge_lists, judge_neighbours
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.record_embeddings import load_vectors
+from er_pipeline.blocking.neighbours.embedding_blocks import (
+    find_neighbours,
+    judge_lists,
+    judge_neighbours,
+)
+from er_pipeline.blocking.neighbours.record_embeddings import load_vectors
+from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline_tests.conftest import Dataset, Rows
 

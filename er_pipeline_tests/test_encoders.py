@@ -22,7 +22,7 @@ from er_pipeline.blocking.encoders import (
     Texts,
 )
 from er_pipeline.blocking.encoders.lexical import field_weight
-from er_pipeline.blocking.errors import BlockingError
+from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline_tests.conftest import Dataset
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from er_pipeline.blocking import engine_duckdb
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables import engine_duckdb
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
 
 ODD_NAMES = ["select", 'a"b', "it's", "naïve 🙂", "a;b--c"]
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.matching.entities import join_matches
 from er_pipeline.matching.judgements import judge_entities
 

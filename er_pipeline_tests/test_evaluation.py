@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import evaluate, judge_pairs, judge_ranking, judge_strategies
-from er_pipeline.blocking.truth import number_true_pairs
-from er_pipeline.blocking.verdicts import Verdict
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.evaluation.blocking_report import (
+    evaluate,
+    judge_pairs,
+    judge_ranking,
+    judge_strategies,
+)
 from er_pipeline_tests.conftest import Dataset, Rows
 
 # By last name: {1, 2, 3}, {4}; by city: {1, 2}, {3, 4}; 5 has neither.

@@ -2,9 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.filtered_blocks import filter_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
 
 # Last names: lee 3 times, may twice, kim once; cities: one of 5, one of 1; pat has neither.

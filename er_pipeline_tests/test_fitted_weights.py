@@ -5,18 +5,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from er_pipeline.blocking.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.fitted_weights import (
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.weights.fitted_weights import (
     APART,
     TOGETHER,
     fit_weights,
     read_agreement,
     sum_evidence,
 )
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_evidence import PairWeights
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.weights.pair_evidence import PairWeights
 from er_pipeline.matching.pair_scorer import model_scorer
 from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline_tests.conftest import Dataset, Rows
@@ -84,7 +84,7 @@ def households(tmp_path_factory: pytest.TempPathFactory) -> Households:
 
 
 def weights_of(households: Households) -> PairWeights:
-    from er_pipeline.blocking.pair_weights import read_weights
+    from er_pipeline.blocking.weights.pair_weights import read_weights
 
     return read_weights(households.lake)
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.verdicts import Verdict
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.judgements import judge_expected_mix, judge_matches, judge_model
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from er_pipeline.blocking.cleaning import KINDS
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.key_choices import (
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.values.cleaning import KINDS
+from er_pipeline.blocking.values.key_choices import (
     KEYS_OF_KIND,
     LISTED_KEYS_OF_KIND,
     key_choices,

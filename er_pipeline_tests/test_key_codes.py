@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.key_codes import index_keys
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline_tests.conftest import Dataset, Rows, put_records
 
 KINDS = {

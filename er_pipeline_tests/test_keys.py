@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import SpecError
-from er_pipeline.blocking.keys import parse_conjunction
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.values.keys import parse_conjunction
 
 PEOPLE = ("first_name", "last_name", "email", "company", "birth_date")
 JOHN = {"first_name": "john", "last_name": "smith", "email": "john@acme.com"}

@@ -8,11 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from er_pipeline.blocking.declarations import declarations
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, parquet_file
-from er_pipeline.blocking.errors import InputError, LakeError, SpecError
-from er_pipeline.blocking.label_files import export_labels, import_labels
-from er_pipeline.blocking.labels import (
+from er_pipeline.blocking.labels.label_files import export_labels, import_labels
+from er_pipeline.blocking.labels.labels import (
     RETRACTED,
     Journal,
     Label,
@@ -21,7 +18,10 @@ from er_pipeline.blocking.labels import (
     labels_in_force,
     read_labels,
 )
-from er_pipeline.blocking.tables import catalog_select, judge_contract
+from er_pipeline.blocking.spec.declarations import declarations
+from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, parquet_file
+from er_pipeline.blocking.tables.errors import InputError, LakeError, SpecError
 from er_pipeline.orchestration.checks import checked_tables
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline_tests.conftest import Dataset, Rows

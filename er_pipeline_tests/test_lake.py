@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.lake import Lake, write_whole
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.lake import Lake, write_whole
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.blocks import build_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, parquet_files
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.filtered_blocks import filter_blocks
-from er_pipeline.blocking.key_codes import index_keys
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.learned_blocks import build_learned_blocks
-from er_pipeline.blocking.learned_rules import learn_rules, learned_conjunctions
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.tables import catalog_select, judge_contract
-from er_pipeline.blocking.unified_pairs import unify_pairs
+from er_pipeline.blocking.blocks.blocks import build_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
+from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
+from er_pipeline.blocking.learning.learned_rules import learn_rules, learned_conjunctions
+from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_files
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline_tests.conftest import Dataset, Rows, put_records
 
 KINDS = {"first": "person_name", "last": "person_name", "city": "text", "words": "text"}

@@ -9,21 +9,21 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from er_pipeline.blocking import learned_rules
-from er_pipeline.blocking.blocks import build_blocks
-from er_pipeline.blocking.cleaned_records import clean_records
-from er_pipeline.blocking.conjunctions import Evidence, Rule, Search
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import InputError
-from er_pipeline.blocking.filtered_blocks import filter_blocks
-from er_pipeline.blocking.key_codes import index_keys
-from er_pipeline.blocking.labels import Journal, Label, RecordName, read_labels
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.learned_blocks import build_learned_blocks
-from er_pipeline.blocking.learned_rules import learn_rules, rule_name
-from er_pipeline.blocking.pair_weights import weigh_pairs
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.unified_pairs import unify_pairs
+from er_pipeline.blocking.blocks.blocks import build_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
+from er_pipeline.blocking.labels.labels import Journal, Label, RecordName, read_labels
+from er_pipeline.blocking.learning import learned_rules
+from er_pipeline.blocking.learning.conjunctions import Evidence, Rule, Search
+from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
+from er_pipeline.blocking.learning.learned_rules import learn_rules, rule_name
+from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.weights.pair_weights import weigh_pairs
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.other_people import (
     LARGE_CLUSTER_KINDS,

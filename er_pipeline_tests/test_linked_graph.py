@@ -7,9 +7,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.records.generated_people import write_people
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.orchestration.component import BlockingPipeline
-from er_pipeline.people import write_people
 
 # Every record is (source, id): ids are numbers from 0 in both sources.
 Pair = tuple[str, str, str, str]

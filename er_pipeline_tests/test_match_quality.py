@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.matching.match_quality import measure_matches, quality_figures
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.evaluation.match_quality import measure_matches, quality_figures
 
 Scores = Mapping[tuple[int, int], float]
 

@@ -7,9 +7,9 @@ import duckdb
 import pytest
 
 import er_pipeline.matching.matches as matches
-from er_pipeline.blocking.catalog import choose_versions, publish_dataset, write_catalog
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.catalog import choose_versions, publish_dataset, write_catalog
 from er_pipeline.matching.judgements import judge_matches
 from er_pipeline.matching.matches import score_pairs, weight_classes
 from er_pipeline.matching.splink_linker import MODEL_FILE

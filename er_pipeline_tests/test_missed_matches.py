@@ -10,11 +10,11 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.truth import number_true_pairs
-from er_pipeline.matching.missed_matches import explain_missed, judge_missed
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.evaluation.missed_matches import explain_missed, judge_missed
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.test_real_data import DBLP_ACM, FAKE_1000, FEBRL3, FEBRL4
 

@@ -8,7 +8,7 @@ import phonenumbers
 import pytest
 from duckdb import DuckDBPyConnection
 
-from er_pipeline.blocking.cleaning import KINDS
+from er_pipeline.blocking.values.cleaning import KINDS
 from er_pipeline_tests import other_people
 from er_pipeline_tests.other_people import (
     HOUSEHOLD_KINDS,

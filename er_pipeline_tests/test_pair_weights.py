@@ -13,34 +13,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking import pair_weights
-from er_pipeline.blocking.blocks import build_blocks
-from er_pipeline.blocking.cleaned_records import clean_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.filtered_blocks import filter_blocks
-from er_pipeline.blocking.fitted_weights import fit_weights, read_agreement, sum_evidence
-from er_pipeline.blocking.key_choices import key_choices
-from er_pipeline.blocking.key_codes import index_keys
-from er_pipeline.blocking.labels import Label, RecordName, journal_of
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_evidence import (
+from er_pipeline.blocking.blocks.blocks import build_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
+from er_pipeline.blocking.labels.labels import Label, RecordName, journal_of
+from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.values.key_choices import key_choices
+from er_pipeline.blocking.weights import pair_weights
+from er_pipeline.blocking.weights.fitted_weights import fit_weights, read_agreement, sum_evidence
+from er_pipeline.blocking.weights.pair_evidence import (
     COSINE_WEIGHT,
     LEAST_M_NOTHING,
     FieldEvidence,
     PairWeights,
 )
-from er_pipeline.blocking.pair_weights import (
+from er_pipeline.blocking.weights.pair_weights import (
     read_weights,
     sample_pairs,
     sample_records,
     weigh_pairs,
 )
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.spec_file import read_spec
-from er_pipeline.blocking.truth import number_true_pairs
-from er_pipeline.blocking.unified_pairs import unify_pairs
-from er_pipeline.cli import DEMO_DEFS
+from er_pipeline.terminal.cli import DEMO_DEFS
 from er_pipeline_tests.conftest import Dataset, Rows, put_records
 
 NO_LABELS = {"matches": 0, "non_matches": 0}

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.matching.possible_levels import Part, PossibleLevels, read_parts
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.evaluation.possible_levels import Part, PossibleLevels, read_parts
 
 CONDITIONS = [
     'levenshtein("x_l", "x_r") <= 2',

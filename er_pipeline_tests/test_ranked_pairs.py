@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import BudgetError, SpecError
-from er_pipeline.blocking.pair_evidence import ODDS_PER_NAT, RIVALS_SHARE
-from er_pipeline.blocking.pair_weights import read_weights
-from er_pipeline.blocking.spec import Budget
-from er_pipeline.blocking.spec_file import read_spec
-from er_pipeline.blocking.unified_pairs import unify_pairs
+from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.records.generated_people import write_people
+from er_pipeline.blocking.spec.pipeline import Budget
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import BudgetError, SpecError
+from er_pipeline.blocking.weights.pair_evidence import ODDS_PER_NAT, RIVALS_SHARE
+from er_pipeline.blocking.weights.pair_weights import read_weights
 from er_pipeline.orchestration.charts import INLINE_LIMIT
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline.orchestration.steps import dataset_steps
-from er_pipeline.people import write_people
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.test_unified_pairs import joins_of
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import yaml
 
-from er_pipeline.blocking.keys import OWN_FUNCTIONS
-from er_pipeline.blocking.settings_table import settings_markdown
-from er_pipeline.blocking.spec import NAMED_STRATEGIES, PipelineSpec
+from er_pipeline.blocking.spec.pipeline import NAMED_STRATEGIES, PipelineSpec
+from er_pipeline.blocking.values.keys import OWN_FUNCTIONS
+from er_pipeline.terminal.reference import settings_markdown
 
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text("utf-8")

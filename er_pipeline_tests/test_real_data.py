@@ -4,13 +4,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from er_pipeline.blocking.cleaned_records import clean_records
-from er_pipeline.blocking.embedding_blocks import find_neighbours
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.record_embeddings import embed_records
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.cli import main
+from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
+from er_pipeline.blocking.neighbours.record_embeddings import embed_records
+from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.terminal.cli import main
 
 # One declaration per set, as a user would write it. Floors and ceilings stand a little off what was
 # measured, so that a change that loses matches or makes many more pairs is seen:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from er_pipeline.blocking import DuckDBEngine, Lake
-from er_pipeline.blocking.conjunctions import interval
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.matching import recall
-from er_pipeline.matching.recall import estimate_recall, evidence_families, judge_recall
-from er_pipeline.matching.score_bounds import ScoreBounds, read_comparisons
+from er_pipeline.blocking.learning.conjunctions import interval
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.evaluation import recall
+from er_pipeline.evaluation.recall import estimate_recall, evidence_families, judge_recall
+from er_pipeline.evaluation.score_bounds import ScoreBounds, read_comparisons
 from er_pipeline.matching.splink_linker import MODEL_FILE
 from er_pipeline_tests.benchmarks.recall import train_on_people
 from er_pipeline_tests.conftest import Dataset, Rows

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from er_pipeline.blocking.encoders import Static
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.record_embeddings import embed_records, load_vectors, save_vectors
+from er_pipeline.blocking.neighbours.record_embeddings import (
+    embed_records,
+    load_vectors,
+    save_vectors,
+)
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline_tests.conftest import Dataset, write_csv
 
 NAMES = ["ann lee", "bob ray", "cid fox", "ann lee", None]
@@ -99,7 +103,7 @@ def test_only_new_texts_reach_the_encoder(
         return encode(self, texts)
 
     monkeypatch.setattr(Static, "encode", watched)
-    monkeypatch.setattr("er_pipeline.blocking.record_embeddings.TEXTS_PER_BATCH", 2)
+    monkeypatch.setattr("er_pipeline.blocking.neighbours.record_embeddings.TEXTS_PER_BATCH", 2)
     people = dataset(rows_of(NAMES), **STATIC)
     people.embed()
     assert seen == ["ann lee", "bob ray", "cid fox"]

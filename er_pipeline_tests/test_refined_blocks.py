@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.blocks import REASONS, build_blocks
-from er_pipeline.blocking.dry_run import count_dataset
-from er_pipeline.blocking.em_training_blocks import sum_training_rules
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError, SpecError
-from er_pipeline.blocking.filtered_blocks import filter_blocks, sum_strategies
-from er_pipeline.blocking.labels import Label, RecordName, journal_of, read_labels
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.spec_file import read_spec
-from er_pipeline.blocking.tables import judge_contract
+from er_pipeline.blocking.blocks.blocks import REASONS, build_blocks
+from er_pipeline.blocking.blocks.em_training_blocks import sum_training_rules
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks, sum_strategies
+from er_pipeline.blocking.labels.labels import Label, RecordName, journal_of, read_labels
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.contracts import judge_contract
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError, SpecError
+from er_pipeline.evaluation.dry_run import count_dataset
 from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
 

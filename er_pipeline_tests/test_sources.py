@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
-from er_pipeline.blocking.errors import InputError
-from er_pipeline.blocking.sources import RawSource, read_source
-from er_pipeline.blocking.spec import Source
+from er_pipeline.blocking.records.sources import RawSource, read_source
+from er_pipeline.blocking.spec.pipeline import Source
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.errors import InputError
 
 Rows = list[tuple[Any, ...]]
 

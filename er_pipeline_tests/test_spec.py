@@ -6,9 +6,8 @@ import pytest
 from dagster._utils.pydantic_yaml import parse_yaml_file_to_pydantic
 
 import er_pipeline
-from er_pipeline.blocking import spec as spec_module
-from er_pipeline.blocking.errors import SpecError
-from er_pipeline.blocking.spec import (
+from er_pipeline.blocking.spec import pipeline as spec_module
+from er_pipeline.blocking.spec.pipeline import (
     Blocks,
     Checks,
     PipelineSpec,
@@ -16,7 +15,8 @@ from er_pipeline.blocking.spec import (
     default_training_rules,
     guess_kind,
 )
-from er_pipeline.blocking.spec_file import read_spec
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.errors import SpecError
 
 HEAD = """\
 type: er_pipeline.BlockingPipeline
@@ -378,7 +378,7 @@ def test_two_sources_link_unless_told_otherwise() -> None:
     ],
 )
 def test_a_source_is_named_after_its_file_as_dagster_allows(path: str, label: str) -> None:
-    from er_pipeline.blocking.spec import Source
+    from er_pipeline.blocking.spec.pipeline import Source
 
     assert Source(path=path).label.lower() == label.lower()
 
@@ -395,7 +395,7 @@ def test_a_source_is_named_after_its_file_as_dagster_allows(path: str, label: st
 def test_settings_that_cannot_be_are_refused_when_loaded(
     settings: dict[str, Any], told: str
 ) -> None:
-    from er_pipeline.blocking.spec import PipelineSpec
+    from er_pipeline.blocking.spec.pipeline import PipelineSpec
 
     declared = {"dataset": "p", "sources": [{"path": "p.csv"}], "fields": {"last_name": "text"}}
     with pytest.raises(ValueError, match=re.escape(told)):

@@ -3,12 +3,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import evaluate
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.tables import columns_of, judge_contract
-from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.tables.contracts import columns_of, judge_contract
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.evaluation.blocking_report import evaluate
 from er_pipeline_tests.conftest import Dataset, Rows
 
 PEOPLE: Rows = [

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.spec_file import read_spec
-from er_pipeline.cli import main
+from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.training_advisor import (
     Candidate,
@@ -19,6 +18,7 @@ from er_pipeline.matching.training_advisor import (
     rules_yaml,
     with_training_rules,
 )
+from er_pipeline.terminal.cli import main
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
 KINDS = {

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking import unified_pairs
-from er_pipeline.blocking.blocks import build_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.filtered_blocks import filter_blocks
-from er_pipeline.blocking.key_codes import index_keys
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_evidence import FieldEvidence, PairWeights
-from er_pipeline.blocking.pair_weights import weigh_pairs
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.unified_pairs import unify_pairs
+from er_pipeline.blocking.blocks.blocks import build_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
+from er_pipeline.blocking.pairs import unified_pairs
+from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.weights.pair_evidence import FieldEvidence, PairWeights
+from er_pipeline.blocking.weights.pair_weights import weigh_pairs
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
 
 

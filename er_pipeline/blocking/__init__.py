@@ -19,26 +19,32 @@ A strategy, a learned rule and a training rule are the same thing, a `Conjunctio
 without making a pair.
 """
 
-from er_pipeline.blocking.blocks import build_blocks
-from er_pipeline.blocking.cleaned_records import clean_records
-from er_pipeline.blocking.dry_run import count_dataset
-from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.errors import BlockingError, BudgetError, InputError, LakeError, SpecError
-from er_pipeline.blocking.evaluation import evaluate
-from er_pipeline.blocking.filtered_blocks import filter_blocks
-from er_pipeline.blocking.key_codes import index_keys
-from er_pipeline.blocking.keys import Conjunction, parse_conjunction
-from er_pipeline.blocking.labels import read_labels
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.learned_blocks import build_learned_blocks
-from er_pipeline.blocking.learned_rules import learn_rules
-from er_pipeline.blocking.pair_weights import weigh_pairs
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.spec_file import read_spec
-from er_pipeline.blocking.truth import number_true_pairs
-from er_pipeline.blocking.unified_pairs import unify_pairs
-from er_pipeline.blocking.verdicts import Verdict
+from er_pipeline.blocking.blocks.blocks import build_blocks
+from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
+from er_pipeline.blocking.labels.labels import read_labels
+from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
+from er_pipeline.blocking.learning.learned_rules import learn_rules
+from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import (
+    BlockingError,
+    BudgetError,
+    InputError,
+    LakeError,
+    SpecError,
+)
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.values.keys import Conjunction, parse_conjunction
+from er_pipeline.blocking.weights.pair_weights import weigh_pairs
+from er_pipeline.evaluation.blocking_report import evaluate
+from er_pipeline.evaluation.dry_run import count_dataset
 
 __all__ = [
     "BlockingError",

@@ -6,9 +6,9 @@ text columns, so no format needs parsing for each pair.
 
 from typing import Any
 
-from er_pipeline.blocking.engine_duckdb import literal, quoted
-from er_pipeline.blocking.pair_conditions import parse_condition
-from er_pipeline.blocking.spec import Comparison, PipelineSpec
+from er_pipeline.blocking.spec.pipeline import Comparison, PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import literal, quoted
+from er_pipeline.blocking.values.pair_conditions import parse_condition
 
 # What a kind of field is compared by. Values of kinds with term_frequency repeat, common ones more.
 BY_KIND: dict[str, Comparison] = {

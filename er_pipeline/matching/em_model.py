@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from er_pipeline.blocking.agreeing_pairs import count_agreeing_pairs
-from er_pipeline.blocking.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.records.match_share import count_agreeing_pairs
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.matching.comparisons import splink_comparisons
 from er_pipeline.matching.em_sessions import (
     RECORDS,

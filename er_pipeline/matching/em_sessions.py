@@ -21,10 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
-from er_pipeline.blocking.errors import BlockingError
-from er_pipeline.blocking.keys import Conjunction
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables.errors import BlockingError
+from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.matching.splink_linker import linker_of, model_settings
 
 logger = logging.getLogger(__name__)

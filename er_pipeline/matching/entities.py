@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from er_pipeline.blocking.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
 
 # The classes of the size report, by their largest size.
 SIZE_CLASSES = (("1", 1), ("2", 2), ("3", 3), ("4-5", 5), ("6-10", 10), ("11-100", 100))

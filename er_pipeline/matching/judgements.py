@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from er_pipeline.blocking.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.verdicts import Verdict
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.verdicts import Verdict
 
 
 def judge_expected_mix(facts: Mapping[str, Any], spec: PipelineSpec) -> Verdict:

@@ -7,10 +7,10 @@ from math import floor
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, parquet_file, quoted
-from er_pipeline.blocking.lake import Lake, link_files
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_file, quoted
+from er_pipeline.blocking.tables.lake import Lake, link_files
 from er_pipeline.matching.em_sessions import levels_of
 from er_pipeline.matching.splink_linker import MODEL_FILE, linker_of
 

@@ -10,11 +10,11 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_weights import Scorer
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.weights.pair_weights import Scorer
 from er_pipeline.matching.scored_pairs import number_compared, score_table
 from er_pipeline.matching.splink_linker import MODEL_FILE
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.matching.splink_linker import linker_of
 
 # Pairs scored at once: some 250 MB.

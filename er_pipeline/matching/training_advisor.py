@@ -18,21 +18,21 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.agreeing_pairs import (
+from er_pipeline.blocking.blocks.em_training_blocks import sum_training_rules
+from er_pipeline.blocking.learning.conjunctions import Index, Keys
+from er_pipeline.blocking.records.cleaned_records import clean_records, read_records
+from er_pipeline.blocking.records.key_codes import key_code_columns
+from er_pipeline.blocking.records.match_share import (
     expected_match_share,
     share_agreeing,
     strong_identifiers,
 )
-from er_pipeline.blocking.cleaned_records import clean_records, read_records
-from er_pipeline.blocking.conjunctions import Index, Keys
-from er_pipeline.blocking.em_training_blocks import sum_training_rules
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, quoted
-from er_pipeline.blocking.errors import LakeError
-from er_pipeline.blocking.evaluation import judge_training
-from er_pipeline.blocking.key_codes import key_code_columns
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import Checks, PipelineSpec
-from er_pipeline.blocking.verdicts import Verdict
+from er_pipeline.blocking.spec.pipeline import Checks, PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.evaluation.blocking_report import judge_training
 from er_pipeline.matching.judgements import judge_expected_mix
 
 # Three rules on different fields leave every field free twice.

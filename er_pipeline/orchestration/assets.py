@@ -17,7 +17,12 @@ from typing import Any
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from er_pipeline.blocking.catalog import (
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.contracts import columns_of
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.errors import BlockingError
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.catalog import (
     catalog_lock,
     choose_versions,
     collect_run_metrics,
@@ -25,13 +30,8 @@ from er_pipeline.blocking.catalog import (
     publish_dataset,
     write_catalog,
 )
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal
-from er_pipeline.blocking.errors import BlockingError
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.tables import columns_of
+from er_pipeline.orchestration.asset_metadata import numbers
 from er_pipeline.orchestration.resources import LakeFolder
-from er_pipeline.orchestration.shown import numbers
 from er_pipeline.orchestration.steps import Step, dataset_steps
 
 

@@ -7,9 +7,14 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from er_pipeline.blocking.embedding_blocks import judge_lists, judge_neighbours
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import (
+from er_pipeline.blocking.neighbours.embedding_blocks import judge_lists, judge_neighbours
+from er_pipeline.blocking.records.expectations import judge_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.contracts import judge_contract
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.evaluation.blocking_report import (
     judge_cleaning,
     judge_pairs,
     judge_ranking,
@@ -17,19 +22,14 @@ from er_pipeline.blocking.evaluation import (
     judge_strategies,
     judge_training,
 )
-from er_pipeline.blocking.expectations import judge_records
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.tables import judge_contract
-from er_pipeline.blocking.verdicts import Verdict
+from er_pipeline.evaluation.missed_matches import judge_missed
+from er_pipeline.evaluation.recall import judge_recall
 from er_pipeline.matching.judgements import (
     judge_entities,
     judge_expected_mix,
     judge_matches,
     judge_model,
 )
-from er_pipeline.matching.missed_matches import judge_missed
-from er_pipeline.matching.recall import judge_recall
 from er_pipeline.orchestration.assets import explained
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.steps import dataset_steps

@@ -6,8 +6,8 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import BaseModel
 
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.spec_file import check_repeated_settings
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import check_repeated_settings
 from er_pipeline.orchestration.assets import dataset_assets
 from er_pipeline.orchestration.checks import checked_tables, dataset_checks
 from er_pipeline.orchestration.jobs import nightly_job, nightly_schedule

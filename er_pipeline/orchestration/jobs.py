@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.spec_file import read_spec
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import read_spec
 
 # Loaded once before workers are forked; torch and faiss must never be here.
 PRELOADED_MODULES = ["dagster", "duckdb", "er_pipeline.orchestration.component"]

@@ -8,9 +8,9 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from er_pipeline.blocking.declarations import declarations
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
+from er_pipeline.blocking.spec.declarations import declarations
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.lake import Lake
 
 LAKE_VARIABLE = "ER_PIPELINE_LAKE"
 DEFAULT_LAKE = ".lake"

@@ -9,34 +9,41 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.blocks import build_blocks, over_the_cap
-from er_pipeline.blocking.cleaned_records import clean_records
-from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.embedding_blocks import find_neighbours
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.evaluation import evaluate, evaluated_tables
-from er_pipeline.blocking.filtered_blocks import filter_blocks, total_size_classes
-from er_pipeline.blocking.key_codes import index_keys
-from er_pipeline.blocking.keys import Conjunction
-from er_pipeline.blocking.label_queue import queue_pairs
-from er_pipeline.blocking.labels import read_labels
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.learned_blocks import build_learned_blocks
-from er_pipeline.blocking.learned_rules import learn_rules
-from er_pipeline.blocking.pair_weights import weigh_pairs
-from er_pipeline.blocking.record_embeddings import embed_records
-from er_pipeline.blocking.refined_blocks import told_divisions
-from er_pipeline.blocking.second_pass import join_passes, pair_the_lonely
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.truth import number_true_pairs
-from er_pipeline.blocking.unified_pairs import second_hand_tables, unify_pairs
+from er_pipeline.blocking.blocks.blocks import build_blocks, over_the_cap
+from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks, total_size_classes
+from er_pipeline.blocking.blocks.refined_blocks import told_divisions
+from er_pipeline.blocking.labels.label_queue import queue_pairs
+from er_pipeline.blocking.labels.labels import read_labels
+from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
+from er_pipeline.blocking.learning.learned_rules import learn_rules
+from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
+from er_pipeline.blocking.neighbours.record_embeddings import embed_records
+from er_pipeline.blocking.pairs.second_pass_pairs import join_passes, pair_the_lonely
+from er_pipeline.blocking.pairs.unified_pairs import second_hand_tables, unify_pairs
+from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.values.keys import Conjunction
+from er_pipeline.blocking.weights.pair_weights import weigh_pairs
+from er_pipeline.evaluation.blocking_report import evaluate, evaluated_tables
+from er_pipeline.evaluation.match_quality import measure_matches
+from er_pipeline.evaluation.missed_matches import explain_missed
+from er_pipeline.evaluation.recall import estimate_recall
 from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.entities import join_matches
-from er_pipeline.matching.match_quality import measure_matches
 from er_pipeline.matching.matches import score_pairs, weight_classes
-from er_pipeline.matching.missed_matches import explain_missed
 from er_pipeline.matching.pair_scorer import model_scorer
-from er_pipeline.matching.recall import estimate_recall
+from er_pipeline.orchestration.asset_metadata import (
+    Facts,
+    numbers,
+    show_missed,
+    show_quality,
+    show_recall,
+)
 from er_pipeline.orchestration.charts import (
     WEIGHT_CLASSES,
     count_picture,
@@ -47,13 +54,6 @@ from er_pipeline.orchestration.charts import (
     similarity_histogram,
     size_histogram,
     weight_histogram,
-)
-from er_pipeline.orchestration.shown import (
-    Facts,
-    numbers,
-    show_missed,
-    show_quality,
-    show_recall,
 )
 
 

@@ -46,16 +46,16 @@ from typing import Any
 
 import numpy as np
 
-from er_pipeline.blocking.cleaned_records import read_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.labels import Journal, Label, RecordName, utc_now
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.pair_evidence import PairWeights
-from er_pipeline.blocking.pair_weights import read_weights
-from er_pipeline.blocking.spec import DEFAULT_STRATEGIES, Checks, PipelineSpec
-from er_pipeline.blocking.spec_file import read_spec
-from er_pipeline.cli import DEMO_DEFS, DEMO_PAIRS_PER_RECORD
+from er_pipeline.blocking.labels.labels import Journal, Label, RecordName, utc_now
+from er_pipeline.blocking.records.cleaned_records import read_records
+from er_pipeline.blocking.spec.pipeline import DEFAULT_STRATEGIES, Checks, PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.weights.pair_evidence import PairWeights
+from er_pipeline.blocking.weights.pair_weights import read_weights
 from er_pipeline.orchestration.steps import dataset_steps
+from er_pipeline.terminal.cli import DEMO_DEFS, DEMO_PAIRS_PER_RECORD
 from er_pipeline_tests.benchmarks.measuring import REPOSITORY, run_child, show_machine
 from er_pipeline_tests.other_people import (
     HOUSEHOLD_KINDS,

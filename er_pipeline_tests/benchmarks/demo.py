@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from er_pipeline.blocking.lake import Lake
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline_tests.benchmarks.measuring import (
     fresh_instance,
     run_child,
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for i in range(options.rounds):
             folder = Path(temporary, str(i))
             cost, _ = run_child(
-                *("-m", "er_pipeline.cli", "demo", "--records", str(options.records)),
+                *("-m", "er_pipeline.terminal.cli", "demo", "--records", str(options.records)),
                 *("--lake", str(folder / "lake")),
                 environment=fresh_instance(folder / "dagster"),
                 folder=folder,

@@ -42,15 +42,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from er_pipeline.blocking.cleaned_records import clean_records, read_records
-from er_pipeline.blocking.embedding_blocks import find_neighbours
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.neighbours import DECIMALS
-from er_pipeline.blocking.record_embeddings import VECTOR_TABLE, embed_records, load_vectors
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.truth import number_true_pairs
-from er_pipeline.people import write_people
+from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
+from er_pipeline.blocking.neighbours.nearest import DECIMALS
+from er_pipeline.blocking.neighbours.record_embeddings import (
+    VECTOR_TABLE,
+    embed_records,
+    load_vectors,
+)
+from er_pipeline.blocking.records.cleaned_records import clean_records, read_records
+from er_pipeline.blocking.records.generated_people import write_people
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
 
 if TYPE_CHECKING:

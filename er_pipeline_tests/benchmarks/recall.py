@@ -31,14 +31,14 @@ from er_pipeline.blocking import (
     unify_pairs,
     weigh_pairs,
 )
-from er_pipeline.blocking.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.truth import number_true_pairs
+from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.records.generated_people import write_people
+from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.evaluation.recall import estimate_recall
 from er_pipeline.matching.em_model import train_model
-from er_pipeline.matching.recall import estimate_recall
 from er_pipeline.matching.scored_pairs import number_compared, score_table
 from er_pipeline.matching.splink_linker import MODEL_FILE
-from er_pipeline.people import write_people
 from er_pipeline_tests.benchmarks.measuring import REPOSITORY, show_aim, show_machine
 
 MAX_POINTS_OFF = 3.0

@@ -37,15 +37,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.blocks import build_blocks
-from er_pipeline.blocking.cleaned_records import clean_records
-from er_pipeline.blocking.engine_duckdb import DuckDBEngine, literal, quoted
-from er_pipeline.blocking.filtered_blocks import filter_blocks
-from er_pipeline.blocking.lake import Lake
-from er_pipeline.blocking.spec import PipelineSpec
-from er_pipeline.blocking.spec_file import read_spec
-from er_pipeline.blocking.unified_pairs import unify_pairs
-from er_pipeline.cli import DEMO_DEFS
+from er_pipeline.blocking.blocks.blocks import build_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
+from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.terminal.cli import DEMO_DEFS
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
 
 MAX_TIMES_BOUND = 1.5

@@ -20,12 +20,12 @@ import dagster as dg
 import duckdb
 import yaml
 
-from er_pipeline.cli import (
+from er_pipeline.orchestration.resources import CATALOG
+from er_pipeline.terminal.cli import (
     DEMO_DEFS,
     DEMO_PAIRS_PER_RECORD,
     DEMO_TRAINING_PAIRS_PER_RECORD,
 )
-from er_pipeline.orchestration.resources import CATALOG
 from er_pipeline_tests.benchmarks.measuring import (
     Cost,
     fresh_instance,
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         defs = write_dataset(folder, options.records)
         show_machine()
         cost, _ = run_child(
-            *("-m", "er_pipeline.cli", "run", str(defs), "--lake", str(folder / "lake")),
+            *("-m", "er_pipeline.terminal.cli", "run", str(defs), "--lake", str(folder / "lake")),
             environment=fresh_instance(folder / "dagster"),
             folder=folder,
         )
@@ -74,7 +74,8 @@ def write_dataset(folder: Path, n_records: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     people = folder / "people.csv"
     # in a process of its own, so that its memory is not taken for the run's
-    write = "import sys; from pathlib import Path; from er_pipeline.people import write_people"
+    write = "import sys; from pathlib import Path"
+    write += "; from er_pipeline.blocking.records.generated_people import write_people"
     write += "; write_people(Path(sys.argv[1]), n_records=int(sys.argv[2]), seed=int(sys.argv[3]))"
     run_child("-c", write, str(people), str(n_records), str(SEED))
     declared: dict[str, Any] = yaml.safe_load(DEMO_DEFS.read_text("utf-8"))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from er_pipeline.blocking.errors import BlockingError
+from er_pipeline.blocking.tables.errors import BlockingError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

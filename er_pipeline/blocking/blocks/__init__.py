@@ -1,0 +1,1 @@
+"""Blocks: the records that share a key, sized, filtered and divided."""

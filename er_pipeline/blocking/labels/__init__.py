@@ -1,0 +1,1 @@
+"""Labels: pairs that people have judged, and those to ask about next."""

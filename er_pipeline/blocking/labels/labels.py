@@ -1,0 +1,297 @@
+"""Labels: what people said of pairs. A journal keeps every answer, a table those in force.
+
+The journal is a text file of the user's own, one JSON object per line, only ever appended to. It
+names records by source and id as the user wrote them, so it outlives every renumbering.
+"""
+
+import fcntl
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import pyarrow as pa
+
+from er_pipeline.blocking.records.cleaned_records import example_pairs, read_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec, resolved
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.errors import InputError, SpecError
+from er_pipeline.blocking.tables.lake import Lake
+
+logger = logging.getLogger(__name__)
+
+ANSWERS = ("match", "no_match", "unsure")
+# In the journal only: the pair has no answer any more.
+RETRACTED = "retracted"
+# Why a pair was judged: the three reasons of label_queue, and labels from a file.
+REASONS = ("likely_uncovered", "dearest_rule", "audit", "imported")
+RECORD_COLUMNS = ("left_source", "left_id", "right_source", "right_id")
+COLUMNS = (*RECORD_COLUMNS, "answer", "who", "at", "source", "reason")
+
+
+class RecordName(NamedTuple):
+    """A record as its user knows it."""
+
+    source: str
+    record_id: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """One answer about one pair.
+
+    answer: one of ANSWERS, or RETRACTED. at: ISO 8601, in UTC.
+    source: what kind of judge gave it: human, import, model.
+    """
+
+    left: RecordName
+    right: RecordName
+    answer: str
+    who: str
+    at: str
+    source: str = "human"
+    reason: str = "imported"
+
+    @property
+    def pair(self) -> tuple[RecordName, RecordName]:
+        """The two records, the same whichever of them stands on the left."""
+        return min(self.left, self.right), max(self.left, self.right)
+
+    @property
+    def row(self) -> dict[str, str]:
+        """The label as the journal and exported files write it."""
+        texts = (self.answer, self.who, self.at, self.source, self.reason)
+        return dict(zip(COLUMNS, (*self.left, *self.right, *texts), strict=True))
+
+
+class Journal:
+    """The file that every answer is appended to."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it is made by the first answer."""
+        self.path = path
+
+    def read(self) -> list[Label]:
+        """Read all lines, oldest first; none where the file is not there yet.
+
+        A last line without its end, as a crash leaves it, is passed over with a warning.
+        Raises InputError for any other line that cannot be read.
+        """
+        try:
+            *lines, rest = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
+        labels = []
+        for i, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    labels.append(_parse(line))
+                except ValueError as error:
+                    raise InputError(
+                        f"{self.path}:{i}: {error}; correct the line, or delete it to forget the"
+                        " answer"
+                    ) from error
+        if rest.strip():
+            try:
+                labels.append(_parse(rest))
+            except ValueError:
+                logger.warning(
+                    "%s:%d: the last line is torn and left out; the answer it would have held was"
+                    " not kept: give it again",
+                    self.path,
+                    len(lines) + 1,
+                )
+        return labels
+
+    def append(self, labels: Sequence[Label]) -> None:
+        """Write labels to the end; they are on the disk when this returns.
+
+        A torn last line is dropped first. Several programs may append at the same time.
+        Raises InputError if the file cannot be written.
+        """
+        text = "".join(json.dumps(label.row, ensure_ascii=False) + "\n" for label in labels)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                _mend_end(file)
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot be written ({error.strerror}), so the last answer is lost;"
+                " make room or correct `labels: {path: ...}`"
+            ) from error
+
+
+def journal_of(spec: PipelineSpec, folder: Path) -> Journal:
+    """Find the journal of a dataset; folder: where the relative paths of the spec start.
+
+    Raises SpecError if the dataset declares no labels.
+    """
+    if spec.labels is None:
+        raise SpecError(
+            f"dataset {spec.dataset!r} declares no labels; write `labels: {{path: labels.jsonl}}`"
+            " below `attributes:` of its defs.yaml"
+        )
+    return Journal(resolved(spec.labels.path, folder))
+
+
+def labels_in_force(lines: Iterable[Label]) -> tuple[list[Label], int]:
+    """Find what holds of every pair: its last line, unless that retracts it.
+
+    lines: oldest first, as the journal gives them. Returns the labels in the order of their
+    lines, and the number of pairs that one judge calls a match and another one does not.
+    """
+    of_pair: dict[tuple[RecordName, RecordName], dict[str, Label]] = {}
+    for line in lines:
+        by_judge = of_pair.pop(line.pair, {})
+        if line.answer != RETRACTED:
+            by_judge.pop(line.who, None)
+            of_pair[line.pair] = {**by_judge, line.who: line}
+    conflicts = sum(
+        {"match", "no_match"} <= {label.answer for label in by_judge.values()}
+        for by_judge in of_pair.values()
+    )
+    return [list(by_judge.values())[-1] for by_judge in of_pair.values()], conflicts
+
+
+def read_labels(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, folder: Path
+) -> dict[str, Any]:
+    """Write the labels in force as pairs of record numbers.
+
+    Reads cleaned_records and the journal. Writes labels (left_no, right_no, answer, who, at,
+    source, reason), each pair once, left_no < right_no, sorted by both.
+    Returns the facts kept beside the table: labels, matches, non_matches, unsure, and what was
+    left out: unknown_records (labels that name a record which is not there), same_record,
+    within_one_source (in link mode); conflicts are pairs that people disagree about.
+
+    Raises InputError if a line of the journal cannot be read.
+    """
+    journal = journal_of(spec, folder)
+    labels, conflicts = labels_in_force(journal.read())
+    fingerprint = read_records(engine, lake)
+    give_labels(engine, labels, "given_labels")
+    across = "l.source_no = r.source_no" if spec.link_mode == "link" else "false"
+    engine.make_table(
+        "numbered_labels",
+        f"""
+        select least(l.record_no, r.record_no) as left_no,
+            greatest(l.record_no, r.record_no) as right_no,
+            g.left_id, g.right_id, g.answer, g.who, g."at", g.source, g.reason,
+            case when l.record_no is null or r.record_no is null then 'unknown_records'
+                when l.record_no = r.record_no then 'same_record'
+                when {across} then 'within_one_source'
+            end as left_out
+        from given_labels as g
+        left join cleaned_records as l on l.record_id = g.left_id and l.source = g.left_source
+        left join cleaned_records as r on r.record_id = g.right_id and r.source = g.right_source
+        """,
+    )
+    left_out = dict(
+        engine.rows(
+            "select left_out, count(*) from numbered_labels where left_out is not null group by all"
+        )
+    )
+    for reason, n_labels in left_out.items():
+        logger.warning(
+            "%s: labels left out: %d (%s), such as %s",
+            journal.path,
+            n_labels,
+            reason.replace("_", " "),
+            example_pairs(engine, f"from numbered_labels where left_out = {literal(reason)}"),
+        )
+    with lake.writing("labels", {"fingerprint": fingerprint}) as draft:
+        engine.write(
+            "select * exclude (left_id, right_id, left_out) from numbered_labels"
+            " where left_out is null order by left_no, right_no",
+            draft.file(),
+        )
+        answers: Counter[str] = Counter(
+            dict(
+                engine.rows(
+                    "select answer, count(*) from numbered_labels where left_out is null group by 1"
+                )
+            )
+        )
+        draft.facts.update(
+            labels=answers.total(),
+            matches=answers["match"],
+            non_matches=answers["no_match"],
+            unsure=answers["unsure"],
+            conflicts=conflicts,
+            **{
+                reason: left_out.get(reason, 0)
+                for reason in ("unknown_records", "same_record", "within_one_source")
+            },
+        )
+        return dict(draft.facts)
+
+
+def give_labels(engine: DuckDBEngine, labels: Iterable[Label], name: str) -> None:
+    """Make a table of the engine from labels, with the columns of the journal, in its order."""
+    rows = [label.row for label in labels]
+    schema = pa.schema([(column, pa.string()) for column in COLUMNS])
+    engine.con.register("labels_given", pa.Table.from_pylist(rows, schema))
+    engine.make_table(name, "select *, row_number() over () as label_no from labels_given")
+    engine.con.unregister("labels_given")
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a moment as the journal does: 2026-11-03T10:15:00Z; one without a zone is UTC's."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def utc_now() -> str:
+    """Tell the time, to the second."""
+    return utc_text(datetime.now(UTC).replace(microsecond=0))
+
+
+def _parse(line: bytes) -> Label:
+    """Read one line of the journal; raise ValueError that says what is wrong with it."""
+    try:
+        row = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError("is not UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error.msg})") from error
+    if not isinstance(row, Mapping):
+        raise ValueError("is no JSON object")
+    wrong = [name for name in COLUMNS if not isinstance(row.get(name), str)]
+    if wrong:
+        raise ValueError(f"has no text in {', '.join(wrong)}")
+    if row["answer"] not in (*ANSWERS, RETRACTED):
+        raise ValueError(f"answer {row['answer']!r} is none of {', '.join((*ANSWERS, RETRACTED))}")
+    return Label(
+        RecordName(row["left_source"], row["left_id"]),
+        RecordName(row["right_source"], row["right_id"]),
+        *(row[name] for name in COLUMNS if name not in RECORD_COLUMNS),
+    )
+
+
+def _mend_end(file: BinaryIO) -> None:
+    """Let the file end with a whole line: end a line that lacks only that, drop a torn one."""
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        return
+    file.seek(size - 1)
+    if file.read(1) == b"\n":
+        return
+    file.seek(0)
+    rest = file.read().rpartition(b"\n")[2]
+    try:
+        _parse(rest)
+    except ValueError:
+        file.truncate(size - len(rest))
+    else:
+        file.write(b"\n")

@@ -1,0 +1,94 @@
+"""Shown pairs: two records with the values of both, for people to judge side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from er_pipeline.blocking.labels.labels import Label, RecordName, give_labels
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.lake import Lake
+
+
+@dataclass(frozen=True)
+class ShownPair:
+    """A pair with its clean values.
+
+    values: field -> (left value, right value); None is no value.
+    reason: why the pair is asked. rules: the rules that propose it, where that matters.
+    """
+
+    left: RecordName
+    right: RecordName
+    reason: str
+    rules: tuple[str, ...]
+    values: dict[str, tuple[str | None, str | None]]
+
+    @property
+    def pair(self) -> tuple[RecordName, RecordName]:
+        """The two records, the same whichever of them stands on the left."""
+        return min(self.left, self.right), max(self.left, self.right)
+
+
+def show_queue(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[ShownPair]:
+    """List the pairs worth asking about, the most telling first.
+
+    Reads cleaned_records and label_queue. Raises LakeError if one is not there, or if the queue
+    was made from other records.
+    """
+    missing = [table for table in ("cleaned_records", "label_queue") if not lake.has(table)]
+    if missing:
+        raise LakeError(
+            f"dataset {spec.dataset!r} has no {' and no '.join(missing)} in the lake {lake.root}:"
+            " declare `labels` and run `er-pipeline run DEFS.yaml` first; it chooses the pairs to"
+            " ask about (is --lake right?)"
+        )
+    read_numbered(engine, lake, "label_queue", read_records(engine, lake))
+    rows = engine.rows(
+        f"""
+        select l.source, l.record_id, r.source, r.record_id, q.reason, q.rules, {_values(spec)}
+        from label_queue as q
+        join cleaned_records as l on l.record_no = q.left_no
+        join cleaned_records as r on r.record_no = q.right_no
+        order by q.queue_no
+        """
+    )
+    return [_shown(row, spec) for row in rows]
+
+
+def show_labelled(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, labels: Sequence[Label]
+) -> list[ShownPair]:
+    """Give the pair of every label with its values, in the order of the labels.
+
+    Reads cleaned_records; a record that is not there has no values.
+    """
+    read_records(engine, lake)
+    give_labels(engine, labels, "shown_labels")
+    rows = engine.rows(
+        f"""
+        select g.left_source, g.left_id, g.right_source, g.right_id, g.reason, null, {_values(spec)}
+        from shown_labels as g
+        left join cleaned_records as l on l.record_id = g.left_id and l.source = g.left_source
+        left join cleaned_records as r on r.record_id = g.right_id and r.source = g.right_source
+        order by g.label_no
+        """
+    )
+    return [_shown(row, spec) for row in rows]
+
+
+def _values(spec: PipelineSpec) -> str:
+    return ", ".join(f"l.{quoted(name)}, r.{quoted(name)}" for name in spec.field_kinds)
+
+
+def _shown(row: tuple[Any, ...], spec: PipelineSpec) -> ShownPair:
+    left_source, left_id, right_source, right_id, reason, rules, *values = row
+    return ShownPair(
+        RecordName(left_source, left_id),
+        RecordName(right_source, right_id),
+        reason,
+        tuple(rules or ()),
+        dict(zip(spec.field_kinds, zip(values[::2], values[1::2], strict=True), strict=True)),
+    )

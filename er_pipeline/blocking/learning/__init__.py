@@ -1,0 +1,1 @@
+"""Learning: conjunctions of keys chosen for what they find and what they cost."""

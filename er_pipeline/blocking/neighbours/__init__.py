@@ -1,0 +1,1 @@
+"""Neighbours: the records whose texts are most similar."""

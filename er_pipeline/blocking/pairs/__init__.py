@@ -1,0 +1,1 @@
+"""Pairs: every candidate once, weighed, within the budget."""

@@ -1,0 +1,1 @@
+"""Records: read, cleaned, numbered, and what is known of them."""

@@ -1,0 +1,128 @@
+"""The forward index: one row per record, one number per key.
+
+Two records share a key where its numbers are equal. Whatever learns, counts, blocks or weighs
+conjunctions of these keys reads the numbers instead of computing the keys again. A key is computed
+once per distinct value of its field.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from er_pipeline.blocking.records.cleaned_records import read_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.values.key_choices import KeyChoice
+
+logger = logging.getLogger(__name__)
+
+# How rare a key is, in eighths of a nat, so that it fits into one byte: idf = -ln(share of the
+# records that have it). 127 eighths are one record in eight million.
+IDF_STEPS = 8
+MAX_IDF = 127
+
+
+def index_keys(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+    """Number the keys of every record.
+
+    Reads cleaned_records. Writes key_codes (record_no, source_no, code_0 INTEGER, idf_0 TINYINT,
+    code_1, ...), one row per record in their order and one pair of columns per key of
+    `spec.key_choices`: a number that records with an equal key share, or one below 0 that no other
+    record has where the key is NULL or blank; and the key's idf in steps of 1/8 nat.
+    Returns the facts kept beside the table.
+    """
+    fingerprint = read_records(engine, lake)
+    choices = spec.key_choices
+    expressions = [choice.expression for choice in choices]
+    with lake.writing("key_codes", {"fingerprint": fingerprint, "keys": expressions}) as draft:
+        columns, joins = key_code_columns(engine, choices)
+        engine.write(
+            f"select r.record_no, r.source_no{columns} from cleaned_records as r {joins}"
+            " order by r.record_no",
+            draft.file(),
+        )
+        (n_records,) = engine.row("select count(*) from cleaned_records")
+        draft.facts.update(records=n_records, keys_per_record=len(choices))
+        return dict(draft.facts)
+
+
+def key_code_columns(engine: DuckDBEngine, choices: Sequence[KeyChoice]) -> tuple[str, str]:
+    """Write the columns code_<i>, idf_<i> of a query on cleaned_records as r, and its joins.
+
+    i: the place among `choices`. Leaves the tables codes_of_<n> behind, one per field.
+    """
+    (n_records,) = engine.row("select count(*) from cleaned_records")
+    columns, joins = "", ""
+    for nth, field in enumerate(dict.fromkeys(choice.field for choice in choices)):
+        logger.info("numbering the keys of %s", field)
+        of_field = [(i, choice) for i, choice in enumerate(choices) if choice.field == field]
+        _number_values(engine, of_field, n_records, f"codes_of_{nth}")
+        joins += f" left join codes_of_{nth} as v{nth} on {same_values(of_field[0][1], f'v{nth}')}"
+        for i, _ in of_field:
+            columns += (
+                f", coalesce(v{nth}.code_{i}, -r.record_no - 1)::integer as code_{i},"
+                f" coalesce(v{nth}.idf_{i}, 0)::tinyint as idf_{i}"
+            )
+    return columns, joins
+
+
+def same_values(choice: KeyChoice, values: str) -> str:
+    """Write the condition that joins cleaned_records as r to the values of a choice's field."""
+    return " and ".join(
+        f"{values}.value_{i} = r.{quoted(column)}"
+        for i, column in enumerate(choice.key.source_columns)
+    )
+
+
+def _number_values(
+    engine: DuckDBEngine,
+    choices: Sequence[tuple[int, KeyChoice]],
+    n_records: int,
+    table: str,
+) -> None:
+    """Make a table of the field's distinct values with the number and idf of each of their keys.
+
+    choices: with their places, all of one field, which may be two fields of the records together.
+    """
+    fields = [quoted(column) for column in choices[0][1].key.source_columns]
+    values = ", ".join(fields)
+    # Shaped like records, so that a conjunction computes its keys on it; no field begins with _.
+    engine.make_table(
+        "distinct_values",
+        f"""
+        select cast(row_number() over (order by {values}) - 1 as integer) as record_no,
+            '' as record_id, '' as source, 0 as source_no, {values}, count(*) as _n
+        from cleaned_records where {" and ".join(f"{field} is not null" for field in fields)}
+        group by {values}
+        """,
+    )
+    columns, joins = "", ""
+    for i, choice in choices:
+        keyed = choice.conjunction.keyed_records(engine, "distinct_values")
+        engine.make_table(
+            f"key_of_value_{i}",
+            f"""
+            with keyed as materialized ({keyed}),
+            sized as (
+                select k.block_key, sum(v._n) as n from keyed as k
+                join distinct_values as v on v.record_no = k.record_no group by k.block_key
+            ),
+            numbered as (
+                select block_key, row_number() over (order by block_key) - 1 as code,
+                    least({MAX_IDF}, round({IDF_STEPS} * ln({n_records} / n))) as idf
+                from sized
+            )
+            select k.record_no, cast(s.code as integer) as code, cast(s.idf as tinyint) as idf
+            from keyed as k join numbered as s on s.block_key = k.block_key
+            """,
+        )
+        columns += f", k{i}.code as code_{i}, k{i}.idf as idf_{i}"
+        joins += f" left join key_of_value_{i} as k{i} on k{i}.record_no = v.record_no"
+    engine.make_table(
+        table,
+        f"select {', '.join(f'v.{field} as value_{i}' for i, field in enumerate(fields))}{columns}"
+        f" from distinct_values as v {joins}",
+    )
+    for i, _ in choices:
+        engine.execute(f"drop table key_of_value_{i}")

@@ -1,0 +1,1 @@
+"""Tables: where they lie, what they hold, and the engine that reads and writes them."""

@@ -1,0 +1,1 @@
+"""Values: how one value is cleaned, and the keys that are made of values."""

@@ -1,0 +1,1 @@
+"""Weights: how much every agreement says for a match."""

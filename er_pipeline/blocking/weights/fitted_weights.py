@@ -1,0 +1,375 @@
+"""Fitted weights: how matches agree in every field, found by EM on a sample of candidates.
+
+u being fixed by the data, EM cannot settle on the wrong class, as it does when both are free; a
+column of noise gets m of disagreement near 1, so that it neither adds nor takes anything. Judged
+matches count as what they were judged to be. A trained model, where there is one, takes the place
+of EM's first step: it has seen how near the values are. A model that finds next to nothing of what
+EM finds has not learned what a match is, and is not listened to.
+
+Then the probable matches are split in two along what divides them most, and EM goes on with three
+classes. Where one of the two agrees in some fields no more than strangers do, while the other
+agrees in nearly all, the one are pairs of relatives and the other matches. Anywhere else the split
+is given up: lightly and heavily damaged matches differ by degrees.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from er_pipeline.blocking.records.key_codes import IDF_STEPS
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.values.key_choices import KeyChoice
+from er_pipeline.blocking.weights.pair_evidence import (
+    LEAST_M_NOTHING,
+    FieldEvidence,
+    PairWeights,
+    log_share,
+)
+
+EM_ROUNDS, EM_ROUNDS_SPLIT = 12, 30
+# A split is looked at every so many rounds, and given up where it has gone nowhere near.
+ROUNDS_BETWEEN_LOOKS, NEAR = 5, 0.2
+# Before any data: four in five matches agree in a field's whole value, one in ten in nothing.
+M_WHOLE, M_NOTHING = 0.8, 0.1
+# Matches assumed per record. Were it estimated too, loose candidates would raise it round by round
+# until all of them are matches.
+MATCHES_PER_RECORD = 0.3
+# A model that expects less than this share of the matches that EM expects teaches nothing.
+LEAST_OF_MODEL = 0.25
+# A judged match counts as so many probable ones: people are shown the doubtful pairs, and from
+# those alone every disagreement would seem to say less than it does.
+LABEL_WEIGHT = 0.2
+# Two fields depend on each other where more pairs than this per record share the whole values of
+# both, and so many times as many as share those of two usual fields: matches share any two.
+SHARED_PER_RECORD, SHARED_BEYOND_USUAL = 5.0, 3.0
+RECORDS_LOOKED_AT = 50_000
+# What follows from another field to all but a twentieth is not worth a condition per pair.
+LEAST_REDUNDANT = 0.95
+# Relatives differ in at least so many fields, nearly always, and matches there seldom.
+FIELDS_APART, APART, TOGETHER = 2, 0.8, 0.3
+# Fewer pairs are too few to make a class.
+LEAST_CLASS = 20.0
+
+Shares = list[NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What EM found: pairs looked at, matches expected among them, and each pair's probability.
+
+    taught: a model told the matches.
+    """
+
+    pairs: int
+    matches: float
+    probability: NDArray[np.float64]
+    taught: bool = False
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How pairs agree: (n_pairs, n_fields) levels and their idf in nats, column by column.
+
+    Level -1 is a missing value, 0 agreement in nothing, i the i-th key of the field. Of the idf
+    that follows from another field only what is left is here.
+    """
+
+    levels: NDArray[np.int8]
+    idf: NDArray[np.float32]
+
+
+def fit_weights(
+    engine: DuckDBEngine,
+    choices: Sequence[KeyChoice],
+    pairs: str,
+    labelled: Mapping[str, int],
+    scores: NDArray[np.float64] | None = None,
+) -> tuple[PairWeights, Estimate]:
+    """Estimate m of every field by EM with u fixed, or from the scores of a model.
+
+    pairs: engine table (left_no, right_no), without repeats, in this order. scores: (n_pairs,)
+    match probabilities, where a model tells them. Reads the engine's key_codes and labelled, whose
+    counts are given.
+    """
+    (n_records,) = engine.row("select count(*) from key_codes")
+    fields = _redundant(engine, _fields(choices), n_records)
+    seen = read_agreement(engine, fields, f"select left_no, right_no from {pairs}")
+    known = read_agreement(
+        engine, fields, "select left_no, right_no from labelled where is_match"
+    ).levels
+    fit = _Fit(fields, seen, known, float(np.log(max(n_records, 3) / MATCHES_PER_RECORD)), None)
+    m, probability = fit.one_class()
+    taught = scores is not None and bool(scores.sum() >= LEAST_OF_MODEL * probability.sum())
+    if taught:
+        fit = replace(fit, scores=scores)
+        m, probability = fit.one_class()
+    related: Shares | None = None
+    if split := fit.two_classes(m, probability):
+        m, related, probability = split
+    weights = PairWeights(
+        tuple(replace(field, m=_rounded(shares)) for field, shares in zip(fields, m, strict=True)),
+        n_records,
+        round(fit.prior, 6),
+        0.0,
+        tuple(_rounded(shares) for shares in related or []),
+    )
+    evidence = fit.evidence(m, related)
+    of_matches = float((evidence * probability).sum() / max(probability.sum(), 1e-9))
+    weights = replace(weights, of_matches=round(of_matches, 3))
+    return weights, Estimate(len(probability), float(probability.sum()), probability, taught)
+
+
+def _fields(choices: Sequence[KeyChoice]) -> list[FieldEvidence]:
+    """Put the keys together by field; those that repeat or swap other fields come last."""
+
+    def comes_late(field: str) -> bool:
+        return any(c.repeats or c.swaps for c in choices if c.field == field)
+
+    names = sorted(dict.fromkeys(choice.field for choice in choices), key=comes_late)
+    keys = {name: [i for i, choice in enumerate(choices) if choice.field == name] for name in names}
+    return [
+        FieldEvidence(
+            name,
+            tuple(keys[name]),
+            tuple(first_m(len(keys[name]) + 1).tolist()),
+            tuple(tuple(names.index(of) for of in choices[key].repeats) for key in keys[name]),
+            tuple(names.index(of) for of in choices[keys[name][0]].swaps),
+        )
+        for name in names
+    ]
+
+
+def _redundant(
+    engine: DuckDBEngine, fields: Sequence[FieldEvidence], n_records: int
+) -> list[FieldEvidence]:
+    """Find what follows from other fields: of pairs that agree in one, how many do in the other.
+
+    Only fields that more pairs share than there could be matches tell; a field follows from those
+    that say more than it does, so that of two that mean the same one speaks.
+    """
+    plain = [place for place, field in enumerate(fields) if not field.swaps]
+    found = engine.con.execute(
+        f"select {', '.join(f'code_{fields[place].keys[0]} as c{place}' for place in plain)}"
+        f" from (select * from key_codes order by md5(cast(record_no as varchar)), record_no"
+        f" limit {RECORDS_LOOKED_AT})"
+    ).fetchnumpy()
+    codes = {place: np.asarray(found[f"c{place}"], np.int64) for place in plain}
+    n_seen = max((len(column) for column in codes.values()), default=0)
+    shared = {place: _pairs(codes[place]) for place in plain}
+    filled = {place: float((codes[place] >= 0).sum()) for place in plain}
+    says = {
+        place: -np.log(max(shared[place], 0.5) / max(1.0, filled[place] * (filled[place] - 1) / 2))
+        for place in plain
+    }
+    joint: dict[tuple[int, int], float] = {}
+    of_matches: list[float] = []
+    for one, other in combinations(plain, 2):
+        both = (codes[one] >= 0) & (codes[other] >= 0)
+        n_both = float(both.sum())
+        joint[one, other] = _pairs(codes[one][both] * (1 << 31) + codes[other][both])
+        by_chance = np.exp(-says[one] - says[other]) * n_both * (n_both - 1) / 2
+        of_matches.append(max(0.0, joint[one, other] - by_chance))
+    # Pairs grow with the square of the records.
+    least = SHARED_PER_RECORD * n_seen**2 / max(1, n_records)
+    least = max(least, SHARED_BEYOND_USUAL * float(np.median(of_matches or [0.0])))
+    common = [place for place in plain if shared[place] > least]
+    follows: dict[int, list[tuple[int, float]]] = {place: [] for place in plain}
+    for place in common:
+        for other in common:
+            if (says[other], -other) <= (says[place], -place):
+                continue
+            pairs = joint[min(place, other), max(place, other)]
+            if pairs > least:
+                of_other = _pairs(codes[other][codes[place] >= 0])
+                left = -np.log(pairs / max(1.0, of_other))
+                share = round(float(min(1.0, max(0.0, left / max(says[place], 0.1)))), 3)
+                if share < LEAST_REDUNDANT:
+                    follows[place].append((other, share))
+    return [
+        replace(field, redundant=tuple(sorted(follows.get(place, ()), key=lambda x: (x[1], x[0]))))
+        for place, field in enumerate(fields)
+    ]
+
+
+def _pairs(codes: NDArray[np.int64]) -> float:
+    """Count the pairs of equal codes; negative ones are no value."""
+    _, counts = np.unique(codes[codes >= 0], return_counts=True)
+    return float((counts.astype(np.float64) * (counts - 1) / 2).sum())
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """EM on the pairs seen. known: levels of judged matches. scores: what a model says of pairs."""
+
+    fields: Sequence[FieldEvidence]
+    seen: Agreement
+    known: NDArray[np.int8]
+    prior: float
+    scores: NDArray[np.float64] | None
+
+    def one_class(self) -> tuple[Shares, NDArray[np.float64]]:
+        """Find m of the probable matches, and each pair's probability to be one."""
+        m = [np.array(field.m) for field in self.fields]
+        probability = np.zeros(len(self.seen.levels))
+        for _ in range(EM_ROUNDS):
+            if self.scores is None:
+                probability = _sigmoid(sum_evidence(self.seen, self.fields, m) - self.prior)
+            else:
+                probability = self.scores
+            m = self._shares(probability, self.known)
+        return m, probability
+
+    def two_classes(
+        self, m: Shares, probability: NDArray[np.float64]
+    ) -> tuple[Shares, Shares, NDArray[np.float64]] | None:
+        """Split the probable matches into matches and relatives; None where they are of one kind.
+
+        Returns m of both, and each pair's probability to be a match.
+        """
+        if probability.sum() < 2 * LEAST_CLASS:
+            return None
+        side = self._divide(probability)
+        classes = [self._shares(probability * part, self.known[:0]) for part in (side, ~side)]
+        parts = [probability, probability]
+        for i in range(EM_ROUNDS_SPLIT):
+            if i and i % ROUNDS_BETWEEN_LOOKS == 0:
+                near = [self._apart(a, b, NEAR) for a, b in (classes, classes[::-1])]
+                if max(near) < FIELDS_APART:
+                    return None
+            odds = [sum_evidence(self.seen, self.fields, one) - self.prior for one in classes]
+            both = np.logaddexp(*odds)
+            either = _sigmoid(both) if self.scores is None else self.scores
+            parts = [either * np.exp(one - both) for one in odds]
+            classes = [self._shares(part, self.known[:0]) for part in parts]
+        for matches, relatives in ((0, 1), (1, 0)):
+            apart = self._apart(classes[relatives], classes[matches])
+            reverse = self._apart(classes[matches], classes[relatives])
+            if apart >= FIELDS_APART > reverse and parts[matches].sum() >= LEAST_CLASS:
+                of_matches = self._shares(parts[matches], self.known)
+                return of_matches, classes[relatives], parts[matches]
+        return None
+
+    def evidence(self, m: Shares, related: Shares | None) -> NDArray[np.float64]:
+        """Give the evidence of every pair in nats; the same as `PairWeights.evidence_sql`."""
+        of_match = sum_evidence(self.seen, self.fields, m)
+        if related is None:
+            return of_match
+        of_related = sum_evidence(self.seen, self.fields, related) - self.prior
+        against: NDArray[np.float64] = of_match - np.log1p(np.exp(np.minimum(50, of_related)))
+        return against
+
+    def _divide(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell on which side of the mean pairs stand, along what probable matches differ in most.
+
+        That is their first principal component; fields agree or not, missing ones are the mean.
+        """
+        levels = self.seen.levels
+        filled = levels >= 0
+        weight = np.where(filled, probability[:, None], 0.0)
+        mean = (weight * (levels > 0)).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-9)
+        off = np.where(filled, (levels > 0) - mean, 0.0)
+        off[:, [bool(field.swaps) for field in self.fields]] = 0.0
+        _, vectors = np.linalg.eigh((off * probability[:, None]).T @ off)
+        side: NDArray[np.bool_] = off @ vectors[:, -1] > 0
+        return side
+
+    def _apart(self, relatives: Shares, matches: Shares, near: float = 0.0) -> int:
+        """Count the fields in which relatives differ like strangers, and matches do not."""
+        return sum(
+            bool(not field.swaps and one[0] >= APART - near and other[0] <= TOGETHER + near)
+            for field, one, other in zip(self.fields, relatives, matches, strict=True)
+        )
+
+    def _shares(self, probability: NDArray[np.float64], known: NDArray[np.int8]) -> Shares:
+        """Give the share of matches on every level of each field."""
+        m = []
+        for f, field in enumerate(self.fields):
+            n = len(field.keys) + 1
+            counts = np.bincount(self.seen.levels[:, f] + 1, probability, minlength=n + 1)
+            counts = counts + LABEL_WEIGHT * np.bincount(known[:, f] + 1, minlength=n + 1)
+            counts = counts[1:]  # the first one is of missing values
+            m.append((counts + first_m(n)) / (counts.sum() + 1))
+        return m
+
+
+def sum_evidence(
+    seen: Agreement, fields: Sequence[FieldEvidence], m: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Give the evidence of every pair against strangers, in nats, for a class of such m."""
+    said = np.zeros(seen.levels.shape, order="F")
+    for f, (field, shares) in enumerate(zip(fields, m, strict=True)):
+        level = seen.levels[:, f]
+        logs = np.array([log_share(share) for share in shares])
+        logs[0] = max(logs[0], np.log(LEAST_M_NOTHING))
+        # Level -1 takes the last one.
+        says = np.append(logs, 0.0)[level] + seen.idf[:, f]
+        for nth, others in enumerate(field.repeats):
+            if others:
+                here = level == nth + 1
+                before = np.maximum(0, said[:, others].sum(axis=1))
+                says = np.where(here, np.maximum(0, says - before), says)
+        if field.swaps:
+            before = said[:, field.swaps].sum(axis=1)
+            says = np.where(level > 0, np.maximum(0, says - before), 0.0)
+        said[:, f] = says
+    total: NDArray[np.float64] = said.sum(axis=1)
+    return total
+
+
+def first_m(n_levels: int) -> NDArray[np.float64]:
+    """Give m before any data: whole value, nothing, and the rest shared by the keys between."""
+    m = np.full(n_levels, (1 - M_WHOLE - M_NOTHING) / max(1, n_levels - 2))
+    m[:2] = M_NOTHING, M_WHOLE
+    shares: NDArray[np.float64] = m / m.sum()
+    return shares
+
+
+def read_agreement(engine: DuckDBEngine, fields: Sequence[FieldEvidence], pairs: str) -> Agreement:
+    """Compare the keys of pairs, a query of (left_no, right_no), in this order."""
+    columns = []
+    for f, field in enumerate(fields):
+        whole = field.keys[0]
+        missing = f"when l.code_{whole} < 0 or r.code_{whole} < 0"
+        straight = "".join(
+            f" when l.code_{of} = r.code_{of} then 0"
+            for of in (fields[other].keys[0] for other in field.swaps)
+        )
+        shared = [f" when l.code_{key} = r.code_{key} then" for key in field.keys]
+        level = "".join(f"{same} {i + 1}" for i, same in enumerate(shared))
+        idf = "".join(f"{same} l.idf_{key}" for same, key in zip(shared, field.keys, strict=True))
+        columns.append(
+            f"cast(case {missing} then -1{straight}{level} else 0 end as tinyint) as level_{f}"
+        )
+        columns.append(
+            f"cast(case {missing} then 0{straight}{idf} else 0 end as tinyint) as idf_{f}"
+        )
+    found = engine.con.execute(
+        f"select {', '.join(columns)} from ({pairs}) as p"
+        " join key_codes as l on l.record_no = p.left_no"
+        " join key_codes as r on r.record_no = p.right_no order by p.left_no, p.right_no"
+    ).fetchnumpy()
+    n_pairs = len(found["level_0"]) if fields else 0
+    levels = np.empty((n_pairs, len(fields)), np.int8, order="F")
+    left = np.empty(levels.shape, np.float32, order="F")
+    for f in range(len(fields)):
+        levels[:, f] = found[f"level_{f}"]
+    for f, field in enumerate(fields):
+        nats = np.asarray(found[f"idf_{f}"], np.float32) / IDF_STEPS
+        left[:, f] = nats
+        for other, share in reversed(field.redundant):
+            left[:, f] = np.where(levels[:, other] == 1, nats * share, left[:, f])
+    return Agreement(levels, left)
+
+
+def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the probability of log odds."""
+    probability: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
+    return probability
+
+
+def _rounded(shares: NDArray[np.float64]) -> tuple[float, ...]:
+    # Sums of floats differ in their last digits with the number of threads.
+    return tuple(round(float(share), 6) for share in shares)

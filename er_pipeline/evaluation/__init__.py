@@ -1,0 +1,1 @@
+"""Evaluation: what the pairs and matches are worth, and what was missed."""

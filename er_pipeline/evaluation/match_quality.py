@@ -1,0 +1,99 @@
+"""Step 5, with truth: how right the matches are, at the threshold and at the best one.
+
+A match is a scored pair of at least the threshold. precision: share of the matches that are true.
+recall: share of all true pairs that are matches, also of those that blocking missed. F1: their
+harmonic mean.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+
+# Thresholds that the curve tells, besides the best one.
+CURVE = (0.01, 0.05, *(round(0.1 * i, 1) for i in range(1, 10)), 0.95, 0.99, 0.999, 0.9999)
+
+
+def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> dict[str, Any]:
+    """Hold the matches against the true pairs; write match_quality.
+
+    Reads matches (left_no, right_no, match_probability) and true_pairs. Writes match_quality
+    (threshold, matches, true_matches BIGINT, precision, recall, f1 DOUBLE), a row for each of
+    `CURVE`, the threshold and the best one, lowest first.
+    Returns the facts kept beside it: true_pairs, "thresholds" with all rows, and those
+    "at_threshold" and "at_best". The best threshold is the one of most F1 of all probabilities that
+    occur, the highest among equals.
+
+    Raises LakeError if a table is missing or was made from other records.
+    """
+    fingerprint = read_records(engine, lake)
+    for table in ("matches", "true_pairs"):
+        read_numbered(engine, lake, table, fingerprint)
+    (n_true,) = engine.row("select count(*) from true_pairs")
+    engine.make_table(
+        "matches_of_probability",
+        f"""
+        with counted as (
+            select m.match_probability as threshold, count(*) as matches,
+                count(t.left_no) as true_matches
+            from matches as m left join true_pairs as t
+                on t.left_no = m.left_no and t.right_no = m.right_no
+            group by m.match_probability
+        ),
+        running as (
+            select threshold,
+                cast(sum(matches) over (order by threshold desc) as bigint) as matches,
+                cast(sum(true_matches) over (order by threshold desc) as bigint) as true_matches
+            from counted
+        )
+        select *, 2.0 * true_matches / greatest(matches + {n_true}, 1) as f1 from running
+        """,
+    )
+    best = engine.rows(
+        "select threshold from matches_of_probability order by f1 desc, threshold desc limit 1"
+    )
+    best_threshold = float(best[0][0]) if best else threshold
+    thresholds = sorted({*CURVE, threshold, best_threshold})
+    rows = {at: _figures(engine, at, n_true) for at in thresholds}
+    facts = {
+        "fingerprint": fingerprint,
+        "true_pairs": n_true,
+        "thresholds": list(rows.values()),
+        "at_threshold": rows[threshold],
+        "at_best": rows[best_threshold],
+    }
+    with lake.writing("match_quality", facts) as draft:
+        engine.execute(
+            "create or replace table quality_rows (threshold double, matches bigint,"
+            " true_matches bigint, precision double, recall double, f1 double)"
+        )
+        for row in rows.values():
+            engine.execute("insert into quality_rows values (?, ?, ?, ?, ?, ?)", [*row.values()])
+        engine.write("select * from quality_rows order by threshold", draft.file())
+    return facts
+
+
+def quality_figures(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Give the figures worth plotting over time, by name, from the facts of `measure_matches`."""
+    for place in ("at_threshold", "at_best"):
+        for metric in ("precision", "recall", "f1"):
+            yield f"{metric}_{place}", facts[place][metric]
+    yield "best_threshold", facts["at_best"]["threshold"]
+
+
+def _figures(engine: DuckDBEngine, threshold: float, n_true: int) -> dict[str, Any]:
+    """Count the matches of at least a threshold, and those of them that are true."""
+    matches, true_matches = engine.row(
+        "select coalesce(max(matches), 0), coalesce(max(true_matches), 0)"
+        f" from matches_of_probability where threshold >= {threshold!r}"
+    )
+    return {
+        "threshold": threshold,
+        "matches": matches,
+        "true_matches": true_matches,
+        "precision": true_matches / matches if matches else 0.0,
+        "recall": true_matches / n_true if n_true else 0.0,
+        "f1": 2 * true_matches / (matches + n_true) if matches + n_true else 0.0,
+    }

@@ -1,0 +1,233 @@
+"""Missed pairs as neighbours see them: their cosine, and which cut left them out."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from er_pipeline.blocking.encoders import Dense
+from er_pipeline.blocking.encoders.base import Encoder
+from er_pipeline.blocking.neighbours.nearest import DECIMALS
+from er_pipeline.blocking.neighbours.record_embeddings import load_vectors, vector_folder
+from er_pipeline.blocking.records.cleaned_records import read_numbered
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+logger = logging.getLogger(__name__)
+
+PAIRS_PER_BATCH = 100_000
+# Texts whose rank in each other's lists is counted: each costs a product with all texts.
+RANKED_TEXTS, TEXTS_PER_PRODUCT = 2_000, 50
+# Above so many texts no rank is counted: the product of one text alone takes a tenth of a second.
+MOST_TEXTS_TO_RANK = 300_000
+
+
+def explain_neighbours(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str, *, has_keys: bool
+) -> None:
+    """Make missed_neighbours: the pairs of compared_true that share no key, as neighbours see them.
+
+    Columns left_no, right_no, similarity, rank (NULL where not counted), k, share, floor (what
+    would list the pair), is_near and detail. A pair is near where its cosine reaches the floor, or
+    where there are no keys at all. Empty without neighbours; only pairs of two vectors stand here.
+    """
+    second = spec.second_pass.embedding if spec.second_pass else None
+    engine.make_table(
+        "missed_neighbours",
+        "select 0 as left_no, 0 as right_no, 0::float as similarity, 0 as rank, 0 as k,"
+        " 0.0::double as share, 0.0::double as floor, false as is_near, '' as detail where 1 = 0",
+    )
+    for encoder, looked_at in (
+        (spec.embedding, "not is_lonely" if second else "true"),
+        (second, "is_lonely"),
+    ):
+        if encoder is None:
+            continue
+        engine.make_table(
+            "unlisted",
+            f"select left_no, right_no from compared_true where {looked_at} and (left_no, right_no)"
+            " not in (select (left_no, right_no) from dropped_true) order by left_no, right_no",
+        )
+        (n_unlisted,) = engine.row("select count(*) from unlisted")
+        if n_unlisted:
+            read_numbered(engine, lake, "record_embeddings", fingerprint)
+            multiply_vectors(engine, lake, "unlisted", "unlisted_cosines")
+            listed = "embedding_blocks" if encoder is spec.embedding else "second_pass_pairs"
+            read_numbered(engine, lake, listed, fingerprint)
+            _judge(engine, lake, spec, encoder, listed, has_keys)
+
+
+def multiply_vectors(engine: DuckDBEngine, lake: Lake, pairs: str, cosines: str) -> None:
+    """Make the engine table `cosines` (left_no, right_no, left_text, right_text, similarity).
+
+    pairs: engine table (left_no, right_no) of distinct pairs. Reads the engine's record_embeddings.
+    Pairs of which a record has no vector, or one of zeros, are left out.
+    """
+    vectors = load_vectors(vector_folder(lake))
+    engine.make_table(
+        "numbered_pairs",
+        f"""
+        select row_number() over (order by p.left_no, p.right_no) - 1 as n, p.left_no, p.right_no,
+            l.text_no as left_text, r.text_no as right_text
+        from {pairs} as p join record_embeddings as l on l.record_no = p.left_no
+        join record_embeddings as r on r.record_no = p.right_no
+        """,
+    )
+    engine.execute(
+        f"create or replace table {cosines} (left_no integer, right_no integer, left_text integer,"
+        " right_text integer, similarity float)"
+    )
+    (n_pairs,) = engine.row("select count(*) from numbered_pairs")
+    for start in range(0, n_pairs, PAIRS_PER_BATCH):
+        batch = engine.con.execute(
+            "select left_no, right_no, left_text, right_text from numbered_pairs"
+            f" where n >= {start} and n < {start + PAIRS_PER_BATCH} order by n"
+        ).fetchnumpy()
+        left, right = np.asarray(batch["left_text"]), np.asarray(batch["right_text"])
+        similarity, present = _cosines(vectors, left, right)
+        columns = {name: np.asarray(values)[present] for name, values in batch.items()}
+        engine.con.register("multiplied", pa.table({**columns, "similarity": similarity[present]}))
+        engine.execute(f"insert into {cosines} select * from multiplied")
+        engine.con.unregister("multiplied")
+
+
+def _cosines(
+    vectors: "Dense | csr_matrix", left: NDArray[Any], right: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Multiply row by row; tell also where both rows have any direction."""
+    one, other = vectors[left], vectors[right]
+    if isinstance(vectors, np.ndarray):
+        products = np.einsum("ij,ij->i", one, other)
+        present = np.any(one, axis=1) & np.any(other, axis=1)
+    else:
+        products = np.asarray(one.multiply(other).sum(axis=1)).ravel()
+        present = (np.diff(one.indptr) > 0) & (np.diff(other.indptr) > 0)
+    products = np.where(left == right, 1.0, products)
+    return np.round(products, DECIMALS).astype(np.float32), present
+
+
+def _judge(
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    encoder: Encoder,
+    listed: str,
+    has_keys: bool,
+) -> None:
+    """Add the pairs of unlisted_cosines to missed_neighbours, with the cuts that left them out."""
+    _count_ranks(engine, lake, spec, encoder)
+    # The best of a record always stands in its list, so the lists that were kept tell it.
+    engine.make_table(
+        "best_similarity",
+        "select record_no, max(similarity) as best from ("
+        f"select left_no as record_no, similarity from {listed}"
+        f" union all select right_no, similarity from {listed}) group by record_no",
+    )
+    near = f"similarity >= {encoder.min_similarity}" if has_keys else "true"
+    engine.execute(
+        f"""
+        insert into missed_neighbours
+        with cut as (
+            select c.*, k.rank, least(coalesce(l.best, 0), coalesce(r.best, 0)) as best
+            from unlisted_cosines as c
+            left join best_similarity as l on l.record_no = c.left_no
+            left join best_similarity as r on r.record_no = c.right_no
+            left join text_ranks as k on k.left_text = c.left_text and k.right_text = c.right_text
+        ),
+        judged as (
+            select *, similarity < {encoder.min_similarity} as below_floor,
+                similarity < {encoder.min_share_of_best} * best as below_share,
+                rank > {encoder.k} as beyond_k
+            from cut
+        )
+        select left_no, right_no, similarity, rank,
+            case when beyond_k then rank else {encoder.k} end as k,
+            case when below_share then similarity / best
+                else {encoder.min_share_of_best} end as share,
+            case when below_floor then similarity else {encoder.min_similarity} end as floor,
+            {near} as is_near,
+            'cosine ' || printf('%.4f', similarity)
+            || case when below_floor then ' is below min_similarity {encoder.min_similarity:g}'
+                else '' end
+            || case when below_share then ', below {encoder.min_share_of_best:g} of the best of'
+                || ' either record (' || printf('%.4f', best) || ')' else '' end
+            || case when rank is null then ', rank not counted'
+                else ', rank ' || rank || ' of lists of {encoder.k}' end
+            || case when not below_floor and not below_share and rank <= {encoder.k}
+                then ', overlooked by a search that is not exact, or by that many equal texts'
+                else '' end as detail
+        from judged
+        """
+    )
+
+
+def _count_ranks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, encoder: Encoder) -> None:
+    """Make text_ranks (left_text, right_text, rank): the better rank of two texts in their lists.
+
+    As in the search, equal similarities go to the lower number. When linking, a list holds texts of
+    the other record's source only. Counted for the first `RANKED_TEXTS` pairs of texts.
+    """
+    engine.execute(
+        "create or replace table text_ranks (left_text integer, right_text integer, rank integer)"
+    )
+    vectors = load_vectors(vector_folder(lake))
+    n_texts = vectors.shape[0]
+    if n_texts > MOST_TEXTS_TO_RANK:
+        logger.info("no rank is counted among %s texts", f"{n_texts:,}")
+        return
+    found = engine.con.execute(
+        f"""
+        select c.left_text, c.right_text, any_value(c.similarity) as similarity,
+            min(l.source_no) as left_source, min(r.source_no) as right_source
+        from unlisted_cosines as c join record_embeddings as l on l.record_no = c.left_no
+        join record_embeddings as r on r.record_no = c.right_no
+        where c.left_text <> c.right_text
+        group by c.left_text, c.right_text
+        order by md5(concat(c.left_text, ' ', c.right_text)) limit {RANKED_TEXTS}
+        """
+    ).fetchnumpy()
+    left, right = np.asarray(found["left_text"]), np.asarray(found["right_text"])
+    if not len(left):
+        return
+    link = spec.link_mode == "link"
+    numbers = [*np.asarray(found["left_source"]), *np.asarray(found["right_source"])]
+    sources = {no: _texts_of_source(engine, no, n_texts) for no in set(numbers) if link}
+    targets = vectors.T if isinstance(vectors, np.ndarray) else vectors.T.tocsr()
+    rank = np.full(len(left), n_texts, np.int64)
+    for query, neighbour, side in ((left, right, "right"), (right, left, "left")):
+        for start in range(0, len(query), TEXTS_PER_PRODUCT):
+            rows = slice(start, start + TEXTS_PER_PRODUCT)
+            products = vectors[query[rows]] @ targets
+            if not isinstance(products, np.ndarray):
+                products = products.toarray()
+            products = np.round(products, DECIMALS)
+            for i in range(products.shape[0]):
+                at = start + i
+                similarity = products[i, neighbour[at]]
+                ahead = products[i] > similarity
+                ahead[: neighbour[at]] |= products[i, : neighbour[at]] == similarity
+                ahead[query[at]] = False
+                if link:
+                    ahead &= sources[found[f"{side}_source"][at]]
+                rank[at] = min(rank[at], int(ahead.sum()) + 1)
+    engine.con.register(
+        "counted_ranks",
+        pa.table({"left_text": left, "right_text": right, "rank": rank.astype(np.int32)}),
+    )
+    engine.execute("insert into text_ranks select * from counted_ranks")
+    engine.con.unregister("counted_ranks")
+
+
+def _texts_of_source(engine: DuckDBEngine, source_no: int, n_texts: int) -> NDArray[np.bool_]:
+    found = engine.con.execute(
+        f"select distinct text_no from record_embeddings where source_no = {source_no}"
+    ).fetchnumpy()
+    present = np.zeros(n_texts, bool)
+    present[np.asarray(found["text_no"])] = True
+    return present

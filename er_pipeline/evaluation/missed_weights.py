@@ -1,0 +1,86 @@
+"""True pairs that the budget cut: the weight each had, and what the budget kept."""
+
+from er_pipeline.blocking.pairs.ranked_pairs import DECIMALS, weight_sql
+from er_pipeline.blocking.records.cleaned_records import read_numbered
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE
+from er_pipeline.blocking.weights.pair_weights import read_weights
+from er_pipeline.evaluation.missed_neighbours import multiply_vectors
+
+
+def weigh_missed(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> None:
+    """Make missed_weights (left_no, right_no, weight FLOAT, detail): the pairs the budget cut.
+
+    Reads the engine's missed_true and unified_pairs. Weights are computed anew, as `rank_pairs`
+    does; when linking, a record's best pair is sought among those kept and those missed, which
+    holds wherever each record keeps its best one (`floor_per_record`).
+    """
+    engine.make_table(
+        "missed_weights",
+        "select 0 as left_no, 0 as right_no, 0::float as weight, '' as detail where 1 = 0",
+    )
+    (n_cut,) = engine.row("select count(*) from missed_true where stage = 'cut_by_budget'")
+    if not n_cut:
+        return
+    read_numbered(engine, lake, "key_codes", fingerprint)
+    weights = read_weights(lake)
+    engine.make_table(
+        "cut_true", "select left_no, right_no from missed_true where stage = 'cut_by_budget'"
+    )
+    similarity, cosines = None, ""
+    if spec.encoder:
+        read_numbered(engine, lake, "record_embeddings", fingerprint)
+        multiply_vectors(engine, lake, "cut_true", "cut_cosines")
+        similarity = "x.similarity"
+        cosines = " left join cut_cosines as x on x.left_no = p.left_no and x.right_no = p.right_no"
+    evidence = weights.evidence_sql()
+    codes = (
+        " join key_codes as l on l.record_no = p.left_no"
+        " join key_codes as r on r.record_no = p.right_no"
+    )
+    engine.make_table(
+        "cut_own",
+        f"select p.left_no, p.right_no, {weight_sql(weights, evidence, similarity)} as own"
+        f" from cut_true as p{codes}{cosines}",
+    )
+    weight, rivals = "p.own", ""
+    if spec.link_mode == "link":
+        similarity = "p.similarity" if spec.encoder else None
+        known = (
+            "record_no in (select left_no from cut_true union all select right_no from cut_true)"
+        )
+        engine.make_table("cut_records", f"select record_no from cleaned_records where {known}")
+        engine.make_table(
+            "own_of_record",
+            f"""
+            with kept as (
+                select * from unified_pairs where left_no in (select record_no from cut_records)
+                    or right_no in (select record_no from cut_records)
+            ),
+            own as (
+                select p.left_no, p.right_no,
+                    {weight_sql(weights, evidence, similarity)} as own
+                from kept as p{codes}
+                union all select left_no, right_no, own from cut_own
+            )
+            select record_no, max(own) as own from (
+                select left_no as record_no, own from own
+                union all select right_no, own from own
+            ) group by record_no
+            """,
+        )
+        weight = f"cast(round(p.own - {RIVALS_SHARE} * (l.own + r.own) / 2, {DECIMALS}) as float)"
+        rivals = (
+            " join own_of_record as l on l.record_no = p.left_no"
+            " join own_of_record as r on r.record_no = p.right_no"
+        )
+    (least,) = engine.row("select min(weight) from unified_pairs")
+    kept = "nothing was kept" if least is None else f"the least one kept has {least:.4f}"
+    engine.make_table(
+        "missed_weights",
+        f"select left_no, right_no, weight, 'weight ' || printf('%.4f', weight) || ', {kept}'"
+        f" as detail from (select p.left_no, p.right_no, {weight} as weight"
+        f" from cut_own as p{rivals})",
+    )

@@ -1,0 +1,225 @@
+"""Which levels of a comparison two values may reach, told from their letters, without comparing.
+
+A record meets every distinct value of a field, so this must cost nanoseconds. Conditions that two
+values share an expression, such as the same year, are looked up. Conditions on edits and on Jaro's
+similarity are bounded by the letters that two values have in common, whatever their order: k edits
+leave all letters but k of the longer value, and Jaro's similarity counts no more matching letters
+than there are. Any other condition is taken to be possible.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import sqlglot
+from numpy.typing import NDArray
+from sqlglot import exp
+
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+
+# Letters are counted in so many classes: a-z, 0-9, and what else there is, folded.
+CLASSES, FOLDED = 64, 28
+# Longer values are not looked at: their counts would not fit into a byte.
+LONGEST = 255
+VALUES_PER_BATCH = 100_000
+EDITS = ("levenshtein", "damerau_levenshtein")
+# Winkler's bonus: for each of up to four equal letters at the start.
+PREFIX, BONUS = 4, 0.1
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a level's condition.
+
+    kind: equal (both sides give the same value of an expression), edits, jaro or jaro_winkler.
+    of: the expression, or the column. limit: most edits, or least similarity.
+    """
+
+    kind: str
+    of: str
+    limit: float = 0.0
+
+
+def read_parts(condition: str) -> tuple[Part, ...]:
+    """Read the parts of a condition that can be told without comparing; all of them must hold.
+
+    condition: SQL over columns x_l and x_r. Empty where nothing can be told.
+    """
+    if condition.upper() == "ELSE":
+        return ()
+    return tuple(_parts(sqlglot.parse_one(condition, dialect="duckdb")))
+
+
+def _parts(tree: exp.Expr) -> list[Part]:
+    tree = tree.unnest()
+    if isinstance(tree, exp.And):
+        return _parts(tree.this) + _parts(tree.expression)
+    if isinstance(tree, exp.EQ):
+        left, right = _one_sided(tree.this, "_l"), _one_sided(tree.expression, "_r")
+        return [Part("equal", left)] if left and left == right else []
+    limit = tree.args.get("expression")
+    if not isinstance(tree, exp.LTE | exp.GTE) or not isinstance(limit, exp.Literal):
+        return []
+    call = tree.this
+    name = call.name if isinstance(call, exp.Anonymous) else call.key
+    sides = call.expressions if isinstance(call, exp.Anonymous) else list(call.args.values())
+    sides = [side for side in sides if side is not None]
+    if len(sides) != 2 or not all(isinstance(side, exp.Column) for side in sides):
+        return []
+    left, right = _one_sided(sides[0], "_l"), _one_sided(sides[1], "_r")
+    if left is None or left != right or limit.is_string:
+        return []
+    if name.lower() in EDITS and isinstance(tree, exp.LTE):
+        return [Part("edits", left, float(limit.this))]
+    if name.lower().startswith("jaro") and isinstance(tree, exp.GTE):
+        winkler = "winkler" in name.lower()
+        return [Part("jaro_winkler" if winkler else "jaro", left, float(limit.this))]
+    return []
+
+
+def _one_sided(tree: exp.Expr, ending: str) -> str | None:
+    """Write an expression over the columns without their ending; None if one has another."""
+    columns = list(tree.find_all(exp.Column))
+    if not columns or any(not column.name.endswith(ending) for column in columns):
+        return None
+    bare = tree.copy()
+    for column in bare.find_all(exp.Column):
+        column.set("this", exp.to_identifier(column.name.removesuffix(ending), quoted=True))
+    return bare.sql(dialect="duckdb")
+
+
+class PossibleLevels:
+    """What the levels of one comparison ask of two values, for values numbered from 0.
+
+    Reads the engine's table of distinct values (code, and the columns compared). Keeps some
+    `CLASSES` bytes per value and column whose letters are looked at.
+    """
+
+    def __init__(self, engine: DuckDBEngine, values: str, conditions: Sequence[str]) -> None:
+        """Look at all values once."""
+        self.parts = [read_parts(condition) for condition in conditions]
+        self.codes: dict[str, NDArray[np.int32]] = {}
+        self.letters: dict[str, Letters] = {}
+        (n_values,) = engine.row(f"select count(*) from {values}")
+        self.n_values = int(n_values)
+        for part in dict.fromkeys(part for parts in self.parts for part in parts):
+            if part.kind == "equal" and part.of not in self.codes:
+                self.codes[part.of] = _numbered(engine, values, part.of)
+            elif part.kind != "equal" and part.of not in self.letters:
+                self.letters[part.of] = Letters(engine, values, part.of)
+
+    def of(self, code: int) -> list[NDArray[np.bool_] | None]:
+        """Tell for every level which values may reach it together with one of them.
+
+        Returns an array (n_values) per level, None where nothing can be told.
+        """
+        shared = {of: letters.shared_with(code) for of, letters in self.letters.items()}
+        told: list[NDArray[np.bool_] | None] = []
+        for parts in self.parts:
+            possible: NDArray[np.bool_] | None = None
+            for part in parts:
+                if part.kind == "equal":
+                    codes = self.codes[part.of]
+                    one = (codes == codes[code]) & (codes >= 0)
+                else:
+                    one = self.letters[part.of].may_reach(code, shared[part.of], part)
+                possible = one if possible is None else possible & one
+            told.append(possible)
+        return told
+
+
+class Letters:
+    """The letters of all values of a column: how often each class, how many, the first ones."""
+
+    def __init__(self, engine: DuckDBEngine, values: str, column: str) -> None:
+        """Count them."""
+        texts = _texts(engine, values, column)
+        n_values = len(texts)
+        self.counts = np.zeros((CLASSES, n_values), np.uint8)
+        self.starts = np.zeros((PREFIX, n_values), np.uint8)
+        self.lengths = np.zeros(n_values, np.int32)
+        self.told = np.ones(n_values, bool)  # ASCII, and neither NULL nor too long
+        for start in range(0, n_values, VALUES_PER_BATCH):
+            part = slice(start, start + VALUES_PER_BATCH)
+            self._count(texts[part], part)
+        # Per letter in common; values without letters have none.
+        self.per_letter = (1 / np.maximum(self.lengths, 1)).astype(np.float32)
+
+    def _count(self, texts: pa.LargeStringArray, part: slice) -> None:
+        bounds = np.frombuffer(texts.buffers()[1], np.int64)[
+            texts.offset : texts.offset + len(texts) + 1
+        ]
+        data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[bounds[0] : bounds[-1]]
+        lengths = np.diff(bounds)
+        owner = np.repeat(np.arange(len(texts)), lengths)
+        odd = lengths > LONGEST
+        odd[owner[data > 127]] = True
+        odd |= np.asarray(texts.is_null().to_numpy(zero_copy_only=False), bool)
+        self.told[part], self.lengths[part] = ~odd, lengths
+        kept = ~odd[owner]
+        cells = owner[kept] * CLASSES + _CLASS_OF[data[kept]]
+        counted = np.bincount(cells, minlength=len(texts) * CLASSES).reshape(-1, CLASSES)
+        self.counts[:, part] = counted.T
+        for i in range(PREFIX):
+            some = lengths > i
+            self.starts[i, part][some] = data[bounds[:-1][some] - bounds[0] + i]
+
+    def shared_with(self, code: int) -> NDArray[np.uint8]:
+        """Count the letters that a value has in common with every value, whatever their order."""
+        own = self.counts[:, code]
+        shared = np.zeros(self.counts.shape[1], np.uint8)
+        for letter in np.flatnonzero(own):
+            shared += np.minimum(self.counts[letter], own[letter])
+        return shared
+
+    def may_reach(self, code: int, shared: NDArray[np.uint8], part: Part) -> NDArray[np.bool_]:
+        """Tell which values may fulfil a part of a condition together with one value.
+
+        shared: the letters each has in common with it.
+        """
+        if not self.told[code]:
+            return np.ones(len(self.lengths), bool)
+        if part.kind == "edits":
+            longer = np.maximum(self.lengths, self.lengths[code])
+            possible = longer - shared <= part.limit
+        else:
+            # With m matching letters of a and of b letters, Jaro is at most (m/a + m/b + 1) / 3.
+            needed = np.full(PREFIX + 1, part.limit)
+            if part.kind == "jaro_winkler":
+                bonus = BONUS * np.arange(PREFIX + 1)
+                needed = (part.limit - bonus) / (1 - bonus)
+            least = (3 * needed - 1 - 1e-5).astype(np.float32)
+            ratio = shared * (self.per_letter + self.per_letter[code])
+            possible = ratio >= least[PREFIX if part.kind == "jaro_winkler" else 0]
+            if part.kind == "jaro_winkler":
+                near = np.flatnonzero(possible)
+                same = self.starts[:, near] == self.starts[:, [code]]
+                prefix = np.minimum.accumulate(same, axis=0).sum(axis=0)
+                possible[near] = ratio[near] >= least[prefix]
+        return np.asarray(possible | ~self.told, bool)
+
+
+def _numbered(engine: DuckDBEngine, values: str, expression: str) -> NDArray[np.int32]:
+    """Number the values of an expression; -1 is NULL."""
+    found = engine.con.execute(
+        f"select cast(case when ({expression}) is null then -1"
+        f" else dense_rank() over (order by {expression}) end as integer) as number"
+        f" from {values} order by code"
+    ).fetchnumpy()
+    return np.asarray(found["number"], np.int32)
+
+
+def _texts(engine: DuckDBEngine, values: str, column: str) -> pa.LargeStringArray:
+    found = engine.con.sql(f"select cast({column} as varchar) as text from {values} order by code")
+    return found.to_arrow_table()["text"].cast(pa.large_string()).combine_chunks()
+
+
+def _classes() -> NDArray[np.int64]:
+    classes = CLASSES - FOLDED + np.arange(256) % FOLDED
+    for i, letter in enumerate("abcdefghijklmnopqrstuvwxyz0123456789"):
+        classes[ord(letter)] = i
+    return classes
+
+
+_CLASS_OF = _classes()

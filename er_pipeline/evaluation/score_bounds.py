@@ -1,0 +1,308 @@
+"""Upper bounds of a model's match weight, so that hopeless pairs need not be scored at all.
+
+A pair's weight is the prior's plus one term per comparison, and a term depends on the compared
+values alone. So of one record a bound of every term is found once per distinct value, from the
+levels that the two values may reach (`possible_levels`), and looked up for all records. Of the
+pairs whose sum of bounds reaches the wanted weight the values are compared, one comparison after
+the other, as long as they still reach it. Nothing that could have reached it is lost.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import sqlglot
+from numpy.typing import NDArray
+from sqlglot import exp
+
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.evaluation.possible_levels import PossibleLevels
+
+# What a level without a u is taken to say, in bits: more than any evidence.
+CERTAIN = 100.0
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a comparison: its condition over columns x_l, x_r, and its weight in bits.
+
+    weight: log2(m / u); 0 for missing values and untrained levels. tf_column: column whose
+    frequency replaces u, to the power of tf_weight; tf_base: that u; tf_least: least frequency.
+    """
+
+    condition: str
+    weight: float
+    tf_column: str | None = None
+    tf_weight: float = 0.0
+    tf_base: float = 0.0
+    tf_least: float = 0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The levels of one comparison, and the columns that they read.
+
+    The first level is that of missing values, the last takes all that the others leave.
+    """
+
+    columns: tuple[str, ...]
+    levels: tuple[Level, ...]
+
+    def level_sql(self) -> str:
+        """Write the expression of the number of the level that applies."""
+        cases = "".join(f" when {lv.condition} then {i}" for i, lv in enumerate(self.levels[:-1]))
+        return f"case{cases} else {len(self.levels) - 1} end"
+
+
+def read_comparisons(model: Mapping[str, Any]) -> list[Comparison]:
+    """Read the comparisons of a model, as Splink writes it into its JSON.
+
+    Raises ValueError if a comparison does not begin with missing values and end with all others.
+    """
+    return [_comparison(told["comparison_levels"]) for told in model["comparisons"]]
+
+
+def prior_weight(model: Mapping[str, Any]) -> float:
+    """Give the prior's match weight, in bits."""
+    share = float(model["probability_two_random_records_match"])
+    return float(np.log2(share / (1 - share)))
+
+
+def weight_of(probability: float) -> float:
+    """Give the match weight of a probability, in bits; of 0 and 1 that of their neighbours."""
+    probability = min(max(probability, 1e-15), 1 - 1e-15)
+    return float(np.log2(probability / (1 - probability)))
+
+
+def _comparison(told: Sequence[Mapping[str, Any]]) -> Comparison:
+    conditions = [str(level["sql_condition"]) for level in told]
+    if not told[0].get("is_null_level") or conditions[-1].upper() != "ELSE":
+        raise ValueError(f"levels must begin with missing values and end with ELSE: {conditions}")
+    columns = [
+        column.name[:-2]
+        for condition in conditions[:-1]
+        for column in sqlglot.parse_one(condition, dialect="duckdb").find_all(exp.Column)
+        if column.name[-2:] in ("_l", "_r")
+    ]
+    equal = next(
+        (
+            level.get("u_probability")
+            for level in told
+            if _is_equality(str(level["sql_condition"])) and level.get("u_probability")
+        ),
+        None,
+    )
+    return Comparison(tuple(dict.fromkeys(columns)), tuple(_level(level, equal) for level in told))
+
+
+def _level(told: Mapping[str, Any], equal_u: float | None) -> Level:
+    m, u = told.get("m_probability"), told.get("u_probability")
+    weight = 0.0
+    if not told.get("is_null_level") and m is not None and u is not None:
+        weight = CERTAIN if u == 0 else float(np.log2(max(m, 1e-300) / u))
+    return Level(
+        str(told["sql_condition"]),
+        weight,
+        told.get("tf_adjustment_column"),
+        float(told.get("tf_adjustment_weight") or 0.0),
+        float(equal_u or u or 0.0),
+        float(told.get("tf_minimum_u_value") or 0.0),
+    )
+
+
+def _is_equality(condition: str) -> bool:
+    """Tell whether a condition is that one column is equal on both sides."""
+    if condition.upper() == "ELSE":
+        return False
+    tree = sqlglot.parse_one(condition, dialect="duckdb")
+    if not isinstance(tree, exp.EQ):
+        return False
+    sides = [tree.this, tree.expression]
+    if not all(isinstance(side, exp.Column) for side in sides):
+        return False
+    left, right = sorted(side.name for side in sides)
+    return left[:-2] == right[:-2] and (left[-2:], right[-2:]) == ("_l", "_r")
+
+
+class ScoreBounds:
+    """Bounds of the weights of some records against all.
+
+    Reads the engine's table `records` (record_no from 0, without gaps, and the columns the model
+    compares), and leaves values_<i> behind, the distinct values of each comparison.
+    """
+
+    def __init__(self, engine: DuckDBEngine, model: Mapping[str, Any], records: str) -> None:
+        """Number the values of every comparison, and look at their letters."""
+        self.engine = engine
+        self.prior = prior_weight(model)
+        self.comparisons = read_comparisons(model)
+        self.codes: list[NDArray[np.int32]] = []
+        self.missing: list[NDArray[np.bool_]] = []
+        self.levels: list[PossibleLevels] = []
+        self.shares: list[dict[str, NDArray[np.float64]]] = []
+        (n_records,) = engine.row(f"select count(*) from {records}")
+        self.n_records = int(n_records)
+        for i, comparison in enumerate(self.comparisons):
+            columns = ", ".join(quoted(column) for column in comparison.columns)
+            engine.make_table(
+                f"values_{i}",
+                f"select cast(row_number() over (order by {columns}) - 1 as integer) as code,"
+                f" {columns}, count(*) as n from {records} group by {columns}",
+            )
+            same = " and ".join(
+                f"v.{quoted(column)} is not distinct from r.{quoted(column)}"
+                for column in comparison.columns
+            )
+            found = engine.con.execute(
+                f"select v.code from {records} as r join values_{i} as v on {same}"
+                " order by r.record_no"
+            ).fetchnumpy()
+            self.codes.append(np.asarray(found["code"], np.int32))
+            self.missing.append(self._missing(i))
+            between = [level.condition for level in comparison.levels[1:-1]]
+            self.levels.append(PossibleLevels(engine, f"values_{i}", between))
+            counted = {level.tf_column for level in comparison.levels if level.tf_column}
+            self.shares.append({column: self._shares(i, column) for column in sorted(counted)})
+
+    def at_least(
+        self, sampled: NDArray[np.int64], weight: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Give the pairs of a sampled record and any other that may reach a weight, in bits.
+
+        Returns two arrays, the sampled record of each pair and the other one, and of how many pairs
+        the values had to be compared one by one. What is given can miss the weight only by what
+        frequencies take from it. Peak memory: 4 bytes per sampled record and record, as much again
+        per comparison and distinct value, and some 50 per pair compared; give it a few records at a
+        time.
+        """
+        total = np.full((len(sampled), self.n_records), self.prior, np.float32)
+        looked_up = np.empty(self.n_records, np.float32)
+        bounds = []
+        for i, codes in enumerate(self.codes):
+            own, place = np.unique(codes[sampled], return_inverse=True)
+            terms = self._terms_of_levels(i, own)
+            most = self._most(i, own, terms)
+            for n, at in enumerate(place):
+                np.take(most[at], codes, out=looked_up, mode="clip")
+                total[n] += looked_up
+            bounds.append((i, own, place, terms, most))
+        total[np.arange(len(sampled)), sampled] = -np.inf
+        # Sums of 32 bits are off by less than this.
+        weight -= 1e-3
+        row, other = np.nonzero(total >= weight)
+        n_compared = len(row)
+        reached = total[row, other]
+        del total
+        # First what the bounds leave most open.
+        for i, own, place, terms, most in sorted(bounds, key=lambda bound: -np.ptp(bound[3])):
+            codes, at = self.codes[i][other], place[row]
+            bound = most[at, codes]
+            is_open = (bound > terms[at, -1]) & (own[at] != codes) & ~self.missing[i][codes]
+            exact = self._terms_of_pairs(i, own, terms, at[is_open], codes[is_open])
+            reached[is_open] += exact - bound[is_open]
+            near = reached >= weight
+            row, other, reached = row[near], other[near], reached[near]
+        return sampled[row], other.astype(np.int64), n_compared
+
+    def _most(
+        self, i: int, own: NDArray[np.int32], terms: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Give (n_own, n_values) bounds of the terms of some values of a comparison with all.
+
+        terms: (n_own, n_levels), what each level would give.
+        """
+        missing = self.missing[i]
+        most = np.repeat(terms[:, -1:], len(missing), axis=1)
+        for row, code in enumerate(own):
+            if missing[code]:
+                most[row] = 0.0
+                continue
+            for n, possible in enumerate(self.levels[i].of(int(code))):
+                where = True if possible is None else possible
+                np.maximum(most[row], terms[row, n + 1], out=most[row], where=where)
+            most[row, missing] = 0.0
+        found = self.engine.con.execute(
+            f"select code, {self.comparisons[i].level_sql()} as level from ({self._alike(i)})"
+            f" where code in ({', '.join(map(str, own))}) order by code"
+        ).fetchnumpy()
+        rows = np.arange(len(own))
+        most[rows, own] = terms[rows, np.asarray(found["level"], np.int64)]
+        return most
+
+    def _missing(self, i: int) -> NDArray[np.bool_]:
+        """Tell which values of a comparison are missing."""
+        found = self.engine.con.execute(
+            f"select coalesce({self.comparisons[i].levels[0].condition}, false) as missing"
+            f" from ({self._alike(i)}) order by code"
+        ).fetchnumpy()
+        return np.asarray(found["missing"], bool)
+
+    def _alike(self, i: int) -> str:
+        """Write the query that puts every value of a comparison beside itself."""
+        return (
+            f"select l.code, {self._sides(i)} from values_{i} as l"
+            f" join values_{i} as r on r.code = l.code"
+        )
+
+    def _terms_of_pairs(
+        self,
+        i: int,
+        own: NDArray[np.int32],
+        terms: NDArray[np.float32],
+        place: NDArray[Any],
+        codes: NDArray[np.int32],
+    ) -> NDArray[np.float32]:
+        """Give the terms of pairs of values: own[place] and the one of each code."""
+        n_values = len(self.missing[i])
+        values, back = np.unique(place.astype(np.int64) * n_values + codes, return_inverse=True)
+        left, right = np.divmod(values, n_values)
+        con = self.engine.con
+        con.register(
+            "value_pairs", pa.table({"l": own[left], "r": right, "n": np.arange(len(values))})
+        )
+        found = con.execute(
+            f"select n, {self.comparisons[i].level_sql()} as level from ("
+            f"select p.n, {self._sides(i)} from value_pairs as p"
+            f" join values_{i} as l on l.code = p.l join values_{i} as r on r.code = p.r)"
+        ).fetchnumpy()
+        con.unregister("value_pairs")
+        level = np.zeros(len(values), np.int64)
+        level[np.asarray(found["n"])] = np.asarray(found["level"])
+        exact: NDArray[np.float32] = terms[left, level][back]
+        return exact
+
+    def _sides(self, i: int) -> str:
+        return ", ".join(
+            f"l.{quoted(column)} as {quoted(column + '_l')},"
+            f" r.{quoted(column)} as {quoted(column + '_r')}"
+            for column in self.comparisons[i].columns
+        )
+
+    def _terms_of_levels(self, i: int, own: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Give (n_own, n_levels) weights, with the most that frequencies may add to each.
+
+        The frequency counted is the larger one of the two values, so it is at least the own one's.
+        """
+        levels = self.comparisons[i].levels
+        terms = np.repeat(
+            np.array([[level.weight for level in levels]], np.float32), len(own), axis=0
+        )
+        for n, level in enumerate(levels):
+            if level.tf_column and level.tf_weight and level.tf_base:
+                least = np.maximum(self.shares[i][level.tf_column][own], level.tf_least)
+                terms[:, n] += level.tf_weight * np.log2(level.tf_base / least)
+        return terms
+
+    def _shares(self, i: int, column: str) -> NDArray[np.float64]:
+        """Give, for each code, the share of its value among the records that have any."""
+        if column not in self.comparisons[i].columns:
+            return np.full(len(self.missing[i]), 1 / self.n_records)
+        name = quoted(column)
+        found = self.engine.con.execute(
+            f"select coalesce(sum(n) over (partition by {name})"
+            f" / cast(sum(n) filter (where {name} is not null) over () as double), 1.0) as share"
+            f" from values_{i} order by code"
+        ).fetchnumpy()
+        return np.maximum(np.asarray(found["share"], np.float64), 1 / self.n_records)
