@@ -2,7 +2,7 @@
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,15 +10,28 @@ from typing import Any
 
 import duckdb
 
-from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.contracts import catalog_select
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_files, quoted
-from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import parquet_files
 from er_pipeline.blocking.tables.lake import PUBLISHED, RUN_METRICS_INBOX, Lake, write_whole
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.table import Column, Table
+from er_pipeline.blocking.tables.views import all_columns
 
 VIEWS = "views.json"
-# Tables that people do not read: the codes behind the pairs.
-INTERNAL_TABLES = ("record_codes", "key_codes", "learned_codes", "learned_dropped")
+
+# Kept from run to run, so it is no step's: it grows when the catalog is published.
+RUN_METRICS = Table(
+    "run_metrics",
+    "The figures of every run since the first, one row each, oldest first.",
+    [
+        Column("run_id", "VARCHAR", "Dagster's id of the run"),
+        Column("at", "TIMESTAMP WITH TIME ZONE", "When the table was made"),
+        Column("table_name", "VARCHAR", "The table the figure is of"),
+        Column("metric", "VARCHAR", "What was measured"),
+        Column("value", "DOUBLE", "The figure"),
+    ],
+    all_columns("run_metrics"),
+)
 
 
 @contextmanager
@@ -30,73 +43,60 @@ def catalog_lock(root: Path) -> Iterator[None]:
         yield
 
 
-def note_run_metrics(lake: Lake, run_id: str, table: str, figures: dict[str, int | float]) -> None:
+def note_run_metrics(
+    lake: Lake, run_id: str, table: str, figures: Mapping[str, int | float]
+) -> None:
     """Keep an asset's figures until the catalog is published; they become rows of run_metrics."""
     note = {
         "run_id": run_id,
         "at": datetime.now(UTC).isoformat(),
         "table_name": table,
-        "figures": figures,
+        "figures": dict(figures),
     }
     write_whole(lake.folder / RUN_METRICS_INBOX / f"{run_id}-{table}.json", json.dumps(note))
 
 
-def choose_versions(lake: Lake, tables: list[str]) -> dict[str, str]:
-    """Name the current version of every table of a dataset, all of the same records.
-
-    Raises LakeError if one is missing or was made from other records.
-    """
-    fingerprint = lake.facts("cleaned_records")["fingerprint"]
-    for table in tables:
-        lake.check_declared(table)
-        made_from = lake.facts(table).get("fingerprint", fingerprint)
-        if made_from != fingerprint:
-            raise LakeError(
-                f"{lake.dataset}/{table} was made from an older cleaned_records:"
-                f" materialize {lake.dataset}/{table} again"
-            )
-    return {table: lake.version(table) for table in tables}
-
-
-def collect_run_metrics(engine: DuckDBEngine, lake: Lake) -> int:
-    """Move the noted figures of all runs into the table run_metrics; give its number of rows.
-
-    Writes run_metrics (run_id, at TIMESTAMPTZ, table_name, metric, value DOUBLE), oldest first.
-    """
-    notes = sorted((lake.folder / RUN_METRICS_INBOX).glob("*.json"))
-    engine.make_table(
-        "metrics",
-        "select '' as run_id, now() as \"at\", '' as table_name, '' as metric, 0.0::double as value"
-        " where 1 = 0",
-    )
+def collect_run_metrics(engine: Engine, lake: Lake) -> int:
+    """Move the noted figures of all runs into the table run_metrics; return its number of rows."""
+    paths = sorted((lake.folder / RUN_METRICS_INBOX).glob("*.json"))
+    notes: list[dict[str, Any]] = [json.loads(path.read_text("utf-8")) for path in paths]
+    new = [
+        (
+            note["run_id"],
+            datetime.fromisoformat(note["at"]),
+            note["table_name"],
+            metric,
+            float(value),
+        )
+        for note in notes
+        for metric, value in note["figures"].items()
+    ]
+    engine.put("metrics", RUN_METRICS.arrow(new))
     if lake.has("run_metrics"):
-        engine.read(lake, "run_metrics", "metrics_before")
-        engine.execute("insert into metrics select * from metrics_before")
-    for path in notes:
-        note: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        for metric, value in note["figures"].items():
-            engine.execute(
-                "insert into metrics values (?, ?, ?, ?, ?)",
-                [note["run_id"], note["at"], note["table_name"], metric, float(value)],
-            )
+        lake.open(engine, "run_metrics", "metrics_before")
+        engine.append("metrics", "select * from metrics_before")
     with lake.writing("run_metrics") as draft:
         engine.write('select * from metrics order by "at", table_name, metric', draft.file())
-    for path in notes:
+    for path in paths:
         path.unlink()
     (n_rows,) = engine.row("select count(*) from metrics")
     return int(n_rows)
 
 
-def publish_dataset(lake: Lake, spec: PipelineSpec, versions: dict[str, str]) -> None:
-    """Note the versions the catalog shows of this dataset, and how each view reads."""
+def publish_dataset(lake: Lake, tables: Sequence[Table]) -> None:
+    """Note the versions the catalog shows of this dataset, and how each view reads.
+
+    Raises LakeError if a table is missing or stale; the catalog then shows what it showed before,
+    and never a table of one run through the names of another.
+    """
+    shown = [*tables, RUN_METRICS]
+    for table in shown:
+        lake.check(table.name)
+    versions = {table.name: lake.version(table.name) for table in shown}
     relations = {
-        table: parquet_files(lake.path(table, version)) for table, version in versions.items()
+        name: parquet_files(lake.path(name, version)) for name, version in versions.items()
     }
-    views = {
-        table: catalog_select(table, spec, relations)
-        for table in versions
-        if table not in INTERNAL_TABLES
-    }
+    views = {table.name: table.view(relations) for table in shown if table.view}
     write_whole(lake.folder / VIEWS, json.dumps(views, indent=1))
     lake.publish(versions)
 

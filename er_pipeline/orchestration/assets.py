@@ -1,16 +1,14 @@
 """Assets: one per step of the flow, thin; and the catalog after them.
 
-An asset opens the engine, calls the step's function and reports its figures.
+An asset opens the engine, runs its step and reports its figures.
 """
 
-import hashlib
 import inspect
-import json
 import os
 import resource
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +16,35 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.contracts import columns_of
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import numbers
+from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.stamps import Plan, code_version, digest
+from er_pipeline.blocking.tables.step import Step, plans_of
+from er_pipeline.blocking.tables.table import Table
 from er_pipeline.catalog import (
     catalog_lock,
-    choose_versions,
     collect_run_metrics,
     note_run_metrics,
     publish_dataset,
     write_catalog,
 )
-from er_pipeline.orchestration.asset_metadata import numbers
+from er_pipeline.flow import run_step
+from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.resources import LakeFolder
-from er_pipeline.orchestration.steps import Step, dataset_steps
 
 
-def dataset_assets(spec: PipelineSpec, folder: Path) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+def dataset_assets(
+    spec: PipelineSpec, steps: Sequence[Step]
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Make the assets of a dataset: its sources as external ones, its steps, and the catalog."""
-    steps = dataset_steps(spec, folder)
+    plans = plans_of(steps)
     return [
         *source_assets(spec),
-        *(step_asset(spec, step) for step in steps),
+        *(step_asset(spec, step, steps, plans) for step in steps),
         catalog_asset(spec, steps),
     ]
 
@@ -60,29 +64,30 @@ def source_assets(spec: PipelineSpec) -> list[dg.AssetSpec]:
     ]
 
 
-def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
+def step_asset(
+    spec: PipelineSpec, step: Step, steps: Sequence[Step], plans: Mapping[str, Plan]
+) -> dg.AssetsDefinition:
     """Turn a step into an asset of one or several tables."""
-    main = next(iter(step.tables))
-    version = _code_version(step.settings)
+    deps = _upstream_assets(spec, step, steps)
 
     @dg.multi_asset(
-        name=f"{spec.dataset}__{main}",
+        name=f"{spec.dataset}__{step.name}",
         specs=[
             dg.AssetSpec(
-                key=[spec.dataset, table],
-                deps=[[spec.dataset, name] for name in step.reads],
-                description=" ".join(part for part in (description, spec.description) if part),
+                key=[spec.dataset, table.name],
+                deps=deps,
+                description=" ".join(part for part in (table.about, spec.description) if part),
                 group_name=spec.dataset,  # the UI opens a lone group on its whole graph
                 tags={"er_pipeline/stage": step.stage},
                 kinds={"duckdb", "parquet"},
                 owners=spec.owners,
-                code_version=version,
+                code_version=digest([plans[table.name].code, plans[table.name].settings]),
                 metadata={
-                    "dagster/column_schema": _column_schema(table, spec),
+                    "dagster/column_schema": _column_schema(table),
                     **_code_references(step.code),
                 },
             )
-            for table, description in step.tables.items()
+            for table in step.assets
         ],
     )
     def asset(
@@ -90,23 +95,24 @@ def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Any]]:
         tables = lake.of(spec)
         clock = Clock()
-        with explained():
+        with as_dagster_failures():
             with DuckDBEngine(spec.threads, spec.memory_limit, tables.root / ".spill") as engine:
-                facts = step.run(engine, tables)
-                n_rows = {table: _count_rows(engine, tables, table) for table in step.tables}
+                facts = run_step(step, engine, tables)
+                n_rows = {table.name: _count_rows(engine, tables, table) for table in step.assets}
             shown_of_main = {**step.show(facts), **clock.figures()}
-            figures = {"rows": n_rows[main], **numbers(shown_of_main)}
-            note_run_metrics(tables, context.run.run_id, main, figures)
-        for table in step.tables:
-            shown = shown_of_main if table == main else {}
+            figures = {"rows": n_rows[step.name], **numbers(shown_of_main)}
+            note_run_metrics(tables, context.run.run_id, step.name, figures)
+        for table in step.assets:
+            shown = shown_of_main if table.name == step.name else {}
             yield dg.MaterializeResult(
-                asset_key=dg.AssetKey([spec.dataset, table]),
+                asset_key=dg.AssetKey([spec.dataset, table.name]),
+                data_version=dg.DataVersion(tables.stamp(table.name)),
                 metadata={
-                    "dagster/row_count": n_rows[table],
-                    "dagster/uri": tables.path(table).as_uri(),
-                    "dagster/column_schema": _column_schema(table, spec),
+                    "dagster/row_count": n_rows[table.name],
+                    "dagster/uri": tables.path(table.name).as_uri(),
+                    "dagster/column_schema": _column_schema(table),
                     **_lineage(spec, table, step),
-                    **{name: _metadata_value(value) for name, value in shown.items()},
+                    **metadata_values(shown),
                 },
             )
 
@@ -115,13 +121,13 @@ def step_asset(spec: PipelineSpec, step: Step) -> dg.AssetsDefinition:
 
 def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinition:
     """Publish every table of the dataset as a view for people, in one step."""
-    tables = [table for step in steps for table in step.tables]
+    tables = [table for step in steps for table in step.writes]
 
     @dg.asset(
         key=[spec.dataset, "catalog"],
         # All, not only the ends of the graph: when a part of it is selected, the catalog still
         # comes after every table that is made, and not at all after a check that failed.
-        deps=[[spec.dataset, table] for table in tables],
+        deps=[[spec.dataset, table.name] for table in tables if not table.is_internal],
         description=(
             f"Schema {spec.dataset!r} of catalog.duckdb: one view per table, ids as they were"
             " given. Open it with any DuckDB client, also while a run goes on."
@@ -130,18 +136,19 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         tags={"er_pipeline/stage": "catalog"},
         kinds={"duckdb"},
         owners=spec.owners,
-        code_version=_code_version([]),
+        code_version=code_version(write_catalog.__module__),
         metadata=_code_references(write_catalog),
     )
     def catalog_views(
         context: dg.AssetExecutionContext, lake: LakeFolder, catalog: DuckDBResource
     ) -> dg.MaterializeResult[Any]:
         place = lake.of(spec)
-        with explained(), catalog_lock(place.root):
+        with as_dagster_failures(), catalog_lock(place.root):
+            for table in tables:
+                place.check(table.name)  # before anything is changed
             with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
                 collect_run_metrics(engine, place)
-            versions = choose_versions(place, [*tables, "run_metrics"])
-            publish_dataset(place, spec, versions)
+            publish_dataset(place, tables)
             views = replace_catalog(catalog, place.root)
         context.log.info(f"published {len(views[spec.dataset])} views in {catalog.database}")
         return dg.MaterializeResult(
@@ -153,7 +160,10 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
                     f"from er.{spec.dataset}.unified_pairs limit 10;\n```"
                 ),
                 "names": dg.MetadataValue.json(views[spec.dataset]),
-            }
+            },
+            data_version=dg.DataVersion(
+                digest({table.name: place.stamp(table.name) for table in tables})
+            ),
         )
 
     return catalog_views
@@ -176,7 +186,7 @@ def replace_catalog(catalog: DuckDBResource, root: Path) -> dict[str, list[str]]
     return views
 
 
-class explained:  # noqa: N801, it reads as a word: with explained()
+class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_failures()
     """Show an error that is meant for the user as the step's failure, without a traceback."""
 
     def __enter__(self) -> None:
@@ -196,7 +206,7 @@ class Clock:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def figures(self) -> dict[str, float]:
-        """Give seconds, and mebibytes of memory at the process's peak so far."""
+        """Return seconds, and mebibytes of memory at the process's peak so far."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return {
             "wall_seconds": round(time.perf_counter() - self._wall, 3),
@@ -205,19 +215,25 @@ class Clock:
         }
 
 
-def _metadata_value(value: Any) -> dg.MetadataValue[Any]:
-    if isinstance(value, str):
-        is_markdown = value.startswith(("![", "|"))
-        return dg.MetadataValue.md(value) if is_markdown else dg.MetadataValue.text(value)
-    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(value)
+def _upstream_assets(spec: PipelineSpec, step: Step, steps: Sequence[Step]) -> list[list[str]]:
+    """List the assets a step reads; an internal table stands for the asset it is made with."""
+    asset_of = {
+        table.name: made_by.name if table.is_internal else table.name
+        for made_by in steps
+        for table in made_by.writes
+    }
+    reads = dict.fromkeys(asset_of[read] for read in step.reads)
+    if not reads:  # what reads no table reads the sources
+        reads = dict.fromkeys(f"source_{label}" for label in spec.source_labels)
+    return [[spec.dataset, name] for name in reads]
 
 
-def _count_rows(engine: DuckDBEngine, lake: Lake, table: str) -> int:
-    engine.read(lake, table, "counted_table")
-    return int(engine.row("select count(*) from counted_table")[0])
+def _count_rows(engine: Engine, lake: Lake, table: Table) -> int:
+    engine.read_folder(lake.path(table.name), "counted_table")
+    return int(engine.row(f"select count(*) from {quoted('counted_table')}")[0])
 
 
-def _column_schema(table: str, spec: PipelineSpec) -> dg.TableSchema:
+def _column_schema(table: Table) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -226,34 +242,35 @@ def _column_schema(table: str, spec: PipelineSpec) -> dg.TableSchema:
                 description=column.description,
                 constraints=dg.TableColumnConstraints(nullable=not column.required),
             )
-            for column in columns_of(table, spec)
+            for column in table.columns
         ]
     )
 
 
-def _lineage(spec: PipelineSpec, table: str, step: Step) -> dict[str, Any]:
-    """Tell which columns a table's columns come from, as far as a step knows."""
+def _lineage(spec: PipelineSpec, table: Table, step: Step) -> dict[str, Any]:
+    """Say which columns a table's columns come from, as far as a step knows."""
     deps: dict[str, list[dg.TableColumnDep]] = {}
-    own = {column.name for column in columns_of(table, spec)}
-    for name in sorted(own):
-        columns = step.lineage.get(name)
-        if columns is None and name in ("record_id", "source", "record_no", "source_no"):
-            columns = [name]
-        if columns and table not in ("cleaned_records", "rejected_records"):
-            deps[name] = [
-                dg.TableColumnDep(dg.AssetKey([spec.dataset, "cleaned_records"]), column)
-                for column in columns
-            ]
-    if table == "cleaned_records":
-        for name in spec.field_kinds:
-            deps[name] = [
-                dg.TableColumnDep(
-                    dg.AssetKey([spec.dataset, f"source_{source.label}"]),
-                    source.columns.get(name, name) or name,
-                )
-                for source in spec.sources
-                if source.columns.get(name, name) is not None
-            ]
+    if not step.reads:  # the records themselves
+        if table.name == step.name:
+            for name in spec.field_kinds:
+                deps[name] = [
+                    dg.TableColumnDep(
+                        dg.AssetKey([spec.dataset, f"source_{source.label}"]),
+                        source.columns.get(name, name) or name,
+                    )
+                    for source in spec.sources
+                    if source.columns.get(name, name) is not None
+                ]
+    else:
+        for name in sorted(column.name for column in table.columns):
+            columns = step.lineage.get(name)
+            if columns is None and name in ("record_id", "source", "record_no", "source_no"):
+                columns = [name]
+            if columns:
+                deps[name] = [
+                    dg.TableColumnDep(dg.AssetKey([spec.dataset, "cleaned_records"]), column)
+                    for column in columns
+                ]
     if not deps:
         return {}
     return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=deps)}
@@ -273,11 +290,3 @@ def _code_references(code: Callable[..., Any]) -> dict[str, Any]:
                 ]
             )
         }
-
-
-def _code_version(settings: Any) -> str:
-    """Change with the package's version and with the settings that shape a table."""
-    from importlib.metadata import version
-
-    text = json.dumps(settings, default=lambda value: value.model_dump(mode="json"), sort_keys=True)
-    return f"{version('er_pipeline')}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

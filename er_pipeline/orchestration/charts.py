@@ -43,15 +43,22 @@ def count_picture(title: str, counts: Mapping[str, int]) -> str:
     return _bars(title, [(f"{name}: {_short(n)}", n, "") for name, n in counts.items()])
 
 
-def level_pictures(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> tuple[str, str]:
-    """Draw the match weights of every comparison's levels, and beside it their m and u.
+def level_weights(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Draw the match weights of every comparison's levels, as many comparisons as fit.
 
-    levels: comparison -> its levels, that of equal values first, each with match_weight, m and u.
-    A weight is a bar to the right (for a match) or to the left of a line; m is a dark bar, u a pale
-    one below it. As many comparisons as fit are drawn. Returns two pieces of Markdown.
+    levels: comparison -> its levels, that of equal values first, each with match_weight. A weight
+    is a bar to the right (for a match) or to the left of a line. Returns Markdown.
     """
-    weights = _fitting(levels, _weight_bars)
-    return weights, _fitting(levels, _share_bars)
+    return _fitting(levels, _weight_bars)
+
+
+def level_shares(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Draw m and u of every comparison's levels, as many comparisons as fit.
+
+    levels: as in `level_weights`, each with m and u: m is a dark bar, u a pale one beside it.
+    Returns Markdown.
+    """
+    return _fitting(levels, _share_bars)
 
 
 def _fitting(
@@ -110,6 +117,26 @@ def weight_histogram(classes: Sequence[Mapping[str, float]]) -> str:
     if kept == [pairs for _, pairs, _ in shown]:
         return _bars("pairs by weight", rows)
     return _bars("pairs by weight, those cut are pale", rows, kept)
+
+
+def match_weight_histogram(counts: Mapping[int, int]) -> str:
+    """Draw how many pairs have which match weight, in classes that fit; counts: bits -> pairs.
+
+    Returns Markdown.
+    """
+    return count_picture("pairs by match weight", dict(_weight_classes(counts, WEIGHT_CLASSES)))
+
+
+def _weight_classes(counts: Mapping[int, int], most: int) -> list[tuple[str, int]]:
+    """Put match weights together into at most so many classes of equal width, heaviest first."""
+    if not counts:
+        return []
+    width = max(1, -(-(max(counts) - min(counts) + 1) // most))
+    classes: dict[int, int] = {}
+    for weight, n in counts.items():
+        start = weight // width * width
+        classes[start] = classes.get(start, 0) + n
+    return [(str(start), classes[start]) for start in sorted(classes, reverse=True)]
 
 
 def curve_picture(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import check_repeated_settings
+from er_pipeline.flow import flow
 from er_pipeline.orchestration.assets import dataset_assets
-from er_pipeline.orchestration.checks import checked_tables, dataset_checks
+from er_pipeline.orchestration.checks import dataset_checks
 from er_pipeline.orchestration.jobs import nightly_job, nightly_schedule
 from er_pipeline.orchestration.resources import default_lake, lake_resources
 
@@ -58,9 +59,10 @@ class BlockingPipeline(dg.Component):
         """
         spec = self.spec
         job = nightly_job(spec, executor or spec.executor)
+        steps = flow(spec)
         return dg.Definitions(
-            assets=dataset_assets(spec, self.folder),
-            asset_checks=dataset_checks(spec, checked_tables(spec)),
+            assets=dataset_assets(spec, steps),
+            asset_checks=dataset_checks(spec, steps),
             jobs=[job],
             schedules=[nightly_schedule(spec, job)],
             resources=lake_resources(lake),

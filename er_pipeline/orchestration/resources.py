@@ -8,9 +8,9 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from er_pipeline.blocking.spec.declarations import declarations
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.flow import open_lake
 
 LAKE_VARIABLE = "ER_PIPELINE_LAKE"
 DEFAULT_LAKE = ".lake"
@@ -23,8 +23,8 @@ class LakeFolder(dg.ConfigurableResource[Lake]):
     root: str = Field(description="Absolute path of the lake.")
 
     def of(self, spec: PipelineSpec) -> Lake:
-        """Give the tables of one dataset, as its settings are now."""
-        return Lake(Path(self.root), spec.dataset, declarations(spec))
+        """Return the tables of one dataset, as its settings are now."""
+        return open_lake(Path(self.root), spec)
 
 
 def default_lake() -> Path:

@@ -1,22 +1,20 @@
-"""What differs by engine, and nothing else: here DuckDB, in memory, reading and writing parquet.
-
-SQL is written once, in DuckDB's dialect and within the subset that other engines take too
-(no unsigned integers, no NULL-aware operators on pairs, no list slices). An engine reads a table,
-makes a table, writes parquet, fetches a small result, and maps a Python function over the
-*distinct* values of an expression.
-"""
+"""The engine that is always there: DuckDB, in memory, reading and writing parquet."""
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 import pyarrow as pa
 
-from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal, quoted
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
 
 # Distinct values that pass through Python at once: about 100 MB of short strings.
 VALUES_PER_BATCH = 500_000
@@ -25,16 +23,6 @@ BULK_COMPRESSION = "snappy"
 # For DuckDB's readers: a folder named like date=2026-11-01 is no column, least of all in place of
 # the file's own.
 OWN_COLUMNS = "hive_partitioning = false"
-
-
-def quoted(name: str) -> str:
-    """Quote an identifier for SQL, whatever it holds."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quote a text constant for SQL, whatever it holds."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def parquet_files(folder: Path, *options: str) -> str:
@@ -103,23 +91,64 @@ class DuckDBEngine:
         assert len(rows) == 1, f"an aggregate gives one row: {sql}"
         return rows[0]
 
+    def columns(
+        self, sql: str, parameters: Sequence[Any] | None = None
+    ) -> "Mapping[str, NDArray[Any]]":
+        """Fetch a result as one array per column; a column with NULLs is a masked array.
+
+        The whole result lies in memory: callers state what bounds it.
+        """
+        fetched: Mapping[str, NDArray[Any]] = self.con.execute(sql, parameters).fetchnumpy()
+        return fetched
+
+    def arrow(self, sql: str) -> pa.Table:
+        """Fetch a bounded result as an Arrow table."""
+        return self.con.sql(sql).to_arrow_table()
+
+    def frame(self, sql: str) -> "pd.DataFrame":
+        """Fetch a bounded result as a data frame."""
+        return self.con.execute(sql).df()
+
+    def described(self, sql: str) -> list[tuple[str, str]]:
+        """List the (name, type) of a query's columns, without running it."""
+        return [(name, kind) for name, kind, *_ in self.rows(f"describe {sql}")]
+
     def make_table(self, name: str, sql: str) -> None:
         """Make (or replace) a table of this engine from a query."""
         self.con.execute(f"create or replace table {quoted(name)} as {sql}")
 
-    def read(self, lake: Lake, table: str, name: str | None = None) -> Path:
-        """Make a table of the lake readable under its name (or another); give its folder.
+    def make_view(self, name: str, sql: str) -> None:
+        """Make (or replace) a view; what it reads is not replaced afterwards."""
+        self.con.execute(f"create or replace view {quoted(name)} as {sql}")
 
-        Raises LakeError if it has never been written.
+    def append(self, name: str, sql: str) -> None:
+        """Add the rows of a query to a table, column by column in their order."""
+        self.con.execute(f"insert into {quoted(name)} {sql}")
+
+    def drop(self, name: str) -> None:
+        """Drop a table."""
+        self.con.execute(f"drop table {quoted(name)}")
+
+    def put(self, name: str, values: "pa.Table | Mapping[str, NDArray[Any]]") -> None:
+        """Make (or replace) a table from values in memory."""
+        table = values if isinstance(values, pa.Table) else pa.table(dict(values))
+        self.con.register("values_put", table)
+        try:
+            self.make_table(name, "select * from values_put")
+        finally:
+            self.con.unregister("values_put")
+
+    def read_folder(self, folder: Path, name: str, *, row_numbers: bool = False) -> None:
+        """Make all parquet files of a folder readable as one table.
+
+        row_numbers: adds the column file_row_number, the row's place in its file.
         """
-        folder = lake.path(table)
-        self.read_folder(folder, name or table)
-        return folder
+        options = ["file_row_number = true"] if row_numbers else []
+        self.make_view(name, f"select * from {parquet_files(folder, *options)}")
 
-    def read_folder(self, folder: Path, name: str) -> None:
-        """Make all parquet files of a folder readable as one table."""
-        files = parquet_files(folder)
-        self.con.execute(f"create or replace view {quoted(name)} as select * from {files}")
+    def read_file(self, path: Path, name: str) -> None:
+        """Make one parquet file readable as a table."""
+        self.make_view(name, f"select * from {parquet_file(path)}")
 
     def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
         """Write a query's result to one parquet file, in the query's order.
@@ -133,13 +162,21 @@ class DuckDBEngine:
         self.con.execute(f"copy ({sql}) to {literal(str(path))} (format parquet{options})")
 
     def fingerprint(self, table: str, columns: Sequence[str]) -> str:
-        """Give a text that changes with the rows of a table, whatever their order."""
-        joined = ", ".join(f"cast({quoted(column)} as varchar)" for column in columns)
-        n_rows, digest = self.row(
-            f"select count(*), bit_xor(md5_number_lower(concat_ws(chr(31), {joined})))"
-            f" from {quoted(table)}"
+        """Return a text that changes with the rows of a table, whatever their order.
+
+        Rows must be distinct: of two equal ones neither would count.
+        """
+        # concat_ws passes NULL over, and so would take (a, NULL, b) for (a, b, NULL).
+        joined = ", ".join(
+            f"coalesce(cast({quoted(column)} as varchar), chr(30))" for column in columns
         )
+        row = self.row_hash(f"concat_ws(chr(31), {joined})")
+        n_rows, digest = self.row(f"select count(*), bit_xor({row}) from {quoted(table)}")
         return f"{n_rows}-{digest}"
+
+    def row_hash(self, sql: str) -> str:
+        """Write the expression of a well-mixed whole number below 2^64, for a text expression."""
+        return f"md5_number_lower({sql})"
 
     def map_distinct(self, name: str, values_sql: str, call: Callable[[str], str | None]) -> None:
         """Make the table `name` (value, result): a Python function over distinct values.

@@ -1,6 +1,8 @@
 """The lake: where a table lies. A table is written whole or not at all.
 
-    <root>/<dataset>/<table>/<version>/*.parquet     one folder per version, plus facts.json
+    <root>/<dataset>/<table>/<version>/*.parquet     one folder per version, with its notes:
+    <root>/<dataset>/<table>/<version>/stamp.json    what shaped it (`stamps.py`)
+    <root>/<dataset>/<table>/<version>/facts.json    what its step counted
     <root>/<dataset>/<table>/latest                  a symbolic link to the version last written
     <root>/<dataset>/<table>/current                 the one of the last good run, for people
     <root>/<dataset>/published.json                  the versions that the catalog shows
@@ -16,13 +18,16 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.stamps import Plan, Stamp, check_stamp, read_stamp, upstream_of
+from er_pipeline.blocking.tables.table import Facts
 
 LATEST = "latest"
 CURRENT = "current"
@@ -36,19 +41,68 @@ class Lake:
 
     root: the lake's folder, shared by all datasets; made on the first write.
     dataset: the dataset's name, a folder below it.
-    declared: table -> digest of the settings that shape it (`declarations`); it is kept with each
-    table, and a table made under other settings is refused. Nothing is compared where left out.
+    plans: what shapes each table (`plans_of` a flow). With them every table that is written gets a
+    stamp, and one that does not follow from the settings and its inputs is refused. Without them
+    tables are read and written as they come.
     """
 
-    def __init__(self, root: Path, dataset: str, declared: Mapping[str, str] | None = None) -> None:
+    def __init__(self, root: Path, dataset: str, plans: Mapping[str, Plan] | None = None) -> None:
         """Name the place; nothing is read or made yet."""
-        self.declared = dict(declared or {})
+        self.plans = dict(plans or {})
         self.root = root.absolute()
         self.dataset = dataset
         self.folder = self.root / dataset
+        self._only: frozenset[str] | None = None
+        self._pinned: dict[str, str] = {}
+
+    def for_step(self, reads: Collection[str], writes: Collection[str]) -> Self:
+        """Return this lake as one step sees it.
+
+        Every table it opens stays at the version that was the latest then, whatever other runs
+        write meanwhile, and is one of those it declares.
+        """
+        seen = type(self)(self.root, self.dataset, self.plans)
+        seen._only = frozenset(reads) | frozenset(writes)
+        return seen
+
+    @property
+    def opened(self) -> frozenset[str]:
+        """The tables that a step has opened so far."""
+        return frozenset(self._pinned)
+
+    def open(self, engine: Engine, table: str, name: str | None = None) -> None:
+        """Make a table readable in an engine, under its own name or another.
+
+        Raises LakeError if it has never been written, or does not follow from the settings and
+        tables as they are now: it says which table to make again.
+        """
+        self.check(table)
+        engine.read_folder(self.path(table), name or table)
+
+    def check(self, table: str) -> None:
+        """Raise LakeError if a table is missing or stale; what it is made of is looked at, too."""
+        version = self.version(table)
+        if self._only is not None:
+            assert table in self._only, f"a step opens {table}, which it does not declare"
+            if table in self._pinned:
+                return
+        if table in self.plans:
+            needed = upstream_of(table, self.plans)
+            check_stamp(self.dataset, table, self.plans, self.stamps(needed))
+        if self._only is not None:
+            self._pinned[table] = version
+
+    def stamps(self, tables: Iterable[str]) -> dict[str, Stamp | None]:
+        """Read the stamps of tables, as far as they have been written."""
+        return {table: read_stamp(self.path(table)) for table in tables if self.has(table)}
+
+    def stamp(self, table: str) -> str:
+        """Return the stamp of a table as it was last written; empty if none was noted."""
+        noted = read_stamp(self.path(table))
+        return noted.value if noted else ""
 
     def has(self, table: str) -> bool:
-        """Tell whether the table has been written."""
+        """Say whether the table has been written."""
         return (self.folder / table / LATEST).exists()
 
     def version(self, table: str) -> str:
@@ -56,25 +110,33 @@ class Lake:
 
         Raises LakeError if the table has never been written.
         """
+        if table in self._pinned:
+            return self._pinned[table]
         try:
             return os.readlink(self.folder / table / LATEST)
         except OSError as error:
+            step = self.plans[table].step if table in self.plans else table
             raise LakeError(
                 f"table {self.dataset}/{table} is not in the lake {self.root}: "
-                f"materialize {self.dataset}/{table} first"
+                f"materialize {self.dataset}/{step} first"
             ) from error
 
     def path(self, table: str, version: str | None = None) -> Path:
-        """Give the folder of a table's parquet files, in one version (the latest)."""
+        """Return the folder of a table's parquet files, in one version (the latest)."""
         return self.folder / table / (version or self.version(table))
 
-    def facts(self, table: str, version: str | None = None) -> dict[str, Any]:
-        """Read what was noted when a version of a table (the latest) was written."""
-        facts: dict[str, Any] = json.loads((self.path(table, version) / FACTS).read_text("utf-8"))
+    def facts(self, table: str, version: str | None = None) -> Facts:
+        """Read what was noted when a version of a table (the latest) was written.
+
+        Raises LakeError if a step reads the latest of a table that is stale.
+        """
+        if version is None and self._only is not None:
+            self.check(table)
+        facts: Facts = json.loads((self.path(table, version) / FACTS).read_text("utf-8"))
         return facts
 
-    def last_good_facts(self, table: str) -> dict[str, Any] | None:
-        """Read what the last good run before the latest version noted; None where there is none."""
+    def last_good_facts(self, table: str) -> Facts | None:
+        """Read what the last good run before the latest version noted; None if there is none."""
         published = self.published()
         for versions in (published["tables"], published["previous"]):
             version = versions.get(table)
@@ -82,38 +144,38 @@ class Lake:
                 return self.facts(table, version)
         return None
 
-    def check_declared(self, table: str) -> None:
-        """Refuse a table that was made under other settings than those declared now.
-
-        Raises LakeError that says which table to make again.
-        """
-        made_under = self.facts(table).get("declared")
-        if self.declared and made_under != self.declared.get(table, made_under):
-            raise LakeError(
-                f"{self.dataset}/{table} was made under other settings than the defs.yaml has now:"
-                f" materialize {self.dataset}/{table} again, or run the whole dataset"
-            )
-
     @contextmanager
     def writing(self, table: str, facts: Mapping[str, Any] | None = None) -> Iterator["TableDraft"]:
         """Write a new version of a table; it becomes the latest when the block ends without error.
 
         facts: small JSON-ready notes to keep beside the table; more can be added to the draft.
+        A table made from outside needs the draft's `content`, too.
+        Raises LakeError if one of its inputs, as it was read, is stale.
         """
         version = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}"
         final = self.folder / table / version
         draft = TableDraft(final.with_name(f"{version}.tmp"), dict(facts or {}))
-        if table in self.declared:
-            draft.facts["declared"] = self.declared[table]
         draft.folder.mkdir(parents=True)
         try:
             yield draft
+            if table in self.plans:
+                self._stamp_of(table, draft.content).save(draft.folder)
             (draft.folder / FACTS).write_text(json.dumps(draft.facts, indent=1), "utf-8")
             draft.folder.rename(final)
         except BaseException:
             shutil.rmtree(draft.folder, ignore_errors=True)
             raise
         _point(final.with_name(LATEST), version)
+        self._pinned.pop(table, None)
+
+    def _stamp_of(self, table: str, content: str | None) -> Stamp:
+        plan = self.plans[table]
+        made_from = {}
+        for read in plan.reads:
+            self.check(read)
+            made_from[read] = self.stamp(read)
+        assert plan.is_from_outside == (content is not None), f"{table}: content belongs to it"
+        return Stamp(plan.code, plan.settings, made_from, content)
 
     def tables(self) -> list[str]:
         """List the tables that have been written, by name."""
@@ -134,7 +196,8 @@ class Lake:
 
         Kept are: what the catalog shows, what it showed before (it may still be open somewhere),
         what was written last, and everything written since the catalog was last published
-        (another run may be reading it).
+        (another run may be reading it). A table that neither this catalog nor the one before shows
+        belongs to a declaration that is no more, and goes whole.
         """
         before = self.published()
         note = {"tables": dict(tables), "previous": before["tables"], "at": _now()}
@@ -142,7 +205,12 @@ class Lake:
         for table, version in tables.items():
             _point(self.folder / table / CURRENT, version)
         for table in self.tables():
-            keep = {self.version(table), tables.get(table), before["tables"].get(table)}
+            last = self.version(table)
+            keep = {last, tables.get(table), before["tables"].get(table)}
+            is_gone = table not in tables and table not in before["tables"]
+            if is_gone and last.split("-")[0] < before["at"]:
+                shutil.rmtree(self.folder / table, ignore_errors=True)
+                continue
             for folder in (self.folder / table).iterdir():
                 written_at = folder.name.split("-")[0]
                 if folder.is_symlink() or folder.name in keep or written_at >= before["at"]:
@@ -151,15 +219,20 @@ class Lake:
 
 
 class TableDraft:
-    """A table being written: put parquet files into `folder`, notes into `facts`."""
+    """A table being written: put parquet files into `folder`, notes into `facts`.
 
-    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+    content: a fingerprint of what it holds, needed where that follows from more than settings and
+    other tables.
+    """
+
+    def __init__(self, folder: Path, facts: Facts) -> None:
         """Hold the folder and the notes of one version."""
         self.folder = folder
         self.facts = facts
+        self.content: str | None = None
 
     def file(self, name: str = "part-0") -> Path:
-        """Give the path of one parquet file of the table."""
+        """Return the path of one parquet file of the table."""
         return self.folder / f"{name}.parquet"
 
 

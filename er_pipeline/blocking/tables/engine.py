@@ -1,0 +1,78 @@
+"""The engine: what runs the SQL. A step knows no more of it than this protocol.
+
+SQL is written once, in DuckDB's dialect and within the subset that other engines share. What
+differs by engine stands behind these methods: reading and writing parquet, fetching results,
+handing values in, and mapping a Python function over the distinct values of an expression.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+
+class Engine(Protocol):
+    """Runs SQL on tables of its own and on parquet files."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> None:
+        """Run one statement that gives no rows."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Fetch a small result as Python rows."""
+
+    def row(self, sql: str) -> tuple[Any, ...]:
+        """Fetch the one row of an aggregate."""
+
+    def columns(
+        self, sql: str, parameters: Sequence[Any] | None = None
+    ) -> "Mapping[str, NDArray[Any]]":
+        """Fetch a result as one array per column; a column with NULLs is a masked array.
+
+        The whole result lies in memory: callers state what bounds it.
+        """
+
+    def frame(self, sql: str) -> "pd.DataFrame":
+        """Fetch a bounded result as a data frame."""
+
+    def described(self, sql: str) -> list[tuple[str, str]]:
+        """List the (name, type) of a query's columns, without running it."""
+
+    def make_table(self, name: str, sql: str) -> None:
+        """Make (or replace) a table from a query."""
+
+    def make_view(self, name: str, sql: str) -> None:
+        """Make (or replace) a view; what it reads is not replaced afterwards."""
+
+    def append(self, name: str, sql: str) -> None:
+        """Add the rows of a query to a table, column by column in their order."""
+
+    def drop(self, name: str) -> None:
+        """Drop a table."""
+
+    def put(self, name: str, values: "pa.Table | Mapping[str, NDArray[Any]]") -> None:
+        """Make (or replace) a table from values in memory."""
+
+    def read_folder(self, folder: Path, name: str, *, row_numbers: bool = False) -> None:
+        """Make all parquet files of a folder readable as one table.
+
+        row_numbers: adds the column file_row_number, the row's place in its file.
+        """
+
+    def read_file(self, path: Path, name: str) -> None:
+        """Make one parquet file readable as a table."""
+
+    def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
+        """Write a query's result to one parquet file, in the query's order unless bulk."""
+
+    def fingerprint(self, table: str, columns: Sequence[str]) -> str:
+        """Return a text that changes with the rows of a table, whatever their order."""
+
+    def row_hash(self, sql: str) -> str:
+        """Write the expression of a well-mixed whole number below 2^64, for a text expression."""
+
+    def map_distinct(self, name: str, values_sql: str, call: Callable[[str], str | None]) -> None:
+        """Make the table `name` (value, result): a Python function over distinct values."""

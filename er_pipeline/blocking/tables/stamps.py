@@ -1,0 +1,209 @@
+"""Stamps: the identity of a table, derived from all that shaped it.
+
+    stamp(table) = hash(code of its step, its settings, {input: the stamp it was read with})
+
+Tables made from outside add a fingerprint of their content. Steps are deterministic, so equal
+stamps are equal tables; a table whose stamp is not the one that follows from the settings and the
+tables as they are now is stale.
+
+Source: sqlmesh derives the fingerprint of a model from its parents' in the same way.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from er_pipeline.blocking.tables.errors import LakeError
+
+STAMP = "stamp.json"
+PACKAGE = __name__.split(".")[0]
+IMPORTED = re.compile(
+    rf"^\s*(?:from|import) ({PACKAGE}(?:\.\w+)*)(?: import (\([^)]*\)|[^#\n]*))?", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What shapes a table, known before it is made.
+
+    step: the table that is made to make this one. code, settings: digests. reads: its inputs.
+    is_from_outside: whether its content counts, too.
+    """
+
+    step: str
+    code: str
+    settings: str
+    reads: tuple[str, ...]
+    is_from_outside: bool
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What shaped a table, noted beside it when it was made.
+
+    made_from: input -> the stamp it was read with. content: of a table made from outside.
+    """
+
+    code: str
+    settings: str
+    made_from: Mapping[str, str]
+    content: str | None = None
+
+    @property
+    def value(self) -> str:
+        """The stamp itself, 16 hexadecimal digits."""
+        return digest([self.code, self.settings, dict(self.made_from), self.content])
+
+    def save(self, folder: Path) -> None:
+        """Note the stamp in a table's folder."""
+        (folder / STAMP).write_text(json.dumps(asdict(self), indent=1), "utf-8")
+
+
+def read_stamp(folder: Path) -> Stamp | None:
+    """Read what was noted when the table of a folder was made; None if nothing was."""
+    try:
+        noted: dict[str, Any] = json.loads((folder / STAMP).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return Stamp(**noted)
+
+
+def upstream_of(table: str, plans: Mapping[str, Plan]) -> list[str]:
+    """List all that a table is made of, at any remove, and itself, in the order of the flow."""
+    needed, waiting = {table}, [table]
+    while waiting:
+        new = set(plans[waiting.pop()].reads) - needed
+        needed |= new
+        waiting += new
+    return [name for name in plans if name in needed]
+
+
+def first_stale(
+    table: str, plans: Mapping[str, Plan], stamps: Mapping[str, Stamp | None]
+) -> tuple[str, str] | None:
+    """Find the first table, on the way from the sources to this one, that is stale.
+
+    plans: of every table, in the order of the flow. stamps: of the tables that lie in the lake.
+    Returns (table, reason); None if all of them follow from the settings and from each other.
+    """
+    for name in upstream_of(table, plans):
+        plan, stamp = plans[name], stamps.get(name)
+        if name not in stamps:
+            return name, "is not in the lake"
+        if stamp is None:
+            return name, "was made by a version of er_pipeline that noted no stamp"
+        if stamp.settings != plan.settings:
+            return name, "was made under other settings than the defs.yaml has now"
+        if stamp.code != plan.code:
+            return name, "was made by another version of er_pipeline"
+        for read in plan.reads:
+            of_input = stamps[read]
+            assert of_input is not None
+            if stamp.made_from.get(read) != of_input.value:
+                return name, f"was made from an older {read}"
+    return None
+
+
+def check_stamp(
+    dataset: str, table: str, plans: Mapping[str, Plan], stamps: Mapping[str, Stamp | None]
+) -> None:
+    """Refuse a table that does not follow from the settings and the tables as they are now.
+
+    Raises LakeError that says which table to make again, and why.
+    """
+    found = first_stale(table, plans, stamps)
+    if found is None:
+        return
+    stale, reason = found
+    subject = f"{dataset}/{stale}"
+    if stale != table:
+        subject = f"{dataset}/{table} is made of {subject}, which"
+    raise LakeError(
+        f"{subject} {reason}: materialize {dataset}/{plans[stale].step} again and what hangs on"
+        " it, or run the whole dataset"
+    )
+
+
+def stale_tables(before: Mapping[str, Plan], after: Mapping[str, Plan]) -> set[str]:
+    """Name the tables that a change of settings makes stale, those of other tables included.
+
+    A table that only one of the two has is stale.
+    """
+
+    def stamps(plans: Mapping[str, Plan]) -> dict[str, str]:
+        made: dict[str, str] = {}
+
+        def stamp(table: str) -> str:
+            if table not in made:
+                plan = plans[table]
+                inputs = {read: stamp(read) for read in plan.reads}
+                made[table] = Stamp(plan.code, plan.settings, inputs).value
+            return made[table]
+
+        for table in plans:
+            stamp(table)
+        return made
+
+    old, new = stamps(before), stamps(after)
+    return {table for table in old.keys() | new.keys() if old.get(table) != new.get(table)}
+
+
+def digest(value: Any) -> str:
+    """Return 16 hexadecimal digits that stand for a JSON-ready value, settings models included."""
+    text = json.dumps(value, default=_plain, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} is no setting: {value!r}")
+
+
+@cache
+def code_version(module: str) -> str:
+    """Return a digest of a module's source and of all of this package that it imports.
+
+    Changed code may make other tables, so their stamps change with it; what a step does not use
+    leaves them alone.
+    """
+    sources = {name: _source(name) for name in _imported(module)}
+    return digest(dict(sorted(sources.items())))
+
+
+def _imported(module: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found or not _source(name):
+            continue
+        found.add(name)
+        for imported, names in IMPORTED.findall(_source(name)):
+            waiting += [imported, *_modules_within(imported, names)]
+    return found
+
+
+def _modules_within(package: str, names: str) -> Iterable[str]:
+    """List what `from package import names` may name; what is no module is passed over later."""
+    return (f"{package}.{name.split(' as ')[0].strip(' \n(),')}" for name in names.split(","))
+
+
+@cache
+def _source(module: str) -> str:
+    """Read a module's source; empty if there is no such module."""
+    try:
+        found = find_spec(module)
+    except ModuleNotFoundError:  # its parent is a module, not a package
+        return ""
+    if found is None or found.origin is None:
+        return ""
+    return Path(found.origin).read_text("utf-8")

@@ -1,0 +1,76 @@
+"""A step: what makes one or several tables, of what, and what must hold of them.
+
+The flow of a dataset is a list of steps. Dagster's assets and checks, the catalog, the dry run and
+the reference pages are made from it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import Shown, numbers
+from er_pipeline.blocking.tables.stamps import Plan, code_version, digest
+from er_pipeline.blocking.tables.table import Check, Facts, Table
+from er_pipeline.blocking.tables.verdicts import Verdict
+
+
+def _no_verdicts(engine: Engine, lake: Lake) -> Iterable[Verdict]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One function of the pure half, and the tables it makes.
+
+    writes: the main table first; facts are kept beside it. reads: the tables it needs; every one of
+    them is opened, and no other. settings: the sections of the spec that shape what it makes.
+    run: takes the engine and the lake, returns the facts; a function, or a partial of one.
+    checks: what must hold of the main table. judge: finds the verdicts on them.
+    show: facts -> what people see first of the main table.
+    lineage: column -> the fields of cleaned_records that it follows from, where its name does not
+    already say so.
+    """
+
+    writes: Sequence[Table]
+    reads: Sequence[str]
+    settings: Any
+    run: Callable[[Engine, Lake], Facts]
+    stage: str
+    checks: Sequence[Check] = ()
+    judge: Callable[[Engine, Lake], Iterable[Verdict]] = _no_verdicts
+    show: Callable[[Facts], Mapping[str, Shown]] = numbers
+    lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of its main table."""
+        return self.writes[0].name
+
+    @property
+    def code(self) -> Callable[..., Facts]:
+        """The function that does the work."""
+        code: Callable[..., Facts] = self.run.func if isinstance(self.run, partial) else self.run
+        return code
+
+    @property
+    def assets(self) -> list[Table]:
+        """The tables that people see as assets."""
+        return [table for table in self.writes if not table.is_internal]
+
+
+def plans_of(flow: Iterable[Step]) -> dict[str, Plan]:
+    """Say of every table of a flow what shapes it."""
+    return {
+        table.name: Plan(
+            step=step.name,
+            code=code_version(step.code.__module__),
+            settings=digest([table.name, step.settings, table.shape]),
+            reads=tuple(step.reads),
+            is_from_outside=table.is_from_outside,
+        )
+        for step in flow
+        for table in step.writes
+    }

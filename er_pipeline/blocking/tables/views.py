@@ -1,0 +1,56 @@
+"""How people read a table: ids as their source wrote them, strategies by name.
+
+Each function gives a `View`, the query of a table's view in the catalog.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.table import View
+
+
+def all_columns(table: str) -> View:
+    """Show a table as it lies in the lake."""
+    return lambda relations: f"select * from {relations[table]}"
+
+
+def some_columns(table: str, columns: Sequence[str]) -> View:
+    """Show some of a table's columns, in the given order."""
+    listed = ", ".join(quoted(column) for column in columns)
+    return lambda relations: f"select {listed} from {relations[table]}"
+
+
+def pairs_by_id(
+    table: str,
+    *,
+    before: Sequence[str] = (),
+    strategies: Sequence[str] | None = None,
+    rules: str | None = None,
+    after: Sequence[str] = (),
+) -> View:
+    """Show pairs by the ids of their records, with the sources last.
+
+    before, after: expressions over the pair, p, that stand before and after the ids. strategies:
+    names of the bits of its strategy_mask, which become the list `strategies`. rules: a table
+    (rule_no, rule) whose rules have the bits that come after those.
+    """
+
+    def view(relations: Mapping[str, str]) -> str:
+        named = []
+        if strategies is not None:
+            names = f"[{', '.join(literal(name) for name in strategies)}]::varchar[]"
+            if rules:
+                names += f" || (select list(rule order by rule_no) from {relations[rules]})"
+            bit = "((p.strategy_mask >> (i - 1)) & 1) = 1"
+            named = [f"list_filter({names}, lambda name, i: {bit}) as strategies"]
+        ids = ["l.record_id as left_id", "r.record_id as right_id"]
+        sources = ["l.source as left_source", "r.source as right_source"]
+        records = relations["cleaned_records"]
+        return (
+            f"select {', '.join([*before, *ids, *named, *after, *sources])}"
+            f" from {relations[table]} as p"
+            f" join {records} as l on l.record_no = p.left_no"
+            f" join {records} as r on r.record_no = p.right_no"
+        )
+
+    return view
