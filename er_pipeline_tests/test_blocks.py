@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from er_pipeline.blocking.blocks.blocks import build_blocks, size_blocks, sum_blocks
-from er_pipeline.blocking.spec.pipeline import Blocks
+from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset

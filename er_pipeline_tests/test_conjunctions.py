@@ -24,7 +24,7 @@ from er_pipeline.blocking.learning.conjunctions import (
     lexicographic,
     loosest_affordable,
 )
-from er_pipeline.blocking.spec.pipeline import Blocks
+from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.values.key_choices import key_choices, listed_choices
 from er_pipeline.blocking.values.keys import Conjunction

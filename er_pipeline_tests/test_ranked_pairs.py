@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.records.generated_people import write_people
-from er_pipeline.blocking.spec.pipeline import Budget
+from er_pipeline.blocking.spec.blocking_section import Budget
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError, SpecError

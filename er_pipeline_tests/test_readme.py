@@ -3,7 +3,8 @@ from pathlib import Path
 
 import yaml
 
-from er_pipeline.blocking.spec.pipeline import NAMED_STRATEGIES, PipelineSpec
+from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.values.keys import OWN_FUNCTIONS
 from er_pipeline.terminal.reference import settings_markdown
 

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from er_pipeline.blocking.records.sources import RawSource, read_source
-from er_pipeline.blocking.spec.pipeline import Source
+from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.tables.errors import InputError
 

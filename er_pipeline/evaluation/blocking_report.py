@@ -11,7 +11,8 @@ from er_pipeline.blocking.blocks.filtered_blocks import total_size_classes
 from er_pipeline.blocking.pairs.unified_pairs import second_hand_tables
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.records.true_pairs import read_true_pairs
-from er_pipeline.blocking.spec.pipeline import EMBEDDING, PipelineSpec
+from er_pipeline.blocking.spec.blocking_section import EMBEDDING
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict

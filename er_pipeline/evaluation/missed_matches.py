@@ -30,7 +30,8 @@ from er_pipeline.blocking.blocks.refined_blocks import DIVISION_MARK
 from er_pipeline.blocking.learning.learned_rules import learned_conjunctions
 from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.spec.pipeline import Blocks, PipelineSpec
+from er_pipeline.blocking.spec.blocking_section import Blocks
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.contracts import MISSED_CAUSES
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake

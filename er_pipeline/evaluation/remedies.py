@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from er_pipeline.blocking.blocks.blocks import judged_blocks_sql
 from er_pipeline.blocking.records.cleaned_records import read_numbered
 from er_pipeline.blocking.records.key_codes import IDF_STEPS, key_code_columns
-from er_pipeline.blocking.spec.pipeline import Blocks, PipelineSpec
+from er_pipeline.blocking.spec.blocking_section import Blocks
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.values.key_choices import KeyChoice

@@ -6,7 +6,8 @@ text columns, so no format needs parsing for each pair.
 
 from typing import Any
 
-from er_pipeline.blocking.spec.pipeline import Comparison, PipelineSpec
+from er_pipeline.blocking.spec.matching_section import Comparison
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import literal, quoted
 from er_pipeline.blocking.values.pair_conditions import parse_condition
 

@@ -27,7 +27,8 @@ from er_pipeline.blocking.records.match_share import (
     share_agreeing,
     strong_identifiers,
 )
-from er_pipeline.blocking.spec.pipeline import Checks, PipelineSpec
+from er_pipeline.blocking.spec.checks_section import Checks
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.spec.pipeline import DEFAULT_STRATEGIES, PipelineSpec
+from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.lake import Lake, write_whole

@@ -48,7 +48,9 @@ import numpy as np
 
 from er_pipeline.blocking.labels.labels import Journal, Label, RecordName, utc_now
 from er_pipeline.blocking.records.cleaned_records import read_records
-from er_pipeline.blocking.spec.pipeline import DEFAULT_STRATEGIES, Checks, PipelineSpec
+from er_pipeline.blocking.spec.checks_section import Checks
+from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake

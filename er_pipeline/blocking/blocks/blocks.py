@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from er_pipeline.blocking.records.cleaned_records import read_records
-from er_pipeline.blocking.spec.pipeline import Blocks, PipelineSpec
+from er_pipeline.blocking.spec.blocking_section import Blocks
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.values.keys import Conjunction

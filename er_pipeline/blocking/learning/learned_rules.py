@@ -32,7 +32,8 @@ from er_pipeline.blocking.learning.conjunctions import (
     loosest_affordable,
 )
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.spec.pipeline import MAX_STRATEGIES, Learning, PipelineSpec
+from er_pipeline.blocking.spec.blocking_section import MAX_STRATEGIES, Learning
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake

@@ -17,7 +17,8 @@ from er_pipeline.blocking.neighbours.nearest import Search
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
 from er_pipeline.blocking.pairs.unified_pairs import sum_pairs
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.spec.pipeline import SECOND_EMBEDDING, Blocks, PipelineSpec
+from er_pipeline.blocking.spec.blocking_section import SECOND_EMBEDDING, Blocks
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake, link_files

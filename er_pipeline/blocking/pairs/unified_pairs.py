@@ -20,7 +20,8 @@ from typing import Any
 
 from er_pipeline.blocking.pairs.ranked_pairs import is_final, rank_pairs, weight_sql
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.spec.pipeline import EMBEDDING, PipelineSpec
+from er_pipeline.blocking.spec.blocking_section import EMBEDDING
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_evidence import PairWeights

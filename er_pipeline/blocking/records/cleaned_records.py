@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 
 from er_pipeline.blocking.records.sources import EXAMPLES, RawSource, read_source
-from er_pipeline.blocking.spec.pipeline import PipelineSpec, Source, resolved
+from er_pipeline.blocking.spec.pipeline import PipelineSpec, resolved
+from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine_duckdb import (
     OWN_COLUMNS,
     DuckDBEngine,

@@ -15,7 +15,8 @@ import duckdb
 import pyarrow as pa
 
 from er_pipeline.blocking.records.generated_people import write_people
-from er_pipeline.blocking.spec.pipeline import CsvFormat, Source, resolved
+from er_pipeline.blocking.spec.pipeline import resolved
+from er_pipeline.blocking.spec.sources_section import CsvFormat, Source
 from er_pipeline.blocking.tables.engine_duckdb import OWN_COLUMNS, DuckDBEngine, literal, quoted
 from er_pipeline.blocking.tables.errors import InputError
 

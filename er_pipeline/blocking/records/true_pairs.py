@@ -11,7 +11,8 @@ from er_pipeline.blocking.records.cleaned_records import (
     read_records,
     truth_reader,
 )
-from er_pipeline.blocking.spec.pipeline import PipelineSpec, Truth, resolved
+from er_pipeline.blocking.spec.checks_section import Truth
+from er_pipeline.blocking.spec.pipeline import PipelineSpec, resolved
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake

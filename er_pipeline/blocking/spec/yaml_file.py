@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from er_pipeline.blocking.spec.pipeline import COMPONENT_TYPE, PipelineSpec, plain_message
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.settings import plain_message
 from er_pipeline.blocking.tables.errors import SpecError
 
+COMPONENT_TYPE = "er_pipeline.BlockingPipeline"
 # Of a line shown in an error; passwords belong into {{ env.NAME }}, but are found in files.
 PASSWORD_IN_URL = re.compile(r"(://[^:@/\s]*:)\S*@")
 

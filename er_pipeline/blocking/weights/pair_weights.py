@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.spec.pipeline import EMBEDDING, PipelineSpec
+from er_pipeline.blocking.spec.blocking_section import EMBEDDING
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.fitted_weights import fit_weights

@@ -1,0 +1,111 @@
+"""The sections `checks`, `expectations` and `truth`: what must hold, and what is known."""
+
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from er_pipeline.blocking.spec.settings import Settings, Share
+
+
+class Checks(Settings):
+    """What must hold; a number's unit stands in its description."""
+
+    min_key_coverage: Share = Field(
+        0.95, description="Share of records with at least one key; below it the run stops."
+    )
+    max_coverage_lost: Share = Field(
+        0.05,
+        description="Share of records whose every shared block was dropped; above it, it stops.",
+    )
+    max_pairs: int = Field(
+        20_000_000, ge=0, description="Most potential pairs of all strategies together."
+    )
+    max_pairs_per_strategy: int | dict[str, int] | None = Field(
+        None, description="Most pairs of one strategy: one number, or strategy: number."
+    )
+    max_training_pairs: int = Field(
+        10_000_000, ge=0, description="Most pairs of all training rules, summed."
+    )
+    max_matches_cut: Share = Field(
+        0.02, description="Share of the expected matches a budget may cut; above it, a warning."
+    )
+    max_largest_block_share: Share = Field(
+        0.1, description="Share of all pairs that the largest block may hold; above it, a warning."
+    )
+    max_cleaned_away: Share = Field(
+        0.2, description="Share of a field's values that cleaning may empty; above it, a warning."
+    )
+    min_block_pairs_for_share: int = Field(
+        10_000, ge=0, description="Pairs the largest block must have for that warning."
+    )
+    match_share_warn: list[Share] = Field(
+        [0.01, 0.99],
+        min_length=2,
+        max_length=2,
+        description="Share of matches among a training rule's pairs, least and most; else a"
+        " warning.",
+    )
+    match_share_fail: list[Share] = Field(
+        [0.001, 0.999],
+        min_length=2,
+        max_length=2,
+        description="The same; outside of it the run stops, since EM finds no two classes.",
+    )
+    max_m_difference: Share = Field(
+        0.2, description="Most by which sessions may differ in an m; above it, a warning."
+    )
+    max_entity_size: int = Field(
+        100, ge=2, description="Records of the largest entity; above it, the run stops."
+    )
+    min_estimated_recall: Share = Field(
+        0.9,
+        description="Share of the likely matches that must be candidates, as far as a sample tells;"
+        " below it, a warning.",
+    )
+    max_recall_drop: Share = Field(
+        0.02,
+        description="Most by which that share may fall from one good run to the next; above it, a"
+        " warning.",
+    )
+
+    @field_validator("match_share_warn", "match_share_fail")
+    @classmethod
+    def _least_before_most(cls, bounds: list[float]) -> list[float]:
+        if bounds[0] > bounds[1]:
+            raise ValueError(f"{bounds}: write the least first, then the most")
+        return bounds
+
+
+class Expectations(Settings):
+    """The Great Expectations suite on cleaned_records."""
+
+    max_null_rate: dict[str, Share] = Field(
+        default_factory=dict, description="field: share of records that may lack it."
+    )
+    formats: dict[str, str] = Field(
+        default_factory=dict, description="field: regular expression of its clean values."
+    )
+    sample: int = Field(
+        200_000, ge=1, description="Records looked at; an evenly spread, repeatable sample."
+    )
+
+
+class Truth(Settings):
+    """Known matches, where there are any: a file of pairs, or a column that names the entity."""
+
+    path: str | None = Field(None, description="csv or parquet of pairs, relative to defs.yaml.")
+    left_id: str = Field("left_id", description="Column of the first source's id.")
+    right_id: str = Field("right_id", description="Column of the second source's id.")
+    left_source: str | None = Field(None, description="Column that names the left id's source.")
+    right_source: str | None = Field(None, description="Column that names the right id's source.")
+    cluster_column: str | None = Field(
+        None, description="Column of the sources: equal values are one entity."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if bool(self.path) == bool(self.cluster_column):
+            raise ValueError("truth needs either path or cluster_column")
+        if bool(self.left_source) != bool(self.right_source):
+            raise ValueError("left_source and right_source belong together: write both")
+        return self

@@ -1,0 +1,18 @@
+"""The strategies that a defs.yaml need not write out: the usual six, and those waiting for true."""
+
+# The six strategies of every person table, by name, then those that wait to be switched on.
+DEFAULT_STRATEGIES: dict[str, list[str]] = {
+    "email_exact": ["email"],
+    "email_domain": ["email_domain(email)"],
+    "name_key": ["left(last_name, 3)", "left(first_name, 1)"],
+    "soundex": ["soundex(last_name)"],
+    "company_word": ["company_word(company)"],
+    "name_combo": ["left(first_name, 2)", "left(last_name, 2)"],
+}
+OPTIONAL_STRATEGIES: dict[str, list[str]] = {
+    "first_name_soundex": ["soundex(first_name)"],
+    "email_user": ["email_user(email)"],
+    "phone": ["phone"],
+    "nickname": ["nickname(first_name)", "last_name"],
+}
+NAMED_STRATEGIES = {**DEFAULT_STRATEGIES, **OPTIONAL_STRATEGIES}

@@ -1,0 +1,250 @@
+"""Problems: what pydantic cannot see in a spec, names that do not fit each other.
+
+Every function lists places of settings with what is wrong there and the cure.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from er_pipeline.blocking.spec.blocking_section import (
+    EMBEDDING,
+    MAX_STRATEGIES,
+    SECOND_EMBEDDING,
+)
+from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
+from er_pipeline.blocking.spec.settings import IDENTIFIER, KeyExpressions, Problem
+from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.values.pair_conditions import parse_condition
+
+if TYPE_CHECKING:  # a spec lists its problems itself
+    from er_pipeline.blocking.spec.pipeline import PipelineSpec
+
+# Columns of our own tables that a field may not be called.
+RESERVED_FIELDS = frozenset(
+    {"record_no", "record_id", "source", "source_no", "block_key", "true_cluster", "user_vector"}
+)
+
+
+def problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    """List everything that is wrong with a spec whose settings are valid one by one."""
+    yield from _source_problems(spec)
+    yield from _field_problems(spec)
+    names = {name.lower() for name in spec.field_kinds}
+    if not names or len(names) < len(spec.field_kinds):
+        return  # no table could hold them, so no key can be tried
+    yield from _expectation_problems(spec)
+    yield from _refining_problems(spec)
+    yield from _embedding_problems(spec)
+    yield from _learning_problems(spec)
+    yield from _comparison_problems(spec)
+    yield from _strategy_problems(spec)
+    yield from _training_rule_problems(spec)
+    yield from _second_pass_problems(spec)
+    yield from _limit_problems(spec)
+
+
+def _source_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    labels = spec.source_labels
+    for i, label in enumerate(labels):
+        if label in labels[:i]:
+            yield (("sources", i), f"two sources are called {label!r}; give one a `name`")
+    if spec.mode == "dedupe" and len(spec.sources) > 1:
+        yield (("mode",), "dedupe takes one source; write link or link_and_dedupe")
+    if spec.mode in ("link", "link_and_dedupe") and len(spec.sources) == 1:
+        yield (("mode",), f"{spec.mode} needs two sources; write dedupe")
+
+
+def _field_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    if not spec.field_kinds:
+        yield (
+            ("fields",),
+            "no field is declared; write fields: {first_name: person_name, ...} or map them"
+            " with columns",
+        )
+    for name in spec.field_kinds:
+        if not re.fullmatch(IDENTIFIER, name):
+            yield (
+                ("sources",),
+                f"field {name!r} must be letters, digits and _; keep the source's own name on"
+                " the right: columns: {my_name: 'the source name'}",
+            )
+        if name.lower() in RESERVED_FIELDS:
+            yield (("fields", name), f"field {name!r} is a column of our own; rename it")
+    if len({name.lower() for name in spec.field_kinds}) < len(spec.field_kinds):
+        yield (("fields",), "two fields differ in case only; rename one")
+
+
+def _expectation_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    for section, of_field in (
+        ("max_null_rate", spec.expectations.max_null_rate),
+        ("formats", spec.expectations.formats),
+    ):
+        for name in of_field:
+            if name not in spec.field_kinds:
+                yield (("expectations", section, name), _unknown_field(spec, name))
+    for name, pattern in spec.expectations.formats.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield (("expectations", "formats", name), f"not a regular expression: {error}")
+
+
+def _refining_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    if spec.blocks.refine_by and spec.blocks.oversized != "refine":
+        yield (
+            ("blocks", "refine_by"),
+            "no block is divided while oversized ones are dropped; write oversized: refine",
+        )
+    for i, keys in enumerate(spec.blocks.refine_by or []):
+        place = ("blocks", "refine_by", i)
+        try:
+            conjunction = spec.parse(f"refine_{i}", keys)
+        except SpecError as error:
+            yield (place, str(error))
+            continue
+        if conjunction.is_list:
+            yield (
+                place,
+                f"key {conjunction.expression!r} is many-valued; a block is divided by keys"
+                " with one value per record",
+            )
+
+
+def _embedding_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    second = spec.second_pass
+    for place, encoder in (
+        (("embedding",), spec.embedding),
+        (("second_pass", "embedding"), second.embedding if second else None),
+    ):
+        for name in (encoder.fields or []) if encoder else []:
+            if name not in spec.field_kinds:
+                yield ((*place, "fields"), _unknown_field(spec, name))
+    if second and not second.strategies and not second.embedding:
+        yield (("second_pass",), "a second pass needs strategies, or embedding, or both")
+    if second and second.embedding and spec.embedding:
+        same = second.embedding.vectors_of() == spec.embedding.vectors_of()
+        if not same:
+            yield (
+                ("second_pass", "embedding"),
+                "both passes must use the same vectors: give it the encoder, fields and model"
+                " of `embedding`; k and the cuts may differ",
+            )
+    first = spec.declared_strategies()
+    taken = {name.lower() for name in (*first, EMBEDDING, SECOND_EMBEDDING)}
+    for name in second.strategies if second else {}:
+        if name.lower() in taken:
+            yield (("second_pass", "strategies", name), f"{name!r} is taken; name it anew")
+    for name in first:
+        if name.lower() in (EMBEDDING, SECOND_EMBEDDING):
+            yield (("strategies", name), f"{name!r} is the name of neighbours; choose another")
+
+
+def _learning_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    learning = spec.learns
+    if spec.budget and not spec.weights:
+        yield (("weights",), "a budget keeps the pairs of most weight: leave weights on")
+    if learning is None:
+        return
+    if learning.ranking == "lexicographic" and spec.labels is None:
+        yield (
+            ("learning", "ranking"),
+            "lexicographic needs labels: write labels: {path: labels.jsonl}, or budgeted",
+        )
+    for name in spec.declared_strategies():
+        if name.lower() == "train":
+            yield (("strategies", name), "'train' names the forward index; choose another")
+    places = MAX_STRATEGIES - len(spec.declared_strategies())
+    places -= len(spec.second_pass.strategies if spec.second_pass else {}) + 2
+    if len(learning.pin) > places:
+        yield (("learning", "pin"), f"at most {places} pinned rules fit beside the strategies")
+    for place in ("pin", "ban"):
+        for i, keys in enumerate(getattr(learning, place)):
+            try:
+                spec.parse("rule", keys)
+            except SpecError as error:
+                yield (("learning", place, i), str(error))
+
+
+def _comparison_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    if spec.comparisons is not None and not spec.comparisons:
+        yield (("comparisons",), "no field is left to compare; leave it out to compare all")
+    for name, comparison in (spec.comparisons or {}).items():
+        if name not in spec.field_kinds:
+            yield (("comparisons",), _unknown_field(spec, name))
+        for i, condition in enumerate(comparison.sql):
+            try:
+                parse_condition(condition, tuple(spec.field_kinds))
+            except SpecError as error:
+                yield (("comparisons", name, "sql", i), str(error))
+
+
+def _strategy_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    declared = spec.declared_strategies()
+    yield from _key_problems(spec, ("strategies",), declared)
+    if not declared and not (spec.encoder or spec.learns):
+        yield (
+            ("strategies",),
+            "none of the six usual ones fits these fields, so declare a strategy; write"
+            " strategies: auto to have rules learned from the data, a mapping of your own,"
+            " or embedding: true",
+        )
+
+
+def _training_rule_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    declared = spec.declared_training_rules()
+    yield from _key_problems(spec, ("training_rules",), declared)
+    for name, keys in declared.items():
+        try:
+            is_list = bool(keys) and spec.parse(name, keys).is_list
+        except SpecError:
+            continue  # listed above
+        if is_list:
+            yield (
+                ("training_rules", name),
+                f"training rule {name!r} is many-valued; EM needs one key per record",
+            )
+    if not declared:
+        yield (("training_rules",), "there are no training rules; declare at least one")
+
+
+def _second_pass_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    if spec.second_pass:
+        yield from _key_problems(spec, ("second_pass", "strategies"), spec.second_pass.strategies)
+
+
+def _key_problems(
+    spec: "PipelineSpec", where: tuple[str, ...], declared: Mapping[str, KeyExpressions]
+) -> Iterator[Problem]:
+    for name, keys in declared.items():
+        if not keys:
+            yield (
+                (*where, name),
+                f"{name!r} has no key; write an expression such as left(last_name, 3)."
+                f" Built in, to be switched on by true, are {', '.join(NAMED_STRATEGIES)}",
+            )
+            continue
+        try:
+            spec.parse(name, keys)
+        except SpecError as error:
+            yield ((*where, name), str(error))
+    if len({name.lower() for name in declared}) < len(declared):
+        yield (where, f"two {where[0]} differ in case only; rename one")
+
+
+def _limit_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    first = spec.declared_strategies()
+    second = spec.second_pass.strategies if spec.second_pass else {}
+    if len(first) + len(second) + 2 > MAX_STRATEGIES:
+        yield (("strategies",), f"at most {MAX_STRATEGIES} strategies fit into one mask")
+    if isinstance(spec.checks.max_pairs_per_strategy, dict):
+        for name in spec.checks.max_pairs_per_strategy:
+            if name not in first:
+                yield (
+                    ("checks", "max_pairs_per_strategy", name),
+                    f"unknown strategy {name!r}; there are {', '.join(first)}",
+                )
+
+
+def _unknown_field(spec: "PipelineSpec", name: str) -> str:
+    return f"unknown field {name!r}; the fields are {', '.join(spec.field_kinds)}"

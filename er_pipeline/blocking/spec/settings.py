@@ -1,0 +1,112 @@
+"""Settings: what all sections of a defs.yaml are made of, and the wording of their errors."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails
+
+IDENTIFIER = r"^[A-Za-z][A-Za-z0-9_]{0,62}$"
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
+Share = Annotated[float, Field(ge=0, le=1)]
+# Where a setting stands, and what is wrong with it.
+Problem = tuple[tuple[str | int, ...], str]
+
+
+def _whole_expressions(value: Any) -> Any:
+    """Put expressions together again that YAML cut at their commas.
+
+    `[left(last_name, 3), left(first_name, 1)]` without quotes is a YAML list of four texts; commas
+    within parentheses or quotes belong to one expression.
+    """
+    if not isinstance(value, list) or not all(isinstance(v, str | int | float) for v in value):
+        return value
+    whole: list[str] = []
+    pending = ""
+    for item in value:
+        text = str(item).lower() if isinstance(item, bool) else str(item)
+        pending = f"{pending}, {text}" if pending else text
+        bare = re.sub(r"'[^']*'", "", pending)
+        if "'" not in bare and bare.count("(") <= bare.count(")"):
+            whole.append(pending)
+            pending = ""
+    return [*whole, pending] if pending else whole
+
+
+KeyExpressions = Annotated[str | list[str], BeforeValidator(_whole_expressions)]
+KeyExpressionsList = Annotated[list[KeyExpressions], BeforeValidator(_whole_expressions)]
+
+
+def on_or_off(value: Any) -> Any:
+    """Read `true` as a section of defaults and `false` as none."""
+    return {} if value is True else None if value is False else value
+
+
+def validation_error(title: str, problems: Iterable[Problem]) -> ValidationError:
+    """Put problems, each with its place in the settings, into pydantic's error."""
+    return ValidationError.from_exception_data(
+        title,
+        [
+            # Dagster makes these errors again, to add their lines, and knows pydantic's own types.
+            InitErrorDetails(type="value_error", loc=place, input=None, ctx={"error": text})
+            for place, text in problems
+        ],
+    )
+
+
+def plain_message(problem: ErrorDetails) -> str:
+    """Say what pydantic found, in the words of who writes YAML."""
+    text = problem["msg"].removeprefix("Value error, ")
+    given = problem["input"]
+    if problem["type"] in ("literal_error", "enum"):
+        return f"{given!r} is unknown; there are {problem['ctx']['expected'].replace(' or ', ', ')}"
+    if problem["type"] == "model_type":
+        return f"settings stand under this one, as name: value; {given!r} is none"
+    if problem.get("ctx", {}).get("pattern") == IDENTIFIER:
+        return (
+            f"{given!r} is no name here: a letter first, then letters a to z, digits and _, at most"
+            " 63 in all"
+        )
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{given!r} does not fit: {text[0].lower()}{text[1:]}"
+    if problem["loc"][-1:] == ("[key]",) and isinstance(given, bool):
+        return f"YAML reads a name here as {str(given).lower()}; put it in quotes"
+    return text
+
+
+class Settings(BaseModel):
+    """Base of all settings: an unknown word is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _say_which_word_was_meant(
+        cls, settings: Any, read: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        """Say of an unknown word which ones there are; pydantic would only forbid it."""
+        try:
+            return read(settings)
+        except ValidationError as error:
+            problems = []
+            for problem in error.errors():
+                place, text = problem["loc"], plain_message(problem)
+                if problem["type"] == "extra_forbidden" and len(place) == 1:
+                    near = get_close_matches(str(place[0]), cls.model_fields, n=1)
+                    text = f"unknown setting {place[0]!r}; " + (
+                        f"did you mean {near[0]!r}?"
+                        if near
+                        else f"there are {', '.join(cls.model_fields)}"
+                    )
+                problems.append((place, text))
+            raise validation_error(cls.__name__, problems) from error

@@ -1,0 +1,125 @@
+"""The sections `sources` and `cleaning`: where records come from, and how they become clean."""
+
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
+from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner, fold
+
+
+class CsvFormat(Settings):
+    """How a csv file is written, where that cannot be told from its header line."""
+
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="Guessed from the header: , ; tab or |."
+    )
+    quote: str = Field('"', min_length=1, max_length=1, description="Encloses values.")
+    encoding: Literal["utf-8", "utf-16", "latin-1"] = Field("utf-8", description="Of the file.")
+
+
+class GeneratedPeople(Settings):
+    """People made up for demonstrations, with known duplicates (column person_id)."""
+
+    records: int = Field(10_000, ge=1, le=10_000_000, description="Records to make.")
+    seed: int = Field(20, ge=0, description="The same seed makes the same people.")
+
+
+def _as_identifier(text: str) -> str:
+    """Make a name for Dagster and SQL of any file's name: teil_* gives teil."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", fold(text)).strip("_")
+    return name[:63] if name and name[0].isalpha() else f"source_{name}".strip("_")[:63]
+
+
+class Source(Settings):
+    """One table of records: a file, a table of a DuckDB file, or a query on a database."""
+
+    name: Identifier | None = Field(
+        None, description="Shown in column source; the file's or table's name where left out."
+    )
+    path: str | None = Field(
+        None, description="csv, parquet or json file (glob allowed), relative to the defs.yaml."
+    )
+    format: Literal["csv", "parquet", "json"] | None = Field(
+        None, description="Told from the ending of path where left out."
+    )
+    csv: CsvFormat = CsvFormat()
+    database: str | None = Field(None, description="A DuckDB file, relative to the defs.yaml.")
+    table: str | None = Field(None, description="A table or view of `database`.")
+    url: str | None = Field(None, description="SQLAlchemy URL; write secrets as {{ env.NAME }}.")
+    query: str | None = Field(None, description="SQL run at `url`.")
+    generate: GeneratedPeople | None = Field(None, description="Made-up people, for a trial.")
+    record_id: str = Field("id", min_length=1, description="Column with the record's id.")
+    columns: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="field: column of this source; null where the source has no such column.",
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        places = [name for name in ("path", "database", "url", "generate") if getattr(self, name)]
+        if len(places) != 1:
+            raise ValueError(
+                "a source needs exactly one of path, database (with table), url (with query) and"
+                f" generate; found {', '.join(places) or 'none'}"
+            )
+        for place, companion in (("database", "table"), ("url", "query")):
+            if bool(getattr(self, place)) != bool(getattr(self, companion)):
+                raise ValueError(f"{place} and {companion} belong together: write both")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The source's name as records show it."""
+        if self.name:
+            return self.name
+        if self.path:
+            return _as_identifier(Path(self.path).stem)
+        if self.database and self.table:
+            return _as_identifier(self.table.split(".")[-1])
+        return "people" if self.generate else "query"
+
+
+class Cleaning(Settings):
+    """How raw values become clean ones."""
+
+    phone_region: str = Field(
+        "US", description="Country of numbers without +, two letters of ISO 3166: US, DE, GB."
+    )
+    gmail_dots: bool = Field(True, description="Remove dots from Gmail users.")
+    plus_tags: bool = Field(True, description="Remove +tags from e-mail users.")
+    day_first: bool = Field(False, description="Read 03/04/2020 as the 3rd of April.")
+    placeholders: list[str] = Field(
+        default_factory=list, description="Values that mean 'no value', besides the built-in ones."
+    )
+    free_mail_domains: list[str] = Field(
+        default_factory=list, description="Domains that give no email_domain key, besides ours."
+    )
+    max_reject_rate: Share = Field(
+        0.0, description="Share of unreadable rows that may go to rejected_records."
+    )
+
+    @field_validator("phone_region")
+    @classmethod
+    def _region_is_known(cls, region: str) -> str:
+        try:
+            cleaner("phone", CleaningOptions(phone_region=region))
+        except ValueError as error:
+            known = "; the United Kingdom is GB" if region == "UK" else ""
+            raise ValueError(
+                f"{region!r} is no phone region; write two letters of ISO 3166, such as DE{known}"
+            ) from error
+        return region
+
+    @property
+    def options(self) -> CleaningOptions:
+        """The same as the cleaning functions take it."""
+        return CleaningOptions(
+            phone_region=self.phone_region,
+            gmail_dots=self.gmail_dots,
+            plus_tags=self.plus_tags,
+            day_first=self.day_first,
+            placeholders=frozenset(self.placeholders),
+        )

@@ -1,0 +1,46 @@
+from typing import Any
+
+import pytest
+
+from er_pipeline.blocking.spec.blocking_section import MAX_STRATEGIES
+from er_pipeline_tests.small_spec import small_spec
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"sources": [{}]}, "exactly one of path, database"),
+        ({"sources": [{"path": "a.csv", "url": "x", "query": "y"}]}, "found path, url"),
+        ({"sources": [{"database": "a.duckdb"}]}, "database and table belong together"),
+        ({"sources": [{"path": "a/p.csv"}, {"path": "b/p.csv"}]}, "two sources are called 'p'"),
+        ({"mode": "dedupe", "sources": [{"path": "a.csv"}, {"path": "b.csv"}]}, "takes one source"),
+        ({"fields": {}}, "no field is declared"),
+        ({"fields": {"name": "text", "Name": "text"}}, "differ in case only"),
+        ({"fields": {"name": "text", "record_id": "text"}}, "is a column of our own"),
+        ({"fields": {"name": "colour"}}, "'colour' is unknown; there are 'person_name'"),
+        (
+            {"sources": [{"path": "a.csv", "columns": {"a b": "x"}}]},
+            "must be letters, digits and _",
+        ),
+        ({"truth": {"path": "t.csv", "left_source": "s"}}, "belong together"),
+        ({"fields": {False: "text"}}, "YAML reads a name here as false; put it in quotes"),
+        ({"dataset": "my people"}, "'my people' is no name here: a letter first"),
+        ({"threads": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_are_refused(
+    settings: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ValueError, match="validation error") as caught:
+        small_spec(**settings)
+    assert text in str(caught.value)
+
+
+def test_no_more_strategies_are_taken_than_fit_into_a_mask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert MAX_STRATEGIES < 63  # bits of a signed 64-bit integer
+    monkeypatch.setattr("er_pipeline.blocking.spec.problems.MAX_STRATEGIES", 2)
+    keys = dict.fromkeys(("a", "b", "c"), "name")
+    with pytest.raises(ValueError, match="at most 2 strategies fit into one mask"):
+        small_spec(strategies=keys)
