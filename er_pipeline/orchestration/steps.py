@@ -19,11 +19,11 @@ from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
 from er_pipeline.blocking.learning.learned_rules import learn_rules
 from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
 from er_pipeline.blocking.neighbours.record_embeddings import embed_records
-from er_pipeline.blocking.pairs.second_pass_pairs import join_passes, pair_the_lonely
-from er_pipeline.blocking.pairs.unified_pairs import second_hand_tables, unify_pairs
+from er_pipeline.blocking.pairs.second_pass_pairs import build_second_pass_pairs, join_passes
+from er_pipeline.blocking.pairs.unified_pairs import ready_pair_tables, unify_pairs
 from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.records.key_codes import index_keys
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
@@ -86,7 +86,7 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
     labels = ["labels"] if spec.labels else []
     weighed = ["key_codes", "pair_weights"] if spec.weights else []
     first_pairs = "first_pass_pairs" if spec.has_two_passes else "unified_pairs"
-    ready = second_hand_tables(spec, of_first_pass=True)
+    ready = ready_pair_tables(spec, of_first_pass=True)
     steps = [
         Step(
             tables={
@@ -108,8 +108,8 @@ def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
                 stage="records",
                 reads=["cleaned_records"],
                 settings=spec.truth,
-                code=number_true_pairs,
-                run=lambda engine, lake: number_true_pairs(engine, lake, spec, folder),
+                code=write_true_pairs,
+                run=lambda engine, lake: write_true_pairs(engine, lake, spec, folder),
                 show=lambda facts: numbers(facts),
             )
         )
@@ -346,7 +346,7 @@ def _evaluation_steps(spec: PipelineSpec) -> list[Step]:
     matching = spec.matching
     threshold = matching.threshold if matching else None
     if spec.truth:
-        pairs = ["filtered_blocks", "dropped_blocks", *second_hand_tables(spec), "unified_pairs"]
+        pairs = ["filtered_blocks", "dropped_blocks", *ready_pair_tables(spec), "unified_pairs"]
         pairs += ["first_pass_pairs", "first_pass_matches"] * spec.has_two_passes
         pairs += ["learned_rules", "learned_blocks"] * bool(spec.learns)
         pairs += ["key_codes"] * bool(spec.learns or spec.weights)
@@ -462,8 +462,8 @@ def _second_pass_steps(spec: PipelineSpec) -> list[Step]:
             stage="pairs",
             reads=["cleaned_records", *first, *neighbours],
             settings=[spec.second_pass, spec.link_mode],
-            code=pair_the_lonely,
-            run=lambda engine, lake: pair_the_lonely(engine, lake, spec),
+            code=build_second_pass_pairs,
+            run=lambda engine, lake: build_second_pass_pairs(engine, lake, spec),
             show=numbers,
         )
     ]

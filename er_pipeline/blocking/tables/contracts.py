@@ -7,8 +7,8 @@ the pandera schemas that check a sample of every table are all made from it.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from er_pipeline.blocking.blocks.blocks import REASONS
-from er_pipeline.blocking.labels.label_queue import QUEUE_REASONS
+from er_pipeline.blocking.blocks.blocks import DROP_REASONS
+from er_pipeline.blocking.labels.label_queue import ASK_REASONS
 from er_pipeline.blocking.labels.labels import ANSWERS
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, parquet_files, quoted
@@ -186,7 +186,7 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             Column("queue_no", "INTEGER", "Place in the queue", minimum=0),
             LEFT_NO,
             RIGHT_NO,
-            Column("reason", "VARCHAR", "Why it is asked", allowed=QUEUE_REASONS),
+            Column("reason", "VARCHAR", "Why it is asked", allowed=ASK_REASONS),
             Column("weight", "DOUBLE", "The pair's weight", required=False),
             Column("rules", "VARCHAR[]", "What proposed it", required=False),
         ],
@@ -205,7 +205,7 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             BLOCK_KEY,
             BLOCK_SIZE,
             Column("pairs", "BIGINT", "Pairs that dropping or dividing it avoided", minimum=0),
-            Column("reason", "VARCHAR", "Why the block is not compared", allowed=REASONS),
+            Column("reason", "VARCHAR", "Why the block is not compared", allowed=DROP_REASONS),
             Column(
                 "matches_lost",
                 "DOUBLE",
