@@ -15,7 +15,7 @@ from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
 from er_pipeline.blocking.learning.learned_rules import learn_rules
 from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
 from er_pipeline.blocking.neighbours.record_embeddings import embed_records
-from er_pipeline.blocking.pairs.second_pass_pairs import pair_the_lonely
+from er_pipeline.blocking.pairs.second_pass_pairs import build_second_pass_pairs
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.records.generated_people import write_people
@@ -151,7 +151,7 @@ class Dataset:
             with DuckDBEngine(threads=self.threads) as engine:
                 find_neighbours(engine, self.lake, self.spec)
         with DuckDBEngine(threads=self.threads) as engine:
-            return pair_the_lonely(engine, self.lake, self.spec)
+            return build_second_pass_pairs(engine, self.lake, self.spec)
 
     def pair(self) -> dict[str, Any]:
         if self.spec.second_pass:

@@ -10,7 +10,7 @@ import pytest
 from dagster_duckdb import DuckDBResource
 
 from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
@@ -36,7 +36,7 @@ def run(people: Dataset) -> None:
     lake, spec = people.lake, people.spec
     with DuckDBEngine(threads=2) as engine:
         if spec.truth:
-            number_true_pairs(engine, lake, spec, people.folder)
+            write_true_pairs(engine, lake, spec, people.folder)
         build_em_training_blocks(engine, lake, spec)
         figures = evaluate(engine, lake, spec)["run"]
         note_run_metrics(lake, "run-1", "blocking_report", figures)

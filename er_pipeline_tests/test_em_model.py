@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.evaluation.blocking_report import judge_training
@@ -127,9 +127,7 @@ def test_match_shares_and_the_number_of_matches_come_near_the_truth(
     )
     people.clean()
     with DuckDBEngine(threads=2) as engine:
-        true_pairs = number_true_pairs(engine, people.lake, people.spec, people.folder)[
-            "true_pairs"
-        ]
+        true_pairs = write_true_pairs(engine, people.lake, people.spec, people.folder)["true_pairs"]
     people.train()
     shares = dict(people.rows("em_training_rules", "rule, match_share"))
     expected = dict(people.rows("em_training_rules", "rule, expected_match_share"))
@@ -205,7 +203,7 @@ def test_sources_that_share_ids_are_linked_across_only(tmp_path: Path, rows: Row
     )
     both.clean()
     with DuckDBEngine(threads=2) as engine:
-        true_pairs = number_true_pairs(engine, both.lake, both.spec, both.folder)["true_pairs"]
+        true_pairs = write_true_pairs(engine, both.lake, both.spec, both.folder)["true_pairs"]
     facts = both.train()
     shares = dict(both.rows("em_training_rules", "rule, match_share"))
     for session in facts["sessions"]:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.evaluation.blocking_report import judge_training
 from er_pipeline_tests.conftest import Dataset, Rows
@@ -70,7 +70,7 @@ def test_match_share_is_the_share_of_true_pairs(dataset: Callable[..., Dataset])
     )
     people.clean()
     with DuckDBEngine(threads=2) as engine:
-        number_true_pairs(engine, people.lake, people.spec, people.folder)
+        write_true_pairs(engine, people.lake, people.spec, people.folder)
         build_em_training_blocks(engine, people.lake, people.spec)
     # True are 12, 34, 35 and 45. Rules find 12 by name, 12 and 34 by year, 12 and 45 by last name.
     assert people.rows("em_training_rules", "rule, match_share") == [

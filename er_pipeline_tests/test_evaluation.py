@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.evaluation.blocking_report import (
@@ -30,7 +30,7 @@ def figures_of(people: Dataset) -> dict[str, Any]:
     people.pair()
     with DuckDBEngine(threads=2) as engine:
         if people.spec.truth:
-            number_true_pairs(engine, people.lake, people.spec, people.folder)
+            write_true_pairs(engine, people.lake, people.spec, people.folder)
         return evaluate(engine, people.lake, people.spec)
 
 

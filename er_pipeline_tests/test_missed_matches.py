@@ -10,7 +10,7 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
@@ -37,7 +37,7 @@ def explained(
     """Run everything up to missed_matches; scores stand for what a model would say."""
     people.pair()
     with DuckDBEngine(threads=2) as engine:
-        number_true_pairs(engine, people.lake, people.spec, people.folder)
+        write_true_pairs(engine, people.lake, people.spec, people.folder)
     if scores is not None:
         fingerprint = people.lake.facts("cleaned_records")["fingerprint"]
         with (

@@ -13,7 +13,7 @@ from er_pipeline.blocking.encoders.base import unit_rows
 from er_pipeline.blocking.neighbours.nearest import (
     DECIMALS,
     Lists,
-    Search,
+    SearchStats,
     nearest_dense,
     nearest_sparse,
     ranks,
@@ -61,7 +61,7 @@ def search_sparse(
     floor: float,
     threads: int = 2,
     max_work_per_record: int = 400_000,
-    search: Search | None = None,
+    search: SearchStats | None = None,
 ) -> Entries:
     right: Any = csr_matrix(targets)
     left = right if same else csr_matrix(queries)
@@ -75,7 +75,7 @@ def search_sparse(
             max_work_per_record=max_work_per_record,
             threads=threads,
             seed=20,
-            search=search or Search(),
+            search=search or SearchStats(),
         )
     )
 
@@ -90,7 +90,7 @@ def search_dense(
     threads: int = 2,
     flat_limit: int = 200_000,
     min_recall: float = 0.98,
-    search: Search | None = None,
+    search: SearchStats | None = None,
 ) -> Entries:
     return entries(
         nearest_dense(
@@ -103,7 +103,7 @@ def search_dense(
             min_recall=min_recall,
             threads=threads,
             seed=1,
-            search=search or Search(),
+            search=search or SearchStats(),
         )
     )
 
@@ -195,7 +195,7 @@ def test_the_commonest_columns_find_nobody_but_count_when_work_is_limited() -> N
     dense[:, 0] = 1
     dense[np.arange(n), 1 + np.arange(n) // 2] = 1
     vectors = unit_rows(dense)
-    search = Search()
+    search = SearchStats()
     found = search_sparse(
         vectors, vectors, same=True, k=3, floor=0.1, max_work_per_record=1_000, search=search
     )
@@ -215,7 +215,7 @@ def clustered(n: int, seed: int) -> Dense:
 
 
 def test_an_hnsw_index_reaches_the_recall_it_reports() -> None:
-    vectors, search = clustered(2_000, 5), Search()
+    vectors, search = clustered(2_000, 5), SearchStats()
     found = search_dense(vectors, vectors, same=True, k=5, floor=0, flat_limit=50, search=search)
     exact = search_dense(vectors, vectors, same=True, k=5, floor=0)
     assert (search.index, search.search_width) == ("hnsw", 64)
@@ -234,7 +234,7 @@ def test_the_search_is_exact_where_no_width_reaches_the_recall(
     monkeypatch.setattr("er_pipeline.blocking.neighbours.nearest.SEARCH_WIDTHS", (1, 2))
     monkeypatch.setattr("er_pipeline.blocking.neighbours.nearest.HNSW_LINKS", 2)
     monkeypatch.setattr("er_pipeline.blocking.neighbours.nearest.HNSW_BUILD_WIDTH", 2)
-    vectors, search = clustered(2_000, 6), Search()
+    vectors, search = clustered(2_000, 6), SearchStats()
     found = search_dense(
         vectors,
         vectors,
@@ -250,11 +250,11 @@ def test_the_search_is_exact_where_no_width_reaches_the_recall(
 
 
 def test_of_two_directions_the_worse_figures_are_told() -> None:
-    search = Search()
-    search.join(Search("hnsw", 0.985, 128, 0))
-    search.join(Search("flat", 1.0, 0, 3))
-    search.join(Search("hnsw", 0.99, 64, 0))
-    assert search == Search("flat and hnsw", 0.985, 128, 3)
+    search = SearchStats()
+    search.join(SearchStats("hnsw", 0.985, 128, 0))
+    search.join(SearchStats("flat", 1.0, 0, 3))
+    search.join(SearchStats("hnsw", 0.99, 64, 0))
+    assert search == SearchStats("flat and hnsw", 0.985, 128, 3)
 
 
 def test_ranks_count_within_each_list() -> None:

@@ -19,7 +19,7 @@ from er_pipeline.blocking.labels.labels import Label, RecordName, journal_of
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.records.key_codes import index_keys
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -373,7 +373,7 @@ def weigh_made_people(folder: Path, n_records: int, threads: int) -> Made:
     lake = Lake(folder, "people")
     with DuckDBEngine(threads=threads) as engine:
         clean_records(engine, lake, spec, DEMO_DEFS.parent)
-        number_true_pairs(engine, lake, spec, DEMO_DEFS.parent)
+        write_true_pairs(engine, lake, spec, DEMO_DEFS.parent)
         index_keys(engine, lake, spec)
         for strategy in spec.strategy_conjunctions:
             build_blocks(engine, lake, strategy, spec)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.blocks.blocks import REASONS, build_blocks
+from er_pipeline.blocking.blocks.blocks import DROP_REASONS, build_blocks
 from er_pipeline.blocking.blocks.em_training_blocks import sum_training_rules
 from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks, sum_strategies
 from er_pipeline.blocking.labels.labels import Label, RecordName, journal_of, read_labels
@@ -331,7 +331,7 @@ def test_every_pair_of_the_raw_blocks_is_kept_or_dropped_for_one_reason(
     assert len(members) == sum(len(records) for records in in_block.values())
     assert {key: size for key, size, _, _ in told} == {k: len(v) for k, v in in_block.items()}
     assert len(told) == len(in_block)
-    assert all(pairs >= 0 and reason in (None, *REASONS) for _, _, pairs, reason in told)
+    assert all(pairs >= 0 and reason in (None, *DROP_REASONS) for _, _, pairs, reason in told)
     for name in ("records_with_key", "records_sharing_a_key"):
         assert counted[name] == whole[name]
 

@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.tables.contracts import columns_of, judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
@@ -28,7 +28,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     )
     people.pair()
     with DuckDBEngine(threads=2) as engine:
-        number_true_pairs(engine, people.lake, people.spec, people.folder)
+        write_true_pairs(engine, people.lake, people.spec, people.folder)
         build_em_training_blocks(engine, people.lake, people.spec)
         evaluate(engine, people.lake, people.spec)
     return people

@@ -294,9 +294,9 @@ def test_the_highest_bits_of_the_mask_are_right(engine: DuckDBEngine) -> None:
         "select * from (values (0, 0, 7, 5, 3), (1, 0, 7, 5, 3), (2, 0, 7, -3, 3))"
         " as t(record_no, source_no, block_0, block_1, block_2)",
     )
-    strategies = unified_pairs.Strategies(((29, "a"), (30, "b"), (59, "c")), ())
-    unified_pairs._sort_by_block(engine, 0, strategies)
-    assert sorted(engine.rows(unified_pairs._single_pairs_sql(0, strategies, "dedupe"))) == [
+    layout = unified_pairs.MaskLayout(((29, "a"), (30, "b"), (59, "c")), ())
+    unified_pairs._sort_by_block(engine, 0, layout)
+    assert sorted(engine.rows(unified_pairs._single_pairs_sql(0, layout, "dedupe"))) == [
         (0, 1, 1 << 29 | 1 << 30 | 1 << 59),
         (0, 2, 1 << 29 | 1 << 59),
         (1, 2, 1 << 29 | 1 << 59),
@@ -367,23 +367,23 @@ def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str, weighed: boo
         "select left_no, right_no, 32::bigint as strategy_mask, similarity from embedding_blocks"
     )
     field = FieldEvidence("name", (0, 1), (0.1, 0.8, 0.1), ((), ()))
-    strategies = unified_pairs.Strategies(
+    layout = unified_pairs.MaskLayout(
         single=((0, "a"), (1, "b"), (2, "c")),
         listed=((3, "x"), (4, "y")),
         ready=(ready,),
         has_similarity=True,
         weights=PairWeights((field,), 2000, 8.0) if weighed else None,
     )
-    unified_pairs._lay_out_codes(engine, strategies)
+    unified_pairs._lay_out_codes(engine, layout)
     queries = []
     for i in range(3):
-        unified_pairs._sort_by_block(engine, i, strategies)
-        queries.append(unified_pairs._single_pairs_sql(i, strategies, mode))
-        queries.append(unified_pairs._single_pairs_sql(i, strategies, mode, "l.record_no < 9"))
-    listed_sql = unified_pairs._listed_pairs_sql(strategies, mode, 0, 900)
+        unified_pairs._sort_by_block(engine, i, layout)
+        queries.append(unified_pairs._single_pairs_sql(i, layout, mode))
+        queries.append(unified_pairs._single_pairs_sql(i, layout, mode, "l.record_no < 9"))
+    listed_sql = unified_pairs._listed_pairs_sql(layout, mode, 0, 900)
     engine.make_table("listed_pairs", listed_sql)
     queries.append(listed_sql)
-    queries.append(unified_pairs._only_listed_sql(strategies, ", x.similarity"))
+    queries.append(unified_pairs._only_listed_sql(layout, ", x.similarity"))
     for sql in queries:
         assert_only_hash_joins(engine, sql)
 

@@ -28,7 +28,7 @@ from er_pipeline.blocking.learning.learned_rules import learn_rules
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.records.key_codes import index_keys
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -66,10 +66,10 @@ __all__ = [
     "filter_blocks",
     "index_keys",
     "learn_rules",
-    "number_true_pairs",
     "parse_conjunction",
     "read_labels",
     "read_spec",
     "unify_pairs",
     "weigh_pairs",
+    "write_true_pairs",
 ]

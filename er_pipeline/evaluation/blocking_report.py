@@ -6,9 +6,9 @@ Figures come from block sizes wherever they can; nothing is materialized to be c
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from er_pipeline.blocking.blocks.blocks import REASONS, over_the_cap
+from er_pipeline.blocking.blocks.blocks import DROP_REASONS, over_the_cap
 from er_pipeline.blocking.blocks.filtered_blocks import total_size_classes
-from er_pipeline.blocking.pairs.unified_pairs import second_hand_tables
+from er_pipeline.blocking.pairs.unified_pairs import ready_pair_tables
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.records.true_pairs import read_true_pairs
 from er_pipeline.blocking.spec.blocking_section import EMBEDDING
@@ -346,7 +346,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         run["second_pass_records"] = second["records_without"]
         run["second_pass_records_given_a_candidate"] = second["records_given_a_candidate"]
         run["second_pass_pairs"] = second["pairs"]
-    nothing = dict.fromkeys(REASONS, 0)
+    nothing = dict.fromkeys(DROP_REASONS, 0)
     no_blocks = {
         **{"kept_blocks": 0, "largest_block": 0},
         **{"dropped_blocks": nothing, "dropped_pairs": nothing},
@@ -484,7 +484,7 @@ def _count_paired_records(
     fingerprint: str,
 ) -> int:
     """Count the records with a candidate: every kept block gives each of its records a partner."""
-    ready = second_hand_tables(spec)
+    ready = ready_pair_tables(spec)
     if not ready:
         return int(filtered["records_in_a_block"])
     for table in ["filtered_blocks", *ready]:
@@ -556,7 +556,7 @@ def propose_true_pairs(
 
     What proposes a pair follows from the two records; so it is known of pairs the budget cut, too.
     """
-    tables = ["record_codes", "filtered_blocks", *second_hand_tables(spec)]
+    tables = ["record_codes", "filtered_blocks", *ready_pair_tables(spec)]
     for table in tables + ["learned_blocks"] * bool(spec.learns):
         read_numbered(engine, lake, table, fingerprint)
     codes = lake.facts("record_codes")
@@ -584,7 +584,7 @@ def propose_true_pairs(
             f" from true_pairs as t join {members} as l on l.record_no = t.left_no"
             f" join {members} as r on r.record_no = t.right_no and r.block_no = l.block_no"
         )
-    for table in second_hand_tables(spec):
+    for table in ready_pair_tables(spec):
         mask = "p.strategy_mask"
         if table == "embedding_blocks":
             mask = f"{1 << bits[EMBEDDING]}::bigint"

@@ -13,7 +13,7 @@ from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
 from er_pipeline.blocking.learning.learned_rules import learn_rules
 from er_pipeline.blocking.records.cleaned_records import clean_records, read_records
 from er_pipeline.blocking.records.key_codes import index_keys
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.tables.lake import Lake
@@ -36,7 +36,7 @@ def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[s
         if cleaned["rejected_rows"]:
             yield f"{cleaned['rejected_rows']:,} rows cannot be read; a run puts them apart."
         if spec.truth:
-            truth = number_true_pairs(engine, lake, spec, folder)
+            truth = write_true_pairs(engine, lake, spec, folder)
             unknown = truth["pairs_with_unknown_ids"]
             yield f"{truth['true_pairs']:,} true pairs; {unknown:,} more name unknown ids."
         read_records(engine, lake)

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from er_pipeline.blocking.blocks.blocks import judged_blocks_sql
+from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
 from er_pipeline.blocking.blocks.refined_blocks import DIVISION_MARK
 from er_pipeline.blocking.learning.learned_rules import learned_conjunctions
 from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
@@ -407,7 +407,7 @@ def _share_blocks(
             blocks = Blocks(max_size=proposer.max_size)
             engine.make_table(
                 "second_sizes",
-                judged_blocks_sql(members, ["block_key"], spec.link_mode, blocks),
+                sized_blocks_sql(members, ["block_key"], spec.link_mode, blocks),
             )
             ledger = "second_sizes"
         divisions = _divisions(lake, spec, proposer.name) if refined else []

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.blocks.blocks import judged_blocks_sql
+from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
 from er_pipeline.blocking.records.cleaned_records import read_numbered
 from er_pipeline.blocking.records.key_codes import IDF_STEPS, key_code_columns
 from er_pipeline.blocking.spec.blocking_section import Blocks
@@ -158,9 +158,9 @@ def _raise_second_caps(engine: DuckDBEngine, spec: PipelineSpec) -> None:
             " left join paired_records as p on p.record_no = k.record_no",
         )
         mode, blocks = spec.link_mode, Blocks(max_size=None)
-        everyone = judged_blocks_sql(f"second_keys_{n}", ["block_key"], mode, blocks)
+        everyone = sized_blocks_sql(f"second_keys_{n}", ["block_key"], mode, blocks)
         others = f"(select * from second_keys_{n} where not is_lonely)"
-        paired = judged_blocks_sql(others, ["block_key"], mode, blocks)
+        paired = sized_blocks_sql(others, ["block_key"], mode, blocks)
         ledgers.append(
             f"select a.block_size, a.pairs - coalesce(o.pairs, 0) as pairs from ({everyone}) as a"
             f" left join ({paired}) as o on o.block_key = a.block_key"
@@ -378,7 +378,7 @@ def _add_strategies(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, finger
     for keys in _promising(engine, spec, choices):
         codes = [f"code_{key}" for key in keys]
         keyed = " and ".join(f"{code} >= 0" for code in codes)
-        blocks = judged_blocks_sql(
+        blocks = sized_blocks_sql(
             f"(select source_no, {', '.join(codes)} from key_codes where {keyed})",
             codes,
             spec.link_mode,

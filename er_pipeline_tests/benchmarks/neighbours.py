@@ -51,7 +51,7 @@ from er_pipeline.blocking.neighbours.record_embeddings import (
 )
 from er_pipeline.blocking.records.cleaned_records import clean_records, read_records
 from er_pipeline.blocking.records.generated_people import write_people
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
@@ -153,7 +153,7 @@ def prepare(folder: Path, n_records: int) -> Figures:
         write_people(_people(folder, n_records), n_records=n_records, seed=SEED)
         with DuckDBEngine() as engine:
             clean_records(engine, lake, spec, folder)
-            number_true_pairs(engine, lake, spec, folder)
+            write_true_pairs(engine, lake, spec, folder)
     return {"cpu_seconds": time.process_time() - began}
 
 

@@ -33,7 +33,7 @@ from er_pipeline.blocking import (
 )
 from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.records.generated_people import write_people
-from er_pipeline.blocking.records.true_pairs import number_true_pairs
+from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.evaluation.recall import estimate_recall
 from er_pipeline.matching.em_model import train_model
@@ -60,7 +60,7 @@ def train_on_people(folder: Path, n_records: int, seed: int) -> tuple[PipelineSp
         index_keys(engine, lake, spec)
         weigh_pairs(engine, lake, spec)
         unify_pairs(engine, lake, spec)
-        number_true_pairs(engine, lake, spec, folder)
+        write_true_pairs(engine, lake, spec, folder)
         build_em_training_blocks(engine, lake, spec)
         train_model(engine, lake, spec)
     return spec, lake

@@ -14,7 +14,7 @@ from er_pipeline.blocking.values.keys import Conjunction
 SIZE_CLASSES = ("1", "2-10", "11-99", "100-cap", "over the cap")
 
 # Why a block is not compared. Refined ones are divided: their parts are judged like any block.
-REASONS = ("below_min_size", "oversized", "one_source", "refined")
+DROP_REASONS = ("below_min_size", "oversized", "one_source", "refined")
 
 
 def build_blocks(
@@ -50,32 +50,32 @@ def build_blocks(
 def size_blocks(
     engine: DuckDBEngine, memberships: str, sizes: str, mode: str, blocks: Blocks
 ) -> None:
-    """Size every block of a conjunction and judge it, without making a pair.
+    """Size every block of a conjunction, and say why any is not compared, without making a pair.
 
     memberships: engine table with block_key, record_no and source_no.
     sizes: the engine table made: (block_key, block_size, pairs, reason, block_no). pairs is the
     exact number the block holds: n(n-1)/2, in link mode only those between sources. reason is
-    NULL for a block that is compared, else one of `REASONS` (refined is `refine_blocks`' alone).
-    block_no numbers the compared ones from 0 in the order of their keys.
+    NULL for a block that is compared, else one of `DROP_REASONS` (only `refine_blocks` says
+    refined). block_no numbers the compared ones from 0 in the order of their keys.
     """
     engine.make_table(
         sizes,
         f"""
-        with judged as ({judged_blocks_sql(memberships, ["block_key"], mode, blocks)})
+        with sized as ({sized_blocks_sql(memberships, ["block_key"], mode, blocks)})
         select *,
             case when reason is null then cast(
                 row_number() over (partition by reason is null order by block_key) - 1 as integer)
             end as block_no
-        from judged
+        from sized
         """,
     )
 
 
-def judged_blocks_sql(memberships: str, key: Sequence[str], mode: str, blocks: Blocks) -> str:
-    """Write the query that sizes and judges the blocks of those that share a key.
+def sized_blocks_sql(memberships: str, key: Sequence[str], mode: str, blocks: Blocks) -> str:
+    """Write the query that sizes the blocks of those that share a key, as `size_blocks` does.
 
     memberships: what to read, with the columns of key and source_no. Gives one row per block: the
-    columns of key, block_size, pairs and reason, as in `size_blocks`.
+    columns of key, block_size, pairs and reason.
     """
     columns = ", ".join(key)
     if mode == "link":
@@ -111,7 +111,7 @@ def sum_blocks(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, An
         from {sizes}
         """
     )
-    dropped = dict.fromkeys(REASONS, (0, 0))
+    dropped = dict.fromkeys(DROP_REASONS, (0, 0))
     for reason, n_blocks, n_pairs in engine.rows(
         f"select reason, count(*), sum(pairs)::bigint from {sizes}"
         " where reason is not null group by reason"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from er_pipeline.blocking.blocks.blocks import judged_blocks_sql, size_blocks
+from er_pipeline.blocking.blocks.blocks import size_blocks, sized_blocks_sql
 from er_pipeline.blocking.records.key_codes import key_code_columns, same_values
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -332,7 +332,7 @@ def _sum_parts(
     useful: str = "true",
 ) -> tuple[int, int, int]:
     """Count the pairs of all parts, then the memberships and pairs of the useful ones."""
-    parts = judged_blocks_sql(members, key, spec.link_mode, spec.blocks)
+    parts = sized_blocks_sql(members, key, spec.link_mode, spec.blocks)
     shared, together, pairs = engine.row(
         f"""
         select coalesce(sum(pairs), 0)::bigint,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from er_pipeline.blocking.labels.labels import (
     COLUMNS,
-    REASONS,
+    LABEL_REASONS,
     RECORD_COLUMNS,
     Journal,
     Label,
@@ -329,7 +329,7 @@ def _label_of(row: Row, spec: PipelineSpec) -> Label:
         who=_text(row.values, "who", "annotator", needed=False),
         at=_moment(_first(row.values, "at", "created_at")),
         source="import",
-        reason=reason if reason in REASONS else "imported",
+        reason=reason if reason in LABEL_REASONS else "imported",
     )
 
 

@@ -7,7 +7,7 @@ blindly from the candidates (they keep estimates honest).
 
 from typing import Any
 
-from er_pipeline.blocking.labels.labels import REASONS
+from er_pipeline.blocking.labels.labels import LABEL_REASONS
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -17,7 +17,7 @@ from er_pipeline.blocking.weights.pair_weights import read_weights
 
 # Pairs of each kind, and so how they are mixed.
 QUEUE = {"likely_uncovered": 80, "dearest_rule": 40, "audit": 80}
-QUEUE_REASONS = REASONS[: len(QUEUE)]
+ASK_REASONS = LABEL_REASONS[: len(QUEUE)]
 # Where likely matches are looked for beyond the candidates: every key, in blocks up to so many
 # records, of so many records.
 WIDEST_BLOCK, RECORDS_LOOKED_AT = 200, 2_000

@@ -28,8 +28,9 @@ logger = logging.getLogger(__name__)
 ANSWERS = ("match", "no_match", "unsure")
 # In the journal only: the pair has no answer any more.
 RETRACTED = "retracted"
-# Why a pair was judged: the three reasons of label_queue, and labels from a file.
-REASONS = ("likely_uncovered", "dearest_rule", "audit", "imported")
+# Why a pair was judged: it was asked for one of the `ASK_REASONS` of label_queue, or its label was
+# imported from a file.
+LABEL_REASONS = ("likely_uncovered", "dearest_rule", "audit", "imported")
 RECORD_COLUMNS = ("left_source", "left_id", "right_source", "right_id")
 COLUMNS = (*RECORD_COLUMNS, "answer", "who", "at", "source", "reason")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.blocks.blocks import judged_blocks_sql
+from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
 from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.values.key_choices import KeyChoice
@@ -104,7 +104,7 @@ class Index:
     def blocks_sql(self, keys: Keys) -> str:
         """Write the query that sizes and judges the conjunction's blocks."""
         names = [f"code_{key}" for key in keys]
-        return judged_blocks_sql(f"({self.memberships_sql(keys)})", names, self.mode, self.blocks)
+        return sized_blocks_sql(f"({self.memberships_sql(keys)})", names, self.mode, self.blocks)
 
     def cost(self, keys: Keys) -> Cost:
         """Count a conjunction exactly on the full data; nothing is counted twice."""

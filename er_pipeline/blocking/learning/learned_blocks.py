@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from er_pipeline.blocking.blocks.blocks import judged_blocks_sql, size_blocks, sum_blocks
+from er_pipeline.blocking.blocks.blocks import size_blocks, sized_blocks_sql, sum_blocks
 from er_pipeline.blocking.learning.learned_rules import learned_conjunctions
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -118,7 +118,7 @@ def _size_rule(
         "keyed_records",
         f"select record_no, source_no, {listed} from key_codes where {keyed}",
     )
-    judged = judged_blocks_sql("keyed_records", codes, spec.link_mode, spec.blocks)
+    judged = sized_blocks_sql("keyed_records", codes, spec.link_mode, spec.blocks)
     engine.make_table(
         "judged",
         f"""

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
 from er_pipeline.blocking.neighbours.nearest import (
     Lists,
-    Search,
+    SearchStats,
     nearest_dense,
     nearest_sparse,
     ranks,
@@ -54,7 +54,7 @@ def find_neighbours(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
     assert encoder is not None
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "record_embeddings", fingerprint)
-    search = Search()
+    search = SearchStats()
     with lake.writing("embedding_blocks", {"fingerprint": fingerprint}) as draft:
         n_lists = search_pairs(engine, lake, spec, encoder, draft.folder, "neighbour_pairs", search)
         engine.write(
@@ -86,7 +86,7 @@ def search_pairs(
     encoder: Encoder,
     scratch: Path,
     pairs: str,
-    search: Search,
+    search: SearchStats,
     queries: str = "true",
 ) -> int:
     """Search, and make the engine table `pairs`; give how many texts were searched for.
@@ -109,7 +109,7 @@ def write_lists(
     encoder: Encoder,
     vectors: "Dense | csr_matrix",
     file: Path,
-    search: Search,
+    search: SearchStats,
     queries: str = "true",
 ) -> int:
     """Search, and make the engine table `lists`; give how many texts were searched for.
@@ -137,7 +137,7 @@ def write_lists(
             n_lists += len(wanted)
             if not len(wanted) or not len(targets):
                 continue
-            found = Search()
+            found = SearchStats()
             for part in _search(spec, encoder, vectors, wanted, targets, query_source, found):
                 sources = {
                     "query_source": np.full(len(part.query), query_source, np.int16),
@@ -274,7 +274,7 @@ def _search(
     wanted: np.ndarray[Any, Any],
     targets: np.ndarray[Any, Any],
     query_source: int,
-    search: Search,
+    search: SearchStats,
 ) -> Iterator[Lists]:
     """Search and give lists of text numbers instead of row numbers.
 

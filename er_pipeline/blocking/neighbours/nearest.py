@@ -53,7 +53,7 @@ class Lists:
 
 
 @dataclass
-class Search:
+class SearchStats:
     """How lists were found: the index's name, and its recall where it is approximate.
 
     left_out: n-grams too common to find candidates by; 0 for dense vectors.
@@ -64,7 +64,7 @@ class Search:
     search_width: int = 0
     left_out: int = 0
 
-    def join(self, other: "Search") -> None:
+    def join(self, other: "SearchStats") -> None:
         """Take in another direction's search: of each figure the worse one."""
         names = {*self.index.split(" and "), other.index} - {"none"}
         self.index = " and ".join(sorted(names)) or "none"
@@ -83,7 +83,7 @@ def nearest_sparse(
     max_work_per_record: int,
     threads: int,
     seed: int,
-    search: Search,
+    search: SearchStats,
 ) -> Iterator[Lists]:
     """List the k targets with the largest product for each query row.
 
@@ -236,7 +236,7 @@ def nearest_dense(
     min_recall: float,
     threads: int,
     seed: int,
-    search: Search,
+    search: SearchStats,
 ) -> Iterator[Lists]:
     """List the k targets with the largest cosine for each query row, with FAISS.
 
@@ -288,7 +288,7 @@ def _calibrate(
     floor: float,
     min_recall: float,
     seed: int,
-    search: Search,
+    search: SearchStats,
 ) -> bool:
     """Find the smallest search width that reaches the recall; tell whether there is one."""
     sample = _sample(queries.shape[0], seed)

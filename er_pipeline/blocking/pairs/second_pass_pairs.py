@@ -13,7 +13,7 @@ from typing import Any
 
 from er_pipeline.blocking.blocks.blocks import size_blocks
 from er_pipeline.blocking.neighbours.embedding_blocks import search_pairs
-from er_pipeline.blocking.neighbours.nearest import Search
+from er_pipeline.blocking.neighbours.nearest import SearchStats
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
 from er_pipeline.blocking.pairs.unified_pairs import sum_pairs
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
@@ -28,7 +28,7 @@ from er_pipeline.blocking.weights.pair_weights import read_weights
 logger = logging.getLogger(__name__)
 
 
-def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def build_second_pass_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
     """Make the pairs of the second pass.
 
     Reads cleaned_records, filtered_blocks, and with neighbours embedding_blocks,
@@ -64,7 +64,7 @@ def pair_the_lonely(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
             read_numbered(engine, lake, "record_embeddings", fingerprint)
             wanted = "record_no in (select record_no from lonely)"
             search_pairs(
-                engine, lake, spec, second.embedding, draft.folder, "near", Search(), wanted
+                engine, lake, spec, second.embedding, draft.folder, "near", SearchStats(), wanted
             )
             bit = 1 << spec.proposers.index(SECOND_EMBEDDING)
             proposed.append(

@@ -34,8 +34,8 @@ LISTED_PAIRS_PER_RANGE = 10_000_000
 
 
 @dataclass(frozen=True)
-class Strategies:
-    """The strategies of a dataset by their bit in a pair's mask.
+class MaskLayout:
+    """Which bit of a pair's mask stands for which strategy.
 
     names: of every bit. single: (bit, name) of those with one code per record, in the order of
     record_codes. listed: (bit, name) of those with several keys per record.
@@ -53,7 +53,7 @@ class Strategies:
     is_final: bool = False
 
     @classmethod
-    def of(cls, spec: PipelineSpec, lake: Lake | None = None) -> "Strategies":
+    def of(cls, spec: PipelineSpec, lake: Lake | None = None) -> "MaskLayout":
         """Number the strategies in their declared order, then the learned rules best first."""
         numbered = list(enumerate(spec.strategy_conjunctions))
         single = [(bit, strategy.name) for bit, strategy in numbered if not strategy.is_list]
@@ -109,17 +109,17 @@ def unify_pairs(
     than the budget allows and it says to fail.
     """
     fingerprint = read_records(engine, lake)
-    ready = second_hand_tables(spec, of_first_pass=True)
+    ready = ready_pair_tables(spec, of_first_pass=True)
     tables = ["filtered_blocks", "record_codes", *ready]
     tables += ["learned_blocks"] * bool(spec.learns) + ["key_codes"] * spec.weights
     for name in tables:
         read_numbered(engine, lake, name, fingerprint)
     if spec.weights:
         lake.check_declared("pair_weights")
-    strategies = Strategies.of(spec, lake)
+    layout = MaskLayout.of(spec, lake)
     facts = {
         "fingerprint": fingerprint,
-        "strategy_bits": {name: bit for bit, name in enumerate(strategies.names)},
+        "strategy_bits": {name: bit for bit, name in enumerate(layout.names)},
     }
     learned = "select rule, block_no, record_no from learned_blocks"
     engine.execute(
@@ -128,34 +128,32 @@ def unify_pairs(
         + f" union all {learned}"
         * bool(spec.learns)
     )
-    _lay_out_codes(engine, strategies)
+    _lay_out_codes(engine, layout)
     with lake.writing(table, facts) as draft:
         files: list[Path] = []
-        for part, sql in _parts(engine, strategies, spec.link_mode):
+        for part, sql in _parts(engine, layout, spec.link_mode):
             logger.info("making pairs of %s", part)
             files.append(draft.file(f"{len(files):04}-{part[:80]}"))
             engine.write(sql, files[-1], bulk=True)
-        if strategies.weights:
+        if layout.weights:
             engine.read_folder(draft.folder, "written_pairs")
-            made = sum_pairs(engine, strategies.names)
+            made = sum_pairs(engine, layout.names)
             draft.facts["made_pairs"] = made["proposed_pairs"]
             draft.facts["made_pairs_of_one_strategy_only"] = made["pairs_of_one_strategy_only"]
-            draft.facts.update(
-                rank_pairs(engine, lake, spec, strategies.weights, draft.folder, files)
-            )
+            draft.facts.update(rank_pairs(engine, lake, spec, layout.weights, draft.folder, files))
         engine.read_folder(draft.folder, "written_pairs")
-        draft.facts.update(sum_pairs(engine, strategies.names))
+        draft.facts.update(sum_pairs(engine, layout.names))
         return dict(draft.facts)
 
 
-def _lay_out_codes(engine: DuckDBEngine, strategies: Strategies) -> None:
+def _lay_out_codes(engine: DuckDBEngine, layout: MaskLayout) -> None:
     """Make coded_records: record_codes, with what evidence reads where pairs are weighed.
 
     The codes of keys are called code_<i> there as those of strategies are here: these become
     block_<i>.
     """
-    blocks = "".join(f", c.code_{i} as block_{i}" for i in range(len(strategies.single)))
-    keys = "".join(f", k.{column}" for column in _evidence_columns(strategies))
+    blocks = "".join(f", c.code_{i} as block_{i}" for i in range(len(layout.single)))
+    keys = "".join(f", k.{column}" for column in _evidence_columns(layout))
     joins = " join key_codes as k on k.record_no = c.record_no" * bool(keys)
     engine.make_table(
         "coded_records",
@@ -164,45 +162,45 @@ def _lay_out_codes(engine: DuckDBEngine, strategies: Strategies) -> None:
     )
 
 
-def _evidence_columns(strategies: Strategies) -> list[str]:
-    return strategies.weights.columns() if strategies.weights else []
+def _evidence_columns(layout: MaskLayout) -> list[str]:
+    return layout.weights.columns() if layout.weights else []
 
 
-def _evidence(strategies: Strategies) -> str:
+def _evidence(layout: MaskLayout) -> str:
     """Write the column evidence of a query over two rows, l and r, of coded_records."""
-    if strategies.weights is None:
+    if layout.weights is None:
         return ""
-    evidence = strategies.weights.evidence_sql()
-    if strategies.is_final:
-        return f", {weight_sql(strategies.weights, evidence)} as weight"
+    evidence = layout.weights.evidence_sql()
+    if layout.is_final:
+        return f", {weight_sql(layout.weights, evidence)} as weight"
     return f", cast({evidence} as float) as evidence"
 
 
-def second_hand_tables(spec: PipelineSpec, *, of_first_pass: bool = False) -> list[str]:
+def ready_pair_tables(spec: PipelineSpec, *, of_first_pass: bool = False) -> list[str]:
     """List the tables that bring ready-made pairs; those that `unify_pairs` reads, or all."""
     second = spec.second_pass is not None and not (of_first_pass and spec.has_two_passes)
     return ["embedding_blocks"] * bool(spec.embedding) + ["second_pass_pairs"] * second
 
 
-def _parts(engine: DuckDBEngine, strategies: Strategies, mode: str) -> Iterator[tuple[str, str]]:
+def _parts(engine: DuckDBEngine, layout: MaskLayout, mode: str) -> Iterator[tuple[str, str]]:
     """Give the name and the query of every file of unified_pairs, in turn."""
-    if not strategies.listed and not strategies.ready:
-        for i, (_, name) in enumerate(strategies.single):
-            _sort_by_block(engine, i, strategies)
-            yield name, _single_pairs_sql(i, strategies, mode)
-        if not strategies.single:
-            yield "none", _no_pairs_sql(strategies)
+    if not layout.listed and not layout.ready:
+        for i, (_, name) in enumerate(layout.single):
+            _sort_by_block(engine, i, layout)
+            yield name, _single_pairs_sql(i, layout, mode)
+        if not layout.single:
+            yield "none", _no_pairs_sql(layout)
         return
-    for nth, (first, last) in enumerate(_left_ranges(engine, strategies, mode)):
-        engine.make_table("listed_pairs", _listed_pairs_sql(strategies, mode, first, last))
-        similarity = ", x.similarity" if strategies.has_similarity else ""
+    for nth, (first, last) in enumerate(_left_ranges(engine, layout, mode)):
+        engine.make_table("listed_pairs", _listed_pairs_sql(layout, mode, first, last))
+        similarity = ", x.similarity" if layout.has_similarity else ""
         evidence = ""
-        if strategies.weights:
-            evidence = ", p.weight" if strategies.is_final else ", p.evidence"
-        for i, (_, name) in enumerate(strategies.single):
-            _sort_by_block(engine, i, strategies)
+        if layout.weights:
+            evidence = ", p.weight" if layout.is_final else ", p.evidence"
+        for i, (_, name) in enumerate(layout.single):
+            _sort_by_block(engine, i, layout)
             within = _within("l.record_no", first, last)
-            pairs = _single_pairs_sql(i, strategies, mode, within)
+            pairs = _single_pairs_sql(i, layout, mode, within)
             yield (
                 f"{name}-{nth}",
                 "select p.left_no, p.right_no, p.strategy_mask + coalesce(x.strategy_mask, 0)"
@@ -211,21 +209,21 @@ def _parts(engine: DuckDBEngine, strategies: Strategies, mode: str) -> Iterator[
                 " on x.left_no = p.left_no and x.right_no = p.right_no",
             )
         # No strategy's name holds a hyphen, so none is called only-listed.
-        yield f"only-listed-{nth}", _only_listed_sql(strategies, similarity)
+        yield f"only-listed-{nth}", _only_listed_sql(layout, similarity)
 
 
-def _no_pairs_sql(strategies: Strategies) -> str:
+def _no_pairs_sql(layout: MaskLayout) -> str:
     return (
         "select l.record_no as left_no, r.record_no as right_no, 0::bigint as strategy_mask"
-        f"{_evidence(strategies)} from coded_records as l join coded_records as r"
+        f"{_evidence(layout)} from coded_records as l join coded_records as r"
         " on l.record_no = r.record_no where 1 = 0"
     )
 
 
-def _sort_by_block(engine: DuckDBEngine, i: int, strategies: Strategies) -> None:
+def _sort_by_block(engine: DuckDBEngine, i: int, layout: MaskLayout) -> None:
     """Lay the records of strategy i out by block, so that the join reads neighbours."""
-    blocks = [f"block_{j}" for j in range(len(strategies.single))]
-    columns = ", ".join([*blocks, *_evidence_columns(strategies)])
+    blocks = [f"block_{j}" for j in range(len(layout.single))]
+    columns = ", ".join([*blocks, *_evidence_columns(layout)])
     engine.make_table(
         "sorted_codes",
         f"select record_no, source_no, {columns} from coded_records"
@@ -233,8 +231,8 @@ def _sort_by_block(engine: DuckDBEngine, i: int, strategies: Strategies) -> None
     )
 
 
-def _single_pairs_sql(i: int, strategies: Strategies, mode: str, within: str = "true") -> str:
-    single = strategies.single
+def _single_pairs_sql(i: int, layout: MaskLayout, mode: str, within: str = "true") -> str:
+    single = layout.single
     earlier = "".join(f" and l.block_{j} <> r.block_{j}" for j in range(i))
     # CASE over integers: adding up casts of booleans cost a third more.
     later = "".join(
@@ -243,7 +241,7 @@ def _single_pairs_sql(i: int, strategies: Strategies, mode: str, within: str = "
     )
     return f"""
         select l.record_no as left_no, r.record_no as right_no,
-            cast({_bit(single[i][0])}{later} as bigint) as strategy_mask{_evidence(strategies)}
+            cast({_bit(single[i][0])}{later} as bigint) as strategy_mask{_evidence(layout)}
         from sorted_codes as l join sorted_codes as r
             on l.block_{i} = r.block_{i} and {_is_pair(mode)}{earlier}
         where {within}
@@ -275,21 +273,21 @@ def _within(column: str, first: int, last: int) -> str:
     return f"{column} >= {first} and {column} < {last}"
 
 
-def _listed_pairs_sql(strategies: Strategies, mode: str, first: int, last: int) -> str:
+def _listed_pairs_sql(layout: MaskLayout, mode: str, first: int, last: int) -> str:
     """Put the pairs of many-valued strategies and the ready-made ones together, each once.
 
     first, last: only pairs whose left record's number is from first to below last.
     """
     proposed = [
-        f"select * from ({sql}) where {_within('left_no', first, last)}" for sql in strategies.ready
+        f"select * from ({sql}) where {_within('left_no', first, last)}" for sql in layout.ready
     ]
-    if strategies.listed:
+    if layout.listed:
         proposed.append(
             f"""
             select distinct l.record_no as left_no, r.record_no as right_no,
                 l.strategy_bit as strategy_mask, cast(null as float) as similarity
-            from ({_listed_blocks(strategies.listed)}) as l
-            join ({_listed_blocks(strategies.listed)}) as r
+            from ({_listed_blocks(layout.listed)}) as l
+            join ({_listed_blocks(layout.listed)}) as r
                 on l.strategy_bit = r.strategy_bit and l.block_no = r.block_no
                 and {_is_pair(mode)}
             where {_within("l.record_no", first, last)}
@@ -303,10 +301,10 @@ def _listed_pairs_sql(strategies: Strategies, mode: str, first: int, last: int) 
     """
 
 
-def _only_listed_sql(strategies: Strategies, similarity: str) -> str:
-    differ = "".join(f" and l.block_{j} <> r.block_{j}" for j in range(len(strategies.single)))
+def _only_listed_sql(layout: MaskLayout, similarity: str) -> str:
+    differ = "".join(f" and l.block_{j} <> r.block_{j}" for j in range(len(layout.single)))
     return f"""
-        select x.left_no, x.right_no, x.strategy_mask{similarity}{_evidence(strategies)}
+        select x.left_no, x.right_no, x.strategy_mask{similarity}{_evidence(layout)}
         from listed_pairs as x
         join coded_records as l on l.record_no = x.left_no
         join coded_records as r on r.record_no = x.right_no
@@ -314,19 +312,19 @@ def _only_listed_sql(strategies: Strategies, similarity: str) -> str:
     """
 
 
-def _left_ranges(engine: DuckDBEngine, strategies: Strategies, mode: str) -> list[tuple[int, int]]:
+def _left_ranges(engine: DuckDBEngine, layout: MaskLayout, mode: str) -> list[tuple[int, int]]:
     """Cut the left records into ranges of about `LISTED_PAIRS_PER_RANGE` potential pairs each."""
     weights = [
         f"select left_no as record_no, count(*) as n from ({sql}) group by left_no"
-        for sql in strategies.ready
+        for sql in layout.ready
     ]
-    if strategies.listed:
+    if layout.listed:
         # In a block ordered by record_no, a record is the left one of as many pairs as follow it.
         follows = "source_no" if mode == "link" else "record_no"
         weights.append(
             "select record_no, count(*) over (partition by strategy_bit, block_no)"
             f" - rank() over (partition by strategy_bit, block_no order by {follows}) as n"
-            f" from ({_listed_blocks(strategies.listed)})"
+            f" from ({_listed_blocks(layout.listed)})"
         )
     cuts = engine.rows(
         f"""

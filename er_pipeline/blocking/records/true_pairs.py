@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 MAX_TRUE_PAIRS = 100_000_000
 
 
-def number_true_pairs(
+def write_true_pairs(
     engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, folder: Path
 ) -> dict[str, Any]:
     """Write the known matches as pairs of record numbers.
