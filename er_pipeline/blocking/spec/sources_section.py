@@ -7,7 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
-from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner, fold
+from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
+from er_pipeline.blocking.values.folded_text import fold
 
 
 class CsvFormat(Settings):

@@ -9,7 +9,8 @@ from functools import cache
 
 import jellyfish
 
-from er_pipeline.blocking.values.cleaning import fold, significant_words
+from er_pipeline.blocking.values.company_names import significant_words
+from er_pipeline.blocking.values.folded_text import fold
 
 _MIN_WORD_LENGTH = 4  # letters; a shorter word is seldom what a company is known by
 
