@@ -1,8 +1,8 @@
 """The flow of a dataset: its steps, in order. Everything else is derived from this list.
 
-    spec = read_spec(Path("defs.yaml"))
-    for step, facts in run(flow(spec), open_lake(Path("lake"), spec)):
-        print(step.name, facts)
+spec = read_spec(Path("defs.yaml"))
+for step, facts in run(flow(spec), open_lake(Path("lake"), spec)):
+    print(step.name, facts)
 """
 
 from collections.abc import Iterator, Sequence

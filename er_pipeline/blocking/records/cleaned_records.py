@@ -1,215 +1,261 @@
-"""Step 1: raw rows -> cleaned records: every field clean or NULL, every record numbered."""
+"""Raw rows -> cleaned records: every field clean or NULL, every record numbered."""
 
-import glob
 import logging
-import tempfile
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TypedDict, cast
 
-import duckdb
-
-from er_pipeline.blocking.records.sources import EXAMPLES, RawSource, read_source
-from er_pipeline.blocking.spec.pipeline import PipelineSpec, resolved
-from er_pipeline.blocking.spec.sources_section import Source
-from er_pipeline.blocking.tables.engine_duckdb import (
-    OWN_COLUMNS,
-    DuckDBEngine,
-    literal,
-    parquet_file,
-    quoted,
-)
-from er_pipeline.blocking.tables.errors import InputError, LakeError
+from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
+from er_pipeline.blocking.records.truth_files import check_truth_file
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import Grid, Shown
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import (
+    RECORD_ID,
+    RECORD_NO,
+    SOURCE,
+    SOURCE_NO,
+    Check,
+    Column,
+    Facts,
+    Table,
+)
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.views import all_columns, some_columns
 from er_pipeline.blocking.values.cleaning import cleaner
 
 logger = logging.getLogger(__name__)
 
+CHECKS = (
+    Check(
+        "fits_expectations",
+        "The Great Expectations suite of the dataset: ids unique and present, no field emptier"
+        " than allowed, formats kept.",
+    ),
+    Check(
+        "cleaning_keeps_values",
+        "A field of the wrong kind or region is emptied silently.",
+        stops=False,
+    ),
+)
 
-def clean_records(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, folder: Path
-) -> dict[str, Any]:
+# Who is who by the truth's cluster column stands apart, so that truth shapes nothing else.
+TRUE_CLUSTERS = "true_clusters"
+
+
+class FieldValues(TypedDict):
+    """Records with a value, distinct values, and values that cleaning emptied."""
+
+    filled: int
+    distinct: int
+    cleaned_away: int
+
+
+class CleanedFacts(TypedDict):
+    """What is noted beside cleaned_records."""
+
+    records: int
+    rejected_rows: int
+    records_of_source: dict[str, int]
+    values_of_field: dict[str, FieldValues]
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that reads and cleans the records."""
+    fields = [
+        Column(name, "VARCHAR", f"Clean {kind.replace('_', ' ')}; NULL is no value", required=False)
+        for name, kind in spec.field_kinds.items()
+    ]
+    if spec.vector_column:
+        fields.append(Column("user_vector", "FLOAT[]", "The vector that its source brought", False))
+    records = Table(
+        "cleaned_records",
+        "Every record once, numbered, each field clean or NULL.",
+        [RECORD_NO, RECORD_ID, SOURCE, SOURCE_NO, *fields],
+        some_columns("cleaned_records", ["record_id", "source", *spec.field_kinds, "record_no"]),
+        is_from_outside=True,
+    )
+    rejected = Table(
+        "rejected_records",
+        "Rows of the sources that cannot be read, with the reason.",
+        [
+            SOURCE,
+            Column("line", "BIGINT", "Line of the file", minimum=1),
+            Column("reason", "VARCHAR", "Why the row cannot be read"),
+            Column("text", "VARCHAR", "The row as it stands in the file"),
+        ],
+        all_columns("rejected_records"),
+        is_from_outside=True,
+    )
+    clusters = []
+    if spec.truth and spec.truth.cluster_column:
+        clusters.append(
+            Table(
+                TRUE_CLUSTERS,
+                "The known entity of every record that has one.",
+                [RECORD_NO, Column("true_cluster", "VARCHAR", "The known entity")],
+                view=None,
+                is_internal=True,
+                shape=spec.truth.cluster_column,
+                is_from_outside=True,
+            )
+        )
+    options = spec.cleaning.model_dump(mode="json", exclude={"free_mail_domains"})  # of keys
+    return [
+        Step(
+            writes=[records, rejected, *clusters],
+            reads=[],
+            settings=[spec.sources, spec.field_kinds, options, spec.vector_column],
+            run=partial(clean_records, spec=spec),
+            stage="records",
+            checks=CHECKS,
+            judge=partial(_judge, spec=spec),
+            show=_show,
+        )
+    ]
+
+
+def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Read every source, clean every field, write cleaned_records and rejected_records.
 
-    folder: where the relative paths of the spec start.
     Writes cleaned_records (record_no INTEGER from 0, record_id VARCHAR as the user wrote it,
-    source VARCHAR, source_no SMALLINT, one VARCHAR per field, and true_cluster and
-    user_vector FLOAT[] where the spec names such columns), in the order of (source, record_id),
-    which is also that of record_no; and rejected_records (source, line, reason, text).
-    Returns the facts kept beside the table: counts per source, values per field.
+    source VARCHAR, source_no SMALLINT, one VARCHAR per field, and user_vector FLOAT[] where the
+    spec names such a column), in the order of (source, record_id), which is also that of record_no;
+    rejected_records (source, line, reason, text); and, with a cluster column of the truth,
+    true_clusters (record_no, true_cluster).
+    Returns the facts kept beside the table, see `CleanedFacts`.
 
     Raises InputError if a source cannot be read, an id is missing or stands twice, or more rows
     are unreadable than `max_reject_rate` allows. Nothing is written then.
     """
-    check_truth_file(engine, spec, folder)
-    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
-        raws = [
-            read_source(
-                engine,
-                source,
-                _wanted(spec, source),
-                folder=folder,
-                scratch=Path(scratch),
-                table=f"raw_{i}",
-            )
-            for i, source in enumerate(spec.sources)
-        ]
-    for source, raw in zip(spec.sources, raws, strict=True):
-        _check_rejects(engine, raw, spec.cleaning.max_reject_rate)
-        _check_ids(engine, raw, source.record_id)
-    engine.make_table("raw_records", " union all ".join(_raw_selects(spec)))
-    if spec.vector_column:
-        _check_vectors(engine, spec.vector_column)
+    check_truth_file(engine, spec)
+    raw = read_raw_records(engine, spec)
     for name, kind in spec.field_kinds.items():
         logger.info("cleaning %s (%s)", name, kind)
         call = cleaner(kind, spec.cleaning.options)
-        engine.map_distinct(f"clean_{name}", f"select {quoted(name)} from raw_records", call)
-
-    facts: dict[str, Any] = {
-        "records": sum(raw.n_records for raw in raws),
-        "rejected_rows": sum(raw.n_rejects for raw in raws),
-        "records_of_source": {
-            label: raw.n_records for label, raw in zip(spec.source_labels, raws, strict=True)
-        },
-    }
+        engine.map_distinct(f"clean_{name}", f"select {quoted(name)} from {raw.table}", call)
     with lake.writing("rejected_records") as draft:
-        engine.write(_rejects_sql(spec, raws), draft.file())
-    with lake.writing("cleaned_records", facts) as draft:
-        engine.write(_cleaned_sql(spec), draft.file())
+        engine.write(raw.rejects, draft.file())
+        engine.read_folder(draft.folder, "written_rejects")
+        draft.content = engine.fingerprint("written_rejects", ["source", "line", "reason"])
+    with lake.writing("cleaned_records") as draft:
+        engine.write(_cleaned_sql(spec, raw), draft.file())
         engine.read_folder(draft.folder, "written_records")
-        draft.facts["fingerprint"] = engine.fingerprint(
-            "written_records", ("record_no", "source", "record_id")
+        columns = [name for name, _ in engine.described("select * from written_records")]
+        draft.content = engine.fingerprint("written_records", columns)
+        if spec.truth and spec.truth.cluster_column:
+            _write_clusters(engine, lake, raw)
+        facts = CleanedFacts(
+            records=raw.n_records,
+            rejected_rows=raw.n_rejects,
+            records_of_source=raw.records_of_source,
+            values_of_field=_values_of_fields(engine, spec, raw),
         )
-        draft.facts["values_of_field"] = _values_of_fields(engine, spec)
+        draft.facts.update(facts)
         return dict(draft.facts)
 
 
-def check_truth_file(engine: DuckDBEngine, spec: PipelineSpec, folder: Path) -> None:
-    """Find out before the work begins that the file of true pairs is there and has its columns.
-
-    Raises InputError if not.
-    """
-    if spec.truth is None or spec.truth.path is None:
-        return
-    file = resolved(spec.truth.path, folder)
-    if not file.is_file():
-        raise InputError(f"truth: {file}: no such file; correct truth: {{path: ...}}")
-    try:
-        described = engine.rows(f"describe select * from {truth_reader(file)}")
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"truth: {file} cannot be read: {reason}") from error
-    present = [name for name, *_ in described]
-    truth = spec.truth
-    wanted = [truth.left_id, truth.right_id, truth.left_source, truth.right_source]
-    missing = [name for name in wanted if name and name not in present]
-    if missing:
-        raise InputError(
-            f"truth: {file} has no column {', '.join(map(repr, missing))}; it has"
-            f" {', '.join(map(repr, present))}. Correct truth: left_id and right_id"
-        )
+def cleaned_facts(lake: Lake) -> CleanedFacts:
+    """Read what is noted beside cleaned_records."""
+    return cast(CleanedFacts, lake.facts("cleaned_records"))
 
 
-def truth_reader(file: Path) -> str:
-    """Write the call that reads a file of true pairs."""
-    if file.suffix in (".parquet", ".pq"):
-        return parquet_file(file)
-    return (
-        f"read_csv({literal(glob.escape(str(file)))}, all_varchar = true, header = true,"
-        f" {OWN_COLUMNS})"
+def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge what cleaning took away, from the facts of `clean_records`."""
+    limit = spec.checks.max_cleaned_away
+    shares = {
+        name: values["cleaned_away"] / max(1, values["filled"] + values["cleaned_away"])
+        for name, values in facts["values_of_field"].items()
+    }
+    over = {name: share for name, share in shares.items() if share > limit}
+    listed = ", ".join(
+        f"{name} ({spec.field_kinds[name]}) lost {share:.0%} of its values"
+        for name, share in over.items()
+    )
+    yield Verdict(
+        "cleaning_keeps_values",
+        not over,
+        "warn",
+        f"{listed}: placeholders, or not readable as that kind. Is the kind right? Are the columns"
+        " mixed up? See also cleaning: phone_region and day_first."
+        if over
+        else f"Cleaning emptied at most {max(shares.values(), default=0):.1%} of any field's values"
+        f" (a warning above {limit:.0%}).",
+        {f"cleaned_away_share_{name}": share for name, share in shares.items()},
     )
 
 
-def example_pairs(engine: DuckDBEngine, pairs: str) -> str:
-    """Name the first few pairs of a query of (left_id, right_id), for a message."""
-    first = engine.rows(f"select left_id, right_id from ({pairs}) order by all limit {EXAMPLES}")
-    return "; ".join(f"{left}, {right}" for left, right in first)
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    from er_pipeline.blocking.records.expectations import judge_records  # takes long to import
+
+    yield from judge_records(engine, lake, spec)
+    yield from judge_cleaning(cleaned_facts(lake), spec)
 
 
-def read_records(engine: DuckDBEngine, lake: Lake) -> str:
-    """Make cleaned_records readable; give the fingerprint of its numbering."""
-    lake.check_declared("cleaned_records")
-    engine.read(lake, "cleaned_records")
-    return str(lake.facts("cleaned_records")["fingerprint"])
-
-
-def read_numbered(engine: DuckDBEngine, lake: Lake, table: str, fingerprint: str) -> None:
-    """Make a table readable that speaks of records by number.
-
-    Raises LakeError if it was made from other records than those whose fingerprint is given:
-    the same number would mean another person.
-    """
-    lake.check_declared(table)
-    if lake.facts(table)["fingerprint"] != fingerprint:
-        raise LakeError(
-            f"{lake.dataset}/{table} was made from an older cleaned_records:"
-            f" materialize {lake.dataset}/{table} again"
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    n_records, values_of_field = facts["records"], facts["values_of_field"]
+    rows = [
+        (
+            name,
+            f"{values['filled'] / n_records:.1%}",
+            f"{values['distinct']:,}",
+            f"{values['cleaned_away']:,}",
         )
-    engine.read(lake, table)
-
-
-def _wanted(spec: PipelineSpec, source: Source) -> list[str]:
-    """List the columns of the source that the spec speaks of."""
-    columns = [source.columns.get(name, name) for name in spec.field_kinds]
-    cluster = spec.truth.cluster_column if spec.truth else None
-    return [
-        column
-        for column in dict.fromkeys([source.record_id, *columns, cluster, spec.vector_column])
-        if column is not None
+        for name, values in values_of_field.items()
     ]
+    shares = {
+        f"filled_share_{name}": values["filled"] / n_records
+        for name, values in values_of_field.items()
+    }
+    header = ("field", "filled", "distinct values", "placeholders and unreadable")
+    return {
+        "records": n_records,
+        "rejected_rows": facts["rejected_rows"],
+        **shares,
+        "fields": Grid(header, rows),
+    }
 
 
-def _raw_selects(spec: PipelineSpec) -> list[str]:
-    selects = []
-    for i, source in enumerate(spec.sources):
-        columns = [
-            f"{_column_or_null(source.columns.get(name, name))} as {quoted(name)}"
-            for name in spec.field_kinds
-        ]
-        if spec.truth and spec.truth.cluster_column:
-            columns.append(f"{quoted(spec.truth.cluster_column)} as true_cluster")
-        if spec.vector_column:
-            columns.append(f"{quoted(spec.vector_column)} as user_vector")
-        selects.append(
-            f"select {quoted(source.record_id)} as record_id,"
-            f" {literal(source.label)} as source, {i}::smallint as source_no,"
-            f" {', '.join(columns)} from raw_{i}"
-        )
-    return selects
-
-
-def _column_or_null(column: str | None) -> str:
-    return "null::varchar" if column is None else quoted(column)
-
-
-def _cleaned_sql(spec: PipelineSpec) -> str:
+def _cleaned_sql(spec: PipelineSpec, raw: RawRecords) -> str:
     fields = list(spec.field_kinds)
     chosen = [f"c{i}.result as {quoted(name)}" for i, name in enumerate(fields)]
     joins = [
         f"left join {quoted(f'clean_{name}')} as c{i} on c{i}.value = r.{quoted(name)}"
         for i, name in enumerate(fields)
     ]
-    if spec.truth and spec.truth.cluster_column:
-        chosen.append("nullif(trim(r.true_cluster), '') as true_cluster")
     if spec.vector_column:
         chosen.append("try_cast(r.user_vector as float[]) as user_vector")
     return f"""
         select
             cast(row_number() over (order by r.source_no, r.record_id) - 1 as integer) as record_no,
             r.record_id, r.source, r.source_no, {", ".join(chosen)}
-        from raw_records as r {" ".join(joins)}
+        from {raw.table} as r {" ".join(joins)}
         order by record_no
     """
 
 
-def _rejects_sql(spec: PipelineSpec, raws: list[RawSource]) -> str:
-    selects = [
-        f"select {literal(label)} as source, line, reason, text from {raw.rejects}"
-        for label, raw in zip(spec.source_labels, raws, strict=True)
-    ]
-    return f"select * from ({' union all '.join(selects)}) order by source, line"
+def _write_clusters(engine: Engine, lake: Lake, raw: RawRecords) -> None:
+    with lake.writing(TRUE_CLUSTERS) as draft:
+        engine.write(
+            f"""
+            select w.record_no, trim(r.true_cluster) as true_cluster
+            from written_records as w join {raw.table} as r
+                on r.source_no = w.source_no and r.record_id = w.record_id
+            where trim(r.true_cluster) <> ''
+            order by w.record_no
+            """,
+            draft.file(),
+        )
+        engine.read_folder(draft.folder, "written_clusters")
+        draft.content = engine.fingerprint("written_clusters", ["record_no", "true_cluster"])
 
 
-def _values_of_fields(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, dict[str, int]]:
+def _values_of_fields(
+    engine: Engine, spec: PipelineSpec, raw: RawRecords
+) -> dict[str, FieldValues]:
     """Count, per field, records with a value, distinct values, and values cleaned away."""
     fields = list(spec.field_kinds)
     counts = [f"count({quoted(name)}), count(distinct {quoted(name)})" for name in fields]
@@ -217,7 +263,7 @@ def _values_of_fields(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, dic
     given = engine.row(
         "select "
         + ", ".join(f"count(nullif(trim({quoted(name)}), ''))" for name in fields)
-        + " from raw_records"
+        + f" from {raw.table}"
     )
     return {
         name: {
@@ -227,66 +273,3 @@ def _values_of_fields(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, dic
         }
         for i, name in enumerate(fields)
     }
-
-
-def _check_rejects(engine: DuckDBEngine, raw: RawSource, max_rate: float) -> None:
-    n_rows = raw.n_records + raw.n_rejects
-    if raw.n_rejects <= max_rate * n_rows:
-        if raw.n_records == 0:
-            raise InputError(f"{raw.origin}: not one row can be read")
-        return
-    examples = engine.rows(
-        f"select line, reason, text from {raw.rejects} order by line limit {EXAMPLES}"
-    )
-    told = "; ".join(f"line {line}: {reason}: {text[:80]!r}" for line, reason, text in examples)
-    raise InputError(
-        f"{raw.origin}: {raw.n_rejects:,} of {n_rows:,} rows cannot be read ({told})."
-        " Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01};"
-        " is the encoding not UTF-8, say csv: {encoding: latin-1}"
-    )
-
-
-def _check_vectors(engine: DuckDBEngine, column: str) -> None:
-    broken = engine.rows(
-        "select source, record_id, user_vector from raw_records where trim(user_vector) <> ''"
-        " and (try_cast(user_vector as float[]) is null"
-        " or len(list_filter(try_cast(user_vector as float[]), lambda x: x is null or"
-        f" not isfinite(x))) > 0) order by source, record_id limit {EXAMPLES}"
-    )
-    if broken:
-        source, record_id, text = broken[0]
-        raise InputError(
-            f"source {source}: column {column!r} of record {record_id!r} holds no vector:"
-            f" {text[:60]!r}; write a list of finite numbers such as [0.1, 0.2], or leave it empty"
-        )
-
-
-def _check_ids(engine: DuckDBEngine, raw: RawSource, column: str) -> None:
-    name = quoted(column)
-    missing = engine.rows(
-        f"select rowid + 1 from {raw.table} where {name} is null or trim({name}) = ''"
-        f" order by rowid limit {EXAMPLES}"
-    )
-    if missing:
-        (n_missing,) = engine.row(
-            f"select count(*) from {raw.table} where {name} is null or trim({name}) = ''"
-        )
-        rows = ", ".join(str(row) for (row,) in missing)
-        raise InputError(
-            f"{raw.origin}: {n_missing:,} records have no id in column {column!r}"
-            f" (first: record {rows} of the source); every record needs one"
-        )
-    repeated = engine.rows(
-        f"select {name}, count(*) as n from {raw.table} group by {name} having count(*) > 1"
-        f" order by n desc, {name} limit {EXAMPLES}"
-    )
-    if repeated:
-        (n_repeated,) = engine.row(
-            f"select count(*) from (select {name} from {raw.table}"
-            f" group by {name} having count(*) > 1)"
-        )
-        told = ", ".join(f"{value!r} ({n} times)" for value, n in repeated)
-        raise InputError(
-            f"{raw.origin}: {n_repeated:,} ids stand more than once in column {column!r}: {told};"
-            " ids must be unique within a source"
-        )

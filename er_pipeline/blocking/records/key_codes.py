@@ -7,12 +7,14 @@ once per distinct value of its field.
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
-from er_pipeline.blocking.records.cleaned_records import read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import RECORD_NO, SOURCE_NO, Column, Facts, Table
 from er_pipeline.blocking.values.key_choices import KeyChoice
 
 logger = logging.getLogger(__name__)
@@ -23,7 +25,37 @@ IDF_STEPS = 8
 MAX_IDF = 127
 
 
-def index_keys(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that numbers the keys, where learning or weights read them."""
+    if not (spec.weights or spec.learns):
+        return []
+    columns = [
+        column
+        for i, choice in enumerate(spec.key_choices)
+        for column in (
+            Column(f"code_{i}", "INTEGER", f"Number of {choice.expression}; < 0 is none"),
+            Column(f"idf_{i}", "TINYINT", "Its rarity, in eighths of a nat", minimum=0),
+        )
+    ]
+    return [
+        Step(
+            writes=[
+                Table(
+                    "key_codes",
+                    "The forward index: one row per record, one number per key.",
+                    [RECORD_NO, SOURCE_NO, *columns],
+                    view=None,
+                )
+            ],
+            reads=["cleaned_records"],
+            settings=[choice.conjunction.identity for choice in spec.key_choices],
+            run=partial(index_keys, spec=spec),
+            stage="blocks",
+        )
+    ]
+
+
+def index_keys(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Number the keys of every record.
 
     Reads cleaned_records. Writes key_codes (record_no, source_no, code_0 INTEGER, idf_0 TINYINT,
@@ -32,10 +64,10 @@ def index_keys(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str
     record has where the key is NULL or blank; and the key's idf in steps of 1/8 nat.
     Returns the facts kept beside the table.
     """
-    fingerprint = read_records(engine, lake)
+    lake.open(engine, "cleaned_records")
     choices = spec.key_choices
     expressions = [choice.expression for choice in choices]
-    with lake.writing("key_codes", {"fingerprint": fingerprint, "keys": expressions}) as draft:
+    with lake.writing("key_codes", {"keys": expressions}) as draft:
         columns, joins = key_code_columns(engine, choices)
         engine.write(
             f"select r.record_no, r.source_no{columns} from cleaned_records as r {joins}"
@@ -47,7 +79,7 @@ def index_keys(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str
         return dict(draft.facts)
 
 
-def key_code_columns(engine: DuckDBEngine, choices: Sequence[KeyChoice]) -> tuple[str, str]:
+def key_code_columns(engine: Engine, choices: Sequence[KeyChoice]) -> tuple[str, str]:
     """Write the columns code_<i>, idf_<i> of a query on cleaned_records as r, and its joins.
 
     i: the place among `choices`. Leaves the tables codes_of_<n> behind, one per field.
@@ -76,7 +108,7 @@ def same_values(choice: KeyChoice, values: str) -> str:
 
 
 def _number_values(
-    engine: DuckDBEngine,
+    engine: Engine,
     choices: Sequence[tuple[int, KeyChoice]],
     n_records: int,
     table: str,
@@ -125,4 +157,4 @@ def _number_values(
         f" from distinct_values as v {joins}",
     )
     for i, _ in choices:
-        engine.execute(f"drop table key_of_value_{i}")
+        engine.drop(f"key_of_value_{i}")

@@ -1,21 +1,20 @@
 """Truth: known matches, where a dataset has any. They judge the result and never shape it."""
 
 import logging
-from pathlib import Path
-from typing import Any
+from functools import partial
 
-from er_pipeline.blocking.records.cleaned_records import (
-    check_truth_file,
-    example_pairs,
-    read_numbered,
-    read_records,
-    truth_reader,
-)
+from er_pipeline.blocking.records.cleaned_records import TRUE_CLUSTERS
+from er_pipeline.blocking.records.sources import EXAMPLES
+from er_pipeline.blocking.records.truth_files import check_truth_file, truth_reader
 from er_pipeline.blocking.spec.checks_section import Truth
-from er_pipeline.blocking.spec.pipeline import PipelineSpec, resolved
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Facts, Table
+from er_pipeline.blocking.tables.views import pairs_by_id
 
 logger = logging.getLogger(__name__)
 
@@ -23,39 +22,49 @@ logger = logging.getLogger(__name__)
 MAX_TRUE_PAIRS = 100_000_000
 
 
-def write_true_pairs(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, folder: Path
-) -> dict[str, Any]:
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that numbers the known matches, where there are any."""
+    if spec.truth is None:
+        return []
+    clusters = [TRUE_CLUSTERS] if spec.truth.cluster_column else []
+    return [
+        Step(
+            writes=[
+                Table(
+                    "true_pairs",
+                    "Known matches; they judge the result, never shape it.",
+                    [LEFT_NO, RIGHT_NO],
+                    pairs_by_id("true_pairs"),
+                    is_from_outside=True,
+                )
+            ],
+            reads=["cleaned_records", *clusters],
+            settings=[spec.truth, spec.link_mode, spec.source_labels],
+            run=partial(write_true_pairs, spec=spec),
+            stage="records",
+        )
+    ]
+
+
+def write_true_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Write the known matches as pairs of record numbers.
 
-    Reads cleaned_records and the spec's truth (a file of id pairs, or a cluster column). Writes
+    Reads cleaned_records and the spec's truth: a file of id pairs, or true_clusters. Writes
     true_pairs (left_no, right_no), each pair once, left_no < right_no; in link mode only pairs
     between sources. Pairs with an unknown id are counted, not silently lost.
-    Returns the facts kept beside the table: true_pairs, unknown_ids.
+    Returns the facts kept beside the table: true_pairs, pairs_with_unknown_ids.
 
     Raises InputError if the file is missing, unreadable or lacks a column, or if no pair fits.
     """
     assert spec.truth is not None
-    fingerprint = read_records(engine, lake)
+    lake.open(engine, "cleaned_records")
     across = "and l.source_no <> r.source_no" if spec.link_mode == "link" else ""
     unknown = 0
     if spec.truth.cluster_column:
-        (expected,) = engine.row(
-            "select coalesce(sum(n * (n - 1) // 2), 0)::bigint from (select count(*) as n"
-            " from cleaned_records where true_cluster is not null group by true_cluster)"
-        )
-        if expected > MAX_TRUE_PAIRS:
-            raise InputError(
-                f"truth: column {spec.truth.cluster_column!r} makes {expected:,} true pairs, more"
-                f" than {MAX_TRUE_PAIRS:,}; does it really name the entity?"
-            )
-        pairs = f"""
-            select l.record_no as left_no, r.record_no as right_no
-            from cleaned_records as l join cleaned_records as r
-                on l.true_cluster = r.true_cluster and l.record_no < r.record_no {across}
-        """
+        lake.open(engine, TRUE_CLUSTERS)
+        pairs = _clusters_sql(engine, spec.truth.cluster_column, across)
     else:
-        unknown = _read_pairs(engine, spec, spec.truth, folder)
+        unknown = _read_pairs(engine, spec, spec.truth)
         pairs = f"""
             select distinct least(l.record_no, r.record_no) as left_no,
                 greatest(l.record_no, r.record_no) as right_no
@@ -64,9 +73,10 @@ def write_true_pairs(
             join cleaned_records as r on r.record_id = g.right_id and r.source = g.right_source
             where l.record_no <> r.record_no {across}
         """
-    with lake.writing("true_pairs", {"fingerprint": fingerprint}) as draft:
+    with lake.writing("true_pairs") as draft:
         engine.write(f"select * from ({pairs}) order by left_no, right_no", draft.file())
         engine.read_folder(draft.folder, "written_true_pairs")
+        draft.content = engine.fingerprint("written_true_pairs", ["left_no", "right_no"])
         (n_pairs,) = engine.row("select count(*) from written_true_pairs")
         if n_pairs == 0:
             raise InputError(
@@ -77,19 +87,40 @@ def write_true_pairs(
         return dict(draft.facts)
 
 
-def read_true_pairs(engine: DuckDBEngine, lake: Lake, fingerprint: str) -> bool:
-    """Make true_pairs readable, where they have been written for these records."""
-    if not lake.has("true_pairs") or lake.facts("true_pairs")["fingerprint"] != fingerprint:
-        return False
-    read_numbered(engine, lake, "true_pairs", fingerprint)
-    return True
+def example_pairs(engine: Engine, pairs: str) -> str:
+    """Name the first few pairs of a query of (left_id, right_id), for a message."""
+    first = engine.rows(f"select left_id, right_id from ({pairs}) order by all limit {EXAMPLES}")
+    return "; ".join(f"{left}, {right}" for left, right in first)
 
 
-def _read_pairs(engine: DuckDBEngine, spec: PipelineSpec, truth: Truth, folder: Path) -> int:
+def _clusters_sql(engine: Engine, column: str, across: str) -> str:
+    """Write the query of the pairs within clusters, if there are not absurdly many."""
+    (expected,) = engine.row(
+        "select coalesce(sum(n * (n - 1) // 2), 0)::bigint from"
+        f" (select count(*) as n from {TRUE_CLUSTERS} group by true_cluster)"
+    )
+    if expected > MAX_TRUE_PAIRS:
+        raise InputError(
+            f"truth: column {column!r} makes {expected:,} true pairs, more than"
+            f" {MAX_TRUE_PAIRS:,}; does it really name the entity?"
+        )
+    clustered = (
+        "select c.record_no, r.source_no, c.true_cluster"
+        f" from {TRUE_CLUSTERS} as c join cleaned_records as r on r.record_no = c.record_no"
+    )
+    return f"""
+        with clustered as ({clustered})
+        select l.record_no as left_no, r.record_no as right_no
+        from clustered as l join clustered as r
+            on l.true_cluster = r.true_cluster and l.record_no < r.record_no {across}
+    """
+
+
+def _read_pairs(engine: Engine, spec: PipelineSpec, truth: Truth) -> int:
     """Read a file of pairs into given_pairs; count those with an id that no record has."""
     assert truth.path
-    check_truth_file(engine, spec, folder)
-    file = resolved(truth.path, folder)
+    check_truth_file(engine, spec)
+    file = spec.resolved(truth.path)
     # Without columns that say so, the left id is of the first source and the right one of the last.
     sources = {
         "left_source": truth.left_source or literal(spec.source_labels[0]),
@@ -124,6 +155,6 @@ def _read_pairs(engine: DuckDBEngine, spec: PipelineSpec, truth: Truth, folder: 
             file,
             f"{unknown:,}",
             f"{given:,}",
-            example_pairs(engine, "from unknown_pairs"),
+            example_pairs(engine, "select * from unknown_pairs"),
         )
     return int(unknown)

@@ -194,7 +194,8 @@ def _imported(module: str) -> set[str]:
 
 def _modules_within(package: str, names: str) -> Iterable[str]:
     """List what `from package import names` may name; what is no module is passed over later."""
-    return (f"{package}.{name.split(' as ')[0].strip(' \n(),')}" for name in names.split(","))
+    listed = (name.split(" as ")[0].strip(" \n(),") for name in names.split(","))
+    return [f"{package}.{name}" for name in listed if name]
 
 
 @cache

@@ -1,0 +1,168 @@
+"""Raw records: all sources in one table, as their files hold them, once found fit for use."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from er_pipeline.blocking.records.sources import EXAMPLES, RawSource, read_source
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.sources_section import Source
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.sql import literal, quoted
+
+
+@dataclass(frozen=True)
+class RawRecords:
+    """What was read.
+
+    table: engine table (record_id, source, source_no, the fields, and true_cluster and user_vector
+    where the spec names such columns), all texts. rejects: query of (source, line, reason, text).
+    """
+
+    table: str
+    rejects: str
+    n_records: int
+    n_rejects: int
+    records_of_source: dict[str, int]
+
+
+def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
+    """Read every source of a dataset.
+
+    Raises InputError if a source cannot be read, an id is missing or stands twice, a vector is
+    none, or more rows are unreadable than `max_reject_rate` allows.
+    """
+    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
+        raws = [
+            read_source(
+                engine,
+                source,
+                _wanted(spec, source),
+                folder=spec.folder,
+                scratch=Path(scratch),
+                table=f"raw_{i}",
+            )
+            for i, source in enumerate(spec.sources)
+        ]
+    for source, raw in zip(spec.sources, raws, strict=True):
+        _check_rejects(engine, raw, spec.cleaning.max_reject_rate)
+        _check_ids(engine, raw, source.record_id)
+    engine.make_table("raw_records", " union all ".join(_selects(spec, raws)))
+    if spec.vector_column:
+        _check_vectors(engine, "raw_records", spec.vector_column)
+    return RawRecords(
+        table="raw_records",
+        rejects=_rejects_sql(spec, raws),
+        n_records=sum(raw.n_records for raw in raws),
+        n_rejects=sum(raw.n_rejects for raw in raws),
+        records_of_source={
+            label: raw.n_records for label, raw in zip(spec.source_labels, raws, strict=True)
+        },
+    )
+
+
+def _wanted(spec: PipelineSpec, source: Source) -> list[str]:
+    """List the columns of the source that the spec names."""
+    columns = [source.columns.get(name, name) for name in spec.field_kinds]
+    cluster = spec.truth.cluster_column if spec.truth else None
+    return [
+        column
+        for column in dict.fromkeys([source.record_id, *columns, cluster, spec.vector_column])
+        if column is not None
+    ]
+
+
+def _selects(spec: PipelineSpec, raws: Sequence[RawSource]) -> list[str]:
+    selects = []
+    for i, (source, raw) in enumerate(zip(spec.sources, raws, strict=True)):
+        columns = [
+            f"{_column_or_null(source.columns.get(name, name))} as {quoted(name)}"
+            for name in spec.field_kinds
+        ]
+        if spec.truth and spec.truth.cluster_column:
+            columns.append(f"{quoted(spec.truth.cluster_column)} as true_cluster")
+        if spec.vector_column:
+            columns.append(f"{quoted(spec.vector_column)} as user_vector")
+        selects.append(
+            f"select {quoted(source.record_id)} as record_id,"
+            f" {literal(source.label)} as source, {i}::smallint as source_no,"
+            f" {', '.join(columns)} from {raw.table}"
+        )
+    return selects
+
+
+def _column_or_null(column: str | None) -> str:
+    return "null::varchar" if column is None else quoted(column)
+
+
+def _rejects_sql(spec: PipelineSpec, raws: Sequence[RawSource]) -> str:
+    selects = [
+        f"select {literal(label)} as source, line, reason, text from {raw.rejects}"
+        for label, raw in zip(spec.source_labels, raws, strict=True)
+    ]
+    return f"select * from ({' union all '.join(selects)}) order by source, line"
+
+
+def _check_rejects(engine: Engine, raw: RawSource, max_rate: float) -> None:
+    n_rows = raw.n_records + raw.n_rejects
+    if raw.n_rejects <= max_rate * n_rows:
+        if raw.n_records == 0:
+            raise InputError(f"{raw.origin}: not one row can be read")
+        return
+    examples = engine.rows(
+        f"select line, reason, text from {raw.rejects} order by line limit {EXAMPLES}"
+    )
+    told = "; ".join(f"line {line}: {reason}: {text[:80]!r}" for line, reason, text in examples)
+    raise InputError(
+        f"{raw.origin}: {raw.n_rejects:,} of {n_rows:,} rows cannot be read ({told})."
+        " Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01};"
+        " is the encoding not UTF-8, say csv: {encoding: latin-1}"
+    )
+
+
+def _check_vectors(engine: Engine, table: str, column: str) -> None:
+    broken = engine.rows(
+        f"select source, record_id, user_vector from {table} where trim(user_vector) <> ''"
+        " and (try_cast(user_vector as float[]) is null"
+        " or len(list_filter(try_cast(user_vector as float[]), lambda x: x is null or"
+        f" not isfinite(x))) > 0) order by source, record_id limit {EXAMPLES}"
+    )
+    if broken:
+        source, record_id, text = broken[0]
+        raise InputError(
+            f"source {source}: column {column!r} of record {record_id!r} holds no vector:"
+            f" {text[:60]!r}; write a list of finite numbers such as [0.1, 0.2], or leave it empty"
+        )
+
+
+def _check_ids(engine: Engine, raw: RawSource, column: str) -> None:
+    name = quoted(column)
+    missing = engine.rows(
+        f"select rowid + 1 from {raw.table} where {name} is null or trim({name}) = ''"
+        f" order by rowid limit {EXAMPLES}"
+    )
+    if missing:
+        (n_missing,) = engine.row(
+            f"select count(*) from {raw.table} where {name} is null or trim({name}) = ''"
+        )
+        rows = ", ".join(str(row) for (row,) in missing)
+        raise InputError(
+            f"{raw.origin}: {n_missing:,} records have no id in column {column!r}"
+            f" (first: record {rows} of the source); every record needs one"
+        )
+    repeated = engine.rows(
+        f"select {name}, count(*) as n from {raw.table} group by {name} having count(*) > 1"
+        f" order by n desc, {name} limit {EXAMPLES}"
+    )
+    if repeated:
+        (n_repeated,) = engine.row(
+            f"select count(*) from (select {name} from {raw.table}"
+            f" group by {name} having count(*) > 1)"
+        )
+        told = ", ".join(f"{value!r} ({n} times)" for value, n in repeated)
+        raise InputError(
+            f"{raw.origin}: {n_repeated:,} ids stand more than once in column {column!r}: {told};"
+            " ids must be unique within a source"
+        )
