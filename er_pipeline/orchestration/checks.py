@@ -7,29 +7,24 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from er_pipeline.blocking.blocks.em_training_blocks import judge_expected_mix, judge_training
+from er_pipeline.blocking.blocks.filtered_blocks import judge_strategies
+from er_pipeline.blocking.learning.rule_verdicts import judge_rules
 from er_pipeline.blocking.neighbours.embedding_blocks import judge_lists, judge_neighbours
+from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
+from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking
+from er_pipeline.blocking.records.cleaned_records import judge_cleaning
 from er_pipeline.blocking.records.expectations import judge_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.contracts import judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict
-from er_pipeline.evaluation.blocking_report import (
-    judge_cleaning,
-    judge_pairs,
-    judge_ranking,
-    judge_rules,
-    judge_strategies,
-    judge_training,
-)
 from er_pipeline.evaluation.missed_matches import judge_missed
 from er_pipeline.evaluation.recall import judge_recall
-from er_pipeline.matching.judgements import (
-    judge_entities,
-    judge_expected_mix,
-    judge_matches,
-    judge_model,
-)
+from er_pipeline.matching.entities import judge_entities
+from er_pipeline.matching.matches import judge_matches
+from er_pipeline.matching.model_verdicts import judge_model
 from er_pipeline.orchestration.assets import explained
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.steps import dataset_steps

@@ -3,6 +3,7 @@
 import glob
 import logging
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from er_pipeline.blocking.tables.engine_duckdb import (
 )
 from er_pipeline.blocking.tables.errors import InputError, LakeError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.values.cleaning import cleaner
 
 logger = logging.getLogger(__name__)
@@ -144,6 +146,31 @@ def read_numbered(engine: DuckDBEngine, lake: Lake, table: str, fingerprint: str
             f" materialize {lake.dataset}/{table} again"
         )
     engine.read(lake, table)
+
+
+def judge_cleaning(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge what cleaning took away, from the facts of `clean_records`."""
+    limit = spec.checks.max_cleaned_away
+    shares = {
+        name: share_of(values["cleaned_away"], values["filled"] + values["cleaned_away"])
+        for name, values in facts["values_of_field"].items()
+    }
+    over = {name: share for name, share in shares.items() if share > limit}
+    told = ", ".join(
+        f"{name} ({spec.field_kinds[name]}) lost {share:.0%} of its values"
+        for name, share in over.items()
+    )
+    yield Verdict(
+        "cleaning_keeps_values",
+        not over,
+        "warn",
+        f"{told}: placeholders, or not readable as that kind. Is the kind right? Are the columns"
+        " mixed up? See also cleaning: phone_region and day_first."
+        if over
+        else f"Cleaning emptied at most {max(shares.values(), default=0):.1%} of any field's values"
+        f" (a warning above {limit:.0%}).",
+        {f"cleaned_away_share_{name}": share for name, share in shares.items()},
+    )
 
 
 def _wanted(spec: PipelineSpec, source: Source) -> list[str]:
