@@ -1,11 +1,13 @@
 """Step 8: matches -> entities: records that matches join, directly or through others."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.verdicts import Verdict
 
 # The classes of the size report, by their largest size.
 SIZE_CLASSES = (("1", 1), ("2", 2), ("3", 3), ("4-5", 5), ("6-10", 10), ("11-100", 100))
@@ -56,6 +58,42 @@ def join_matches(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[s
         engine.read_folder(draft.folder, "written_entities")
         draft.facts.update(_sizes(engine, threshold))
         return dict(draft.facts)
+
+
+def judge_entities(
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, facts: Mapping[str, Any]
+) -> Iterator[Verdict]:
+    """Judge the entities, by reading them and from the facts of `join_matches`."""
+    fingerprint = read_records(engine, lake)
+    read_numbered(engine, lake, "entities", fingerprint)
+    (n_records,) = engine.row("select count(*) from cleaned_records")
+    rows, distinct, known = engine.row(
+        "select count(*), count(distinct e.record_no), count(r.record_no)"
+        " from entities as e left join cleaned_records as r on r.record_no = e.record_no"
+    )
+    whole = rows == distinct == known == n_records
+    yield Verdict(
+        "every_record_in_one_entity",
+        whole,
+        "error",
+        f"{distinct:,} of {n_records:,} records stand in {rows:,} rows."
+        + ("" if whole else " Materialize entities again."),
+        {"records": n_records, "rows": rows, "records_in_entities": distinct},
+    )
+    largest, most = facts["largest_entity"], spec.checks.max_entity_size
+    yield Verdict(
+        "no_entity_is_giant",
+        largest <= most,
+        "error",
+        f"The largest entity has {largest:,} records (at most {most:,} wanted)."
+        + (
+            ""
+            if largest <= most
+            else " Chains of matches joined what does not belong together: raise matching:"
+            " threshold, or checks: max_entity_size if such entities are real."
+        ),
+        {"largest_entity": largest, "max_entity_size": most},
+    )
 
 
 def _sizes(engine: DuckDBEngine, threshold: float) -> dict[str, Any]:

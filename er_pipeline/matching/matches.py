@@ -11,6 +11,7 @@ from er_pipeline.blocking.records.cleaned_records import read_numbered, read_rec
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_file, quoted
 from er_pipeline.blocking.tables.lake import Lake, link_files
+from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.em_sessions import levels_of
 from er_pipeline.matching.splink_linker import MODEL_FILE, linker_of
 
@@ -104,6 +105,19 @@ def score_pairs(
         if first:
             draft.facts["second_pass_records_given_a_match"] = _newly_matched(engine, spec, first)
         return dict(draft.facts)
+
+
+def judge_matches(facts: Mapping[str, Any]) -> Iterator[Verdict]:
+    """Judge the scores from the facts of `score_pairs`."""
+    candidates, scored = facts["candidates"], facts["scored"]
+    yield Verdict(
+        "every_candidate_is_scored",
+        candidates == scored,
+        "error",
+        f"{scored:,} of {candidates:,} candidate pairs are scored."
+        + ("" if candidates == scored else " Materialize unified_pairs and matches again."),
+        {"candidates": candidates, "scored": scored},
+    )
 
 
 def _newly_matched(engine: DuckDBEngine, spec: PipelineSpec, first: str) -> int:

@@ -18,7 +18,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.blocks.em_training_blocks import sum_training_rules
+from er_pipeline.blocking.blocks.em_training_blocks import (
+    judge_expected_mix,
+    judge_training,
+    sum_training_rules,
+)
 from er_pipeline.blocking.learning.conjunctions import Index, Keys
 from er_pipeline.blocking.records.cleaned_records import clean_records, read_records
 from er_pipeline.blocking.records.key_codes import key_code_columns
@@ -33,8 +37,6 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict
-from er_pipeline.evaluation.blocking_report import judge_training
-from er_pipeline.matching.judgements import judge_expected_mix
 
 # Three rules on different fields leave every field free twice.
 MOST_RULES = 3

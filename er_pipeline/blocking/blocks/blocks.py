@@ -139,6 +139,14 @@ def over_the_cap(counts: Mapping[str, Any]) -> tuple[int, int]:
     return dropped["oversized"] + dropped["refined"], pairs["oversized"] + pairs["refined"]
 
 
+def most_expensive(counts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Name the strategy or rule that makes most pairs, with their number."""
+    if not counts:  # neighbours alone
+        return "none"
+    name = max(counts, key=lambda key: (counts[key]["pairs"], key))
+    return f"{name} with {counts[name]['pairs']:,}"
+
+
 def _size_classes(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, dict[str, int]]:
     """Count blocks and their pairs by class of size; the classes stand in `SIZE_CLASSES`."""
     found = engine.rows(

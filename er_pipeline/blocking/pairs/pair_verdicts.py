@@ -1,0 +1,64 @@
+"""What must hold of unified_pairs, found by reading it, with the numbers behind it."""
+
+from collections.abc import Iterator
+
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.verdicts import Verdict
+
+# Up to so many pairs are checked for repeats one by one; above it, those of evenly spread records.
+PAIRS_CHECKED_FOR_REPEATS = 5_000_000
+
+
+def judge_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge unified_pairs by reading it: every pair once, canonical, of records that exist."""
+    fingerprint = read_records(engine, lake)
+    read_numbered(engine, lake, "unified_pairs", fingerprint)
+    (n_records,) = engine.row("select count(*) from cleaned_records")
+    n_pairs, backward, unknown, unfiled = engine.row(
+        f"""
+        select count(*), count(*) filter (where left_no >= right_no),
+            count(*) filter (where left_no < 0 or right_no < 0
+                or left_no >= {n_records} or right_no >= {n_records}),
+            count(*) filter (where strategy_mask <= 0)
+        from unified_pairs
+        """
+    )
+    step = max(1, -(-n_pairs // PAIRS_CHECKED_FOR_REPEATS))
+    checked, distinct = engine.row(
+        "select count(*), count(distinct left_no * 4294967296 + right_no) from (select"
+        " cast(left_no as bigint) as left_no, cast(right_no as bigint) as right_no"
+        f" from unified_pairs where left_no % {step} = 0)"
+    )
+    yield Verdict(
+        "every_pair_once",
+        checked == distinct,
+        "error",
+        f"{checked - distinct:,} of {checked:,} pairs looked at are stored twice"
+        f" (all pairs of every {step}. left record).",
+        {"repeated_pairs": checked - distinct, "pairs_looked_at": checked},
+    )
+    within = 0
+    if spec.link_mode == "link":
+        (within,) = engine.row(
+            "select count(*) from unified_pairs as p join cleaned_records as l"
+            " on l.record_no = p.left_no join cleaned_records as r on r.record_no = p.right_no"
+            " where l.source_no >= r.source_no"
+        )
+    wrong = backward + within
+    yield Verdict(
+        "every_pair_canonical",
+        wrong == 0,
+        "error",
+        f"{wrong:,} of {n_pairs:,} pairs are the wrong way round or within one source.",
+        {"wrong_pairs": wrong, "pairs": n_pairs},
+    )
+    yield Verdict(
+        "every_id_exists",
+        unknown + unfiled == 0,
+        "error",
+        f"{unknown:,} pairs name a record that does not exist, {unfiled:,} name no strategy.",
+        {"pairs_with_unknown_records": unknown, "pairs_without_strategy": unfiled},
+    )
