@@ -20,6 +20,29 @@ def some_columns(table: str, columns: Sequence[str]) -> View:
     return lambda relations: f"select {listed} from {relations[table]}"
 
 
+def with_records(table: str, before: Sequence[str]) -> View:
+    """Show a table of record_no by the records' ids.
+
+    before: columns that stand before record_id and source.
+    """
+    return lambda relations: records_by_id(relations, table, before)
+
+
+def records_by_id(
+    relations: Mapping[str, str], table: str, before: Sequence[str], after: Sequence[str] = ()
+) -> str:
+    """Write the query of a table of record_no, by the records' ids.
+
+    before, after: expressions over the row, t, that stand before and after record_id and source.
+    """
+    columns = [*(f"t.{column}" for column in before), "r.record_id", "r.source"]
+    columns += [f"t.{column}" for column in after]
+    return (
+        f"select {', '.join(columns)} from {relations[table]} as t"
+        f" join {relations['cleaned_records']} as r on r.record_no = t.record_no"
+    )
+
+
 def pairs_by_id(
     table: str,
     *,
