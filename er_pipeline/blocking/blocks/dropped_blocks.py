@@ -1,10 +1,13 @@
 """Step 2, continued: the ledger of the blocks that are not compared, and what they cost."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from er_pipeline.blocking.learning.learned_rules import learned_conjunctions
 from er_pipeline.blocking.records.cleaned_records import read_numbered
+from er_pipeline.blocking.spec.learned import (
+    LearnedBlocksFacts,
+    learned_conjunctions,
+    learned_rules_facts,
+)
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
@@ -15,7 +18,7 @@ def write_dropped_blocks(
     lake: Lake,
     spec: PipelineSpec,
     strategies: Sequence[str],
-    learned: Mapping[str, Any] | None,
+    learned: LearnedBlocksFacts | None,
     fingerprint: str,
 ) -> None:
     """Account for every block of the strategies and learned rules that is not compared.
@@ -64,7 +67,7 @@ def _count_lost_matches(
     lake: Lake,
     spec: PipelineSpec,
     strategies: Sequence[str],
-    learned: Mapping[str, Any] | None,
+    learned: LearnedBlocksFacts | None,
 ) -> None:
     """Make lost_matches (strategy, block_key, matches) from the labels."""
     engine.make_table(
@@ -91,7 +94,7 @@ def _count_lost_matches(
             f"select d.rule, d.block_key, k.record_no, d.reason"
             f" from ({rule.keyed_records(engine, 'known_records')}) as k join learned_dropped as d"
             f" on d.rule = {literal(rule.name)} and d.block_key = k.block_key"
-            for rule in learned_conjunctions(spec, lake.facts("learned_rules"))
+            for rule in learned_conjunctions(spec, learned_rules_facts(lake))
         ]
     nothing = (
         "select '' as strategy, '' as block_key, 0::integer as record_no, '' as reason where 1 = 0"

@@ -9,6 +9,7 @@ from er_pipeline.blocking.blocks.blocks import SIZE_CLASSES, size_blocks, sum_bl
 from er_pipeline.blocking.blocks.dropped_blocks import write_dropped_blocks
 from er_pipeline.blocking.blocks.refined_blocks import refine_blocks
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.spec.learned import LearnedBlocksFacts, learned_blocks_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
@@ -70,7 +71,7 @@ def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
 
 def read_learned(
     engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str
-) -> Mapping[str, Any] | None:
+) -> LearnedBlocksFacts | None:
     """Make the tables of the learned rules readable; give their facts, None where none are learned.
 
     Raises LakeError if a table was made from other records.
@@ -79,7 +80,7 @@ def read_learned(
         return None
     for table in ("learned_blocks", "learned_dropped", "learned_codes"):
         read_numbered(engine, lake, table, fingerprint)
-    return lake.facts("learned_blocks")
+    return learned_blocks_facts(lake)
 
 
 def sum_strategies(
