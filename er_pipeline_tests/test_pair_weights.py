@@ -43,7 +43,6 @@ from er_pipeline.blocking.weights.pair_weights import (
 from er_pipeline.terminal.cli import DEMO_DEFS
 from er_pipeline_tests.conftest import Dataset, Rows, put_records
 
-NO_LABELS = {"matches": 0, "non_matches": 0}
 EVIDENCE = (
     "select p.left_no, p.right_no, {} as evidence from {} as p"
     " join key_codes as l on l.record_no = p.left_no"
@@ -238,7 +237,7 @@ def test_evidence_in_sql_is_that_of_em_and_of_brute_force(
         for pair in combinations(range(n), 2):
             engine.execute("insert into all_pairs values (?, ?)", pair)
         engine.make_table("labelled", "select *, true as is_match from all_pairs where 1 = 0")
-        weights, _ = fit_weights(engine, SPEC.key_choices, "all_pairs", NO_LABELS)
+        weights, _ = fit_weights(engine, SPEC.key_choices, "all_pairs", "labelled")
         # What EM finds on so few is dull; any shares will do, also of 0.
         rng = np.random.default_rng(draw.randrange(1 << 30))
         weights = replace(
@@ -334,7 +333,7 @@ def test_the_sample_is_of_the_size_wanted_and_the_seeds_own(
     monkeypatch.setattr(pair_weights, "SAMPLED_PAIRS", 500)
 
     def sampled(n_pairs: int, seed: str) -> list[int]:
-        sample_records(engine, n_pairs, seed)
+        sample_records(engine, n_pairs, seed, "sampled_records")
         return [no for (no,) in engine.rows("select record_no from sampled_records order by 1")]
 
     # Of 2,500 pairs every record has five on average: a hundred records have five hundred.
@@ -355,7 +354,9 @@ def test_candidates_of_the_sample_are_pairs_each_once(
         "key_codes", "select i as record_no, i // 2 as source_no from range(4) as t(i)"
     )
     proposals = ["select 0 as a, 1 as b", "select 2 as a, 0 as b union all select 0, 2"]
-    sample_pairs(engine, [*proposals, "select 1 as a, 3 as b union all select 1, 1"], mode)
+    sample_pairs(
+        engine, [*proposals, "select 1 as a, 3 as b union all select 1, 1"], mode, "sampled_pairs"
+    )
     assert engine.rows("select left_no, right_no from sampled_pairs order by all") == pairs
 
 
@@ -426,9 +427,7 @@ def test_a_hundred_labelled_matches_draw_m_towards_them(made: Made) -> None:
         f" where l.{code} >= 0 and r.{code} >= 0 and l.{code} <> r.{code} order by 1, 2 limit 100",
     )
     assert engine.row("select count(*) from labelled") == (100,)
-    labelled, _ = fit_weights(
-        engine, made.spec.key_choices, "sampled_pairs", {"matches": 100, "non_matches": 0}
-    )
+    labelled, _ = fit_weights(engine, made.spec.key_choices, "sampled_pairs", "labelled")
     before, after = m_of(weights)["city"], m_of(labelled)["city"]
     # By as much as a fifth of so many probable ones would.
     assert before[0] + 0.005 < after[0] < before[0] + 0.03
@@ -454,7 +453,7 @@ def test_a_column_of_noise_changes_next_to_nothing(made: Made) -> None:
             other.con.register(f"{table}_of_made", pairs)
             other.make_table(table, f"select * from {table}_of_made")
         other.make_table("labelled", "select *, true as is_match from true_pairs where 1 = 0")
-        noisy, _ = fit_weights(other, choices, "sampled_pairs", NO_LABELS)
+        noisy, _ = fit_weights(other, choices, "sampled_pairs", "labelled")
         assert m_of(noisy)["noise"][0] > 0.97
         for field, m in m_of(weights).items():
             assert m_of(noisy)[field] == pytest.approx(m, abs=0.01)

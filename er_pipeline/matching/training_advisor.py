@@ -23,7 +23,7 @@ from er_pipeline.blocking.blocks.em_training_blocks import (
     judge_training,
     sum_training_rules,
 )
-from er_pipeline.blocking.learning.conjunctions import Index, Keys
+from er_pipeline.blocking.learning.conjunction_costs import Index, Keys
 from er_pipeline.blocking.records.cleaned_records import clean_records, read_records
 from er_pipeline.blocking.records.key_codes import key_code_columns
 from er_pipeline.blocking.records.match_share import (
@@ -104,7 +104,7 @@ def advise_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[C
         "key_codes", f"select r.record_no, r.source_no{columns} from cleaned_records as r {joins}"
     )
     (n_records,) = engine.row("select count(*) from key_codes")
-    index = Index(engine, spec.key_choices, frozenset(), spec.link_mode, spec.blocks, n_records)
+    index = Index(engine, spec.key_choices, {}, spec.link_mode, spec.blocks, n_records)
     budget = spec.checks.max_training_pairs
     mix = _Mix(engine, spec, index)
     found = [mix.candidate(keys) for keys in _conjunctions(index, budget)]

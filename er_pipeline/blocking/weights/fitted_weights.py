@@ -12,7 +12,7 @@ agrees in nearly all, the one are pairs of relatives and the other matches. Anyw
 is given up: lightly and heavily damaged matches differ by degrees.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -85,20 +85,20 @@ def fit_weights(
     engine: DuckDBEngine,
     choices: Sequence[KeyChoice],
     pairs: str,
-    labelled: Mapping[str, int],
+    labelled: str,
     scores: NDArray[np.float64] | None = None,
 ) -> tuple[PairWeights, Estimate]:
     """Estimate m of every field by EM with u fixed, or from the scores of a model.
 
     pairs: engine table (left_no, right_no), without repeats, in this order. scores: (n_pairs,)
-    match probabilities, where a model tells them. Reads the engine's key_codes and labelled, whose
-    counts are given.
+    match probabilities of a model, if there is one. labelled: engine table (left_no, right_no,
+    is_match) of the judged pairs. Reads the engine's key_codes.
     """
     (n_records,) = engine.row("select count(*) from key_codes")
     fields = _redundant(engine, _fields(choices), n_records)
     seen = read_agreement(engine, fields, f"select left_no, right_no from {pairs}")
     known = read_agreement(
-        engine, fields, "select left_no, right_no from labelled where is_match"
+        engine, fields, f"select left_no, right_no from {labelled} where is_match"
     ).levels
     fit = _Fit(fields, seen, known, float(np.log(max(n_records, 3) / MATCHES_PER_RECORD)), None)
     m, probability = fit.one_class()

@@ -46,16 +46,17 @@ def weigh_pairs(
         read_numbered(engine, lake, table, fingerprint)
     n_pairs = lake.facts("filtered_blocks")["pairs"]
     n_pairs += lake.facts("embedding_blocks")["pairs"] if spec.embedding else 0
-    sample_records(engine, n_pairs, f"{spec.seed}")
-    sample_pairs(engine, _proposals(engine, lake, spec), spec.link_mode)
-    labelled = read_labelled(engine, lake, spec, fingerprint)
-    scores = scorer(engine, "sampled_pairs") if scorer else None
-    weights, estimate = fit_weights(engine, spec.key_choices, "sampled_pairs", labelled, scores)
+    sampled, pairs, labelled = "sampled_records", "sampled_pairs", "labelled"
+    sample_records(engine, n_pairs, f"{spec.seed}", sampled)
+    sample_pairs(engine, _proposals(engine, lake, spec, sampled), spec.link_mode, pairs)
+    answers = read_labelled(engine, lake, spec, fingerprint, labelled)
+    scores = scorer(engine, pairs) if scorer else None
+    weights, estimate = fit_weights(engine, spec.key_choices, pairs, labelled, scores)
     facts: dict[str, Any] = {
         "fingerprint": fingerprint,
         "sampled_pairs": estimate.pairs,
         "expected_matches_in_sample": round(estimate.matches, 1),
-        "labels": labelled,
+        "labels": answers,
         "taught_by_model": estimate.taught,
         "prior": weights.prior,
         "evidence_of_matches": weights.of_matches,
@@ -105,7 +106,7 @@ def read_weights(lake: Lake) -> PairWeights:
 
 
 def read_labelled(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str, labelled: str
 ) -> dict[str, int]:
     """Make the engine table `labelled` (left_no, right_no, is_match) of the judged pairs.
 
@@ -118,22 +119,22 @@ def read_labelled(
     else:
         source = "(select 0 as left_no, 0 as right_no, '' as answer) where 1 = 0"
     engine.make_table(
-        "labelled",
+        labelled,
         f"select left_no::integer as left_no, right_no::integer as right_no,"
         f" answer = 'match' as is_match from {source} order by 1, 2",
     )
     counted = engine.row(
         "select count(*) filter (where is_match), count(*) filter (where not is_match)"
-        " from labelled"
+        f" from {labelled}"
     )
     return {"matches": counted[0], "non_matches": counted[1]}
 
 
-def _proposals(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[str]:
+def _proposals(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, sampled: str) -> list[str]:
     """Write the queries of (a, b): what is proposed to the sampled records, as a."""
     engine.make_table(
         "sampled_codes",
-        "select * from record_codes where record_no in (select record_no from sampled_records)",
+        f"select * from record_codes where record_no in (select record_no from {sampled})",
     )
     proposals = [
         "select l.record_no as a, r.record_no as b from sampled_codes as l join record_codes as r"
@@ -150,37 +151,39 @@ def _proposals(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[str
             proposals.append(
                 f"select l.record_no as a, r.record_no as b from {blocks} as l"
                 f" join {blocks} as r on l.block_no = r.block_no"
-                " where l.record_no in (select record_no from sampled_records)"
+                f" where l.record_no in (select record_no from {sampled})"
             )
     if spec.embedding:
         for a, b in (("left_no", "right_no"), ("right_no", "left_no")):
             proposals.append(
                 f"select {a} as a, {b} as b from embedding_blocks"
-                f" where {a} in (select record_no from sampled_records)"
+                f" where {a} in (select record_no from {sampled})"
             )
     return proposals
 
 
-def sample_records(engine: DuckDBEngine, n_pairs: int, seed: str) -> None:
-    """Make sampled_records, as many as have about `SAMPLED_PAIRS` of n_pairs candidates.
+def sample_records(engine: DuckDBEngine, n_pairs: int, seed: str, records: str) -> None:
+    """Sample as many records as have about `SAMPLED_PAIRS` of n_pairs candidates.
 
-    They are the first ones in the order of a hash of their number and the seed.
+    records: the engine table made (record_no), of the first ones in the order of a hash of their
+    number and the seed.
     """
     (n_records,) = engine.row("select count(*) from key_codes")
     share = min(1.0, SAMPLED_PAIRS / max(1, 2 * n_pairs))
     engine.make_table(
-        "sampled_records",
+        records,
         "select record_no from key_codes"
         f" order by md5(concat({literal(seed)}, ' ', record_no)), record_no"
         f" limit {max(1, round(share * n_records))}",
     )
 
 
-def sample_pairs(engine: DuckDBEngine, proposals: Sequence[str], mode: str) -> None:
-    """Make sampled_pairs (left_no, right_no): the candidates of the sampled records, each once.
+def sample_pairs(engine: DuckDBEngine, proposals: Sequence[str], mode: str, pairs: str) -> None:
+    """Put the candidates of sampled records together, each once.
 
-    proposals: queries of (a, b), a being a sampled record; pairs of a record with itself, or when
-    linking within a source, are left out here.
+    pairs: the engine table made (left_no, right_no). proposals: queries of (a, b), a being a
+    sampled record; pairs of a record with itself, or when linking within a source, are left out
+    here.
     """
     across = (
         " join key_codes as l on l.record_no = least(p.a, p.b) join key_codes as r"
@@ -190,7 +193,7 @@ def sample_pairs(engine: DuckDBEngine, proposals: Sequence[str], mode: str) -> N
     )
     proposed = " union all ".join(proposals) or "select 0 as a, 0 as b where 1 = 0"
     engine.make_table(
-        "sampled_pairs",
+        pairs,
         "select distinct least(p.a, p.b)::integer as left_no, greatest(p.a, p.b)::integer as"
         f" right_no from ({proposed}) as p{across} where p.a <> p.b order by 1, 2",
     )
