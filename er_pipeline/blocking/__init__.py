@@ -41,7 +41,8 @@ from er_pipeline.blocking.tables.errors import (
 )
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict
-from er_pipeline.blocking.values.keys import Conjunction, parse_conjunction
+from er_pipeline.blocking.values.key_parser import parse_conjunction
+from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.blocking.weights.pair_weights import weigh_pairs
 from er_pipeline.evaluation.blocking_report import evaluate
 from er_pipeline.evaluation.dry_run import count_dataset

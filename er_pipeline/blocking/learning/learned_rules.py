@@ -37,7 +37,8 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.values.key_choices import KeyChoice, listed_choices
-from er_pipeline.blocking.values.keys import Conjunction, parse_conjunction
+from er_pipeline.blocking.values.key_parser import parse_conjunction
+from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.blocking.weights.fitted_weights import fit_weights
 from er_pipeline.blocking.weights.pair_weights import (
     Scorer,

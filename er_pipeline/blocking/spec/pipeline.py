@@ -29,7 +29,8 @@ from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.values.cleaning import KINDS, CleaningOptions, cleaner
 from er_pipeline.blocking.values.folded_text import fold
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
-from er_pipeline.blocking.values.keys import Conjunction, parse_conjunction
+from er_pipeline.blocking.values.key_parser import parse_conjunction
+from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.blocking.values.pair_conditions import parse_condition
 
 COMPONENT_TYPE = "er_pipeline.BlockingPipeline"
