@@ -33,7 +33,7 @@ _NAMES = {
     "PipelineSpec": "spec.pipeline",
     "SpecError": "tables.errors",
     "Verdict": "tables.verdicts",
-    "parse_conjunction": "values.keys",
+    "parse_conjunction": "values.key_parser",
     "read_spec": "spec.yaml_file",
 }
 

@@ -38,7 +38,8 @@ from er_pipeline.blocking.spec.sources_section import Cleaning, Source
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.values.cleaning import KINDS
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
-from er_pipeline.blocking.values.keys import Conjunction, parse_conjunction
+from er_pipeline.blocking.values.key_parser import parse_conjunction
+from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.blocking.values.pair_conditions import parse_condition
 
 
