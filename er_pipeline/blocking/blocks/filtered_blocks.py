@@ -217,8 +217,8 @@ def judge_strategies(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[V
         f" (at most {checks.max_pairs:,} wanted)."
         + unless(
             pairs <= checks.max_pairs,
-            f" The dearest is {most_expensive(facts['strategies'])}; lower blocks: max_size, join"
-            " another key to it, or raise checks: max_pairs.",
+            f" The most expensive is {most_expensive(facts['strategies'])}; lower blocks: max_size,"
+            " join another key to it, or raise checks: max_pairs.",
         ),
         {"pairs": pairs, "max_pairs": checks.max_pairs},
     )
@@ -228,12 +228,12 @@ def judge_strategies(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[V
         for name, budget in budgets.items()
         if budget is not None and facts["strategies"][name]["pairs"] > budget
     }
-    told = ", ".join(f"{name} {n:,} (at most {budgets[name]:,})" for name, n in over.items())
+    listed = ", ".join(f"{name} {n:,} (at most {budgets[name]:,})" for name, n in over.items())
     yield Verdict(
         "every_strategy_within_budget",
         not over,
         "error",
-        f"Over budget: {told}. Join another key to the strategy, lower blocks: max_size, or raise"
+        f"Over budget: {listed}. Join another key to the strategy, lower blocks: max_size, or raise"
         " checks: max_pairs_per_strategy."
         if over
         else f"No strategy of {len(budgets)} is over a budget of its own.",

@@ -156,7 +156,7 @@ def judge_cleaning(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Ver
         for name, values in facts["values_of_field"].items()
     }
     over = {name: share for name, share in shares.items() if share > limit}
-    told = ", ".join(
+    listed = ", ".join(
         f"{name} ({spec.field_kinds[name]}) lost {share:.0%} of its values"
         for name, share in over.items()
     )
@@ -164,7 +164,7 @@ def judge_cleaning(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Ver
         "cleaning_keeps_values",
         not over,
         "warn",
-        f"{told}: placeholders, or not readable as that kind. Is the kind right? Are the columns"
+        f"{listed}: placeholders, or not readable as that kind. Is the kind right? Are the columns"
         " mixed up? See also cleaning: phone_region and day_first."
         if over
         else f"Cleaning emptied at most {max(shares.values(), default=0):.1%} of any field's values"
