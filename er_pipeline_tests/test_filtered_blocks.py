@@ -153,7 +153,7 @@ def verdicts_of(people: Dataset) -> dict[str, Verdict]:
     [
         ({}, "key_coverage_is_enough", "80.00% of 5 records have a blocking key"),
         ({"min_key_coverage": 0.8}, None, ""),
-        ({"max_pairs": 4}, "pairs_within_budget", "The dearest is last with 3"),
+        ({"max_pairs": 4}, "pairs_within_budget", "The most expensive is last with 3"),
         (
             {"max_pairs_per_strategy": {"city": 1}},
             "every_strategy_within_budget",

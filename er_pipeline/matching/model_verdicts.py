@@ -41,7 +41,7 @@ def _judge_agreement(sessions: Sequence[Mapping[str, Any]], spec: PipelineSpec) 
     """Compare what several sessions found of one comparison, level by level."""
     tolerance = spec.checks.max_m_difference
     apart: dict[str, float] = {}
-    told = ""
+    text = ""
     for name in spec.comparison_fields:
         found = [(s["rule"], s["m"][name]) for s in sessions if name in s["m"]]
         for i in range(min((len(m) for _, m in found), default=0)):
@@ -51,7 +51,7 @@ def _judge_agreement(sessions: Sequence[Mapping[str, Any]], spec: PipelineSpec) 
                 apart[name] = difference
                 if difference > tolerance and difference == max(apart.values()):
                     level = "equal values" if i == 0 else f"level {len(found[0][1]) - 1 - i}"
-                    told = (
+                    text = (
                         f"m of {name}, {level}, is {shares[0][0]:.3f} on {shares[0][1]} and"
                         f" {shares[-1][0]:.3f} on {shares[-1][1]}"
                     )
@@ -60,7 +60,7 @@ def _judge_agreement(sessions: Sequence[Mapping[str, Any]], spec: PipelineSpec) 
         "sessions_agree",
         not wide,
         "warn",
-        f"{told} (at most {tolerance:g} apart wanted; too far: {', '.join(wide)}). One of the rules"
+        f"{text} (at most {tolerance:g} apart wanted; too far: {', '.join(wide)}). One of the rules"
         " fixes a field that the other does not, or brings too few matches: change it."
         if wide
         else f"Sessions differ by at most {max(apart.values(), default=0.0):.3f} in an m.",

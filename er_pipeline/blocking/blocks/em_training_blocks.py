@@ -101,8 +101,8 @@ def judge_training(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Ver
         f" (at most {budget:,} wanted)."
         + unless(
             pairs <= budget,
-            f" The dearest is {most_expensive(facts['rules'])}; join another key to it, raise"
-            " checks: max_training_pairs, or have rules proposed: er-pipeline training-rules.",
+            f" The most expensive is {most_expensive(facts['rules'])}; join another key to it,"
+            " raise checks: max_training_pairs, or have rules proposed: er-pipeline training-rules.",
         ),
         {"training_pairs": pairs, "max_training_pairs": budget},
     )
@@ -149,13 +149,13 @@ def judge_mix(check: str, shares: Mapping[str, float], spec: PipelineSpec, begin
     bad = {rule: share for rule, share in shares.items() if not fail[0] <= share <= fail[1]}
     odd = {rule: share for rule, share in shares.items() if not warn[0] <= share <= warn[1]}
     severity: Literal["error", "warn"] = "error" if bad else "warn"
-    told = ", ".join(f"{share:.2%} of the pairs of {rule}" for rule, share in (bad or odd).items())
-    limits = fail if bad else warn
+    outside, limits = (bad, fail) if bad else (odd, warn)
+    listed = ", ".join(f"{share:.2%} of the pairs of {rule}" for rule, share in outside.items())
     if not shares:
-        text = "No training rule leaves a strong identifier free to tell the share of matches."
+        text = "No rule leaves a strong identifier free, which would show the share of matches."
     elif odd:
         text = (
-            f"{begins}{told} are matches ({limits[0]:.1%} to {limits[1]:.1%} wanted): EM needs"
+            f"{begins}{listed} are matches ({limits[0]:.1%} to {limits[1]:.1%} wanted): EM needs"
             " both matches and others. Join another key to a rule with too few, take one from a"
             " rule with too many; er-pipeline training-rules proposes some."
         )

@@ -25,18 +25,18 @@ def judge_rules(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdic
     )
     floor, judged = learning.recall_floor, facts["held_out_entities"]
     reached = facts["recall"] if judged else facts["evidence_found"]
-    told = (
+    text = (
         f"on {judged:,} held-out entities (95%: {facts['recall_low']:.1%} to"
         f" {facts['recall_high']:.1%})"
         if judged
-        else "of the probable matches; no label tells whether that is so"
+        else "of the probable matches; no label says whether that is so"
     )
     passed = (facts["recall_high"] if judged else reached) >= floor
     yield Verdict(
         "recall_floor_is_reached",
         passed,
         "warn",
-        f"The learned rules find {reached:.1%} {told} (at least {floor:.1%} wanted)."
+        f"The learned rules find {reached:.1%} {text} (at least {floor:.1%} wanted)."
         + unless(passed, " Raise learning: pairs_per_record or rule_pairs_per_record."),
         {"recall": reached, "recall_floor": floor, "held_out_entities": judged},
     )

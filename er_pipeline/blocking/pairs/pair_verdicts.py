@@ -37,7 +37,7 @@ def judge_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterato
         checked == distinct,
         "error",
         f"{checked - distinct:,} of {checked:,} pairs looked at are stored twice"
-        f" (all pairs of every {step}. left record).",
+        f" ({_pairs_looked_at(step)}).",
         {"repeated_pairs": checked - distinct, "pairs_looked_at": checked},
     )
     within = 0
@@ -62,3 +62,13 @@ def judge_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterato
         f"{unknown:,} pairs name a record that does not exist, {unfiled:,} name no strategy.",
         {"pairs_with_unknown_records": unknown, "pairs_without_strategy": unfiled},
     )
+
+
+def _pairs_looked_at(step: int) -> str:
+    return "every pair" if step == 1 else f"the pairs of every {_ordinal(step)} left record"
+
+
+def _ordinal(n: int) -> str:
+    """Write the place of a number in a row: 2nd, 3rd, 11th, 21st."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}th" if n % 100 in (11, 12, 13) else f"{n}{ending}"

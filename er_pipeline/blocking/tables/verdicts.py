@@ -12,7 +12,7 @@ from typing import Literal
 class Verdict:
     """One thing that must hold, with the numbers behind it.
 
-    check: name of the check. severity: error stops what comes after, warn only tells.
+    check: name of the check. severity: error stops what comes after, warn only says so.
     text: one sentence for people: what was found, and what to do where it failed.
     """
 
