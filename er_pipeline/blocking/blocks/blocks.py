@@ -138,9 +138,7 @@ def _show(facts: Facts) -> Mapping[str, Shown]:
     }
 
 
-def size_blocks(
-    engine: Engine, memberships: str, sizes: str, mode: str, blocks: Blocks
-) -> None:
+def size_blocks(engine: Engine, memberships: str, sizes: str, mode: str, blocks: Blocks) -> None:
     """Size every block of a conjunction, and say why any is not compared, without making a pair.
 
     memberships: engine table with block_key, record_no and source_no.

@@ -67,8 +67,8 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
         f" (at most {checks.max_pairs:,} wanted)."
         + unless(
             pairs <= checks.max_pairs,
-            f" The most expensive is {most_expensive(facts['strategies'])}; lower blocks: max_size, join"
-            " another key to it, or raise checks: max_pairs.",
+            f" The most expensive is {most_expensive(facts['strategies'])}; lower blocks: max_size,"
+            " join another key to it, or raise checks: max_pairs.",
         ),
         {"pairs": pairs, "max_pairs": checks.max_pairs},
     )

@@ -208,8 +208,7 @@ def _is_fixed(conjunction: Conjunction, fixed: Sequence[Key]) -> bool:
         if key.sql.strip('"').lower() == column.lower()
     }
     return all(
-        key.written_out in same or whole.issuperset(key.source_columns)
-        for key in conjunction.keys
+        key.written_out in same or whole.issuperset(key.source_columns) for key in conjunction.keys
     )
 
 

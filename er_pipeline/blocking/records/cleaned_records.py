@@ -167,9 +167,7 @@ def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]
     """Judge what cleaning took away, from the facts of `clean_records`."""
     limit = spec.checks.max_cleaned_away
     shares = {
-        name: share_of(
-            values["cleaned_away"], values["filled"] + values["cleaned_away"]
-        )
+        name: share_of(values["cleaned_away"], values["filled"] + values["cleaned_away"])
         for name, values in facts["values_of_field"].items()
     }
     over = {name: share for name, share in shares.items() if share > limit}

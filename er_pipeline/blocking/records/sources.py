@@ -17,8 +17,10 @@ import pyarrow as pa
 from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.spec.pipeline import resolved
 from er_pipeline.blocking.spec.sources_section import CsvFormat, Source
-from er_pipeline.blocking.tables.engine_duckdb import OWN_COLUMNS, DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import OWN_COLUMNS
 from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.sql import literal, quoted
 
 csv.field_size_limit(1 << 31)  # of Python's own reader, which only judges header and quotes
 logger = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ class RawSource:
 
 
 def read_source(
-    engine: DuckDBEngine,
+    engine: Engine,
     source: Source,
     wanted: Sequence[str],
     *,
@@ -82,7 +84,7 @@ def read_source(
 
 
 def _read_files(
-    engine: DuckDBEngine,
+    engine: Engine,
     source: Source,
     wanted: Sequence[str],
     folder: Path,
@@ -129,9 +131,7 @@ def _read_files(
     return origin
 
 
-def _json_columns(
-    engine: DuckDBEngine, listed: str, wanted: Sequence[str], origin: str
-) -> list[str]:
+def _json_columns(engine: Engine, listed: str, wanted: Sequence[str], origin: str) -> list[str]:
     """Name the keys of json records; those of the first records, if all wanted ones are there."""
     names: list[str] = []
     for how in ("", ", sample_size = -1"):
@@ -158,12 +158,10 @@ def _format_of(file: Path) -> str:
     raise InputError(f"{file}: the ending {ending!r} tells no format; write `format: csv`")
 
 
-def _select(
-    engine: DuckDBEngine, relation: str, wanted: Sequence[str], table: str, origin: str
-) -> None:
+def _select(engine: Engine, relation: str, wanted: Sequence[str], table: str, origin: str) -> None:
     """Keep the wanted columns of a relation, as text."""
-    described = engine.con.execute(f"describe select * from {relation}").fetchall()
-    names = _need_columns(wanted, [name for name, *_ in described], origin)
+    described = engine.described(f"select * from {relation}")
+    names = _need_columns(wanted, [name for name, _ in described], origin)
     columns = ", ".join(
         f"cast({quoted(names[column])} as varchar) as {quoted(column)}"
         for column in dict.fromkeys(wanted)
@@ -195,7 +193,7 @@ def _near(missing: Sequence[str], present: Sequence[str]) -> str:
 
 
 def _read_csv(
-    engine: DuckDBEngine,
+    engine: Engine,
     files: Sequence[Path],
     style: CsvFormat,
     wanted: Sequence[str],
@@ -347,7 +345,7 @@ def _check_line_ends(file: Path) -> None:
 
 
 def _read_database(
-    engine: DuckDBEngine, source: Source, wanted: Sequence[str], folder: Path, table: str
+    engine: Engine, source: Source, wanted: Sequence[str], folder: Path, table: str
 ) -> str:
     assert source.database
     assert source.table
@@ -372,7 +370,7 @@ def _read_database(
 
 
 def _read_query(
-    engine: DuckDBEngine, source: Source, wanted: Sequence[str], scratch: Path, table: str
+    engine: Engine, source: Source, wanted: Sequence[str], scratch: Path, table: str
 ) -> str:
     """Stream a query's rows into parquet, batch by batch, then read them back."""
     import pyarrow.parquet as pq

@@ -83,9 +83,7 @@ def _failures(engine: Engine, lake: Lake, table: Table) -> tuple[int, int, list[
     (n_rows,) = engine.row(f"select count(*) from {quoted(name)}")
     step = max(1, -(-n_rows // ROWS_LOOKED_AT))
     listed = ", ".join(quoted(column) for column, _ in found)
-    sample = engine.frame(
-        f"select {listed} from {quoted(name)} where file_row_number % {step} = 0"
-    )
+    sample = engine.frame(f"select {listed} from {quoted(name)} where file_row_number % {step} = 0")
     try:
         pandera_schema(table.name, columns).validate(sample, lazy=True)
     except pandera.errors.SchemaErrors as errors:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import duckdb
 import pyarrow as pa
@@ -98,8 +98,7 @@ class DuckDBEngine:
 
         The whole result lies in memory: callers state what bounds it.
         """
-        fetched: Mapping[str, NDArray[Any]] = self.con.execute(sql, parameters).fetchnumpy()
-        return fetched
+        return cast("Mapping[str, NDArray[Any]]", self.con.execute(sql, parameters).fetchnumpy())
 
     def arrow(self, sql: str) -> pa.Table:
         """Fetch a bounded result as an Arrow table."""

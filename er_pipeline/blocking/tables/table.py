@@ -52,9 +52,9 @@ class Table:
 
     about: one sentence for people. columns: in their order. view: how the catalog shows it; None
     where people have nothing to read there. is_internal: handed from step to step, so it is no
-    asset of its own. numbered: a column of which there are as many as the data ask for, called by its
-    name and a number from 0, after the others. shape: settings that shape this table alone, beyond those of its step.
-    is_from_outside: what it holds follows from more than settings and other tables, so that its
+    asset of its own. numbered: a column of which there are as many as the data ask for, named with
+    a number from 0, after the others. shape: settings that shape this table alone, beyond those of
+    its step. is_from_outside: what it holds follows from more than settings and other tables, so that its
     content is part of its stamp.
     """
 
@@ -69,11 +69,11 @@ class Table:
 
     def columns_among(self, n_columns: int) -> list[Column]:
         """List the columns of a table that has so many; the numbered ones make up the rest."""
-        more = range(n_columns - len(self.columns)) if self.numbered else ()
-        return [
-            *self.columns,
-            *(replace(self.numbered, name=f"{self.numbered.name}{i}") for i in more),  # type: ignore[type-var, union-attr]
-        ]
+        columns = list(self.columns)
+        if self.numbered:
+            for i in range(n_columns - len(self.columns)):
+                columns.append(replace(self.numbered, name=f"{self.numbered.name}{i}"))
+        return columns
 
     def arrow(self, rows: Iterable[Sequence[Any]] = ()) -> "pa.Table":
         """Put a few rows into the table's shape; no rows give an empty table."""

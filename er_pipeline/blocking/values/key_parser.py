@@ -17,8 +17,8 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 
-from er_pipeline.blocking.tables.engine_duckdb import quoted
 from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.values.free_mail import FREE_MAIL_DOMAINS
 from er_pipeline.blocking.values.key_functions import KEY_FUNCTIONS, KeyFunction
 from er_pipeline.blocking.values.keys import Conjunction, Key, Lookup

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.values.key_functions import KEY_FUNCTIONS
 
 # One text per member of the conjunction, put together so that equal texts mean equal members: a
@@ -78,7 +78,7 @@ class Conjunction:
         """Whether a record can have several keys."""
         return any(key.is_list for key in self.keys)
 
-    def keyed_records(self, engine: DuckDBEngine, records: str) -> str:
+    def keyed_records(self, engine: Engine, records: str) -> str:
         """Return the query that gives (record_no, record_id, source, source_no, block_key).
 
         One row per record and key; a record whose key has a NULL or blank member has no row.
