@@ -100,7 +100,7 @@ def learn_rules(
     pinned = _pinned(index, spec, learning)
     declared = _declared(index, spec)
     # The run's own budget of potential pairs must hold the strategies and the rules together.
-    left = spec.checks.max_pairs - sum(index.cost(keys).pairs for keys in declared)
+    left = learning.max_pairs - sum(index.cost(keys).pairs for keys in declared)
     limits = Limits(
         pairs=max(0, min(int(learning.pairs_per_record * index.n_records), left)),
         pairs_of_rule=int(learning.rule_pairs_per_record * index.n_records),
