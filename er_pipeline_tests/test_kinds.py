@@ -10,8 +10,9 @@ GUESSES = {
         " work_email workemail contactEmail email_date"
     ),
     "phone": (
-        "phone phones mobiles phonenumbers phone_number phoneNumber phonenumber phone2 home_phone homephone"
-        " mobile mobile_no mobilephone telephone telephone_number tel tel_1 fax Fax fax_no cellphone"
+        "phone phones mobiles phonenumbers phone_number phoneNumber phonenumber phone2"
+        " home_phone homephone mobile mobile_no mobilephone telephone telephone_number tel"
+        " tel_1 fax Fax fax_no cellphone"
     ),
     "company": (
         "company companies company_name companyname organisation organization organizations org"

@@ -135,7 +135,7 @@ def filter_blocks(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
 
 def read_learned(engine: Engine, lake: Lake, spec: PipelineSpec) -> LearnedBlocksFacts | None:
-    """Make the tables of the learned rules readable; return their facts, None if none are learned."""
+    """Make the learned rules' tables readable; return their facts, None if none are learned."""
     if not spec.learns:
         return None
     for table in LEARNED:

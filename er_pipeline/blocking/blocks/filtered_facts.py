@@ -81,7 +81,7 @@ def sum_strategies(
         for blocks in sized.values()
     ]
     if learned:
-        strategies.update(learned["rules"])
+        strategies.update(cast(dict[str, BlockCounts], learned["rules"]))
         parts.append(
             "select record_no, shares_key as shared, in_block as kept from learned_codes"
             " where has_key"

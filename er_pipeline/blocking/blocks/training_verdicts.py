@@ -30,8 +30,8 @@ def judge_training(facts: TrainingFacts, spec: PipelineSpec) -> Iterator[Verdict
         f" (at most {budget:,} wanted)."
         + unless(
             pairs <= budget,
-            f" The most expensive is {most_expensive(facts['rules'])}; join another key to it,"
-            " raise checks: max_training_pairs, or have rules proposed: er-pipeline training-rules.",
+            f" The most expensive is {most_expensive(facts['rules'])}; join another key to it, raise"
+            " checks: max_training_pairs, or have rules proposed: er-pipeline training-rules.",
         ),
         {"training_pairs": pairs, "max_training_pairs": budget},
     )
@@ -62,9 +62,9 @@ def judge_training(facts: TrainingFacts, spec: PipelineSpec) -> Iterator[Verdict
 def judge_expected_mix(facts: TrainingFacts, spec: PipelineSpec) -> Verdict:
     """Judge, before training, the share of matches that each rule will bring."""
     shares = {
-        rule: counts["expected_match_share"]
+        rule: share
         for rule, counts in facts["rules"].items()
-        if counts.get("expected_match_share") is not None
+        if (share := counts["expected_match_share"]) is not None
     }
     return judge_mix("expected_mix_is_trainable", shares, spec, "By strong identifiers, ")
 

@@ -50,7 +50,8 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
         attributes = document.get("attributes") or {}
         for name, value in (overrides or {}).items():
             _override(attributes, name.split("."), value)
-        return PipelineSpec.model_validate(_filled_from_environment(attributes, path))
+        spec = PipelineSpec.model_validate(_filled_from_environment(attributes, path))
+        return spec.located_in(path.parent)
     except ValidationError as error:
         lines = text.splitlines()
         told = []

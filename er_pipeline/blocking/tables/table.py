@@ -54,8 +54,8 @@ class Table:
     where people have nothing to read there. is_internal: handed from step to step, so it is no
     asset of its own. numbered: a column of which there are as many as the data ask for, named with
     a number from 0, after the others. shape: settings that shape this table alone, beyond those of
-    its step. is_from_outside: what it holds follows from more than settings and other tables, so that its
-    content is part of its stamp.
+    its step. is_from_outside: what it holds follows from more than settings and other tables, so
+    that its content is part of its stamp.
     """
 
     name: str
