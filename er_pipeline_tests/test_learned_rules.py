@@ -68,43 +68,6 @@ def test_learning_twice_gives_the_same_with_any_number_of_threads(people: Made) 
     assert once == learned(2)
 
 
-<<<<<<< HEAD
-=======
-def test_learning_keeps_its_limits(people: Made) -> None:
-    facts = people.learn(
-        learning={"pairs_per_record": 3, "rule_pairs_per_record": 1, "max_rules": 4, "k": 2}
-    )
-    assert 0 < len(facts["rules"]) <= 4
-    assert facts["pairs"] == sum(rule["pairs"] for rule in facts["rules"]) <= 3 * 2_000
-    assert max(rule["pairs"] for rule in facts["rules"]) <= 2_000
-    assert max(len(keys) for keys in expressions(facts)) <= 2
-
-
-def test_rules_keep_the_limit_of_all_pairs(people: Made) -> None:
-    facts = people.learn(learning={"max_pairs": 2_500})
-    assert 0 < facts["pairs"] <= 2_500
-
-
-def test_a_check_does_not_shape_what_is_learned(people: Made) -> None:
-    facts = people.learn(checks={"max_pairs": 2_500})
-    assert facts["pairs"] > 2_500
-    assert facts["rules"] == people.learn()["rules"]
-
-
-def test_a_single_key_per_rule_is_enough_to_learn(people: Made) -> None:
-    assert {len(keys) for keys in expressions(people.learn(learning={"k": 1}))} == {1}
-
-
-def test_rules_beside_strategies_say_something_else(people: Made) -> None:
-    declared = {"phone": "phone", "name": ["left(last_name,2)", "left(first_name,2)"]}
-    facts = people.learn(strategies=declared, learning={})
-    assert facts["rules"]
-    for keys in expressions(facts):
-        assert not {"phone"} <= set(keys)
-        assert not {"left(last_name, 2)", "left(first_name, 2)"} <= set(keys)
-
-
->>>>>>> spec
 def test_the_rows_of_learned_rules_are_its_facts(people: Made) -> None:
     facts = people.learn()
     with DuckDBEngine() as engine:

@@ -46,8 +46,14 @@ def test_learning_keeps_its_limits(people: Made) -> None:
     assert max(len(keys) for keys in expressions(facts)) <= 2
 
 
-def test_rules_keep_the_budget_of_the_whole_run(people: Made) -> None:
+def test_a_check_does_not_shape_what_is_learned(people: Made) -> None:
     facts = people.learn(checks={"max_pairs": 2_500})
+    assert facts["pairs"] > 2_500
+    assert facts["rules"] == people.learn()["rules"]
+
+
+def test_rules_keep_the_limit_of_all_pairs(people: Made) -> None:
+    facts = people.learn(learning={"max_pairs": 2_500})
     assert 0 < facts["pairs"] <= 2_500
 
 

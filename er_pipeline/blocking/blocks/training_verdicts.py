@@ -30,8 +30,9 @@ def judge_training(facts: TrainingFacts, spec: PipelineSpec) -> Iterator[Verdict
         f" (at most {budget:,} wanted)."
         + unless(
             pairs <= budget,
-            f" The most expensive is {most_expensive(facts['rules'])}; join another key to it, raise"
-            " checks: max_training_pairs, or have rules proposed: er-pipeline training-rules.",
+            f" The most expensive is {most_expensive(facts['rules'])}; join another key to it,"
+            " raise checks: max_training_pairs, or have rules proposed: er-pipeline"
+            " training-rules.",
         ),
         {"training_pairs": pairs, "max_training_pairs": budget},
     )

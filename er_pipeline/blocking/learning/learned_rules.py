@@ -77,7 +77,6 @@ def learn_rules(
             "learning: ranking lexicographic needs judged matches, and there is none yet; judge"
             " some with er-pipeline label, or write ranking: budgeted"
         )
-<<<<<<< HEAD
     index = open_index(engine, spec, learning)
     round_no = answers["matches"] + answers["non_matches"]
     _draw_records(engine, f"{learning.seed} {round_no} ", learning.sample, labelled, sampled)
@@ -88,26 +87,6 @@ def learn_rules(
     limits = limits_of(spec, learning, index, sample, declared)
     loosest, alone = _looked_at(index, sample, limits, banned)
     gathered = gather_evidence(engine, index, spec, loosest, alone, labelled, round_no, scorer)
-=======
-    index = _index(engine, spec, learning)
-    sample = _sample(engine, index, learning, round_no)
-    banned = _Banned.of(spec, learning, index.choices)
-    pinned = _pinned(index, spec, learning)
-    declared = _declared(index, spec)
-    # The run's own budget of potential pairs must hold the strategies and the rules together.
-    left = learning.max_pairs - sum(index.cost(keys).pairs for keys in declared)
-    limits = Limits(
-        pairs=max(0, min(int(learning.pairs_per_record * index.n_records), left)),
-        pairs_of_rule=int(learning.rule_pairs_per_record * index.n_records),
-        rules=min(learning.max_rules, MAX_STRATEGIES - len(spec.proposers)),
-        k=learning.k,
-        recall_floor=learning.recall_floor,
-    )
-    limits = _with_room(index, sample, limits, left)
-    evidence, seen, n_judged, taught = _evidence(
-        engine, index, sample, spec, limits, banned, round_no, scorer
-    )
->>>>>>> spec
     if scorer:
         _write_weak_labels(engine, lake, fingerprint, gathered)
     if learning.ranking == "lexicographic":

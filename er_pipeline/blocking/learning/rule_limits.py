@@ -31,9 +31,9 @@ def limits_of(
 ) -> Limits:
     """Return the limits of a dataset; declared: the strategies that are conjunctions of its keys.
 
-    The run's own budget of potential pairs must hold these and the rules together.
+    `learning: max_pairs` must hold the pairs of these and of the rules together.
     """
-    left = spec.checks.max_pairs - sum(index.cost(keys).pairs for keys in declared)
+    left = learning.max_pairs - sum(index.cost(keys).pairs for keys in declared)
     limits = Limits(
         pairs=max(0, min(int(learning.pairs_per_record * index.n_records), left)),
         pairs_of_rule=int(learning.rule_pairs_per_record * index.n_records),
