@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
-from er_pipeline.blocking.spec.pipeline import Blocks
+from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.values.key_choices import KeyChoice
 

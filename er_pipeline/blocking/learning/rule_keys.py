@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from er_pipeline.blocking.learning.conjunction_costs import Index, Keys
+from er_pipeline.blocking.spec.blocking_section import Learning
 from er_pipeline.blocking.spec.learned import conjunction_of
-from er_pipeline.blocking.spec.pipeline import Learning, PipelineSpec
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.values.key_choices import KeyChoice, listed_choices
 
