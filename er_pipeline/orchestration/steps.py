@@ -80,7 +80,7 @@ class Step:
 def dataset_steps(spec: PipelineSpec, folder: Path) -> list[Step]:
     """List the steps of a dataset in the order of the flow; the catalog comes after them."""
     strategies = [f"blocks_{strategy.name}" for strategy in spec.strategy_conjunctions]
-    truth = ["true_pairs"] if spec.truth else []
+    truth = ["true_pairs", "em_training_rules", "em_training_blocks"] if spec.truth else []
     keys = [strategy.expression for strategy in spec.strategy_conjunctions]
     learned = ["learned_blocks"] if spec.learns else []
     labels = ["labels"] if spec.labels else []
@@ -274,7 +274,6 @@ def _queue_steps(spec: PipelineSpec) -> list[Step]:
 
 
 def _training_steps(spec: PipelineSpec) -> list[Step]:
-    truth = ["true_pairs"] if spec.truth else []
     steps = [
         Step(
             tables={
@@ -282,7 +281,7 @@ def _training_steps(spec: PipelineSpec) -> list[Step]:
                 "em_training_blocks": "The blocks of every training rule, one EM session each.",
             },
             stage="training",
-            reads=["cleaned_records", *truth],
+            reads=["cleaned_records"],
             settings=[spec.blocks, [rule.expression for rule in spec.training_conjunctions]],
             code=build_em_training_blocks,
             run=lambda engine, lake: build_em_training_blocks(engine, lake, spec),

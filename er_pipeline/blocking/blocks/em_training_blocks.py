@@ -15,7 +15,6 @@ from er_pipeline.blocking.records.match_share import (
     expected_match_share,
     strong_identifiers,
 )
-from er_pipeline.blocking.records.true_pairs import read_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
 from er_pipeline.blocking.tables.lake import Lake
@@ -28,16 +27,14 @@ def build_em_training_blocks(
 ) -> dict[str, Any]:
     """Block the records by every training rule; list the rules with their exact cost.
 
-    Reads cleaned_records, and true_pairs where there are any. Writes em_training_blocks
-    (rule, block_key, record_id, source, record_no), one row per membership of a kept block, one
-    file per rule; and em_training_rules (rule, expression, source_columns VARCHAR[], pairs,
-    match_share, largest_block, expected_match_share), one row per rule. match_share is the share
-    of the rule's pairs that are true, NULL while no truth is known; see `expected_match_share`.
+    Reads cleaned_records. Writes em_training_blocks (rule, block_key, record_id, source,
+    record_no), one row per membership of a kept block, one file per rule; and em_training_rules
+    (rule, expression, source_columns VARCHAR[], pairs, largest_block, expected_match_share), one
+    row per rule; see `expected_match_share`. Truth is not looked at: it never shapes a model.
     Returns the facts kept beside em_training_rules; see `sum_training_rules`.
     """
     fingerprint = read_records(engine, lake)
     facts = {"fingerprint": fingerprint, **sum_training_rules(engine, spec)}
-    has_truth = spec.truth is not None and read_true_pairs(engine, lake, fingerprint)
     with lake.writing("em_training_blocks", {"fingerprint": fingerprint}) as draft:
         for rule in facts["rules"]:
             engine.write(
@@ -48,9 +45,6 @@ def build_em_training_blocks(
                 """,
                 draft.file(rule),
             )
-    if has_truth:
-        for rule, counts in facts["rules"].items():
-            counts["true_pairs"] = _count_true_pairs(engine, rule)
     with lake.writing("em_training_rules", facts) as draft:
         engine.write(
             " union all ".join(_rule_row(*item) for item in facts["rules"].items()), draft.file()
@@ -102,7 +96,8 @@ def judge_training(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Ver
         + unless(
             pairs <= budget,
             f" The most expensive is {most_expensive(facts['rules'])}; join another key to it,"
-            " raise checks: max_training_pairs, or have rules proposed: er-pipeline training-rules.",
+            " raise checks: max_training_pairs, or have rules proposed:"
+            " er-pipeline training-rules.",
         ),
         {"training_pairs": pairs, "max_training_pairs": budget},
     )
@@ -192,32 +187,13 @@ def _expected_match_share(
     return expected_match_share(engine, spec, "rule_members", free)
 
 
-def _count_true_pairs(engine: DuckDBEngine, rule: str) -> int:
-    (n_true,) = engine.row(
-        f"""
-        with kept as (
-            select m.record_no, s.block_no
-            from keyed_{rule} as m join rule_sizes_{rule} as s on s.block_key = m.block_key
-            where s.reason is null
-        )
-        select count(*) from true_pairs as t
-        join kept as l on l.record_no = t.left_no join kept as r on r.record_no = t.right_no
-        where l.block_no = r.block_no
-        """
-    )
-    return int(n_true)
-
-
 def _rule_row(rule: str, counts: dict[str, Any]) -> str:
     columns = ", ".join(literal(column) for column in counts["source_columns"])
-    share = "null"
-    if counts.get("true_pairs") is not None and counts["pairs"]:
-        share = repr(counts["true_pairs"] / counts["pairs"])
     expected = counts["expected_match_share"]
     expected = "null" if expected is None else repr(expected)
     return (
         f"select {literal(rule)} as rule, {literal(counts['expression'])} as expression,"
         f" [{columns}]::varchar[] as source_columns, {counts['pairs']}::bigint as pairs,"
-        f" {share}::double as match_share, {counts['largest_block']}::bigint as largest_block,"
+        f" {counts['largest_block']}::bigint as largest_block,"
         f" {expected}::double as expected_match_share"
     )

@@ -239,7 +239,6 @@ def columns_of(table: str, spec: PipelineSpec) -> list[Column]:
             Column("expression", "VARCHAR", "The rule's keys; all must be equal"),
             Column("source_columns", "VARCHAR[]", "Fields the rule reads, and so fixes"),
             Column("pairs", "BIGINT", "Exact number of pairs of its session", minimum=0),
-            Column("match_share", "DOUBLE", "Share of them that are true, if known", False),
             Column("largest_block", "BIGINT", "Records in its largest block", minimum=0),
             Column("expected_match_share", "DOUBLE", "As strong identifiers tell it", False),
         ],
