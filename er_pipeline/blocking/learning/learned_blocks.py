@@ -1,7 +1,7 @@
 """Learned blocks: learned rules -> the blocks they make, one table for all rules.
 
-The graph must not change with the data, so the rules share one asset. They are counted and judged
-as strategies are; only what is worth comparing is written, for a rule has as many keys as records.
+The graph must not change with the data, so the rules share one asset. They are counted as
+strategies are; only what is worth comparing is written, for a rule has as many keys as records.
 """
 
 import logging
@@ -10,7 +10,11 @@ from typing import Any
 
 from er_pipeline.blocking.blocks.blocks import size_blocks, sized_blocks_sql, sum_blocks
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
+from er_pipeline.blocking.spec.learned import (
+    LearnedBlocksFacts,
+    learned_conjunctions,
+    learned_rules_facts,
+)
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.errors import LakeError
@@ -29,7 +33,7 @@ def build_learned_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -
     learned_dropped (rule, block_key, block_size, pairs, reason), the blocks over the cap; and
     learned_codes (record_no, has_key, shares_key, code_0, ...), one row per record: its block in
     every single-valued rule, or a number below 0 that no other record has.
-    Returns the facts kept beside learned_blocks: "rules" as `sum_blocks` counts them.
+    Returns the facts kept beside learned_blocks, `LearnedBlocksFacts`.
 
     Raises LakeError if a table was made from other records.
     """
@@ -41,13 +45,8 @@ def build_learned_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -
         raise LakeError("learned_rules were learned from older records: materialize them again")
     rules = learned_conjunctions(spec, learned)
     keys = lake.facts("key_codes")["keys"]
-    counts: dict[str, Any] = {}
-    facts: dict[str, Any] = {
-        "fingerprint": fingerprint,
-        "single": [rule.name for rule in rules if not rule.is_list],
-        "listed": [rule.name for rule in rules if rule.is_list],
-    }
-    with lake.writing("learned_blocks", facts) as draft:
+    counts: dict[str, dict[str, Any]] = {}
+    with lake.writing("learned_blocks") as draft:
         for nth, rule in enumerate(rules):
             logger.info("blocks of rule %s of %s: %s", nth + 1, len(rules), rule.expression)
             _size_rule(engine, rule, nth, keys, spec)
@@ -67,9 +66,14 @@ def build_learned_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -
                 " record_no, 0::integer as block_no from cleaned_records where 1 = 0",
                 draft.file(),
             )
-        draft.facts["rules"] = counts
-        draft.facts["pairs"] = sum(count["pairs"] for count in counts.values())
-        facts = dict(draft.facts)
+        facts: LearnedBlocksFacts = {
+            "fingerprint": fingerprint,
+            "single": [rule.name for rule in rules if not rule.is_list],
+            "listed": [rule.name for rule in rules if rule.is_list],
+            "rules": counts,
+            "pairs": sum(count["pairs"] for count in counts.values()),
+        }
+        draft.facts.update(facts)
     with lake.writing("learned_dropped", {"fingerprint": fingerprint}) as draft:
         dropped = " union all ".join(
             f"select {literal(rule.name)} as rule, block_key, block_size, pairs, reason"
@@ -83,7 +87,7 @@ def build_learned_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -
         engine.write(f"{dropped} order by pairs desc, rule, block_key", draft.file())
     with lake.writing("learned_codes", {"fingerprint": fingerprint}) as draft:
         engine.write(_codes_sql(rules), draft.file())
-    return facts
+    return dict(facts)
 
 
 def _size_rule(
@@ -118,24 +122,24 @@ def _size_rule(
         "keyed_records",
         f"select record_no, source_no, {listed} from key_codes where {keyed}",
     )
-    judged = sized_blocks_sql("keyed_records", codes, spec.link_mode, spec.blocks)
+    sized = sized_blocks_sql("keyed_records", codes, spec.link_mode, spec.blocks)
     engine.make_table(
-        "judged",
+        "sized",
         f"""
         select *, case when reason is null then cast(
                 row_number() over (partition by reason is null order by {listed}) - 1 as integer)
             end as block_no
-        from ({judged})
+        from ({sized})
         """,
     )
-    same = " and ".join(f"j.{code} = k.{code}" for code in codes)
+    same = " and ".join(f"s.{code} = k.{code}" for code in codes)
     # The record that lends its block the text of its key: the first one.
     engine.make_table(
         "lending",
         f"""
-        select min(k.record_no) as record_no, {", ".join(f"j.{code}" for code in codes)}
-        from keyed_records as k join judged as j on {same}
-        where j.reason is null or j.reason = 'oversized' group by all
+        select min(k.record_no) as record_no, {", ".join(f"s.{code}" for code in codes)}
+        from keyed_records as k join sized as s on {same}
+        where s.reason is null or s.reason = 'oversized' group by all
         """,
     )
     engine.make_table(
@@ -145,20 +149,20 @@ def _size_rule(
     engine.make_table(
         f"sizes_{nth}",
         f"""
-        select coalesce(t.block_key, '') as block_key, j.block_size, j.pairs, j.reason, j.block_no
-        from judged as j left join lending as k on {same}
+        select coalesce(t.block_key, '') as block_key, s.block_size, s.pairs, s.reason, s.block_no
+        from sized as s left join lending as k on {same}
         left join ({rule.keyed_records(engine, "lenders")}) as t on t.record_no = k.record_no
         """,
     )
     engine.make_table(
         f"members_{nth}",
-        f"select k.record_no, j.block_no from keyed_records as k join judged as j on {same}"
-        " where j.reason is null order by j.block_no, k.record_no",
+        f"select k.record_no, s.block_no from keyed_records as k join sized as s on {same}"
+        " where s.reason is null order by s.block_no, k.record_no",
     )
     engine.make_table(
         f"keyed_{nth}",
-        "select k.record_no, j.pairs > 0 as shares_key from keyed_records as k"
-        f" join judged as j on {same}",
+        "select k.record_no, s.pairs > 0 as shares_key from keyed_records as k"
+        f" join sized as s on {same}",
     )
 
 

@@ -63,11 +63,8 @@ class GatheredEvidence:
     @property
     def judged(self) -> Evidence:
         """The judged matches alone, each worth the same."""
-        shared, entity = (
-            self.evidence.shared[: self.n_judged],
-            self.evidence.entity[: self.n_judged],
-        )
-        return Evidence(shared, np.ones(self.n_judged), entity, self.evidence.table)
+        n, of = self.n_judged, self.evidence
+        return Evidence(of.shared[:n], np.ones(n), of.entity[:n], of.table)
 
 
 def gather_evidence(
@@ -139,12 +136,7 @@ def _weigh_candidates(
 
     Returns the engine table made, see `GatheredEvidence`, and whether the model was listened to.
     """
-    records, codes, pairs, probable = (
-        "sampled_records",
-        "sampled_codes",
-        "sampled_pairs",
-        "probable",
-    )
+    records, codes, pairs = "sampled_records", "sampled_codes", "sampled_pairs"
     n_pairs = sum(index.cost(keys).pairs for keys in loosest)
     sample_records(engine, n_pairs, f"{spec.seed}-{round_no}", records)
     logger.info("looking for probable matches with %s conjunctions", len(loosest) + len(alone))
@@ -158,7 +150,7 @@ def _weigh_candidates(
     _, estimate = fit_weights(engine, single, pairs, labelled, scores)
     engine.con.register("probabilities", _table(probability=estimate.probability))
     engine.make_table(
-        probable,
+        "probable",
         f"""
         select p.left_no, p.right_no, q.probability from (
             select left_no, right_no, row_number() over (order by left_no, right_no) as nth
@@ -168,7 +160,7 @@ def _weigh_candidates(
         """,
     )
     engine.con.unregister("probabilities")
-    return probable, estimate.taught
+    return "probable", estimate.taught
 
 
 def _proposal(index: Index, keys: Keys, sampled: str) -> str:
