@@ -80,7 +80,7 @@ def write_wide(path: Path, n_records: int, seed: int) -> Path:
     """Write five columns of people among twenty of noise as CSV; return the path.
 
     Columns: id, those of WIDE_KINDS, person_id. Of the persons 40% have two or three records.
-    No noise tells who a person is: most of it is drawn anew for every record, or nearly constant,
+    No noise says who a person is: most of it is drawn anew for every record, or nearly constant,
     or follows the place in the file; status always differs between the records of a person.
     """
     rng = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ def make_no_noise(row_no: Numbers, turn: Numbers, rng: Rng) -> Columns:
 
 
 def make_noise(row_no: Numbers, turn: Numbers, rng: Rng) -> Columns:
-    """Make the columns of WIDE_KINDS that tell nothing; turn counts on with a person's records."""
+    """Make the columns of WIDE_KINDS that say nothing; turn counts on with a person's records."""
     n = len(row_no)
 
     def mostly(usual: str, share: float, *others: str) -> Any:

@@ -22,9 +22,9 @@ from er_pipeline_tests.other_people_words import (
     STREETS,
     SUBURBS,
     SURNAMES,
-    take_each,
     invent_words,
     nicknames_of,
+    take_each,
 )
 
 # fmt: off

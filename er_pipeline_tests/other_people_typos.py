@@ -52,7 +52,7 @@ def _respell(texts: Texts, pairs: str, rng: Rng) -> Texts:
 
 
 def _slip(texts: Texts, kind: NDArray[np.str_], rng: Rng) -> Texts:
-    """Let fingers slip once in each text whose kind tells how: next_key, swap, drop, double."""
+    """Let fingers slip once in each text, as its kind says: next_key, swap, drop, double."""
     width = texts.dtype.itemsize
     letters = texts.view(np.uint8).reshape(len(texts), width)
     length = np.strings.str_len(texts)
