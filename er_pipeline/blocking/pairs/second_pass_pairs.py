@@ -148,8 +148,9 @@ def build_second_pass_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> F
         costly = max(counted, key=lambda name: (counted[name], name))
         raise BudgetError(
             f"the second pass would make {planned:,} pairs for {n_lonely:,} records, more than"
-            f" {second.max_pairs:,}; the most expensive strategy is {costly} with {counted[costly]:,}."
-            " Join another key to it, lower second_pass: max_size, or raise second_pass: max_pairs"
+            f" {second.max_pairs:,}; the most expensive strategy is {costly} with"
+            f" {counted[costly]:,}. Join another key to it, lower second_pass: max_size, or raise"
+            " second_pass: max_pairs"
         )
     proposed = [_pairs_sql(name, 1 << spec.proposers.index(name), spec) for name in counted]
     with lake.writing("second_pass_pairs") as draft:
@@ -165,7 +166,7 @@ def build_second_pass_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> F
                 " where left_no in (select record_no from lonely)"
                 " or right_no in (select record_no from lonely)"
             )
-        similarity = ", max(similarity) as similarity" if spec.encoder else ""
+        similarity = ", max(p.similarity) as similarity" if spec.encoder else ""
         new = ""
         if spec.has_two_passes:
             new = (
@@ -173,9 +174,9 @@ def build_second_pass_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> F
                 " on f.left_no = p.left_no and f.right_no = p.right_no"
             )
         engine.write(
-            "select left_no, right_no, cast(sum(strategy_mask) as bigint) as strategy_mask"
+            "select p.left_no, p.right_no, cast(sum(p.strategy_mask) as bigint) as strategy_mask"
             f"{similarity} from ({' union all '.join(proposed)}) as p{new}"
-            " group by left_no, right_no order by left_no, right_no",
+            " group by p.left_no, p.right_no order by p.left_no, p.right_no",
             draft.file(),
         )
         engine.read_folder(draft.folder, "made_pairs")
@@ -266,9 +267,10 @@ def join_passes(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
                 name: made + both["proposed_pairs"][name] - first["proposed_pairs"][name]
                 for name, made in first["made_pairs"].items()
             }
-            alone = "pairs_of_one_strategy_only"
+            alone = both["pairs_of_one_strategy_only"]
+            alone_before = first["pairs_of_one_strategy_only"]
             draft.facts["made_pairs_of_one_strategy_only"] = {
-                name: made + both[alone][name] - first[alone][name]
+                name: made + alone[name] - alone_before[name]
                 for name, made in first["made_pairs_of_one_strategy_only"].items()
             }
         return dict(draft.facts)
