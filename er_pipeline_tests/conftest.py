@@ -7,25 +7,14 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.blocks.blocks import build_blocks
-from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
-from er_pipeline.blocking.labels.labels import read_labels
-from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
-from er_pipeline.blocking.learning.learned_rules import learn_rules
-from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
-from er_pipeline.blocking.neighbours.record_embeddings import embed_records
-from er_pipeline.blocking.pairs.second_pass_pairs import build_second_pass_pairs
-from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
-from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.records.generated_people import write_people
-from er_pipeline.blocking.records.key_codes import index_keys
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.weights.pair_weights import weigh_pairs
-from er_pipeline.matching.em_model import train_model
-from er_pipeline.matching.matches import score_pairs
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.table import Facts
+from er_pipeline.flow import flow, open_lake, run
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -63,10 +52,11 @@ def made_up_people(folder: Path, n_records: int, seed: int = 20) -> list[dict[st
         ]
 
 
-def put_records(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, sources: Sequence[Rows]
-) -> None:
-    """Write cleaned_records of rows that are clean already, numbered as they stand."""
+def put_records(engine: Engine, lake: Lake, spec: PipelineSpec, sources: Sequence[Rows]) -> None:
+    """Write cleaned_records of rows that are clean already, numbered as they stand.
+
+    lake: one without plans, which takes tables as they come.
+    """
     fields = list(spec.field_kinds)
     declared = ", ".join(f"{quoted(field)} varchar" for field in fields)
     engine.execute(
@@ -77,7 +67,7 @@ def put_records(
     for no, (source_no, row) in enumerate(numbered):
         values = [no, str(no), spec.source_labels[source_no], source_no, *(row[f] for f in fields)]
         engine.execute(f"insert into clean_rows values ({', '.join('?' * len(values))})", values)
-    with lake.writing("cleaned_records", {"fingerprint": "these"}) as draft:
+    with lake.writing("cleaned_records") as draft:
         engine.write("select * from clean_rows", draft.file())
 
 
@@ -96,93 +86,57 @@ class Dataset:
         settings.setdefault("training_rules", {"rule": fields[0]})
         self.spec = PipelineSpec.model_validate(
             {"dataset": "people", "sources": declared, **settings}
-        )
-        self.lake = Lake(folder / "lake", "people")
+        ).located_in(folder)
+
+    @property
+    def lake(self) -> Lake:
+        """The lake as the spec is now; what does not follow from it is refused."""
+        return open_lake(self.folder / "lake", self.spec)
 
     @property
     def threads(self) -> int:
         """Threads of every engine: as the spec says, else two."""
         return self.spec.threads or 2
 
-    def clean(self) -> dict[str, Any]:
-        with DuckDBEngine(threads=self.threads) as engine:
-            return clean_records(engine, self.lake, self.spec, self.folder)
-
-    def embed(self) -> dict[str, Any]:
-        self.clean()
-        with DuckDBEngine(threads=self.threads) as engine:
-            return embed_records(engine, self.lake, self.spec)
-
-    def neighbours(self) -> dict[str, Any]:
-        self.embed()
-        with DuckDBEngine(threads=self.threads) as engine:
-            return find_neighbours(engine, self.lake, self.spec)
-
-    def filter(self) -> dict[str, Any]:
-        self.clean()
-        if self.spec.labels:
-            with DuckDBEngine(threads=self.threads) as engine:
-                read_labels(engine, self.lake, self.spec, self.folder)
-        if self.spec.weights or self.spec.learns:
-            with DuckDBEngine(threads=self.threads) as engine:
-                index_keys(engine, self.lake, self.spec)
-        if self.spec.learns:
-            self.learn()
-        for strategy in self.spec.strategy_conjunctions:
-            with DuckDBEngine(threads=self.threads) as engine:
-                build_blocks(engine, self.lake, strategy, self.spec)
-        with DuckDBEngine(threads=self.threads) as engine:
-            return filter_blocks(engine, self.lake, self.spec)
-
-    def learn(self) -> dict[str, Any]:
-        """Learn rules and build their blocks; the keys must have been indexed."""
-        with DuckDBEngine(threads=self.threads) as engine:
-            facts = learn_rules(engine, self.lake, self.spec)
-        with DuckDBEngine(threads=self.threads) as engine:
-            build_learned_blocks(engine, self.lake, self.spec)
+    def make(self, until: str) -> Facts:
+        """Run the flow up to a table; return the facts kept beside its step's main table."""
+        facts: Facts = {}
+        for _, facts in run(flow(self.spec), self.lake, until=until, threads=self.threads):
+            pass
         return facts
 
-    def second(self) -> dict[str, Any]:
-        self.filter()
-        if self.spec.encoder:
-            with DuckDBEngine(threads=self.threads) as engine:
-                embed_records(engine, self.lake, self.spec)
-        if self.spec.embedding:
-            with DuckDBEngine(threads=self.threads) as engine:
-                find_neighbours(engine, self.lake, self.spec)
-        with DuckDBEngine(threads=self.threads) as engine:
-            return build_second_pass_pairs(engine, self.lake, self.spec)
+    def clean(self) -> Facts:
+        return self.make("cleaned_records")
 
-    def pair(self) -> dict[str, Any]:
-        if self.spec.second_pass:
-            self.second()
-        else:
-            self.filter()
-            if self.spec.embedding:
-                self.neighbours()
-        if self.spec.weights:
-            with DuckDBEngine(threads=self.threads) as engine:
-                weigh_pairs(engine, self.lake, self.spec)
-        with DuckDBEngine(threads=self.threads) as engine:
-            return unify_pairs(engine, self.lake, self.spec)
+    def filter(self) -> Facts:
+        return self.make("filtered_blocks")
 
-    def train(self) -> dict[str, Any]:
-        self.clean()
-        for step in (build_em_training_blocks, train_model):
-            with DuckDBEngine(threads=self.threads) as engine:
-                facts = step(engine, self.lake, self.spec)
-        return facts
+    def learn(self) -> Facts:
+        """Learn rules and build their blocks; return the facts of the rules."""
+        self.make("learned_blocks")
+        return self.lake.facts("learned_rules")
 
-    def match(self) -> dict[str, Any]:
-        """Make the pairs, train a model, score them; give the facts of matches."""
-        self.train()
-        self.pair()
-        with DuckDBEngine(threads=self.threads) as engine:
-            return score_pairs(engine, self.lake, self.spec)
+    def embed(self) -> Facts:
+        return self.make("record_embeddings")
+
+    def neighbours(self) -> Facts:
+        return self.make("embedding_blocks")
+
+    def second(self) -> Facts:
+        return self.make("second_pass_pairs")
+
+    def pair(self) -> Facts:
+        return self.make("unified_pairs")
+
+    def train(self) -> Facts:
+        return self.make("em_model")
+
+    def match(self) -> Facts:
+        return self.make("matches")
 
     def rows(self, table: str, columns: str = "*", order: str = "all") -> list[tuple[Any, ...]]:
         with DuckDBEngine(threads=self.threads) as engine:
-            engine.read(self.lake, table)
+            self.lake.open(engine, table)
             return engine.rows(f"select {columns} from {table} order by {order}")
 
 

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from er_pipeline.blocking.blocks.em_training_blocks import judge_training
 from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.evaluation.blocking_report import judge_training
 from er_pipeline.matching.comparisons import splink_comparisons
 from er_pipeline.matching.em_model import combine
 from er_pipeline.matching.em_sessions import Session, TrainingError, rule_sql

@@ -2,10 +2,13 @@ from collections.abc import Callable
 
 import pytest
 
-from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.blocks.em_training_blocks import (
+    build_em_training_blocks,
+    judge_expected_mix,
+    judge_training,
+)
 from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.evaluation.blocking_report import judge_training
 from er_pipeline_tests.conftest import Dataset, Rows
 
 PEOPLE: Rows = [
@@ -152,3 +155,36 @@ def test_a_rule_without_pairs_is_a_warning(dataset: Callable[..., Dataset]) -> N
         ("same_first", 0, None),
         ("same_last", 1, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("share", "outcome"),
+    [
+        (0.3, "ok"),
+        (0.01, "ok"),
+        (0.99, "ok"),
+        (0.0099, "warn"),
+        (0.9901, "warn"),
+        (0.001, "warn"),
+        (0.999, "warn"),
+        (0.0009, "error"),
+        (0.9991, "error"),
+    ],
+)
+def test_rules_that_will_bring_no_two_classes_warn_then_stop(
+    dataset: Callable[..., Dataset], share: float, outcome: str
+) -> None:
+    rules = {
+        "good": {"expected_match_share": 0.3},
+        "odd": {"expected_match_share": share},
+        "unknown": {"expected_match_share": None},
+    }
+    people = dataset(PEOPLE, strategies={"last": "last"}, training_rules=RULES, matching=True)
+    verdict = judge_expected_mix({"rules": rules}, people.spec)
+    assert verdict.check == "expected_mix_is_trainable"
+    assert verdict.passed is (outcome == "ok")
+    if outcome != "ok":
+        assert verdict.severity == outcome
+        assert "pairs of odd are matches" in verdict.text
+        assert "good" not in verdict.text
+    assert verdict.numbers == {"match_share_good": 0.3, "match_share_odd": share}

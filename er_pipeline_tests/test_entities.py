@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.matching.entities import join_matches
-from er_pipeline.matching.judgements import judge_entities
+from er_pipeline.matching.entities import join_matches, judge_entities
 
 Scores = Mapping[tuple[int, int], float]
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from er_pipeline.orchestration.steps import dataset_steps
 
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -18,11 +19,9 @@ from er_pipeline.blocking.weights.fitted_weights import (
 )
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
 from er_pipeline.matching.pair_scorer import model_scorer
-from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.other_people import HOUSEHOLD_KINDS, write_households
 
-NO_LABELS = {"matches": 0, "non_matches": 0}
 HOUSEHOLDS = 4_000
 STRATEGIES: dict[str, Any] = {
     "name": ["surname", "left(given_name, 1)"],
@@ -222,7 +221,7 @@ def fitted(people: Dataset, scores: Callable[[DuckDBEngine], Any]) -> tuple[Pair
         engine.make_table("candidates", "select left_no, right_no from unified_pairs")
         engine.make_table("labelled", "select *, true as is_match from candidates where false")
         weights, estimate = fit_weights(
-            engine, people.spec.key_choices, "candidates", NO_LABELS, scores(engine)
+            engine, people.spec.key_choices, "candidates", "labelled", scores(engine)
         )
     return weights, estimate.taught
 

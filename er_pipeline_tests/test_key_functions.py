@@ -1,14 +1,15 @@
-from collections import Counter
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nicknames import name_triplets
 
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.key_functions import (
-    FREE_MAIL_DOMAINS,
-    PYTHON_KEY_FUNCTIONS,
+    KEY_FUNCTIONS,
+    Example,
+    KeyFunction,
     company_word,
     letter_set,
     metaphone,
@@ -16,6 +17,7 @@ from er_pipeline.blocking.values.key_functions import (
     nysiis,
     soundex,
 )
+from er_pipeline.blocking.values.key_parser import parse_conjunction
 
 clean_name = cleaner("person_name", CleaningOptions())
 
@@ -91,46 +93,6 @@ def test_metaphone_and_nysiis_join_names_that_sound_alike() -> None:
     assert metaphone("12") is nysiis("12") is None
 
 
-@pytest.mark.parametrize(
-    ("full_name", "nicknames"),
-    [
-        ("william", ["bill", "billy", "will", "willie"]),
-        ("robert", ["bob", "bobby", "rob", "robby"]),
-        ("elizabeth", ["liz", "beth", "betty", "betsy", "libby", "lizzie"]),
-        ("margaret", ["peggy", "peg", "meg", "maggie"]),
-        ("catherine", ["katherine", "kathryn", "kate", "katie", "kathy", "cathy"]),
-        ("richard", ["dick", "rick", "rich", "ricky"]),
-        ("john", ["jon", "jack", "johnny"]),
-        ("james", ["jim", "jimmy", "jamie"]),
-        ("stephen", ["steven", "steve"]),
-        ("michael", ["mike", "mick"]),
-        ("edward", ["ed", "eddie", "ned"]),
-        ("theodore", ["ted", "teddy"]),
-        ("albert", ["al", "bert"]),
-        ("alan", ["allen", "allan"]),
-        ("thomas", ["tom", "tommy"]),
-        ("charles", ["charlie", "chuck"]),
-        ("susan", ["sue", "susie"]),
-        ("abigail", ["abby", "abbie"]),
-    ],
-)
-def test_a_full_name_and_its_nicknames_are_one_class(full_name: str, nicknames: list[str]) -> None:
-    assert {nickname(name) for name in [full_name, *nicknames]} == {full_name}
-
-
-def test_shared_nicknames_do_not_merge_full_names() -> None:
-    full_names = ["albert", "alan", "alexander", "alfred", "robert", "william", "lisa", "erin"]
-    assert [nickname(name) for name in full_names] == full_names
-
-
-def test_no_class_of_nicknames_is_larger_than_its_docstring_says() -> None:
-    names = {name for full, _, short in name_triplets() for name in (full, short)}
-    sizes = Counter(nickname(name) for name in names)
-    assert max(sizes.values()) <= 21
-    assert len(sizes) > 900
-    assert all(nickname(full) == full for full in sizes if full)
-
-
 def test_nickname_reads_the_first_word_and_keeps_unknown_names() -> None:
     assert nickname("bill j smith") == "william"
     assert nickname("xiaoming") == "xiaoming"
@@ -154,21 +116,65 @@ def test_company_word_is_the_first_significant_word(company: str, word: str | No
     assert company_word(company) == company_word(clean) == word
 
 
-@pytest.mark.parametrize("name", PYTHON_KEY_FUNCTIONS)
+OF_PYTHON = [name for name, function in KEY_FUNCTIONS.items() if function.call]
+
+
+@pytest.mark.parametrize("name", OF_PYTHON)
 @settings(max_examples=60, deadline=None)
 @given(text=st.text())
 def test_a_key_is_never_blank_and_blank_text_has_none(name: str, text: str) -> None:
-    function = PYTHON_KEY_FUNCTIONS[name]
-    result = function.call(text)
+    call = KEY_FUNCTIONS[name].call
+    assert call
+    result = call(text)
     assert result is None or result.strip()
-    assert not function.call("")
+    assert not call("")
+
+
+@pytest.mark.parametrize("name", KEY_FUNCTIONS)
+def test_every_function_gives_what_its_example_says(engine: DuckDBEngine, name: str) -> None:
+    function = KEY_FUNCTIONS[name]
     assert function.name == name
+    arguments = function.example.arguments
+    fields = {f"field_{i}": text for i, text in enumerate(arguments) if isinstance(text, str)}
+    called = ", ".join(
+        f"field_{i}" if isinstance(argument, str) else str(argument)
+        for i, argument in enumerate(arguments)
+    )
+    declared = ", ".join(f"{literal(text)} as {field}" for field, text in fields.items())
+    engine.make_table(
+        "cleaned_records",
+        f"select 0 as record_no, 'a' as record_id, 'people' as source, 0 as source_no, {declared}",
+    )
+    conjunction = parse_conjunction("trial", f"{name}({called})", list(fields))
+    found = engine.rows(conjunction.keyed_records(engine, "cleaned_records"))
+    result = function.example.result
+    assert sorted(row[4] for row in found) == ([result] if isinstance(result, str) else [*result])
+    assert conjunction.is_list == isinstance(result, tuple)
 
 
-def test_free_mail_domains_are_domains_of_mailboxes_for_anybody() -> None:
-    assert {"gmail.com", "yahoo.co.uk", "hotmail.fr", "gmx.de", "163.com"} <= FREE_MAIL_DOMAINS
-    assert "acme.com" not in FREE_MAIL_DOMAINS
-    assert len(FREE_MAIL_DOMAINS) > 100
-    clean_email = cleaner("email", CleaningOptions())
-    for domain in FREE_MAIL_DOMAINS - {"googlemail.com"}:
-        assert clean_email(f"john.smith@{domain}"), domain
+@pytest.mark.parametrize("function", KEY_FUNCTIONS.values(), ids=lambda function: function.name)
+def test_every_function_is_described_in_one_sentence(function: KeyFunction) -> None:
+    assert re.fullmatch(r"[A-Z][^.]*\.", function.about)
+    assert len(function.example.arguments) == len(function.arguments)
+    assert function.signature.startswith(f"{function.name}({function.arguments[0]}")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, function in KEY_FUNCTIONS.items() if function.width]
+)
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.sampled_from("abchlmnz 1é"), max_size=12))
+def test_every_result_of_a_function_of_known_width_has_it(name: str, text: str) -> None:
+    function = KEY_FUNCTIONS[name]
+    assert function.call
+    result = function.call(text)
+    assert result is None or len(result) == function.width
+
+
+def test_a_function_is_of_sql_or_of_python() -> None:
+    example = Example(("a",), "a")
+    for sql, call in ((None, None), ("lower({0})", str.lower)):
+        with pytest.raises(ValueError, match=r"lower\(\) needs either sql or call"):
+            KeyFunction("lower", ("text",), "In lower case.", example, sql=sql, call=call)
+    with pytest.raises(ValueError, match=r"join\(\) is of Python, so it takes one argument"):
+        KeyFunction("join", ("one", "other"), "Both.", example, call=str.lower)

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.errors import SpecError
-from er_pipeline.blocking.values.keys import parse_conjunction
+from er_pipeline.blocking.values.key_parser import parse_conjunction
 
 PEOPLE = ("first_name", "last_name", "email", "company", "birth_date")
 JOHN = {"first_name": "john", "last_name": "smith", "email": "john@acme.com"}
@@ -128,67 +127,6 @@ def test_the_users_own_lambda_works_in_every_form(engine: DuckDBEngine, key: str
     assert conjunction.source_columns == ("last_name",)
     assert conjunction.is_list
     assert keys_of(engine, key, {"last_name": "smith lee"}) == [["LEE", "SMITH"]]
-
-
-@pytest.mark.parametrize(
-    ("keys", "columns"),
-    [
-        ("soundex(first_word(last_name))", ("last_name",)),
-        (["left(last_name, 3)", "year(birth_date)"], ("birth_date", "last_name")),
-        ("coalesce(email, lower(first_name || ' ' || last_name))", PEOPLE[:3][::-1]),
-        ("case when company = 'acme' then email end", ("company", "email")),
-        ("list_filter(tokens(company), x -> x <> last_name)", ("company", "last_name")),
-        # A lambda's own name hides a field inside the lambda only.
-        ("list_filter(tokens(email), email -> email > company)", ("company", "email")),
-        ('qgrams(LAST_NAME || "email", 3)', ("email", "last_name")),
-    ],
-)
-def test_source_columns_are_read_from_the_whole_expression(
-    keys: str | list[str], columns: tuple[str, ...]
-) -> None:
-    assert parse_conjunction("trial", keys, PEOPLE).source_columns == tuple(sorted(columns))
-
-
-@pytest.mark.parametrize(
-    ("key", "told"),
-    [
-        ("surname", "unknown column 'surname'; the fields are first_name, last_name"),
-        ("soundex(surname)", "unknown column 'surname'"),
-        ("r.last_name", "unknown column 'r.last_name'"),
-        ("soundexx(last_name)", "soundexx does not exist"),
-        ("soundexx(last_name)", "besides DuckDB's functions there are company_word, digits,"),
-        ("left(last_name, 3.5)", "No function matches"),
-        ("left(last_name", "is not a SQL expression"),
-        ("", "is not a SQL expression"),
-        ("'constant'", "reads no field; the fields are first_name"),
-        ("select last_name", "must be an expression, not a statement"),
-        ("count(last_name)", "computed from one record alone: 'COUNT(last_name)'"),
-        ("lag(last_name) over ()", "computed from one record alone"),
-        ("coalesce(email, (select max(email) from t))", "computed from one record alone"),
-        ("histogram(last_name)", "cannot contain aggregates"),
-        ("last_name || random()", "the same value every night: 'RANDOM()'"),
-        ("last_name || now()", "the same value every night: 'NOW()'"),
-        ("last_name || uuidv7()", "the same value every night"),
-        ("unnest(string_split(last_name, ' '))", "need not unnest: a list gives one block"),
-        ("regexp_split_to_table(last_name, ' ')", "UNNEST not supported here"),
-        ("last_name || email.upper()", "upper(x), instead of 'email.upper()'"),
-        ("soundex(last_name, 2)", "soundex() takes 1 argument, not 2"),
-        ("qgrams(last_name)", "qgrams() takes 2 arguments, not 1"),
-        ("list_transform(tokens(last_name), x -> soundex(x))", "inside a lambda"),
-    ],
-)
-def test_an_error_says_which_key_is_wrong_and_what_exists(key: str, told: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        parse_conjunction("trial", key, PEOPLE)
-    assert told in str(caught.value)
-    assert f"key {key!r}" in str(caught.value)
-
-
-def test_a_conjunction_needs_a_key_and_takes_one_many_valued_key() -> None:
-    with pytest.raises(SpecError, match="'trial' has no key"):
-        parse_conjunction("trial", [], PEOPLE)
-    with pytest.raises(SpecError, match="several many-valued keys"):
-        parse_conjunction("trial", ["tokens(last_name)", "qgrams(company, 2)"], PEOPLE)
 
 
 @pytest.mark.parametrize("missing", [None, "", "  "])

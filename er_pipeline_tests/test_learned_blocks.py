@@ -8,18 +8,20 @@ from random import Random
 from typing import Any
 
 import pytest
+from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
 
 from er_pipeline.blocking.blocks.blocks import build_blocks
 from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
 from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
-from er_pipeline.blocking.learning.learned_rules import learn_rules, learned_conjunctions
+from er_pipeline.blocking.learning.learned_rules import learn_rules
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_files
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline_tests.conftest import Dataset, Rows, put_records
 
 KINDS = {"first": "person_name", "last": "person_name", "city": "text", "words": "text"}
@@ -77,11 +79,14 @@ class Learned:
     def rules(self) -> list[str]:
         return [rule["rule"] for rule in self.facts["rules"]]
 
+    def conjunctions(self) -> tuple[Conjunction, ...]:
+        return learned_conjunctions(self.spec, learned_rules_facts(self.lake))
+
     def blocks(self) -> Blocks:
         """Compute the keys of the rules as text, record by record."""
         self.engine.read(self.lake, "cleaned_records")
         found: Blocks = defaultdict(list)
-        for rule in learned_conjunctions(self.spec, self.facts):
+        for rule in self.conjunctions():
             keyed = rule.keyed_records(self.engine, "cleaned_records")
             for no, key in self.engine.rows(
                 f"select record_no, block_key from ({keyed}) order by 1"
@@ -210,7 +215,11 @@ def test_facts_count_what_the_same_strategies_count(learned: Learned) -> None:
 def test_codes_are_the_blocks_of_single_valued_rules(learned: Learned) -> None:
     members = learned.rows("learned_blocks", "record_no, rule, block_no")
     block_of = {(no, rule): block for no, rule, block in members}
-    single = [r.name for r in learned_conjunctions(learned.spec, learned.facts) if not r.is_list]
+    single = [
+        r.name
+        for r in learned_conjunctions(learned.spec, learned_rules_facts(learned.lake))
+        if not r.is_list
+    ]
     codes = ", ".join(f"code_{i}" for i in range(len(single)))
     for no, *found in learned.rows("learned_codes", f"record_no, {codes}"):
         assert found == [block_of.get((no, rule), -no - 1) for rule in single]

@@ -10,8 +10,7 @@ import er_pipeline.matching.matches as matches
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.catalog import choose_versions, publish_dataset, write_catalog
-from er_pipeline.matching.judgements import judge_matches
-from er_pipeline.matching.matches import score_pairs, weight_classes
+from er_pipeline.matching.matches import judge_matches, score_pairs, weight_classes
 from er_pipeline.matching.splink_linker import MODEL_FILE
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
@@ -209,3 +208,11 @@ def test_weights_are_classed_heaviest_first() -> None:
         ("-3", 5),
     ]
     assert weight_classes([], most=4) == []
+
+
+def test_a_candidate_without_a_score_stops_the_run() -> None:
+    (whole,) = judge_matches({"candidates": 10, "scored": 10})
+    (short,) = judge_matches({"candidates": 10, "scored": 9})
+    assert whole.passed
+    assert (short.passed, short.severity) == (False, "error")
+    assert short.text.startswith("9 of 10 candidate pairs are scored.")

@@ -5,7 +5,7 @@ import yaml
 
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.values.keys import OWN_FUNCTIONS
+from er_pipeline.blocking.values.key_functions import KEY_FUNCTIONS
 from er_pipeline.terminal.reference import settings_markdown
 
 PROJECT = Path(__file__).parents[1]
@@ -18,7 +18,7 @@ def test_the_readme_lists_every_setting_as_the_code_has_it() -> None:
 
 
 def test_the_readme_names_every_key_function_and_strategy() -> None:
-    assert [name for name in OWN_FUNCTIONS if f"`{name}(" not in README] == []
+    assert [name for name in KEY_FUNCTIONS if f"`{name}(" not in README] == []
     assert [name for name in NAMED_STRATEGIES if name not in README] == []
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from er_pipeline.blocking import DuckDBEngine, Lake
-from er_pipeline.blocking.learning.conjunctions import interval
+from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.evaluation import recall
 from er_pipeline.evaluation.recall import estimate_recall, evidence_families, judge_recall

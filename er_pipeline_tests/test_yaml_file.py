@@ -98,6 +98,11 @@ def test_all_errors_are_listed_at_once(tmp_path: Path) -> None:
     [
         ("dataset: people\n", ":1: must begin with `type: er_pipeline.BlockingPipeline`"),
         ("- a\n", ":1: must begin with"),
+        ("- type\n- attributes\n", ":1: must begin with"),
+        ("type\n", ":1: must begin with"),
+        ("a type of its own\n", ":1: must begin with"),
+        ("5\n", ":1: must begin with"),
+        ("type: [a]\n", ":1: must begin with"),
         (
             "type: er_pipeline.Block\n",
             ":1: must begin with `type: er_pipeline.BlockingPipeline` and `attributes:`; its type"

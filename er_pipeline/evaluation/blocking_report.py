@@ -15,281 +15,9 @@ from er_pipeline.blocking.spec.blocking_section import EMBEDDING
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.verdicts import Verdict
-
-
-def judge_cleaning(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge what cleaning took away, from the facts of `clean_records`."""
-    limit = spec.checks.max_cleaned_away
-    shares = {
-        name: _share(values["cleaned_away"], values["filled"] + values["cleaned_away"])
-        for name, values in facts["values_of_field"].items()
-    }
-    over = {name: share for name, share in shares.items() if share > limit}
-    told = ", ".join(
-        f"{name} ({spec.field_kinds[name]}) lost {share:.0%} of its values"
-        for name, share in over.items()
-    )
-    yield Verdict(
-        "cleaning_keeps_values",
-        not over,
-        "warn",
-        f"{told}: placeholders, or not readable as that kind. Is the kind right? Are the columns"
-        " mixed up? See also cleaning: phone_region and day_first."
-        if over
-        else f"Cleaning emptied at most {max(shares.values(), default=0):.1%} of any field's values"
-        f" (a warning above {limit:.0%}).",
-        {f"cleaned_away_share_{name}": share for name, share in shares.items()},
-    )
-
-
-def judge_strategies(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge coverage and budgets from the facts of `sum_strategies`, before any pair is made."""
-    checks, n_records = spec.checks, facts["records"]
-    coverage = _share(facts["records_with_key"], n_records)
-    if not facts["strategies"]:  # neighbours alone: there are no keys to cover anything
-        coverage = 1.0
-    yield Verdict(
-        "key_coverage_is_enough",
-        coverage >= checks.min_key_coverage,
-        "error",
-        f"{coverage:.2%} of {n_records:,} records have a blocking key"
-        f" (at least {checks.min_key_coverage:.0%} wanted)."
-        + _unless(
-            coverage >= checks.min_key_coverage,
-            " Add a strategy over fields that are filled, or lower checks: min_key_coverage.",
-        ),
-        {
-            "key_coverage": coverage,
-            "min_key_coverage": checks.min_key_coverage,
-            "records_without_key": n_records - facts["records_with_key"],
-        },
-    )
-    lost_records = facts["records_sharing_a_key"] - facts["records_in_a_block"]
-    lost = _share(lost_records, n_records)
-    yield Verdict(
-        "filtering_keeps_coverage",
-        lost <= checks.max_coverage_lost,
-        "error",
-        f"{lost:.2%} of the records share a key but stand in no block that is compared"
-        f" (at most {checks.max_coverage_lost:.0%} wanted)."
-        + _unless(
-            lost <= checks.max_coverage_lost,
-            " See dropped_blocks; add a narrower strategy, raise blocks: max_size, or divide the"
-            " blocks by blocks: {oversized: refine}.",
-        ),
-        {
-            "coverage_lost": lost,
-            "max_coverage_lost": checks.max_coverage_lost,
-            "records_lost": lost_records,
-        },
-    )
-    pairs = facts["pairs"]
-    yield Verdict(
-        "pairs_within_budget",
-        pairs <= checks.max_pairs,
-        "error",
-        f"The strategies propose {pairs:,} pairs, counting those of several strategies each time"
-        f" (at most {checks.max_pairs:,} wanted)."
-        + _unless(
-            pairs <= checks.max_pairs,
-            f" The dearest is {_dearest(facts['strategies'])}; lower blocks: max_size, join"
-            " another key to it, or raise checks: max_pairs.",
-        ),
-        {"pairs": pairs, "max_pairs": checks.max_pairs},
-    )
-    budgets = {name: spec.max_pairs_of(name) for name in facts["strategies"]}
-    over = {
-        name: facts["strategies"][name]["pairs"]
-        for name, budget in budgets.items()
-        if budget is not None and facts["strategies"][name]["pairs"] > budget
-    }
-    told = ", ".join(f"{name} {n:,} (at most {budgets[name]:,})" for name, n in over.items())
-    yield Verdict(
-        "every_strategy_within_budget",
-        not over,
-        "error",
-        f"Over budget: {told}. Join another key to the strategy, lower blocks: max_size, or raise"
-        " checks: max_pairs_per_strategy."
-        if over
-        else f"No strategy of {len(budgets)} is over a budget of its own.",
-        {f"pairs_{name}": facts["strategies"][name]["pairs"] for name in budgets},
-    )
-    largest, held = max(
-        ((counts["largest_block_pairs"], name) for name, counts in facts["strategies"].items()),
-        default=(0, "none"),
-    )
-    share = _share(largest, pairs)
-    small = largest < checks.min_block_pairs_for_share
-    yield Verdict(
-        "no_block_holds_too_much",
-        small or share <= checks.max_largest_block_share,
-        "warn",
-        f"The largest block ({held}) holds {largest:,} pairs, {share:.1%} of all"
-        f" (a warning above {checks.max_largest_block_share:.0%}).",
-        {"largest_block_pairs": largest, "largest_block_share": share},
-    )
-
-
-def judge_rules(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge the learned rules from the facts of `learn_rules`."""
-    learning = spec.learns
-    assert learning is not None
-    n_rules = len(facts["rules"])
-    yield Verdict(
-        "rules_were_found",
-        n_rules > 0 or bool(spec.strategy_conjunctions) or spec.embedding is not None,
-        "error",
-        f"{n_rules:,} rules were learned, {facts['conjunctions_counted']:,} conjunctions counted."
-        + _unless(
-            n_rules > 0,
-            " Raise learning: rule_pairs_per_record or k, or declare a strategy.",
-        ),
-        {"rules": n_rules, "conjunctions_counted": facts["conjunctions_counted"]},
-    )
-    floor, judged = learning.recall_floor, facts["held_out_entities"]
-    reached = facts["recall"] if judged else facts["evidence_found"]
-    told = (
-        f"on {judged:,} held-out entities (95%: {facts['recall_low']:.1%} to"
-        f" {facts['recall_high']:.1%})"
-        if judged
-        else "of the probable matches; no label tells whether that is so"
-    )
-    passed = (facts["recall_high"] if judged else reached) >= floor
-    yield Verdict(
-        "recall_floor_is_reached",
-        passed,
-        "warn",
-        f"The learned rules find {reached:.1%} {told} (at least {floor:.1%} wanted)."
-        + _unless(passed, " Raise learning: pairs_per_record or rule_pairs_per_record."),
-        {"recall": reached, "recall_floor": floor, "held_out_entities": judged},
-    )
-
-
-def judge_ranking(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge what the budget left, from the facts of `unify_pairs`."""
-    if spec.budget is None:
-        return
-    pairs, budget = facts["pairs"] - facts.get("second_pass_pairs", 0), facts["budget_pairs"]
-    made, cut = facts["pairs_made"], facts["pairs_cut"]
-    yield Verdict(
-        "budget_is_kept",
-        pairs <= budget and pairs == made - cut,
-        "error",
-        f"{pairs:,} of {made:,} pairs were kept, {cut:,} cut (at most {budget:,} wanted).",
-        {"pairs": pairs, "budget_pairs": budget, "pairs_cut": cut},
-    )
-    lost = _share(facts["expected_matches_cut"], facts["expected_matches"])
-    most = spec.checks.max_matches_cut
-    yield Verdict(
-        "budget_loses_little",
-        lost <= most,
-        "warn",
-        f"The pairs that were cut hold about {lost:.2%} of the expected matches (a warning above"
-        f" {most:.0%}); a million more pairs would buy about"
-        f" {facts['matches_per_million_more_pairs']:,.0f} of them.",
-        {
-            "expected_matches_cut_share": lost,
-            "matches_per_million_more_pairs": facts["matches_per_million_more_pairs"],
-        },
-    )
-
-
-def judge_training(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge the training rules from the facts of `sum_training_rules`."""
-    pairs, budget = facts["pairs"], spec.checks.max_training_pairs
-    yield Verdict(
-        "training_within_budget",
-        pairs <= budget,
-        "error",
-        f"The {len(facts['rules'])} training rules make {pairs:,} pairs together"
-        f" (at most {budget:,} wanted)."
-        + _unless(
-            pairs <= budget,
-            f" The dearest is {_dearest(facts['rules'])}; join another key to it, raise"
-            " checks: max_training_pairs, or have rules proposed: er-pipeline training-rules.",
-        ),
-        {"training_pairs": pairs, "max_training_pairs": budget},
-    )
-    free = facts["comparisons_free"]
-    never = [name for name, rules in free.items() if not rules]
-    yield Verdict(
-        "every_comparison_is_free",
-        not never,
-        "error",
-        f"No training rule leaves {', '.join(never)} free: EM cannot learn about a field that"
-        " agrees in every pair. Add a rule on other fields."
-        if never
-        else f"Each of {len(free)} compared fields is free in at least one training rule.",
-        {f"rules_leaving_{name}_free": len(rules) for name, rules in free.items()},
-    )
-    empty = [name for name, counts in facts["rules"].items() if counts["pairs"] == 0]
-    yield Verdict(
-        "every_rule_makes_pairs",
-        not empty,
-        "warn",
-        f"Training rules without a pair: {', '.join(empty)}."
-        if empty
-        else "Every training rule makes pairs.",
-        {f"training_pairs_{name}": counts["pairs"] for name, counts in facts["rules"].items()},
-    )
-
+from er_pipeline.blocking.tables.verdicts import share_of
 
 QUALITY = ("precision", "recall", "f1")
-# Up to so many pairs are checked for repeats one by one; above it, those of evenly spread records.
-PAIRS_CHECKED_FOR_REPEATS = 5_000_000
-
-
-def judge_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge unified_pairs by reading it: every pair once, canonical, of records that exist."""
-    fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "unified_pairs", fingerprint)
-    (n_records,) = engine.row("select count(*) from cleaned_records")
-    n_pairs, backward, unknown, unfiled = engine.row(
-        f"""
-        select count(*), count(*) filter (where left_no >= right_no),
-            count(*) filter (where left_no < 0 or right_no < 0
-                or left_no >= {n_records} or right_no >= {n_records}),
-            count(*) filter (where strategy_mask <= 0)
-        from unified_pairs
-        """
-    )
-    step = max(1, -(-n_pairs // PAIRS_CHECKED_FOR_REPEATS))
-    checked, distinct = engine.row(
-        "select count(*), count(distinct left_no * 4294967296 + right_no) from (select"
-        " cast(left_no as bigint) as left_no, cast(right_no as bigint) as right_no"
-        f" from unified_pairs where left_no % {step} = 0)"
-    )
-    yield Verdict(
-        "every_pair_once",
-        checked == distinct,
-        "error",
-        f"{checked - distinct:,} of {checked:,} pairs looked at are stored twice"
-        f" (all pairs of every {step}. left record).",
-        {"repeated_pairs": checked - distinct, "pairs_looked_at": checked},
-    )
-    within = 0
-    if spec.link_mode == "link":
-        (within,) = engine.row(
-            "select count(*) from unified_pairs as p join cleaned_records as l"
-            " on l.record_no = p.left_no join cleaned_records as r on r.record_no = p.right_no"
-            " where l.source_no >= r.source_no"
-        )
-    wrong = backward + within
-    yield Verdict(
-        "every_pair_canonical",
-        wrong == 0,
-        "error",
-        f"{wrong:,} of {n_pairs:,} pairs are the wrong way round or within one source.",
-        {"wrong_pairs": wrong, "pairs": n_pairs},
-    )
-    yield Verdict(
-        "every_id_exists",
-        unknown + unfiled == 0,
-        "error",
-        f"{unknown:,} pairs name a record that does not exist, {unfiled:,} name no strategy.",
-        {"pairs_with_unknown_records": unknown, "pairs_without_strategy": unfiled},
-    )
 
 
 def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
@@ -319,14 +47,14 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         "blocks": kept,
         "potential_comparisons": filtered["pairs"],
         "pairs": pairs,
-        "pairs_per_record": _share(pairs, n),
+        "pairs_per_record": share_of(pairs, n),
         "possible_pairs": possible,
-        "reduction_ratio": 1 - _share(pairs, possible),
-        "reduction_factor": _share(possible, pairs),
-        "key_coverage": _share(filtered["records_with_key"], n),
-        "block_coverage": _share(filtered["records_in_a_block"], n),
-        "pair_coverage": _share(paired, n),
-        "coverage_lost_to_filtering": _share(
+        "reduction_ratio": 1 - share_of(pairs, possible),
+        "reduction_factor": share_of(possible, pairs),
+        "key_coverage": share_of(filtered["records_with_key"], n),
+        "block_coverage": share_of(filtered["records_in_a_block"], n),
+        "pair_coverage": share_of(paired, n),
+        "coverage_lost_to_filtering": share_of(
             filtered["records_sharing_a_key"] - filtered["records_in_a_block"], n
         ),
         "records_without_key": n - filtered["records_with_key"],
@@ -336,7 +64,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         "pairs_avoided_by_the_cap": sum(
             over_the_cap(counts)[1] for counts in filtered["strategies"].values()
         ),
-        "largest_block_share_of_pairs": _share(
+        "largest_block_share_of_pairs": share_of(
             max((c["largest_block_pairs"] for c in filtered["strategies"].values()), default=0),
             filtered["pairs"],
         ),
@@ -448,7 +176,7 @@ def _figures_of_tables(
     if "missed_matches" in facts:
         missed = facts["missed_matches"]
         figures["missed"] = {
-            cause: {"true_pairs": n, "share_of_true_pairs": _share(n, missed["true_pairs"])}
+            cause: {"true_pairs": n, "share_of_true_pairs": share_of(n, missed["true_pairs"])}
             for cause, n in missed["causes"].items()
         }
         if "matching" in figures:
@@ -525,7 +253,7 @@ def _against_truth(
         strategies[name]["true_pairs_of_it_alone"] = sum(
             n for mask, n in proposed if mask == 1 << bit
         )
-        strategies[name]["pairs_completeness"] = _share(hits, n_true)
+        strategies[name]["pairs_completeness"] = share_of(hits, n_true)
         # What a match costs in pairs: on the whole, and what leaving the strategy out would save.
         for cost, pairs, found_by in (
             ("pairs_per_true_pair", "pairs", "true_pairs"),
@@ -538,10 +266,10 @@ def _against_truth(
         "given_pairs_with_unknown_ids": lake.facts("true_pairs")["pairs_with_unknown_ids"],
         "true_pairs_proposed": n_proposed,
         "true_pairs_found": n_found,
-        "pairs_completeness": _share(n_found, n_true),
-        "pairs_quality": _share(n_found, n_pairs),
+        "pairs_completeness": share_of(n_found, n_true),
+        "pairs_quality": share_of(n_found, n_pairs),
         "true_pairs_cut_by_the_budget": n_proposed - n_found,
-        "completeness_cut_by_the_budget": _share(n_proposed - n_found, n_true),
+        "completeness_cut_by_the_budget": share_of(n_proposed - n_found, n_true),
     }
 
 
@@ -619,12 +347,12 @@ def completeness_curve(
         (n_proposed,) = engine.row("select count(*) from proposed_true")
         for name, counts in strategies.items():
             points[f"strategy {name}"] = {
-                "pairs_per_record": _share(counts["pairs"], n_records),
+                "pairs_per_record": share_of(counts["pairs"], n_records),
                 "pairs_completeness": counts["pairs_completeness"],
             }
         points["union"] = {
-            "pairs_per_record": _share(unified.get("pairs_made", unified["pairs"]), n_records),
-            "pairs_completeness": _share(n_proposed, n_true),
+            "pairs_per_record": share_of(unified.get("pairs_made", unified["pairs"]), n_records),
+            "pairs_completeness": share_of(n_proposed, n_true),
         }
     for rank in unified.get("ranks", []):
         if rank["pairs_per_record"] * n_records > unified["pairs"] + 0.5 and has_truth:
@@ -634,7 +362,7 @@ def completeness_curve(
             (n_above,) = engine.row(
                 f"select count(*) from found_pairs where weight >= {rank['weight']}::float"
             )
-            completeness = _share(n_above, n_true)
+            completeness = share_of(n_above, n_true)
         points[f"ranked {rank['pairs_per_record']:g}"] = {
             "pairs_per_record": rank["pairs_per_record"],
             "pairs_completeness": completeness,
@@ -650,18 +378,3 @@ def _report_rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, fl
                     yield section, name, metric, float(number)
             else:
                 yield section, "", name, float(value)
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
-
-
-def _unless(passed: bool, text: str) -> str:
-    return "" if passed else text
-
-
-def _dearest(counts: Mapping[str, Mapping[str, Any]]) -> str:
-    if not counts:  # neighbours alone
-        return "none"
-    name = max(counts, key=lambda key: (counts[key]["pairs"], key))
-    return f"{name} with {counts[name]['pairs']:,}"

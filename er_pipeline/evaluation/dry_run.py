@@ -5,20 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.blocks.blocks import over_the_cap
-from er_pipeline.blocking.blocks.em_training_blocks import sum_training_rules
-from er_pipeline.blocking.blocks.filtered_blocks import sum_strategies
+from er_pipeline.blocking.blocks.em_training_blocks import judge_training, sum_training_rules
+from er_pipeline.blocking.blocks.filtered_blocks import judge_strategies, sum_strategies
 from er_pipeline.blocking.blocks.refined_blocks import told_divisions
 from er_pipeline.blocking.labels.labels import read_labels
 from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
 from er_pipeline.blocking.learning.learned_rules import learn_rules
-from er_pipeline.blocking.records.cleaned_records import clean_records, read_records
+from er_pipeline.blocking.records.cleaned_records import clean_records, judge_cleaning, read_records
 from er_pipeline.blocking.records.key_codes import index_keys
 from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict
-from er_pipeline.evaluation.blocking_report import judge_cleaning, judge_strategies, judge_training
 
 
 def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[str | Verdict]:

@@ -27,10 +27,10 @@ from typing import Any
 
 from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
 from er_pipeline.blocking.blocks.refined_blocks import DIVISION_MARK
-from er_pipeline.blocking.learning.learned_rules import learned_conjunctions
 from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.blocking_section import Blocks
+from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.contracts import MISSED_CAUSES
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
@@ -272,7 +272,7 @@ def _proposers(spec: PipelineSpec, lake: Lake) -> list[Proposer]:
     """List everything that proposes pairs by keys."""
     found = [Proposer(c, spec.blocks.max_size) for c in spec.strategy_conjunctions]
     if spec.learns:
-        rules = learned_conjunctions(spec, lake.facts("learned_rules"))
+        rules = learned_conjunctions(spec, learned_rules_facts(lake))
         found += [Proposer(c, spec.blocks.max_size, rule=True) for c in rules]
     if spec.second_pass:
         cap = spec.second_pass.max_size

@@ -22,9 +22,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.learning.conjunctions import interval
-from er_pipeline.blocking.learning.learned_rules import learned_conjunctions
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.records.intervals import interval
+from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
@@ -309,7 +309,7 @@ def evidence_families(spec: PipelineSpec, lake: Lake) -> dict[str, tuple[str, ..
     """
     conjunctions = list(spec.strategy_conjunctions)
     if spec.learns:
-        conjunctions += learned_conjunctions(spec, lake.facts("learned_rules"))
+        conjunctions += learned_conjunctions(spec, learned_rules_facts(lake))
     families: list[tuple[set[str], list[str]]] = []
     for conjunction in conjunctions:
         columns, names = set(conjunction.source_columns), [conjunction.name]

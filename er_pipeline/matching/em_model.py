@@ -1,4 +1,4 @@
-"""Step 6: training blocks -> a trained Splink model: m, u and the prior.
+"""Training blocks -> a trained Splink model: m, u and the prior.
 
 u: of the level of equal values exactly, from the frequencies of the values; of the other levels
 from random pairs. Both count matches too, which are taken out once their share is known.
@@ -12,15 +12,22 @@ none, so this errs towards few matches, and the model towards caution.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.blocks.training_facts import training_facts
 from er_pipeline.blocking.records.match_share import count_agreeing_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import Grid, LevelShares, LevelWeights, Shown, numbers
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import Column, Facts, Table, arrow_of
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.views import all_columns
 from er_pipeline.matching.comparisons import splink_comparisons
 from er_pipeline.matching.em_sessions import (
     RECORDS,
@@ -34,6 +41,8 @@ from er_pipeline.matching.em_sessions import (
     run_session,
     without_frequencies,
 )
+from er_pipeline.matching.model_facts import ModelFacts, SessionFacts, model_facts
+from er_pipeline.matching.model_verdicts import CHECKS, judge_model
 from er_pipeline.matching.splink_linker import LINK_TYPES, MODEL_FILE, linker_of, model_settings
 
 # m of a comparison that no session trained: what most clean fields are like.
@@ -47,7 +56,53 @@ LEAST_M = 1e-18
 MAX_SHARED_PAIRS = 5_000_000
 
 
-def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that trains the model, where pairs are matched."""
+    if spec.matching is None:
+        return []
+    rules = spec.training_conjunctions
+    return [
+        Step(
+            writes=[
+                Table(
+                    "em_model",
+                    "The trained model: what every level of agreement says.",
+                    _columns(tuple(spec.comparison_fields)),
+                    all_columns("em_model"),
+                )
+            ],
+            reads=["cleaned_records", "em_training_blocks", "em_training_rules"],
+            settings=[
+                [[rule.name, rule.source_columns] for rule in rules],
+                spec.comparisons,
+                spec.field_kinds,
+                spec.link_mode,
+                len(spec.sources),
+                spec.seed,
+                spec.matching.trained_by(),
+            ],
+            run=partial(train_model, spec=spec),
+            stage="training",
+            checks=CHECKS,
+            judge=partial(_judge, spec=spec),
+            show=_show,
+        )
+    ]
+
+
+def _columns(compared: tuple[str, ...]) -> list[Column]:
+    return [
+        Column("comparison", "VARCHAR", "The field compared", allowed=compared),
+        Column("level", "SMALLINT", "0: other values; the highest: equal ones", minimum=0),
+        Column("label", "VARCHAR", "What values on the level are like"),
+        Column("m", "DOUBLE", "Share of the matches on the level", minimum=0),
+        Column("u", "DOUBLE", "Share of all other pairs on it", minimum=0),
+        Column("match_weight", "DOUBLE", "log2(m / u): what it says for a match, in bits"),
+        Column("condition", "VARCHAR", "The level's SQL over <field>_l and <field>_r"),
+    ]
+
+
+def train_model(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Train the model on the training rules; write em_model and model.json beside it.
 
     Reads cleaned_records, em_training_blocks and em_training_rules. Writes em_model (comparison,
@@ -60,11 +115,11 @@ def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
 
     Raises TrainingError if no training rule makes a pair and leaves a comparison free.
     """
-    fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "em_training_blocks", fingerprint)
-    rules = lake.facts("em_training_rules")["rules"]
+    lake.open(engine, "cleaned_records")
+    lake.open(engine, "em_training_blocks")
+    rules = training_facts(lake)["rules"]
     pairs = {
-        i: int(rules[rule.name]["pairs"])
+        i: rules[rule.name]["pairs"]
         for i, rule in enumerate(spec.training_conjunctions)
         if rules[rule.name]["pairs"]
     }
@@ -93,24 +148,24 @@ def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         u = _u(seen, m[name], prior)
         trained.append(_filled(comparison, _cautious(m[name], u, _unseen(name, sessions)), u))
     model = model_settings(spec, trained, round(prior, 12), LINK_TYPES[spec.link_mode])
-    facts = {
-        "fingerprint": fingerprint,
-        "prior": prior,
-        "expected_matches": round(matches, 1),
-        "matches_by_rules": estimates,
-        "sessions": [_told(session, spec) for session in sessions],
-        "untrained": untrained,
-        "untrained_levels": len(untrained),
-        "levels": _levels(trained),
-    }
+    facts = ModelFacts(
+        prior=prior,
+        expected_matches=round(matches, 1),
+        matches_by_rules=estimates,
+        sessions=[_session_facts(session, spec) for session in sessions],
+        untrained=untrained,
+        untrained_levels=len(untrained),
+        levels=_levels(trained),
+    )
     with lake.writing("em_model", facts) as draft:
         (draft.folder / MODEL_FILE).write_text(json.dumps(model, indent=1), "utf-8")
-        engine.write(_rows_sql(trained), draft.file())
-    return facts
+        engine.put("model_rows", arrow_of(_columns(()), _rows(trained)))
+        engine.write("select * from model_rows", draft.file())
+    return dict(facts)
 
 
 def estimate_chance(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     comparisons: Sequence[Mapping[str, Any]],
     n_possible: float,
@@ -181,7 +236,7 @@ def combine(
 
 
 def estimate_matches(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     sessions: Sequence[Session],
     comparisons: Sequence[Mapping[str, Any]],
@@ -216,7 +271,7 @@ def estimate_matches(
 
 
 def _shared_matches(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     i: int,
     j: int,
@@ -252,7 +307,7 @@ def _shared_matches(
     return float(matches)
 
 
-def _share_of_equal(engine: DuckDBEngine, spec: PipelineSpec, field: str) -> float:
+def _share_of_equal(engine: Engine, spec: PipelineSpec, field: str) -> float:
     """Give the exact share of equal values among all pairs that have both."""
     mode, column = spec.link_mode, quoted(field)
     both = count_agreeing_pairs(engine, mode, RECORDS, [], [column])
@@ -308,7 +363,7 @@ def _filled(
     return {**comparison, "comparison_levels": levels}
 
 
-def _told(session: Session, spec: PipelineSpec) -> dict[str, Any]:
+def _session_facts(session: Session, spec: PipelineSpec) -> SessionFacts:
     return {
         "rule": session.rule,
         "pairs": session.pairs,
@@ -338,20 +393,54 @@ def _levels(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str
     }
 
 
-def _rows_sql(comparisons: Sequence[Mapping[str, Any]]) -> str:
-    rows: list[str] = []
+def _rows(comparisons: Sequence[Mapping[str, Any]]) -> Iterator[tuple[object, ...]]:
+    """Give the rows of em_model."""
     for comparison in comparisons:
         levels = levels_of(comparison)
         for i, level in enumerate(levels):
             m, u = level["m_probability"], level["u_probability"]
-            rows.append(
-                f"({len(rows)}, {literal(comparison['output_column_name'])}, {len(levels) - 1 - i},"
-                f" {literal(level['label_for_charts'])}, {m!r}, {u!r},"
-                f" {literal(level['sql_condition'])})"
+            yield (
+                comparison["output_column_name"],
+                len(levels) - 1 - i,
+                level["label_for_charts"],
+                m,
+                u,
+                round(math.log2(m / u), 6),
+                level["sql_condition"],
             )
-    return f"""
-        select comparison, cast(level as smallint) as level, label, cast(m as double) as m,
-            cast(u as double) as u, cast(round(log2(m / u), 6) as double) as match_weight, condition
-        from (values {", ".join(rows)}) as t(i, comparison, level, label, m, u, condition)
-        order by i
-    """
+
+
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    return judge_model(model_facts(lake), spec)
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    sessions: list[SessionFacts] = facts["sessions"]
+    rows = [
+        (
+            session["rule"],
+            f"{session['pairs']:,}",
+            f"{session['match_share']:.2%}",
+            f"{session['iterations']}{'' if session['converged'] else ', not converged'}",
+            ", ".join(session["trained"]),
+            ", ".join(session["left_out"]),
+        )
+        for session in sessions
+    ]
+    header = ("session", "pairs", "matches", "iterations", "trained", "left out")
+    shares = [
+        (name, session["rule"], f"{m[0]:.3f}", f"{m[-1]:.3f}")
+        for session in sessions
+        for name, m in session["m"].items()
+        if m[0] is not None and m[-1] is not None
+    ]
+    return {
+        **numbers(facts),
+        **{f"match_share_{session['rule']}": session["match_share"] for session in sessions},
+        "match_weights": LevelWeights(facts["levels"]),
+        "m_and_u": LevelShares(facts["levels"]),
+        "sessions": Grid(header, rows),
+        "m_by_session": Grid(
+            ("comparison", "session", "m: equal values", "m: other values"), sorted(shares)
+        ),
+    }

@@ -45,7 +45,7 @@ class BlockingPipeline(dg.Component):
         assert isinstance(attributes, PipelineSpec)
         check_repeated_settings(context.path / "defs.yaml")
         filled = _fill_in(attributes.model_dump(exclude_unset=True), context)
-        spec = PipelineSpec.model_validate(filled)
+        spec = PipelineSpec.model_validate(filled).located_in(context.path)
         return cls(spec, context.path)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

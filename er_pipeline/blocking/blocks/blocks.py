@@ -1,13 +1,19 @@
-"""Step 2: records + one conjunction -> the blocks of those that share its key, counted exactly."""
+"""Records + one conjunction -> the blocks of those that share its key, counted exactly."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NotRequired, TypedDict
 
-from er_pipeline.blocking.records.cleaned_records import read_records
 from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import BlockSizes, Shown, numbers
+from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import BLOCK_KEY, RECORD_NO, Facts, Table
+from er_pipeline.blocking.tables.views import with_records
 from er_pipeline.blocking.values.keys import Conjunction
 
 # The classes of the size report: 1, 2-10, 11-99, 100-cap, over the cap.
@@ -17,39 +23,122 @@ SIZE_CLASSES = ("1", "2-10", "11-99", "100-cap", "over the cap")
 DROP_REASONS = ("below_min_size", "oversized", "one_source", "refined")
 
 
-def build_blocks(
-    engine: DuckDBEngine, lake: Lake, conjunction: Conjunction, spec: PipelineSpec
-) -> dict[str, Any]:
+class SizeClass(TypedDict):
+    """Blocks of a class of size, and the pairs they hold."""
+
+    blocks: int
+    pairs: int
+
+
+class BlockCounts(TypedDict):
+    """What the blocks of a conjunction hold; see `sum_blocks`."""
+
+    blocks: int
+    potential_pairs: int
+    kept_blocks: int
+    pairs: int
+    largest_block: int
+    largest_block_pairs: int
+    dropped_blocks: dict[str, int]
+    dropped_pairs: dict[str, int]
+    size_classes: dict[str, SizeClass]
+    divisions: NotRequired[list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class SizedBlocks:
+    """The blocks of a conjunction, as tables of the engine.
+
+    members: (block_key, record_no, source_no), one row per membership.
+    sizes: see `size_blocks`.
+    """
+
+    members: str
+    sizes: str
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare one step per strategy."""
+    return [_step(spec, strategy) for strategy in spec.strategy_conjunctions]
+
+
+def blocks_table(strategy: Conjunction) -> str:
+    """Name the table of a strategy's blocks."""
+    return f"blocks_{strategy.name}"
+
+
+def _step(spec: PipelineSpec, strategy: Conjunction) -> Step:
+    name = blocks_table(strategy)
+    return Step(
+        writes=[
+            Table(
+                name,
+                f"Records by their key: {strategy.expression}.",
+                [BLOCK_KEY, RECORD_NO],
+                with_records(name, ["block_key"]),
+            )
+        ],
+        reads=["cleaned_records"],
+        settings=[strategy.identity, *size_limits(spec)],
+        run=partial(build_blocks, conjunction=strategy, spec=spec),
+        stage="blocks",
+        show=_show,
+        lineage={"block_key": strategy.source_columns},
+    )
+
+
+def size_limits(spec: PipelineSpec) -> list[Any]:
+    """List the settings that decide which block is compared, refining aside."""
+    return [spec.blocks.min_size, spec.blocks.max_size, spec.link_mode]
+
+
+def build_blocks(engine: Engine, lake: Lake, conjunction: Conjunction, spec: PipelineSpec) -> Facts:
     """Put every record into the blocks of one strategy.
 
-    Reads cleaned_records. Writes blocks_<name> (block_key VARCHAR, record_id, source, record_no,
-    source_no), one row per membership: one per record with a key, several where the key is
-    many-valued. A record whose key has a NULL or blank member is in no block. A key that only one
-    record has is kept: filtered_blocks removes it, and says so.
+    Reads cleaned_records. Writes blocks_<name> (block_key VARCHAR, record_no), one row per
+    membership: one per record with a key, several where the key is many-valued. A record whose key
+    has a NULL or blank member is in no block. A key that only one record has is kept:
+    filtered_blocks removes it, and says so.
     Returns the facts kept beside the table.
     """
-    table = f"blocks_{conjunction.name}"
-    fingerprint = read_records(engine, lake)
-    facts: dict[str, Any] = {"fingerprint": fingerprint, "expression": conjunction.expression}
+    lake.open(engine, "cleaned_records")
+    table = blocks_table(conjunction)
     keyed = conjunction.keyed_records(engine, "cleaned_records")
-    with lake.writing(table, facts) as draft:
-        engine.write(
-            f"select block_key, record_id, source, record_no, source_no from ({keyed})",
-            draft.file(),
-        )
+    with lake.writing(table, {"expression": conjunction.expression}) as draft:
+        engine.write(f"select block_key, record_no from ({keyed})", draft.file())
         engine.read_folder(draft.folder, table)
-        size_blocks(engine, table, "sizes", spec.link_mode, spec.blocks)
         memberships, records = engine.row(
             f"select count(*), count(distinct record_no) from {table}"
         )
         draft.facts.update(memberships=memberships, records_with_key=records)
+        engine.make_view("members", members_sql(table, spec.link_mode))
+        size_blocks(engine, "members", "sizes", spec.link_mode, spec.blocks)
         draft.facts.update(sum_blocks(engine, "sizes", spec.blocks))
         return dict(draft.facts)
 
 
-def size_blocks(
-    engine: DuckDBEngine, memberships: str, sizes: str, mode: str, blocks: Blocks
-) -> None:
+def members_sql(table: str, mode: str) -> str:
+    """Write the query of (block_key, record_no, source_no) of a table of blocks.
+
+    Which source a record is from matters only where there are several.
+    """
+    if mode == "dedupe":
+        return f"select block_key, record_no, 0::smallint as source_no from {table}"
+    return (
+        f"select b.block_key, b.record_no, r.source_no from {table} as b"
+        " join cleaned_records as r on r.record_no = b.record_no"
+    )
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    return {
+        **numbers(facts),
+        "key": facts["expression"],
+        "block_sizes": BlockSizes(facts["size_classes"]),
+    }
+
+
+def size_blocks(engine: Engine, memberships: str, sizes: str, mode: str, blocks: Blocks) -> None:
     """Size every block of a conjunction, and say why any is not compared, without making a pair.
 
     memberships: engine table with block_key, record_no and source_no.
@@ -82,7 +171,8 @@ def sized_blocks_sql(memberships: str, key: Sequence[str], mode: str, blocks: Bl
         sized = f"""
             select {columns}, cast(sum(n) as bigint) as block_size,
                 cast((sum(n) * sum(n) - sum(n * n)) // 2 as bigint) as pairs
-            from (select {columns}, source_no, count(*) as n from {memberships} group by all)
+            from (select {columns}, source_no, count(*) as n from {memberships}
+                group by {columns}, source_no)
             group by {columns}
         """
     else:
@@ -99,7 +189,7 @@ def sized_blocks_sql(memberships: str, key: Sequence[str], mode: str, blocks: Bl
     """
 
 
-def sum_blocks(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, Any]:
+def sum_blocks(engine: Engine, sizes: str, blocks: Blocks) -> BlockCounts:
     """Add up a table of `size_blocks`: blocks and pairs kept and dropped, by reason and by size."""
     kept, pairs, largest, largest_pairs, all_pairs, all_blocks = engine.row(
         f"""
@@ -130,7 +220,7 @@ def sum_blocks(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, An
     }
 
 
-def over_the_cap(counts: Mapping[str, Any]) -> tuple[int, int]:
+def over_the_cap(counts: BlockCounts) -> tuple[int, int]:
     """Give the blocks over the cap, and the pairs that dropping or dividing them avoided.
 
     counts: of `sum_blocks`.
@@ -139,7 +229,15 @@ def over_the_cap(counts: Mapping[str, Any]) -> tuple[int, int]:
     return dropped["oversized"] + dropped["refined"], pairs["oversized"] + pairs["refined"]
 
 
-def _size_classes(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, dict[str, int]]:
+def most_expensive(counts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Name the strategy or rule that makes most pairs, with their number."""
+    if not counts:  # neighbours alone
+        return "none"
+    name = max(counts, key=lambda key: (counts[key]["pairs"], key))
+    return f"{name} with {counts[name]['pairs']:,}"
+
+
+def _size_classes(engine: Engine, sizes: str, blocks: Blocks) -> dict[str, SizeClass]:
     """Count blocks and their pairs by class of size; the classes stand in `SIZE_CLASSES`."""
     found = engine.rows(
         f"""
@@ -152,8 +250,8 @@ def _size_classes(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str,
         from {sizes} group by 1
         """
     )
-    counted = {size_class: {"blocks": n, "pairs": pairs} for size_class, n, pairs in found}
-    return {name: counted.get(name, {"blocks": 0, "pairs": 0}) for name in SIZE_CLASSES}
+    counted = {size_class: SizeClass(blocks=n, pairs=pairs) for size_class, n, pairs in found}
+    return {name: counted.get(name, SizeClass(blocks=0, pairs=0)) for name in SIZE_CLASSES}
 
 
 def _over_cap(size: str, blocks: Blocks) -> str:

@@ -1,72 +1,102 @@
-"""Step 2, continued: the ledger of the blocks that are not compared, and what they cost."""
+"""The ledger of the blocks that are not compared, and what they cost."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-from er_pipeline.blocking.learning.learned_rules import learned_conjunctions
-from er_pipeline.blocking.records.cleaned_records import read_numbered
+from er_pipeline.blocking.blocks.blocks import DROP_REASONS, SizedBlocks
+from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.table import BLOCK_KEY, BLOCK_SIZE, Column, Table, arrow_of
+from er_pipeline.blocking.tables.views import all_columns
+
+PAIRS = Column("pairs", "BIGINT", "Pairs that dropping or dividing it avoided", minimum=0)
+REASON = Column("reason", "VARCHAR", "Why the block is not compared", allowed=DROP_REASONS)
+
+
+def dropped_table(spec: PipelineSpec) -> Table:
+    """Declare dropped_blocks."""
+    names = tuple(strategy.name for strategy in spec.strategy_conjunctions)
+    return Table(
+        "dropped_blocks",
+        "The ledger of blocks not compared: pairs avoided, and why.",
+        [
+            # Learned rules have names that no declaration knows.
+            Column(
+                "strategy", "VARCHAR", "Name of the strategy", allowed=() if spec.learns else names
+            ),
+            BLOCK_KEY,
+            BLOCK_SIZE,
+            PAIRS,
+            REASON,
+            Column(
+                "matches_lost",
+                "DOUBLE",
+                "Labelled matches in it, and in no block that is compared; NULL without labels",
+                required=False,
+                minimum=0,
+            ),
+        ],
+        all_columns("dropped_blocks"),
+    )
 
 
 def write_dropped_blocks(
-    engine: DuckDBEngine,
+    engine: Engine,
     lake: Lake,
     spec: PipelineSpec,
-    strategies: Sequence[str],
-    learned: Mapping[str, Any] | None,
-    fingerprint: str,
+    sized: Mapping[str, SizedBlocks],
+    *,
+    has_rules: bool,
 ) -> None:
     """Account for every block of the strategies and learned rules that is not compared.
 
-    Reads sizes_<strategy> and members_<strategy> as `sum_strategies` leaves them, learned_blocks
-    and learned_dropped where rules are learned, and labels where there are any. Writes
-    dropped_blocks (strategy, block_key, block_size, pairs, reason, matches_lost DOUBLE), most pairs
-    first. pairs and reason: see `size_blocks` and `refine_blocks`. matches_lost: the labelled
-    matches that the block holds and no block that is compared does; NULL without labels. A match
-    that several dropped blocks hold counts in each.
-
-    Raises LakeError if labels were made from other records.
+    sized: of `size_strategies`. has_rules: whether the engine has learned_blocks and
+    learned_dropped. Reads labels where the spec has them, and the facts of learned_rules then.
+    Writes dropped_blocks (strategy, block_key, block_size, pairs, reason, matches_lost DOUBLE),
+    most pairs first. pairs and reason: see `size_blocks` and `refine_blocks`. matches_lost: the
+    labelled matches that the block holds and no block that is compared does; NULL without labels. A
+    match that several dropped blocks hold counts in each.
     """
     ledger = [
         f"select {literal(name)} as strategy, block_key, block_size, pairs, reason"
-        f" from sizes_{name} where reason is not null"
-        for name in strategies
+        f" from {blocks.sizes} where reason is not null"
+        for name, blocks in sized.items()
     ]
-    if learned:
+    if has_rules:
         ledger.append(
             "select rule as strategy, block_key, block_size, pairs, reason from learned_dropped"
         )
-    nothing = (
-        "select '' as strategy, '' as block_key, 0::bigint as block_size, 0::bigint as pairs,"
-        " '' as reason where 1 = 0"
-    )
+    if not ledger:
+        strategy = Column("strategy", "VARCHAR", "")
+        engine.put("nothing_dropped", arrow_of([strategy, BLOCK_KEY, BLOCK_SIZE, PAIRS, REASON]))
+        ledger.append("select * from nothing_dropped")
     lost, join = "cast(null as double)", ""
-    if spec.labels is not None and lake.has("labels"):
-        read_numbered(engine, lake, "labels", fingerprint)
-        _count_lost_matches(engine, lake, spec, strategies, learned)
+    if spec.labels is not None:
+        lake.open(engine, "labels")
+        lost_matches = _count_lost_matches(engine, lake, spec, sized, has_rules)
         lost = "cast(coalesce(l.matches, 0) as double)"
         join = (
-            "left join lost_matches as l on l.strategy = d.strategy and l.block_key = d.block_key"
+            f"left join {lost_matches} as l on l.strategy = d.strategy"
+            " and l.block_key = d.block_key"
         )
-    with lake.writing("dropped_blocks", {"fingerprint": fingerprint}) as draft:
+    with lake.writing("dropped_blocks") as draft:
         engine.write(
-            f"select d.*, {lost} as matches_lost"
-            f" from ({' union all '.join(ledger) or nothing}) as d"
+            f"select d.*, {lost} as matches_lost from ({' union all '.join(ledger)}) as d"
             f" {join} order by d.pairs desc, d.strategy, d.block_key",
             draft.file(),
         )
 
 
 def _count_lost_matches(
-    engine: DuckDBEngine,
+    engine: Engine,
     lake: Lake,
     spec: PipelineSpec,
-    strategies: Sequence[str],
-    learned: Mapping[str, Any] | None,
-) -> None:
-    """Make lost_matches (strategy, block_key, matches) from the labels."""
+    sized: Mapping[str, SizedBlocks],
+    has_rules: bool,
+) -> str:
+    """Make a table (strategy, block_key, matches) of the labels; return its name."""
     engine.make_table(
         "known_matches", "select left_no, right_no from labels where answer = 'match'"
     )
@@ -78,23 +108,24 @@ def _count_lost_matches(
     known = "record_no in (select record_no from known_records)"
     members = [
         f"select {literal(name)} as strategy, m.block_key, m.record_no, s.reason"
-        f" from members_{name} as m join sizes_{name} as s on s.block_key = m.block_key"
+        f" from {blocks.members} as m join {blocks.sizes} as s on s.block_key = m.block_key"
         f" where m.{known}"
-        for name in strategies
+        for name, blocks in sized.items()
     ]
-    if learned:
+    if has_rules:
         members.append(
-            "select rule as strategy, block_key, record_no, null as reason from learned_blocks"
-            f" where {known}"
+            "select rule as strategy, block_key, record_no, cast(null as varchar) as reason"
+            f" from learned_blocks where {known}"
         )
         members += [
             f"select d.rule, d.block_key, k.record_no, d.reason"
             f" from ({rule.keyed_records(engine, 'known_records')}) as k join learned_dropped as d"
             f" on d.rule = {literal(rule.name)} and d.block_key = k.block_key"
-            for rule in learned_conjunctions(spec, lake.facts("learned_rules"))
+            for rule in learned_conjunctions(spec, learned_rules_facts(lake))
         ]
     nothing = (
-        "select '' as strategy, '' as block_key, 0::integer as record_no, '' as reason where 1 = 0"
+        "select cast('' as varchar) as strategy, cast('' as varchar) as block_key, record_no,"
+        " cast('' as varchar) as reason from cleaned_records where 1 = 0"
     )
     engine.make_table("known_members", " union all ".join(members) or nothing)
     engine.make_table(
@@ -117,3 +148,4 @@ def _count_lost_matches(
         group by t.strategy, t.block_key
         """,
     )
+    return "lost_matches"

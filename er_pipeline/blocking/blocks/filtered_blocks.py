@@ -1,185 +1,178 @@
-"""Step 2, continued: block tables -> the blocks worth comparing, the ledger of those that are not,
-and one row of codes per record from which every pair follows.
-"""
+"""Block tables -> the blocks worth comparing, and the ledger of those that are not."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import partial
 
-from er_pipeline.blocking.blocks.blocks import SIZE_CLASSES, size_blocks, sum_blocks
-from er_pipeline.blocking.blocks.dropped_blocks import write_dropped_blocks
-from er_pipeline.blocking.blocks.refined_blocks import refine_blocks
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.blocks.blocks import (
+    blocks_table,
+    members_sql,
+    over_the_cap,
+    size_limits,
+)
+from er_pipeline.blocking.blocks.coverage_verdicts import CHECKS, judge_strategies
+from er_pipeline.blocking.blocks.dropped_blocks import dropped_table, write_dropped_blocks
+from er_pipeline.blocking.blocks.filtered_facts import (
+    FilteredFacts,
+    filtered_facts,
+    size_strategies,
+    sum_strategies,
+    total_size_classes,
+)
+from er_pipeline.blocking.blocks.record_codes import CODES, write_record_codes
+from er_pipeline.blocking.blocks.refined_blocks import divisions_text
+from er_pipeline.blocking.spec.learned import LearnedBlocksFacts, learned_blocks_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.values.keys import Conjunction
+from er_pipeline.blocking.tables.pictures import BlockSizes, Grid, Shown, numbers
+from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import (
+    BLOCK_KEY,
+    BLOCK_NO,
+    BLOCK_SIZE,
+    RECORD_NO,
+    Column,
+    Facts,
+    Table,
+    arrow_of,
+)
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.views import records_by_id
+
+LEARNED = ("learned_blocks", "learned_dropped", "learned_codes")
 
 
-def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that filters the blocks of all strategies."""
+    largest = "any number of" if spec.blocks.max_size is None else f"{spec.blocks.max_size:,}"
+    strategies = spec.strategy_conjunctions
+    table = Table(
+        "filtered_blocks",
+        f"Blocks worth comparing: {spec.blocks.min_size} to {largest} records.",
+        [
+            Column(
+                "strategy",
+                "VARCHAR",
+                "Name of the strategy",
+                allowed=tuple(strategy.name for strategy in strategies),
+            ),
+            BLOCK_KEY,
+            BLOCK_SIZE,
+            RECORD_NO,
+            BLOCK_NO,
+        ],
+        partial(_view, with_learned=spec.learns is not None),
+    )
+    reads = ["cleaned_records", *(blocks_table(strategy) for strategy in strategies)]
+    if spec.learns:
+        reads += LEARNED
+    if spec.labels:
+        reads.append("labels")
+        if spec.learns:
+            reads.append("learned_rules")  # which labelled matches their dropped blocks hold
+    refining = []
+    if spec.blocks.oversized == "refine":
+        given = spec.refine_conjunctions
+        keys = [choice.conjunction for choice in spec.key_choices] if given is None else given
+        refining = [[key.identity for key in keys], [strategy.identity for strategy in strategies]]
+    return [
+        Step(
+            writes=[table, dropped_table(spec), CODES],
+            reads=reads,
+            settings=[
+                [[strategy.name, strategy.is_list] for strategy in strategies],
+                *size_limits(spec),
+                refining,
+            ],
+            run=partial(filter_blocks, spec=spec),
+            stage="blocks",
+            checks=CHECKS,
+            judge=partial(_judge, spec=spec),
+            show=_show,
+        )
+    ]
+
+
+def filter_blocks(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Keep the blocks of every strategy that are worth comparing; account for the others.
 
     Reads cleaned_records, every blocks_<strategy>, what learned rules made, and labels. Writes
-    filtered_blocks (strategy, block_key, block_size BIGINT, record_id, source, record_no,
-    block_no INTEGER), one row per membership of a kept block, one file per strategy;
-    dropped_blocks, the ledger, see `write_dropped_blocks`; and
-    record_codes (record_no, source_no, code_0, code_1, ... INTEGER), one row per record: its block
-    in every single-valued strategy, or a number below 0 that no other record has.
+    filtered_blocks (strategy, block_key, block_size BIGINT, record_no, block_no INTEGER), one row
+    per membership of a kept block, one file per strategy; dropped_blocks, the ledger, see
+    `write_dropped_blocks`; and record_codes, see `write_record_codes`.
     Returns the facts kept beside filtered_blocks; see `sum_strategies`.
-
-    Raises LakeError if a table was made from other records.
     """
-    fingerprint = read_records(engine, lake)
+    lake.open(engine, "cleaned_records")
     memberships = {}
     for strategy in spec.strategy_conjunctions:
-        table = f"blocks_{strategy.name}"
-        read_numbered(engine, lake, table, fingerprint)
-        memberships[strategy.name] = table
-    learned = read_learned(engine, lake, spec, fingerprint)
-    facts = {"fingerprint": fingerprint, **sum_strategies(engine, spec, memberships, learned)}
-    write_dropped_blocks(engine, lake, spec, list(memberships), learned, fingerprint)
+        table = blocks_table(strategy)
+        lake.open(engine, table)
+        memberships[strategy.name] = f"members_{strategy.name}"
+        engine.make_view(memberships[strategy.name], members_sql(table, spec.link_mode))
+    learned = read_learned(engine, lake, spec)
+    sized, counts = size_strategies(engine, spec, memberships)
+    facts = sum_strategies(engine, spec, sized, counts, learned)
+    write_dropped_blocks(engine, lake, spec, sized, has_rules=learned is not None)
     with lake.writing("filtered_blocks", facts) as draft:
-        for name in memberships:
+        for name, blocks in sized.items():
             engine.write(
                 f"""
-                select {literal(name)} as strategy, s.block_key, s.block_size, m.record_id,
-                    m.source, m.record_no, s.block_no
-                from members_{name} as m join sizes_{name} as s on s.block_key = m.block_key
+                select {literal(name)} as strategy, s.block_key, s.block_size, m.record_no,
+                    s.block_no
+                from {blocks.members} as m join {blocks.sizes} as s on s.block_key = m.block_key
                 where s.reason is null
                 """,
                 draft.file(name),
             )
-        if not memberships:  # neighbours alone: a table all the same
-            engine.write(
-                "select '' as strategy, '' as block_key, 0::bigint as block_size, record_id,"
-                " source, record_no, 0::integer as block_no from cleaned_records where 1 = 0",
-                draft.file(),
-            )
-    single = [strategy.name for strategy in spec.strategy_conjunctions if not strategy.is_list]
-    rules = learned["single"] if learned else []
-    codes = {
-        "fingerprint": fingerprint,
-        "codes": len(single) + len(rules),
-        "rules": list(learned["rules"]) if learned else [],
-        "single_rules": rules,
-        "listed_rules": learned["listed"] if learned else [],
-    }
-    with lake.writing("record_codes", codes) as draft:
-        engine.write(_codes_sql(spec.strategy_conjunctions, len(rules)), draft.file())
-    return facts
+        if not sized:  # neighbours alone: a table all the same
+            strategy_column = Column("strategy", "VARCHAR", "")
+            empty = arrow_of([strategy_column, BLOCK_KEY, BLOCK_SIZE, RECORD_NO, BLOCK_NO])
+            engine.put("no_blocks", empty)
+            engine.write("select * from no_blocks", draft.file())
+    write_record_codes(engine, lake, spec, sized, learned)
+    return dict(facts)
 
 
-def read_learned(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str
-) -> Mapping[str, Any] | None:
-    """Make the tables of the learned rules readable; give their facts, None where none are learned.
-
-    Raises LakeError if a table was made from other records.
-    """
+def read_learned(engine: Engine, lake: Lake, spec: PipelineSpec) -> LearnedBlocksFacts | None:
+    """Make the learned rules' tables readable; return their facts, None if none are learned."""
     if not spec.learns:
         return None
-    for table in ("learned_blocks", "learned_dropped", "learned_codes"):
-        read_numbered(engine, lake, table, fingerprint)
-    return lake.facts("learned_blocks")
+    for table in LEARNED:
+        lake.open(engine, table)
+    return learned_blocks_facts(lake)
 
 
-def sum_strategies(
-    engine: DuckDBEngine,
-    spec: PipelineSpec,
-    memberships: Mapping[str, str],
-    learned: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Count what the strategies would compare, exactly, from block sizes alone.
+def _view(relations: Mapping[str, str], with_learned: bool) -> str:
+    columns = ["block_key", "block_size"]
+    shown = records_by_id(relations, "filtered_blocks", ["strategy", *columns])
+    if with_learned:
+        rules = records_by_id(relations, "learned_blocks", ["rule as strategy", *columns])
+        shown += f" union all {rules}"
+    return shown
 
-    memberships: strategy -> engine table (block_key, record_id, source, record_no, source_no), over
-    the engine's cleaned_records. learned: facts of learned_blocks, whose learned_codes is readable.
-    Leaves sizes_<strategy> and members_<strategy>, the memberships by the keys of those blocks,
-    behind in the engine: see `refine_blocks`, which makes them where oversized blocks are refined.
-    Returns "strategies" (see `sum_blocks`; divided ones with their "divisions"), "pairs" (their
-    plain sum), and how many records have a key, share one, and stand in a kept block.
-    """
-    if spec.blocks.oversized == "refine":
-        divisions = refine_blocks(engine, spec, memberships)
-    else:
-        divisions = {}
-        for name, table in memberships.items():
-            engine.execute(f"create or replace view members_{name} as select * from {table}")
-            size_blocks(engine, table, f"sizes_{name}", spec.link_mode, spec.blocks)
-    strategies = {}
-    for name in memberships:
-        strategies[name] = sum_blocks(engine, f"sizes_{name}", spec.blocks)
-        if divisions.get(name):
-            strategies[name]["divisions"] = divisions[name]
-    records_sql = " union all ".join(
-        f"select m.record_no, s.pairs > 0 as shared, s.reason is null as kept"
-        f" from members_{name} as m join sizes_{name} as s on s.block_key = m.block_key"
-        for name in memberships
-    )
-    if learned:
-        strategies.update(learned["rules"])
-        records_sql += " union all " * bool(records_sql) + (
-            "select record_no, shares_key as shared, in_block as kept from learned_codes"
-            " where has_key"
-        )
-    records_sql = records_sql or (
-        "select record_no, false as shared, false as kept from cleaned_records where 1 = 0"
-    )
-    with_key, sharing, in_block = engine.row(
-        "select count(*), count(*) filter (where shared), count(*) filter (where kept)"
-        " from (select record_no, bool_or(shared) as shared, bool_or(kept) as kept"
-        f" from ({records_sql}) group by record_no)"
-    )
-    (n_records,) = engine.row("select count(*) from cleaned_records")
+
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    return judge_strategies(filtered_facts(lake), spec)
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    strategies = FilteredFacts(**facts)["strategies"]  # type: ignore[typeddict-item]
+    divided = any("divisions" in counts for counts in strategies.values())
+    header = ["strategy", "blocks", "pairs", "largest block", "over the cap", "pairs avoided"]
+    rows = []
+    for name, counts in strategies.items():
+        n_over, avoided = over_the_cap(counts)
+        figures = (counts["kept_blocks"], counts["pairs"], counts["largest_block"], n_over, avoided)
+        row = [name, *(f"{figure:,}" for figure in figures)]
+        if divided:
+            row += [f"{counts['dropped_blocks']['refined']:,}", divisions_text(counts)]
+        rows.append(row)
+    if divided:
+        header += ["divided", "by"]
     return {
-        "records": n_records,
-        "possible_pairs": possible_pairs(engine, spec.link_mode),
-        "records_with_key": with_key,
-        "records_sharing_a_key": sharing,
-        "records_in_a_block": in_block,
-        "potential_pairs": sum(counts["potential_pairs"] for counts in strategies.values()),
-        "pairs": sum(counts["pairs"] for counts in strategies.values()),
-        "strategies": strategies,
+        **numbers(facts),
+        **{f"pairs_{name}": counts["pairs"] for name, counts in strategies.items()},
+        "strategies": Grid(header, rows),
+        "block_sizes": BlockSizes(total_size_classes(strategies)),
     }
-
-
-def total_size_classes(strategies: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """Add the size classes of all strategies up: class -> {"blocks": n, "pairs": n}."""
-    total: dict[str, dict[str, int]] = {name: {"blocks": 0, "pairs": 0} for name in SIZE_CLASSES}
-    for counts in strategies.values():
-        for size_class, sizes in counts["size_classes"].items():
-            total[size_class]["blocks"] += sizes["blocks"]
-            total[size_class]["pairs"] += sizes["pairs"]
-    return total
-
-
-def possible_pairs(engine: DuckDBEngine, mode: str) -> int:
-    """Count the pairs that comparing everything would make: n(n-1)/2, or across sources."""
-    counted = engine.rows("select count(*) from cleaned_records group by source_no")
-    sizes = [int(n) for (n,) in counted]
-    total = sum(sizes)
-    if mode == "link":
-        return (total * total - sum(n * n for n in sizes)) // 2
-    return total * (total - 1) // 2
-
-
-def _codes_sql(strategies: Sequence[Conjunction], n_rules: int = 0) -> str:
-    """Write the query of record_codes: the codes of the strategies, then of the learned rules.
-
-    Nothing ever equals a code below 0, so plain = and <> are right where NULL would need
-    `is not distinct from`, which costs 60% more in the join that makes the pairs.
-    """
-    single = [strategy.name for strategy in strategies if not strategy.is_list]
-    columns = "".join(
-        f", coalesce(c{i}.block_no, -r.record_no - 1) as code_{i}" for i in range(len(single))
-    )
-    joins = " ".join(
-        f"left join (select m.record_no, s.block_no from members_{name} as m"
-        f" join sizes_{name} as s on s.block_key = m.block_key where s.reason is null) as c{i}"
-        f" on c{i}.record_no = r.record_no"
-        for i, name in enumerate(single)
-    )
-    columns += "".join(f", w.code_{i} as code_{len(single) + i}" for i in range(n_rules))
-    joins += " join learned_codes as w on w.record_no = r.record_no" * bool(n_rules)
-    return (
-        f"select r.record_no, r.source_no{columns} from cleaned_records as r {joins}"
-        " order by r.record_no"
-    )

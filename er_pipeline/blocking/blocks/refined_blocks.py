@@ -1,4 +1,4 @@
-"""Step 2, where blocks are over the cap: divide them by further keys, and drop only the rest.
+"""Blocks over the cap: divide them by further keys, and drop only the rest.
 
 The records of a block part by the value of a further key; those without one leave. What is still
 over the cap is divided by the next key, until it fits, no key is left, or it was divided
@@ -12,10 +12,15 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from er_pipeline.blocking.blocks.blocks import size_blocks, sized_blocks_sql
+from er_pipeline.blocking.blocks.blocks import (
+    BlockCounts,
+    SizedBlocks,
+    size_blocks,
+    sized_blocks_sql,
+)
 from er_pipeline.blocking.records.key_codes import key_code_columns, same_values
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.values.keys import Conjunction, Key
 
 logger = logging.getLogger(__name__)
@@ -34,36 +39,37 @@ DIVISION_MARK = ">"
 
 
 def refine_blocks(
-    engine: DuckDBEngine, spec: PipelineSpec, memberships: Mapping[str, str]
-) -> dict[str, list[dict[str, Any]]]:
+    engine: Engine, spec: PipelineSpec, memberships: Mapping[str, str]
+) -> dict[str, tuple[SizedBlocks, list[dict[str, Any]]]]:
     """Divide the oversized blocks of every strategy; size and judge all blocks.
 
-    Reads the engine's cleaned_records. memberships: strategy -> engine table (block_key, record_id,
-    source, record_no, source_no). Leaves behind, per strategy,
-    members_<strategy>, the same with the memberships of the parts of divided blocks besides; and
-    sizes_<strategy>, as `size_blocks` makes it, but that a divided block has the reason 'refined'
-    and as pairs those that none of its parts holds. So every pair is still told of once.
+    Reads the engine's cleaned_records. memberships: strategy -> engine table (block_key, record_no,
+    source_no).
+    Returns each strategy's blocks and its divisions. Among the members are those of the parts of
+    divided blocks; a divided block has the reason 'refined' and as pairs those that none of its
+    parts holds, so every pair is still counted once.
     The key of a part is the block's, the mark > and the value; a > or backslash within them is
     escaped by a backslash, so that equal keys mean equal values.
-    Returns each strategy's divisions, in turn: the key, the blocks it divided, and the memberships
-    that left them for want of a value.
+    Divisions, in turn: the key, the blocks it divided, and the memberships that left them for want
+    of a value.
     """
+    whole = {name: SizedBlocks(f"whole_{name}", f"sizes_{name}") for name in memberships}
     for name, table in memberships.items():
-        engine.execute(
-            f"create or replace view whole_{name} as select {_escaped('block_key')} as block_key,"
-            f" record_id, source, record_no, source_no from {table}"
+        engine.make_view(
+            whole[name].members,
+            f"select {_escaped('block_key')} as block_key, record_no, source_no from {table}",
         )
-        size_blocks(engine, f"whole_{name}", f"sizes_{name}", spec.link_mode, spec.blocks)
+        size_blocks(engine, whole[name].members, whole[name].sizes, spec.link_mode, spec.blocks)
     given = spec.refine_conjunctions
-    candidates = [] if given else _number_candidates(engine, spec, list(memberships))
-    divisions = {}
-    for strategy in spec.strategy_conjunctions:
-        divisions[strategy.name] = _refine_strategy(engine, spec, strategy, candidates)
-    return divisions
+    candidates = [] if given else _number_candidates(engine, spec, list(whole.values()))
+    return {
+        strategy.name: _refine_strategy(engine, spec, strategy, whole[strategy.name], candidates)
+        for strategy in spec.strategy_conjunctions
+    }
 
 
-def told_divisions(counts: Mapping[str, Any]) -> str:
-    """Tell by which keys a strategy's blocks were divided; counts: of `sum_strategies`."""
+def divisions_text(counts: BlockCounts) -> str:
+    """Name the keys that a strategy's blocks were divided by; counts: of `sum_strategies`."""
     return ", then ".join(division["key"] for division in counts.get("divisions", []))
 
 
@@ -80,26 +86,23 @@ class _Candidate:
 
 
 def _refine_strategy(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     strategy: Conjunction,
+    whole: SizedBlocks,
     candidates: Sequence[_Candidate],
-) -> list[dict[str, Any]]:
-    """Make members_<strategy> of whole_<strategy>, and correct sizes_<strategy>."""
-    whole, sizes = f"whole_{strategy.name}", f"sizes_{strategy.name}"
-    members, parts = f"members_{strategy.name}", f"parts_{strategy.name}"
-    engine.make_table(parts, f"select * from {whole} where 1 = 0")
-    engine.execute(
-        f"create or replace view {members} as select * from {whole} union all select * from {parts}"
-    )
+) -> tuple[SizedBlocks, list[dict[str, Any]]]:
+    """Divide a strategy's blocks; return those that come of it, and the divisions."""
+    parts = f"parts_{strategy.name}"
+    engine.make_table(parts, f"select * from {whole.members} where 1 = 0")
     engine.make_table("divided", "select '' as block_key, 0::bigint as pairs where 1 = 0")
     divisions: list[dict[str, Any]] = []
-    fixed, level, level_sizes = strategy.keys, whole, sizes
+    fixed, level = strategy.keys, whole
     while len(divisions) < MOST_DIVISIONS:
         engine.make_table(
             "oversized",
-            f"select m.* from {level} as m join {level_sizes} as s on s.block_key = m.block_key"
-            " where s.reason = 'oversized'",
+            f"select m.* from {level.members} as m"
+            f" join {level.sizes} as s on s.block_key = m.block_key where s.reason = 'oversized'",
         )
         (n_blocks,) = engine.row("select count(distinct block_key) from oversized")
         if not n_blocks:
@@ -108,30 +111,37 @@ def _refine_strategy(
         key = _next_key(engine, spec, fixed, candidates, divisions_left)
         if key is None:
             break
-        members_left = _divide(engine, spec, key)
+        level, members_left = _divide(engine, spec, key)
         divisions.append({"key": key.expression, "blocks": n_blocks, "members_left": members_left})
         logger.info("%s: %s blocks divided by %s", strategy.name, n_blocks, key.expression)
-        engine.execute(f"insert into {parts} select * from new_parts")
-        fixed, level, level_sizes = (*fixed, *key.keys), "new_parts", "new_sizes"
-    if divisions:
-        size_blocks(engine, members, "all_sizes", spec.link_mode, spec.blocks)
-        engine.make_table(
-            sizes,
-            """
-            select s.block_key, s.block_size, s.pairs - coalesce(d.pairs, 0) as pairs,
-                case when d.block_key is null then s.reason else 'refined' end as reason, s.block_no
-            from all_sizes as s left join divided as d on d.block_key = s.block_key
-            """,
-        )
-    return divisions
+        engine.append(parts, f"select * from {level.members}")
+        fixed = (*fixed, *key.keys)
+    if not divisions:
+        return whole, divisions
+    # A view only now: one made before would not see the parts on every engine.
+    refined = SizedBlocks(f"members_{strategy.name}", f"refined_sizes_{strategy.name}")
+    engine.make_view(
+        refined.members, f"select * from {whole.members} union all select * from {parts}"
+    )
+    size_blocks(engine, refined.members, "all_sizes", spec.link_mode, spec.blocks)
+    engine.make_table(
+        refined.sizes,
+        """
+        select s.block_key, s.block_size, s.pairs - coalesce(d.pairs, 0) as pairs,
+            case when d.block_key is null then s.reason else 'refined' end as reason, s.block_no
+        from all_sizes as s left join divided as d on d.block_key = s.block_key
+        """,
+    )
+    return refined, divisions
 
 
-def _divide(engine: DuckDBEngine, spec: PipelineSpec, key: Conjunction) -> int:
-    """Divide the blocks of `oversized`: make new_parts and new_sizes, and add to `divided`.
+def _divide(engine: Engine, spec: PipelineSpec, key: Conjunction) -> tuple[SizedBlocks, int]:
+    """Divide the blocks of `oversized`, and add to `divided`.
 
     divided: (block_key, pairs), pairs being those that the parts of the block hold together.
-    Returns how many memberships have no value of the key.
+    Returns the parts, and how many memberships have no value of the key.
     """
+    new = SizedBlocks("new_parts", "new_sizes")
     engine.make_table(
         "oversized_records",
         "select * from cleaned_records where record_no in (select record_no from oversized)",
@@ -140,44 +150,42 @@ def _divide(engine: DuckDBEngine, spec: PipelineSpec, key: Conjunction) -> int:
         "keyed_members",
         f"""
         select o.block_key || ' {DIVISION_MARK} ' || {_escaped("k.block_key")} as block_key,
-            o.record_id, o.source, o.record_no, o.source_no, o.block_key as whole_key
+            o.record_no, o.source_no, o.block_key as whole_key
         from oversized as o join ({key.keyed_records(engine, "oversized_records")}) as k
             on k.record_no = o.record_no
         """,
     )
-    engine.make_table(
-        "new_parts", "select block_key, record_id, source, record_no, source_no from keyed_members"
-    )
-    size_blocks(engine, "new_parts", "new_sizes", spec.link_mode, spec.blocks)
-    engine.execute(
-        """
-        insert into divided
+    engine.make_table(new.members, "select block_key, record_no, source_no from keyed_members")
+    size_blocks(engine, new.members, new.sizes, spec.link_mode, spec.blocks)
+    engine.append(
+        "divided",
+        f"""
         with parts as (
             select distinct whole_key, block_key from keyed_members
         ),
         held as (
             select p.whole_key, sum(s.pairs) as pairs
-            from parts as p join new_sizes as s on s.block_key = p.block_key group by p.whole_key
+            from parts as p join {new.sizes} as s on s.block_key = p.block_key group by p.whole_key
         )
         select o.block_key, cast(coalesce(h.pairs, 0) as bigint)
         from (select distinct block_key from oversized) as o
         left join held as h on h.whole_key = o.block_key
-        """
+        """,
     )
     (members_left,) = engine.row(
-        "select (select count(*) from oversized) - (select count(*) from new_parts)"
+        f"select (select count(*) from oversized) - (select count(*) from {new.members})"
     )
-    return int(members_left)
+    return new, int(members_left)
 
 
 def _next_key(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     fixed: Sequence[Key],
     candidates: Sequence[_Candidate],
     divisions_left: int,
 ) -> Conjunction | None:
-    """Give the key that divides the blocks of `oversized`, None where no key is left.
+    """Return the key that divides the blocks of `oversized`, None if no key is left.
 
     fixed: the keys that all records of a block share already.
     """
@@ -188,11 +196,11 @@ def _next_key(
 
 
 def _is_fixed(conjunction: Conjunction, fixed: Sequence[Key]) -> bool:
-    """Tell whether records that share the fixed keys share the conjunction, too.
+    """Say whether records that share the fixed keys share the conjunction, too.
 
     So it is where each of its keys is among them, or reads only fields whose whole value is.
     """
-    same = {_written_out(key) for key in fixed}
+    same = {key.written_out for key in fixed}
     whole = {
         column
         for key in fixed
@@ -200,29 +208,21 @@ def _is_fixed(conjunction: Conjunction, fixed: Sequence[Key]) -> bool:
         if key.sql.strip('"').lower() == column.lower()
     }
     return all(
-        _written_out(key) in same or whole.issuperset(key.source_columns)
-        for key in conjunction.keys
+        key.written_out in same or whole.issuperset(key.source_columns) for key in conjunction.keys
     )
 
 
-def _written_out(key: Key) -> str:
-    sql = key.sql
-    for lookup in reversed(key.lookups):  # the outermost comes last
-        sql = sql.replace(lookup.column, f"{lookup.function}({lookup.argument_sql})")
-    return sql
-
-
 def _number_candidates(
-    engine: DuckDBEngine, spec: PipelineSpec, strategies: Sequence[str]
+    engine: Engine, spec: PipelineSpec, whole: Sequence[SizedBlocks]
 ) -> list[_Candidate]:
     """Make key_numbers, one row per record of an oversized block and one number per key.
 
     code_<i>: as in key_codes; below 0 where the record has no such key.
     """
     oversized = " union all ".join(
-        f"select m.record_no from whole_{name} as m join sizes_{name} as s"
+        f"select m.record_no from {blocks.members} as m join {blocks.sizes} as s"
         " on s.block_key = m.block_key where s.reason = 'oversized'"
-        for name in strategies
+        for blocks in whole
     )
     engine.make_table(
         "records_to_part",
@@ -231,22 +231,21 @@ def _number_candidates(
     (n_records,) = engine.row("select count(*) from records_to_part")
     if not n_records:
         return []
-    columns, joins = key_code_columns(engine, spec.key_choices)
+    keys = key_code_columns(engine, spec.key_choices)
     codes = [f"code_{i}" for i in range(len(spec.key_choices))]
     engine.make_table(
         "key_numbers",
         f"select record_no, {', '.join(codes)}"
-        f" from (select r.record_no{columns} from cleaned_records as r {joins})"
+        f" from (select r.record_no{keys.columns} from cleaned_records as r {keys.joins})"
         " where record_no in (select record_no from records_to_part)",
     )
     everything = "(select 0 as one_block, source_no from cleaned_records)"
     all_pairs, _, _ = _sum_parts(engine, spec, everything, ["one_block"])
-    fields = list(dict.fromkeys(choice.field for choice in spec.key_choices))
     candidates = []
     for code, choice in zip(codes, spec.key_choices, strict=True):
-        values = f"codes_of_{fields.index(choice.field)}"  # left behind by key_code_columns
         keyed = (
-            f"(select v.{code}, r.source_no from cleaned_records as r join {values} as v"
+            f"(select v.{code}, r.source_no from cleaned_records as r"
+            f" join {keys.values[choice.field]} as v"
             f" on {same_values(choice, 'v')} where v.{code} is not null)"
         )
         pairs, _, _ = _sum_parts(engine, spec, keyed, [code])
@@ -270,7 +269,7 @@ class _Division:
 
 
 def _best_key(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     candidates: Sequence[_Candidate],
     can_divide_again: bool,
@@ -295,7 +294,7 @@ def _best_key(
     )
     (n_members,) = engine.row("select count(*) from numbered_members")
     whole_pairs, _, _ = _sum_parts(engine, spec, "numbered_members", ["block_no"])
-    useful = "reason is null" + " or reason = 'oversized'" * can_divide_again
+    useful = "reason is null or reason = 'oversized'" if can_divide_again else "reason is null"
     divisions = []
     for candidate in candidates:
         code = candidate.code
@@ -305,7 +304,7 @@ def _best_key(
             beyond = shared - candidate.chance * whole_pairs
             divisions.append(_Division(candidate, together, pairs, shared, beyond))
     most = max((d.beyond_chance for d in divisions if d.shared <= n_members), default=0.0)
-    telling = [
+    showing = [
         d
         for d in divisions
         if d.together
@@ -314,18 +313,18 @@ def _best_key(
             or d.beyond_chance + DEVIATIONS * sqrt(d.shared) >= LEAST_SHARE_OF_MATCHES * most
         )
     ]
-    if not telling:
+    if not showing:
         return None
-    enough = LEAST_SHARE_OF_BEST * max(d.together for d in telling)
+    enough = LEAST_SHARE_OF_BEST * max(d.together for d in showing)
     best = min(
-        (d for d in telling if d.together >= enough),
+        (d for d in showing if d.together >= enough),
         key=lambda d: (d.pairs, d.candidate.key.expression),
     )
     return best.candidate.key
 
 
 def _sum_parts(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     members: str,
     key: Sequence[str],

@@ -11,8 +11,9 @@ from er_pipeline.blocking.labels.labels import LABEL_REASONS
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.weights.pair_weights import read_weights
 
 # Pairs of each kind, and so how they are mixed.
@@ -23,7 +24,7 @@ ASK_REASONS = LABEL_REASONS[: len(QUEUE)]
 WIDEST_BLOCK, RECORDS_LOOKED_AT = 200, 2_000
 
 
-def queue_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def queue_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
     """Choose the pairs to be judged next.
 
     Reads unified_pairs, labels and, where pairs are weighed, key_codes. Writes label_queue
@@ -89,7 +90,7 @@ def queue_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         return dict(draft.facts)
 
 
-def _likely_sql(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, seed: str) -> str:
+def _likely_sql(engine: Engine, lake: Lake, spec: PipelineSpec, seed: str) -> str:
     """Write the query of the weightiest pairs that share a key and yet are no candidates."""
     nothing = (
         "select 0::integer as left_no, 0::integer as right_no, 'likely_uncovered' as reason,"

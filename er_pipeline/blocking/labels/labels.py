@@ -19,9 +19,10 @@ import pyarrow as pa
 
 from er_pipeline.blocking.records.cleaned_records import example_pairs, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec, resolved
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError, SpecError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal
 
 logger = logging.getLogger(__name__)
 
@@ -165,9 +166,7 @@ def labels_in_force(lines: Iterable[Label]) -> tuple[list[Label], int]:
     return [list(by_judge.values())[-1] for by_judge in of_pair.values()], conflicts
 
 
-def read_labels(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, folder: Path
-) -> dict[str, Any]:
+def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec, folder: Path) -> dict[str, Any]:
     """Write the labels in force as pairs of record numbers.
 
     Reads cleaned_records and the journal. Writes labels (left_no, right_no, answer, who, at,
@@ -238,7 +237,7 @@ def read_labels(
         return dict(draft.facts)
 
 
-def give_labels(engine: DuckDBEngine, labels: Iterable[Label], name: str) -> None:
+def give_labels(engine: Engine, labels: Iterable[Label], name: str) -> None:
     """Make a table of the engine from labels, with the columns of the journal, in its order."""
     rows = [label.row for label in labels]
     schema = pa.schema([(column, pa.string()) for column in COLUMNS])

@@ -7,9 +7,10 @@ from typing import Any
 from er_pipeline.blocking.labels.labels import Label, RecordName, give_labels
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import quoted
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ShownPair:
         return min(self.left, self.right), max(self.left, self.right)
 
 
-def show_queue(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[ShownPair]:
+def show_queue(engine: Engine, lake: Lake, spec: PipelineSpec) -> list[ShownPair]:
     """List the pairs worth asking about, the most telling first.
 
     Reads cleaned_records and label_queue. Raises LakeError if one is not there, or if the queue
@@ -59,7 +60,7 @@ def show_queue(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[Sho
 
 
 def show_labelled(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, labels: Sequence[Label]
+    engine: Engine, lake: Lake, spec: PipelineSpec, labels: Sequence[Label]
 ) -> list[ShownPair]:
     """Give the pair of every label with its values, in the order of the labels.
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from er_pipeline.blocking.blocks.blocks import size_blocks, sized_blocks_sql, sum_blocks
-from er_pipeline.blocking.learning.learned_rules import learned_conjunctions
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.errors import LakeError
@@ -36,7 +36,7 @@ def build_learned_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "key_codes", fingerprint)
     lake.check_declared("learned_rules")
-    learned = lake.facts("learned_rules")
+    learned = learned_rules_facts(lake)
     if learned["fingerprint"] != fingerprint:
         raise LakeError("learned_rules were learned from older records: materialize them again")
     rules = learned_conjunctions(spec, learned)

@@ -7,9 +7,10 @@ weight are counted, and where a weight is cut in two, the lower numbers stay.
 """
 
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE, PairWeights
 
 logger = logging.getLogger(__name__)
@@ -122,6 +124,35 @@ def rank_pairs(
             bulk=True,
         )
     return facts
+
+
+def judge_ranking(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge what the budget left, from the facts of `unify_pairs`."""
+    if spec.budget is None:
+        return
+    pairs, budget = facts["pairs"] - facts.get("second_pass_pairs", 0), facts["budget_pairs"]
+    made, cut = facts["pairs_made"], facts["pairs_cut"]
+    yield Verdict(
+        "budget_is_kept",
+        pairs <= budget and pairs == made - cut,
+        "error",
+        f"{pairs:,} of {made:,} pairs were kept, {cut:,} cut (at most {budget:,} wanted).",
+        {"pairs": pairs, "budget_pairs": budget, "pairs_cut": cut},
+    )
+    lost = share_of(facts["expected_matches_cut"], facts["expected_matches"])
+    most = spec.checks.max_matches_cut
+    yield Verdict(
+        "budget_loses_little",
+        lost <= most,
+        "warn",
+        f"The pairs that were cut hold about {lost:.2%} of the expected matches (a warning above"
+        f" {most:.0%}); a million more pairs would buy about"
+        f" {facts['matches_per_million_more_pairs']:,.0f} of them.",
+        {
+            "expected_matches_cut_share": lost,
+            "matches_per_million_more_pairs": facts["matches_per_million_more_pairs"],
+        },
+    )
 
 
 def _counted(engine: Engine) -> int:

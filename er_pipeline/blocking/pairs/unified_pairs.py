@@ -13,7 +13,8 @@ from typing import NotRequired, TypedDict, cast
 from er_pipeline.blocking.neighbours.record_embeddings import TEXT_VECTORS
 from er_pipeline.blocking.pairs.mask_layout import MaskLayout
 from er_pipeline.blocking.pairs.pair_queries import pair_queries
-from er_pipeline.blocking.pairs.ranked_pairs import RankedFacts, rank_pairs
+from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
+from er_pipeline.blocking.pairs.ranked_pairs import RankedFacts, judge_ranking, rank_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -216,9 +217,6 @@ def sum_pairs(engine: Engine, names: Sequence[str]) -> SummedPairs:
 
 def judge_unified(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
     """Judge unified_pairs: its rows, and what the budget left."""
-    from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
-    from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking
-
     yield from judge_pairs(engine, lake, spec)
     yield from judge_ranking(unified_facts(lake), spec)
 

@@ -23,7 +23,7 @@ from er_pipeline.blocking.tables.table import (
     Facts,
     Table,
 )
-from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.tables.views import all_columns, some_columns
 from er_pipeline.blocking.values.cleaning import cleaner
 
@@ -167,7 +167,7 @@ def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]
     """Judge what cleaning took away, from the facts of `clean_records`."""
     limit = spec.checks.max_cleaned_away
     shares = {
-        name: values["cleaned_away"] / max(1, values["filled"] + values["cleaned_away"])
+        name: share_of(values["cleaned_away"], values["filled"] + values["cleaned_away"])
         for name, values in facts["values_of_field"].items()
     }
     over = {name: share for name, share in shares.items() if share > limit}

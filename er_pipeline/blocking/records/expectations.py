@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.verdicts import Verdict
 
 
-def judge_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
+def judge_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
     """Run the dataset's suite over cleaned_records.
 
     The suite: record_no unique and never NULL, ids never NULL, every field at most as empty as
@@ -21,14 +22,14 @@ def judge_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Itera
     import great_expectations.expectations as gxe
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    engine.read(lake, "cleaned_records")
+    lake.open(engine, "cleaned_records")
     (n_records,) = engine.row("select count(*) from cleaned_records")
     step = max(1, -(-n_records // spec.expectations.sample))
     fields = ", ".join(quoted(name) for name in spec.field_kinds)
-    sample = engine.con.execute(
+    sample = engine.frame(
         f"select record_no, record_id, source, {fields} from cleaned_records"
         f" where record_no % {step} = 0"
-    ).df()
+    )
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     batch = (

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.sql import quoted
 
 # Kinds whose equal values mostly mean one entity, where chance agrees in at most so many pairs.
 STRONG_KINDS = ("email", "phone", "identifier", "date")
@@ -29,7 +30,7 @@ class Identifier:
 
 
 def count_agreeing_pairs(
-    engine: DuckDBEngine,
+    engine: Engine,
     mode: str,
     table: str,
     columns: Sequence[str],
@@ -60,7 +61,7 @@ def count_agreeing_pairs(
     return float(counted)
 
 
-def strong_identifiers(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, Identifier]:
+def strong_identifiers(engine: Engine, spec: PipelineSpec) -> dict[str, Identifier]:
     """Give the fields that tell one entity; where no kind is strong, those whose values are rare.
 
     Reads the engine's cleaned_records. Pairs that agree on another of these fields, and on the
@@ -84,7 +85,7 @@ def strong_identifiers(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, Id
             if other != name:
                 within = [quoted(field) for field in (other, *besides)]
                 # All records of a value, or none: pairs within values are not torn apart.
-                some = f"md5_number_lower({within[0]}) % {step} = 0"
+                some = f"{engine.row_hash(within[0])} % {step} = 0"
                 share, _ = share_agreeing(
                     engine, spec, f"(select * from cleaned_records where {some})", within, name
                 )
@@ -94,7 +95,7 @@ def strong_identifiers(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, Id
 
 
 def expected_match_share(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     members: str,
     identifiers: Mapping[str, Identifier],
@@ -120,7 +121,7 @@ def expected_match_share(
 
 
 def share_agreeing(
-    engine: DuckDBEngine, spec: PipelineSpec, table: str, within: Sequence[str], field: str
+    engine: Engine, spec: PipelineSpec, table: str, within: Sequence[str], field: str
 ) -> tuple[float, float]:
     """Give the share of pairs that agree on a field, of those that have both values; and these.
 

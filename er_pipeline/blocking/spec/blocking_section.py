@@ -86,6 +86,12 @@ class Learning(Settings):
     rule_pairs_per_record: float = Field(
         6, gt=0, description="Most pairs of one learned rule, per record."
     )
+    max_pairs: int = Field(
+        20_000_000,
+        ge=0,
+        description="Most potential pairs of the strategies and all learned rules together, before"
+        " a budget.",
+    )
     max_rules: int = Field(40, ge=1, le=50, description="Most learned rules.")
     recall_floor: Share = Field(
         0.99, description="Share of the known or probable matches to find before pairs are saved."

@@ -5,24 +5,63 @@ from collections.abc import Mapping
 
 from er_pipeline.blocking.spec.settings import KeyExpressions
 
-# The first pattern found in a field's name tells its kind; text where none is.
-KIND_PATTERNS: tuple[tuple[str, str], ...] = (
-    (r"e_?mail", "email"),
-    (r"phone|mobile|telephone|(^|_)tel($|_)|(^|_)fax($|_)", "phone"),
-    (r"company|organi[sz]ation|(^|_)org($|_)|employer|firm", "company"),
-    (r"birth|(^|_)dob($|_)|(^|_)date|date($|_)", "date"),
-    (r"address|street|suburb|(^|_)addr", "address"),
-    (r"post_?code|(^|_)zip|(^|_)ssn|soc_sec|passport|(^|_)id($|_)|_no$|number", "identifier"),
-    (r"(first|last|given|family|middle|full|sur|fore|maiden)_?name|surname", "person_name"),
+# The first pattern found among the words of a field's name gives its kind; text where none is. A
+# date has a day: a birth's year alone, or its place, is none.
+KIND_PATTERNS: tuple[tuple[str, str], ...] = tuple(
+    (rf"\b(?:{pattern})\b", kind)
+    for pattern, kind in (
+        (r"e ?mails?", "email"),
+        (r"(?:home|work|office|cell|mobile)? ?phones?|mobiles?|telephones?|tel|fax", "phone"),
+        (r"company|companies|organi[sz]ations?|org|employers?|firms?", "company"),
+        (r"dates?|dob|birth ?(?:dates?|days?|dt)|^birth$|born(?! in\b)", "date"),
+        (r"address|addresses|streets?|suburbs?|addr", "address"),
+        (
+            r"post ?codes?|zip|ssn|soc sec|social security|passports?|ids?|(?<= )no$"
+            r"|numbers?(?! (?:of|per)\b)",
+            "identifier",
+        ),
+        (
+            r"(?:first|last|given|family|middle|full|sur|fore|maiden|birth) ?names?"
+            r"|names? at birth",
+            "person_name",
+        ),
+    )
+)
+# What is written together in names such as homephone, accountnumber and releasedate. A word is cut
+# where it consists of nothing else, so that candidate and mandate stay whole.
+WRITTEN_TOGETHER = frozenset(
+    word
+    for line in (
+        "account address birth cell code company contact customer date day email employee",
+        "employer end expiry family fax firm first full given hire home house id invoice issue",
+        "join last law line maiden middle mobile name number numbers of office order",
+        "organisation organization passport person phone post private release serial start",
+        "street telephone time user work zip",
+    )
+    for word in line.split()
 )
 
 
 def guess_kind(field: str) -> str:
-    """Tell a field's kind from its name: birth_date is a date; text where nothing fits."""
+    """Return a field's kind by the words of its name: birth_date is a date, update is text.
+
+    Words end at _, digits and capital letters, or are those of `WRITTEN_TOGETHER`.
+    """
+    # DateOfBirth is three words; but DoB is one.
+    readings = (re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", field), field)
+    words = [_words(reading) for reading in readings]
     for pattern, kind in KIND_PATTERNS:
-        if re.search(pattern, field.lower()):
+        if any(re.search(pattern, text) for text in words):
             return kind
     return "text"
+
+
+def _words(name: str) -> str:
+    together = "|".join(sorted(WRITTEN_TOGETHER, key=len, reverse=True))
+    return " ".join(
+        " ".join(re.findall(together, word)) if re.fullmatch(f"(?:{together})+", word) else word
+        for word in re.findall("[a-z]+", name.lower())
+    )
 
 
 def default_training_rules(field_kinds: Mapping[str, str]) -> dict[str, KeyExpressions]:

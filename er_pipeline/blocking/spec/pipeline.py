@@ -4,11 +4,12 @@
 Dagster: `read_spec(path)`. Either way an error says file, line and what to write instead.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from er_pipeline.blocking.encoders import Column, Encoder
 from er_pipeline.blocking.spec.blocking_section import (
@@ -38,7 +39,8 @@ from er_pipeline.blocking.spec.sources_section import Cleaning, Source
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.values.cleaning import KINDS
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
-from er_pipeline.blocking.values.keys import Conjunction, parse_conjunction
+from er_pipeline.blocking.values.key_parser import parse_conjunction
+from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.blocking.values.pair_conditions import parse_condition
 
 
@@ -124,12 +126,45 @@ class PipelineSpec(Settings):
         "in_process", description="multiprocess runs assets side by side, on larger machines."
     )
 
+    # Where relative paths start: the folder of the defs.yaml. No setting, so no dump holds it.
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
     @model_validator(mode="after")
     def _everything_fits(self) -> Self:
         found = list(problems(self))
         if found:
             raise validation_error("PipelineSpec", found)
         return self
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths start from; the working directory unless located."""
+        return self._folder
+
+    def located_in(self, folder: Path) -> Self:
+        """Return a copy whose relative paths start from a folder."""
+        copied = self.model_copy()
+        copied._folder = folder.absolute()
+        return copied
+
+    def resolved(self, path: str) -> Path:
+        """Return where a path of the settings leads."""
+        return resolved(path, self.folder)
+
+    def changed(self, settings: Mapping[str, Any]) -> Self:
+        """Return a copy with other settings, by name, validated anew and in the same folder.
+
+        Raises ValidationError if they do not fit.
+        """
+        declared = self.model_dump(exclude_unset=True)
+        return self.model_validate({**declared, **settings}).located_in(self.folder)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy as pydantic does, but without what was derived from the old settings."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     @cached_property
     def field_kinds(self) -> dict[str, str]:

@@ -87,7 +87,9 @@ def plain_message(problem: ErrorDetails) -> str:
 class Settings(BaseModel):
     """Base of all settings: an unknown word is an error, never ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=False, allow_inf_nan=False
+    )
 
     @model_validator(mode="wrap")
     @classmethod

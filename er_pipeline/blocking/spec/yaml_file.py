@@ -40,7 +40,8 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
         reason = getattr(error, "problem", None) or str(error)
         raise SpecError(f"{place}: not YAML: {reason}") from error
     if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
-        found = f"; its type is {document['type']!r}" if "type" in (document or ()) else ""
+        declared = document.get("type") if isinstance(document, dict) else None
+        found = f"; its type is {declared!r}" if declared else ""
         raise SpecError(
             f"{path}:1: must begin with `type: {COMPONENT_TYPE}` and `attributes:`{found}"
         )
@@ -49,7 +50,8 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
         attributes = document.get("attributes") or {}
         for name, value in (overrides or {}).items():
             _override(attributes, name.split("."), value)
-        return PipelineSpec.model_validate(_filled_from_environment(attributes, path))
+        spec = PipelineSpec.model_validate(_filled_from_environment(attributes, path))
+        return spec.located_in(path.parent)
     except ValidationError as error:
         lines = text.splitlines()
         told = []

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import duckdb
 import pyarrow as pa
@@ -98,8 +98,7 @@ class DuckDBEngine:
 
         The whole result lies in memory: callers state what bounds it.
         """
-        fetched: Mapping[str, NDArray[Any]] = self.con.execute(sql, parameters).fetchnumpy()
-        return fetched
+        return cast("Mapping[str, NDArray[Any]]", self.con.execute(sql, parameters).fetchnumpy())
 
     def arrow(self, sql: str) -> pa.Table:
         """Fetch a bounded result as an Arrow table."""
@@ -146,9 +145,10 @@ class DuckDBEngine:
         options = ["file_row_number = true"] if row_numbers else []
         self.make_view(name, f"select * from {parquet_files(folder, *options)}")
 
-    def read_file(self, path: Path, name: str) -> None:
-        """Make one parquet file readable as a table."""
-        self.make_view(name, f"select * from {parquet_file(path)}")
+    def read_file(self, path: Path, name: str, *, row_numbers: bool = False) -> None:
+        """Make one parquet file readable as a table; row_numbers: as in `read_folder`."""
+        options = ["file_row_number = true"] if row_numbers else []
+        self.make_view(name, f"select * from {parquet_file(path, *options)}")
 
     def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
         """Write a query's result to one parquet file, in the query's order.

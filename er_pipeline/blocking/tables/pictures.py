@@ -28,7 +28,7 @@ class Counts:
 class BlockSizes:
     """Blocks and pairs by class of size; classes: class -> {"blocks": n, "pairs": n}."""
 
-    classes: Mapping[str, Mapping[str, int]]
+    classes: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,17 @@ from er_pipeline.blocking.tables.errors import LakeError
 
 STAMP = "stamp.json"
 PACKAGE = __name__.split(".")[0]
-IMPORTED = re.compile(
-    rf"^\s*(?:from|import) ({PACKAGE}(?:\.\w+)*)(?: import (\([^)]*\)|[^#\n]*))?", re.MULTILINE
-)
+
+
+def imports_of(package: str) -> re.Pattern[str]:
+    """Return the pattern of import statements of a package's modules, wherever they stand."""
+    return re.compile(
+        rf"^\s*(?:from|import) ({package}(?:\.\w+)*)(?: import (\([^)]*\)|[^#\n]*))?",
+        re.MULTILINE,
+    )
+
+
+IMPORTED = imports_of(PACKAGE)
 
 
 @dataclass(frozen=True)
@@ -175,7 +183,7 @@ def code_version(module: str) -> str:
     Changed code may make other tables, so their stamps change with it; what a step does not use
     leaves them alone.
     """
-    sources = {name: _source(name) for name in _imported(module)}
+    sources = {name: source_of(name) for name in _imported(module)}
     return digest(dict(sorted(sources.items())))
 
 
@@ -184,10 +192,10 @@ def _imported(module: str) -> set[str]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or not _source(name):
+        if name in found or not source_of(name):
             continue
         found.add(name)
-        for imported, names in IMPORTED.findall(_source(name)):
+        for imported, names in IMPORTED.findall(source_of(name)):
             waiting += [imported, *_modules_within(imported, names)]
     return found
 
@@ -199,7 +207,7 @@ def _modules_within(package: str, names: str) -> Iterable[str]:
 
 
 @cache
-def _source(module: str) -> str:
+def source_of(module: str) -> str:
     """Read a module's source; empty if there is no such module."""
     try:
         found = find_spec(module)

@@ -5,7 +5,7 @@ Dagster and pandera hold it against and the reference pages are all made from th
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,9 +52,10 @@ class Table:
 
     about: one sentence for people. columns: in their order. view: how the catalog shows it; None
     where people have nothing to read there. is_internal: handed from step to step, so it is no
-    asset of its own. shape: settings that shape this table alone, beyond those of its step.
-    is_from_outside: what it holds follows from more than settings and other tables, so that its
-    content is part of its stamp.
+    asset of its own. numbered: a column of which there are as many as the data ask for, named with
+    a number from 0, after the others. shape: settings that shape this table alone, beyond those of
+    its step. is_from_outside: what it holds follows from more than settings and other tables, so
+    that its content is part of its stamp.
     """
 
     name: str
@@ -62,8 +63,17 @@ class Table:
     columns: Sequence[Column]
     view: View | None
     is_internal: bool = False
+    numbered: Column | None = None
     shape: Any = None
     is_from_outside: bool = False
+
+    def columns_among(self, n_columns: int) -> list[Column]:
+        """List the columns of a table that has so many; the numbered ones make up the rest."""
+        columns = list(self.columns)
+        if self.numbered:
+            for i in range(n_columns - len(self.columns)):
+                columns.append(replace(self.numbered, name=f"{self.numbered.name}{i}"))
+        return columns
 
     def arrow(self, rows: Iterable[Sequence[Any]] = ()) -> "pa.Table":
         """Put a few rows into the table's shape; no rows give an empty table."""

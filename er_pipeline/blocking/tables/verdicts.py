@@ -12,7 +12,7 @@ from typing import Literal
 class Verdict:
     """One thing that must hold, with the numbers behind it.
 
-    check: name of the check. severity: error stops what comes after, warn only tells.
+    check: name of the check. severity: error stops what comes after, warn only says so.
     text: one sentence for people: what was found, and what to do where it failed.
     """
 
@@ -21,3 +21,13 @@ class Verdict:
     severity: Literal["error", "warn"]
     text: str
     numbers: Mapping[str, int | float] = field(default_factory=dict)
+
+
+def share_of(part: float, whole: float) -> float:
+    """Return part / whole; 0 where there is no whole."""
+    return part / whole if whole else 0.0
+
+
+def unless(passed: bool, text: str) -> str:
+    """Return a text that only a verdict that failed has."""
+    return "" if passed else text

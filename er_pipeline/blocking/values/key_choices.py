@@ -7,7 +7,8 @@ value; the others are read from it, so a field without a value has none of them.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from er_pipeline.blocking.values.keys import Conjunction, Key, parse_conjunction
+from er_pipeline.blocking.values.key_parser import parse_conjunction
+from er_pipeline.blocking.values.keys import Conjunction, Key
 
 # {0} is the field. Narrow to wide: of two records, the first key they share says most.
 KEYS_OF_KIND: dict[str, tuple[str, ...]] = {

@@ -7,8 +7,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-from er_pipeline.blocking.tables.engine_duckdb import quoted
 from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.tables.sql import quoted
 
 
 @lru_cache(maxsize=1024)

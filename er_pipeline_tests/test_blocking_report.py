@@ -6,12 +6,8 @@ import pytest
 
 from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.evaluation.blocking_report import (
     evaluate,
-    judge_pairs,
-    judge_ranking,
-    judge_strategies,
 )
 from er_pipeline_tests.conftest import Dataset, Rows
 
@@ -214,32 +210,6 @@ def test_true_pairs_are_proposed_by_what_proposes_pairs(
     assert (truth["true_pairs_cut_by_the_budget"] == 0) == (budget is None)
 
 
-@pytest.mark.parametrize(
-    ("facts", "broken"),
-    [
-        ({}, []),
-        ({"pairs": 11}, ["budget_is_kept"]),  # more than the budget
-        ({"pairs_cut": 91}, ["budget_is_kept"]),  # the ledger does not add up
-        ({"expected_matches_cut": 0.5}, ["budget_loses_little"]),
-    ],
-)
-def test_what_a_budget_did_is_judged(
-    dataset: Callable[..., Dataset], facts: dict[str, float], broken: list[str]
-) -> None:
-    ledger = {
-        **{"pairs": 10, "budget_pairs": 10, "pairs_made": 100, "pairs_cut": 90},
-        **{"expected_matches": 20.0, "expected_matches_cut": 0.2},
-        "matches_per_million_more_pairs": 2222.2,
-    }
-    people = dataset(FIVE, strategies=STRATEGIES, budget={"max_pairs": 10})
-    verdicts = {v.check: v for v in judge_ranking({**ledger, **facts}, people.spec)}
-    assert [name for name, verdict in verdicts.items() if not verdict.passed] == broken
-    assert verdicts["budget_loses_little"].severity == "warn"
-    assert "a million more pairs would buy about 2,222" in verdicts["budget_loses_little"].text
-    without = people.spec.model_copy(update={"budget": None})
-    assert list(judge_ranking(ledger, without)) == []
-
-
 def test_the_report_table_holds_every_figure(dataset: Callable[..., Dataset]) -> None:
     people = dataset(FIVE, strategies=STRATEGIES, truth={"cluster_column": "person_id"})
     figures = figures_of(people)
@@ -250,113 +220,6 @@ def test_the_report_table_holds_every_figure(dataset: Callable[..., Dataset]) ->
     assert ("truth", "", "true_pairs_found", 2.0) in rows
     assert len({row[:3] for row in rows}) == len(rows)
     assert people.lake.facts("blocking_report")["figures"] == figures
-
-
-def verdicts_of(people: Dataset) -> dict[str, Verdict]:
-    facts = people.filter()
-    return {verdict.check: verdict for verdict in judge_strategies(facts, people.spec)}
-
-
-@pytest.mark.parametrize(
-    ("checks", "broken", "told"),
-    [
-        ({}, "key_coverage_is_enough", "80.00% of 5 records have a blocking key"),
-        ({"min_key_coverage": 0.8}, None, ""),
-        ({"max_pairs": 4}, "pairs_within_budget", "The dearest is last with 3"),
-        (
-            {"max_pairs_per_strategy": {"city": 1}},
-            "every_strategy_within_budget",
-            "Over budget: city 2 (at most 1)",
-        ),
-        (
-            {"max_pairs_per_strategy": 2},
-            "every_strategy_within_budget",
-            "Over budget: last 3 (at most 2)",
-        ),
-        (
-            {"min_block_pairs_for_share": 0, "max_largest_block_share": 0.5},
-            "no_block_holds_too_much",
-            "The largest block (last) holds 3 pairs, 60.0% of all",
-        ),
-    ],
-)
-def test_a_broken_limit_is_told_with_its_numbers(
-    dataset: Callable[..., Dataset], checks: dict[str, Any], broken: str | None, told: str
-) -> None:
-    limits = {"min_key_coverage": 0.5, **checks} if checks else {}
-    verdicts = verdicts_of(dataset(FIVE, strategies=STRATEGIES, checks=limits))
-    assert [name for name, verdict in verdicts.items() if not verdict.passed] == (
-        [broken] if broken else []
-    )
-    if broken:
-        assert told in verdicts[broken].text
-        assert verdicts[broken].numbers
-
-
-def test_coverage_lost_to_the_cap_stops_the_run(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(
-        FIVE,
-        strategies=STRATEGIES,
-        blocks={"max_size": 2},
-        checks={"min_key_coverage": 0, "max_coverage_lost": 0},
-    )
-    assert verdicts_of(people)["filtering_keeps_coverage"].passed  # 3 still has 4, by city
-    alone = dataset(
-        FIVE,
-        strategies={"last": "last"},
-        blocks={"max_size": 2},
-        checks={"min_key_coverage": 0, "max_coverage_lost": 0.5},
-    )
-    lost = verdicts_of(alone)["filtering_keeps_coverage"]
-    assert not lost.passed
-    assert lost.severity == "error"
-    assert lost.numbers == {
-        "coverage_lost": pytest.approx(0.6),
-        "max_coverage_lost": 0.5,
-        "records_lost": 3,
-    }
-
-
-def judge_written(people: Dataset, pairs: str) -> dict[str, Verdict]:
-    """Put other pairs in the place of unified_pairs and judge them."""
-    facts = people.lake.facts("unified_pairs")
-    with DuckDBEngine(threads=2) as engine:
-        with people.lake.writing("unified_pairs", facts) as draft:
-            engine.write(
-                "select l::int as left_no, r::int as right_no, m::bigint as strategy_mask"
-                f" from (values {pairs}) as t(l, r, m)",
-                draft.file(),
-            )
-        return {v.check: v for v in judge_pairs(engine, people.lake, people.spec)}
-
-
-@pytest.mark.parametrize(
-    ("pairs", "broken"),
-    [
-        ("(0, 2, 1), (1, 3, 1)", []),
-        ("(0, 2, 1), (0, 2, 1)", ["every_pair_once"]),
-        ("(2, 0, 1)", ["every_pair_canonical"]),
-        ("(1, 1, 1)", ["every_pair_canonical"]),
-        ("(0, 1, 1)", ["every_pair_canonical"]),  # both of the first source
-        ("(0, 4, 1)", ["every_id_exists"]),
-        ("(-1, 3, 1)", ["every_id_exists"]),
-        ("(0, 2, 0)", ["every_id_exists"]),  # no strategy proposed it
-    ],
-)
-def test_pairs_are_once_canonical_and_of_known_records(
-    dataset: Callable[..., Dataset], pairs: str, broken: list[str]
-) -> None:
-    both = dataset(FIVE[:2], FIVE[:2], strategies={"last": "last"})
-    both.pair()
-    verdicts = judge_written(both, pairs)
-    assert [name for name, verdict in verdicts.items() if not verdict.passed] == broken
-
-
-def test_a_record_is_no_pair_with_itself(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(FIVE[:2], strategies={"last": "last"})
-    people.pair()
-    assert not judge_written(people, "(1, 1, 1)")["every_pair_canonical"].passed
-    assert judge_written(people, "(0, 1, 1)")["every_pair_canonical"].passed
 
 
 def test_truth_from_a_file_counts_unknown_ids_and_turns_pairs_round(

@@ -1,0 +1,91 @@
+"""Learned: what a dataset has learned, as the facts of its tables, and the rules in it as keys.
+
+The tables are made in `learning`; the rooms below it read these facts, so they are typed here.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict, cast
+
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.values.key_parser import parse_conjunction
+from er_pipeline.blocking.values.keys import Conjunction
+
+
+class LearnedRule(TypedDict):
+    """One rule in the facts of learned_rules.
+
+    origin: learned or pinned. matches_found, non_matches_made: of the judged pairs. evidence_found,
+    evidence_new: share of the evidence it finds, and that no rule before it finds. recall: on
+    held-out entities, with both ends of its 95% interval; None if it was tested on none.
+    new_pairs: those that no rule before it makes, estimated.
+    """
+
+    rule: str
+    expressions: list[str]
+    sql: str
+    source_columns: list[str]
+    origin: str
+    matches_found: int
+    non_matches_made: int
+    evidence_found: float
+    evidence_new: float
+    recall: Sequence[float] | None
+    pairs: int
+    new_pairs: int
+    largest_block: int
+
+
+class LearnedFacts(TypedDict):
+    """The facts of learned_rules; rules: best first."""
+
+    fingerprint: str
+    rules: list[LearnedRule]
+    ranking: str
+    seed: int
+    pairs: int
+    max_pairs_of_rule: int
+    taught_by_model: bool
+    conjunctions_counted: int
+    labelled_matches: int
+    labelled_non_matches: int
+    evidence_found: float
+    held_out_entities: int
+    recall: float | None
+    recall_low: float | None
+    recall_high: float | None
+
+
+class LearnedBlocksFacts(TypedDict):
+    """The facts of learned_blocks.
+
+    single, listed: names of the rules with one key per record and with several. rules: what
+    `sum_blocks` counts of each. pairs: of all rules.
+    """
+
+    fingerprint: str
+    single: list[str]
+    listed: list[str]
+    rules: dict[str, dict[str, Any]]
+    pairs: int
+
+
+def learned_rules_facts(lake: Lake) -> LearnedFacts:
+    """Read the facts of learned_rules."""
+    return cast(LearnedFacts, lake.facts("learned_rules"))
+
+
+def learned_blocks_facts(lake: Lake) -> LearnedBlocksFacts:
+    """Read the facts of learned_blocks."""
+    return cast(LearnedBlocksFacts, lake.facts("learned_blocks"))
+
+
+def learned_conjunctions(spec: PipelineSpec, facts: LearnedFacts) -> tuple[Conjunction, ...]:
+    """Parse the learned rules back into conjunctions."""
+    return tuple(conjunction_of(spec, rule["expressions"], rule["rule"]) for rule in facts["rules"])
+
+
+def conjunction_of(spec: PipelineSpec, keys: str | list[str], name: str = "rule") -> Conjunction:
+    """Parse key expressions over the fields of a dataset."""
+    free_mail = tuple(spec.cleaning.free_mail_domains)
+    return parse_conjunction(name, keys, tuple(spec.field_kinds), free_mail)
