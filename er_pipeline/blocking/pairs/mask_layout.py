@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from er_pipeline.blocking.blocks.record_codes import codes_facts
 from er_pipeline.blocking.pairs.ranked_pairs import is_final
 from er_pipeline.blocking.spec.blocking_section import EMBEDDING
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -37,7 +38,7 @@ class MaskLayout:
         listed = [(bit, strategy.name) for bit, strategy in numbered if strategy.is_list]
         names = list(spec.proposers)
         if spec.learns:
-            codes = lake.facts("record_codes")
+            codes = codes_facts(lake)
             rules = codes["rules"]
             single += [(len(names) + rules.index(rule), rule) for rule in codes["single_rules"]]
             listed += [(len(names) + rules.index(rule), rule) for rule in codes["listed_rules"]]

@@ -11,6 +11,9 @@ from typing import Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from er_pipeline.blocking.blocks.filtered_facts import filtered_facts
+from er_pipeline.blocking.blocks.record_codes import codes_facts
+from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
 from er_pipeline.blocking.spec.blocking_section import EMBEDDING
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -141,8 +144,8 @@ def weigh_pairs(
         tables.append("embedding_blocks")
     for table in tables:
         lake.open(engine, table)
-    n_pairs = lake.facts("filtered_blocks")["pairs"]
-    n_pairs += lake.facts("embedding_blocks")["pairs"] if spec.embedding else 0
+    n_pairs = filtered_facts(lake)["pairs"]
+    n_pairs += neighbour_facts(lake)["pairs"] if spec.embedding else 0
     sampled, pairs, labelled = "sampled_records", "sampled_pairs", "labelled"
     sample_records(engine, n_pairs, f"{spec.seed}", sampled)
     sample_pairs(engine, _proposals(engine, lake, spec, sampled), spec.link_mode, pairs)
@@ -240,7 +243,7 @@ def read_labelled(engine: Engine, lake: Lake, spec: PipelineSpec, labelled: str)
 
 def _proposals(engine: Engine, lake: Lake, spec: PipelineSpec, sampled: str) -> list[str]:
     """Write the queries of (a, b): what is proposed to the sampled records, as a."""
-    codes = lake.facts("record_codes")
+    codes = codes_facts(lake)
     engine.make_table(
         "sampled_codes",
         f"select * from record_codes where record_no in (select record_no from {sampled})",
