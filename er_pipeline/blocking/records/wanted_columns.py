@@ -15,8 +15,8 @@ def keep_wanted(
 
     Raises InputError if the relation lacks one; origin: what to call it there.
     """
-    described = engine.con.execute(f"describe select * from {relation}").fetchall()
-    names = find_columns(wanted, [name for name, *_ in described], origin)
+    described = engine.described(f"select * from {relation}")
+    names = find_columns(wanted, [name for name, _ in described], origin)
     columns = ", ".join(
         f"cast({quoted(names[column])} as varchar) as {quoted(column)}"
         for column in dict.fromkeys(wanted)
