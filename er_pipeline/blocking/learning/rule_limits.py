@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from er_pipeline.blocking.learning.conjunction_costs import Index, Keys, Sample
-from er_pipeline.blocking.spec.pipeline import MAX_STRATEGIES, Learning, PipelineSpec
+from er_pipeline.blocking.spec.blocking_section import MAX_STRATEGIES, Learning
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 
 logger = logging.getLogger(__name__)
 
