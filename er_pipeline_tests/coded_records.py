@@ -14,7 +14,7 @@ from er_pipeline.blocking.learning.rule_candidates import candidates
 from er_pipeline.blocking.learning.rule_evidence import Evidence, agreement
 from er_pipeline.blocking.learning.rule_limits import Limits
 from er_pipeline.blocking.learning.rule_search import RuleSearch
-from er_pipeline.blocking.spec.pipeline import Blocks
+from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.values.key_choices import key_choices, listed_choices
 

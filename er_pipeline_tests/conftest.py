@@ -100,10 +100,8 @@ class Dataset:
 
     def make(self, until: str) -> Facts:
         """Run the flow up to a table; return the facts kept beside its step's main table."""
-        facts: Facts = {}
-        for _, facts in run(flow(self.spec), self.lake, until=until, threads=self.threads):
-            pass
-        return facts
+        made = list(run(flow(self.spec), self.lake, until=until, threads=self.threads))
+        return made[-1][1]
 
     def clean(self) -> Facts:
         return self.make("cleaned_records")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.evaluation.blocking_report import (
@@ -27,6 +28,7 @@ def figures_of(people: Dataset) -> dict[str, Any]:
     with DuckDBEngine(threads=2) as engine:
         if people.spec.truth:
             write_true_pairs(engine, people.lake, people.spec, people.folder)
+            build_em_training_blocks(engine, people.lake, people.spec)
         return evaluate(engine, people.lake, people.spec)
 
 
@@ -124,6 +126,37 @@ def test_true_pairs_are_found_where_a_block_that_is_compared_holds_them(
         "completeness_cut_by_the_budget": 0.0,
     }
     assert figures["run"]["pairs_completeness"] == figures["truth"]["pairs_completeness"]
+
+
+def test_match_share_is_the_share_of_true_pairs_of_a_training_rule(
+    dataset: Callable[..., Dataset],
+) -> None:
+    rows = [
+        {"id": "1", "first": "ann", "last": "lee", "born": "1980-01-01", "person_id": "p"},
+        {"id": "2", "first": "ann", "last": "lee", "born": "1980-01-01", "person_id": "p"},
+        {"id": "3", "first": "ann", "last": "lee", "born": "1980-05-05", "person_id": "r"},
+        {"id": "4", "first": "bob", "last": "kim", "born": "1980-01-01", "person_id": "r"},
+        {"id": "5", "first": None, "last": "kim", "born": None, "person_id": "r"},
+    ]
+    people = dataset(
+        rows,
+        strategies={"last": "last"},
+        training_rules={
+            "same_name": ["upper(first)", "soundex(last)"],
+            "same_year": "year(born)",
+            "same_last": "last",
+            "never": "left(last, 0)",
+        },
+        truth={"cluster_column": "person_id"},
+    )
+    # True are 12, 34, 35 and 45. Rules find 12 by name, 12 and 34 by year, 12 and 45 by last name.
+    assert figures_of(people)["training"] == {
+        "same_name": {"pairs": 3, "true_pairs": 1, "match_share": pytest.approx(1 / 3)},
+        "same_year": {"pairs": 6, "true_pairs": 2, "match_share": pytest.approx(2 / 6)},
+        "same_last": {"pairs": 4, "true_pairs": 2, "match_share": pytest.approx(2 / 4)},
+        "never": {"pairs": 0, "true_pairs": 0},
+    }
+    assert ("training", "same_year", "true_pairs", 2.0) in people.rows("blocking_report")
 
 
 def test_every_strategy_is_told_what_it_finds_of_the_truth(

@@ -104,7 +104,7 @@ def test_the_views_have_the_columns_of_the_contract(people: Dataset) -> None:
         "dropped_blocks": ["strategy", "block_key", "block_size", "pairs", "reason"],
         "unified_pairs": ["left_id", "right_id", "strategies", "similarity"],
         "em_training_blocks": ["rule", "block_key", "record_id", "source"],
-        "em_training_rules": ["rule", "expression", "source_columns", "pairs", "match_share"],
+        "em_training_rules": ["rule", "expression", "source_columns", "pairs", "largest_block"],
         "run_metrics": ["run_id", "at", "table_name", "metric", "value"],
     }
     for view, wanted in contract.items():

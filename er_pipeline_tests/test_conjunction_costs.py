@@ -1,7 +1,7 @@
 import pytest
 
 from er_pipeline.blocking.blocks.blocks import size_blocks, sum_blocks
-from er_pipeline.blocking.spec.pipeline import Blocks
+from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline_tests.coded_records import (

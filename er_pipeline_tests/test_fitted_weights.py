@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from er_pipeline.orchestration.steps import dataset_steps
 
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -18,7 +19,6 @@ from er_pipeline.blocking.weights.fitted_weights import (
 )
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
 from er_pipeline.matching.pair_scorer import model_scorer
-from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.other_people import HOUSEHOLD_KINDS, write_households
 

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
 
 from er_pipeline.blocking.blocks.blocks import build_blocks
 from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
@@ -17,7 +18,6 @@ from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.records.key_codes import index_keys
 from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_files
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake

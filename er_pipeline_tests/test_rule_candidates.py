@@ -2,7 +2,7 @@ from itertools import combinations
 
 from er_pipeline.blocking.learning.conjunction_costs import Keys
 from er_pipeline.blocking.learning.rule_candidates import loosest_affordable
-from er_pipeline.blocking.spec.pipeline import Blocks
+from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline_tests.coded_records import (
     FIELD_OF,

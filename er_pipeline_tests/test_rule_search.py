@@ -6,7 +6,7 @@ import pytest
 from er_pipeline.blocking.learning import rule_search
 from er_pipeline.blocking.learning.conjunction_costs import Keys
 from er_pipeline.blocking.learning.rule_search import Rule, RuleSearch
-from er_pipeline.blocking.spec.pipeline import Blocks
+from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline_tests.coded_records import (
     FIELD_OF,

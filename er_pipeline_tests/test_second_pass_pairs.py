@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from er_pipeline.blocking.tables.contracts import judge_contract
+from er_pipeline.orchestration.steps import dataset_steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking
-from er_pipeline.blocking.tables.contracts import judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError, SpecError
 from er_pipeline.matching.matches import judge_matches
-from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
 # a is the key of the first pass, b that of the second.

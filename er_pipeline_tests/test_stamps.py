@@ -101,7 +101,7 @@ def test_code_that_changed_makes_its_table_stale(lake: Lake) -> None:
 
 def test_a_table_without_a_stamp_is_refused(lake: Lake) -> None:
     (lake.path("blocks") / stamps.STAMP).unlink()
-    with pytest.raises(LakeError, match="people/blocks was made by a version .* no stamp"):
+    with pytest.raises(LakeError, match=r"people/blocks was made by a version .* no stamp"):
         lake.check("blocks")
 
 

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from er_pipeline.blocking.tables.contracts import columns_of, judge_contract
 
 from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.records.true_pairs import write_true_pairs
-from er_pipeline.blocking.tables.contracts import columns_of, judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.evaluation.blocking_report import evaluate

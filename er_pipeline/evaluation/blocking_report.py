@@ -23,11 +23,11 @@ QUALITY = ("precision", "recall", "f1")
 def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
     """Sum the run up; write blocking_report.
 
-    Reads the facts of filtered_blocks and unified_pairs, with truth true_pairs and unified_pairs
-    themselves, and the facts of `evaluated_tables`, as far as they were made of these pairs.
-    Writes blocking_report (section, name, metric, value DOUBLE).
+    Reads the facts of filtered_blocks and unified_pairs, with truth true_pairs, em_training_blocks
+    and unified_pairs themselves, and the facts of `evaluated_tables`, as far as they were made of
+    these pairs. Writes blocking_report (section, name, metric, value DOUBLE).
     Returns the figures by section: "run", "strategies", "size_classes"; with truth "truth",
-    "missed" and "remedies"; with matching "matching" and "recall".
+    "training", "missed" and "remedies"; with matching "matching" and "recall".
     """
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "unified_pairs", fingerprint)
@@ -115,6 +115,7 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
         figures["truth"] = _against_truth(engine, lake, spec, fingerprint, strategies)
         run["pairs_completeness"] = figures["truth"]["pairs_completeness"]
         run["pairs_quality"] = figures["truth"]["pairs_quality"]
+        figures["training"] = training_figures(engine, lake, fingerprint)
     figures["curve"] = completeness_curve(engine, unified, strategies, "truth" in figures, n)
     if "weight_classes" in unified:
         figures["weight_classes"] = {
@@ -325,6 +326,37 @@ def propose_true_pairs(
         "select left_no, right_no, sum(strategy_mask)::bigint as strategy_mask"
         f" from ({' union all '.join(parts)}) group by all having sum(strategy_mask) > 0",
     )
+
+
+def training_figures(
+    engine: DuckDBEngine, lake: Lake, fingerprint: str
+) -> dict[str, dict[str, int | float]]:
+    """Count the true pairs among those that each training rule trains on.
+
+    Reads true_pairs, em_training_blocks and the facts of em_training_rules. Returns pairs,
+    true_pairs and match_share by rule; a rule without a pair has no match_share.
+
+    Raises LakeError if a table is missing or was made from other records.
+    """
+    for table in ("true_pairs", "em_training_rules", "em_training_blocks"):
+        read_numbered(engine, lake, table, fingerprint)
+    true = dict(
+        engine.rows(
+            """
+            select l.rule, count(*) from true_pairs as t
+            join em_training_blocks as l on l.record_no = t.left_no
+            join em_training_blocks as r on r.record_no = t.right_no
+                and r.rule = l.rule and r.block_key = l.block_key
+            group by l.rule
+            """
+        )
+    )
+    figures: dict[str, dict[str, int | float]] = {}
+    for rule, counts in lake.facts("em_training_rules")["rules"].items():
+        figures[rule] = {"pairs": counts["pairs"], "true_pairs": true.get(rule, 0)}
+        if counts["pairs"]:
+            figures[rule]["match_share"] = figures[rule]["true_pairs"] / counts["pairs"]
+    return figures
 
 
 def completeness_curve(

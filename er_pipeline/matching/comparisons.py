@@ -8,7 +8,7 @@ from typing import Any
 
 from er_pipeline.blocking.spec.matching_section import Comparison
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import literal, quoted
+from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.values.pair_conditions import parse_condition
 
 # What a kind of field is compared by. Values of kinds with term_frequency repeat, common ones more.

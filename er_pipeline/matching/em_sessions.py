@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import BlockingError
+from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.matching.splink_linker import linker_of, model_settings
 
@@ -65,7 +66,7 @@ def block_column(i: int) -> str:
     return f"_em_block_{i}"  # no field begins with _
 
 
-def number_blocks(engine: DuckDBEngine, spec: PipelineSpec) -> None:
+def number_blocks(engine: Engine, spec: PipelineSpec) -> None:
     """Make the engine's table em_records: cleaned records with their block in every rule.
 
     Reads the engine's cleaned_records and em_training_blocks.
@@ -107,7 +108,7 @@ def rule_sql(i: int, rule: Conjunction, link_mode: str) -> str:
 
 
 def run_session(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     i: int,
     pairs: int,

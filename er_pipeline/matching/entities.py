@@ -1,34 +1,87 @@
-"""Step 8: matches -> entities: records that matches join, directly or through others."""
+"""Matches -> entities: records that matches join, directly or through others."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TypedDict, cast
 
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import Counts, Shown, numbers
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import RECORD_NO, Check, Column, Facts, Table
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.matching.splink_linker import splink_api
 
 # The classes of the size report, by their largest size.
 SIZE_CLASSES = (("1", 1), ("2", 2), ("3", 3), ("4-5", 5), ("6-10", 10), ("11-100", 100))
 LARGER = "over 100"
 
 
-def join_matches(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+CHECKS = (
+    Check("every_record_in_one_entity", "People count and look up entities by record."),
+    Check("no_entity_is_giant", "A chain of wrong matches joins strangers."),
+)
+
+
+class EntitiesFacts(TypedDict):
+    """What is noted beside entities; see `join_matches`. sizes: class of size -> entities."""
+
+    entities: int
+    records: int
+    singletons: int
+    largest_entity: int
+    matches: int
+    pairs_joined: int
+    threshold: float
+    sizes: dict[str, int]
+
+
+def entities_facts(lake: Lake) -> EntitiesFacts:
+    """Read what is noted beside entities."""
+    return cast(EntitiesFacts, lake.facts("entities"))
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that joins matches into entities."""
+    if spec.matching is None:
+        return []
+    return [
+        Step(
+            writes=[
+                Table(
+                    "entities",
+                    "Every record with its entity: what matches join.",
+                    [
+                        RECORD_NO,
+                        Column("entity_no", "INTEGER", "Least record_no of the entity", minimum=0),
+                    ],
+                    partial(_view, link_mode=spec.link_mode),
+                )
+            ],
+            reads=["cleaned_records", "matches"],
+            settings=spec.matching.threshold,
+            run=partial(join_matches, spec=spec),
+            stage="matching",
+            checks=CHECKS,
+            judge=partial(_judge, spec=spec),
+            show=_show,
+        )
+    ]
+
+
+def join_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Find the connected components of all matches at the threshold, with Splink.
 
     Reads cleaned_records and matches. Writes entities (record_no INTEGER, entity_no INTEGER), every
     record once, also those without a match; entity_no is the least record_no of the entity.
     Returns the facts kept beside the table: entities, singletons, the largest, and sizes.
-
-    Raises LakeError if a table is missing or was made from other records.
     """
-    from splink import DuckDBAPI
     from splink.clustering import cluster_pairwise_predictions_at_threshold
 
     assert spec.matching is not None, "matching is on"
-    fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "matches", fingerprint)
+    lake.open(engine, "cleaned_records")
+    lake.open(engine, "matches")
     threshold = spec.matching.threshold
     engine.make_table("entity_records", "select record_no from cleaned_records")
     engine.make_table(
@@ -36,7 +89,7 @@ def join_matches(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[s
         "select left_no, right_no, match_probability from matches"
         f" where match_probability >= {threshold!r}",
     )
-    api = DuckDBAPI(connection=engine.con)
+    api = splink_api(engine)
     joined = cluster_pairwise_predictions_at_threshold(
         api.register("entity_records"),
         api.register("entity_matches"),
@@ -46,7 +99,7 @@ def join_matches(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[s
         edge_id_column_name_right="right_no",
         threshold_match_probability=threshold,
     )
-    with lake.writing("entities", {"fingerprint": fingerprint}) as draft:
+    with lake.writing("entities") as draft:
         engine.write(
             f"""
             select record_no,
@@ -61,11 +114,11 @@ def join_matches(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[s
 
 
 def judge_entities(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, facts: Mapping[str, Any]
+    engine: Engine, lake: Lake, spec: PipelineSpec, facts: EntitiesFacts
 ) -> Iterator[Verdict]:
     """Judge the entities, by reading them and from the facts of `join_matches`."""
-    fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "entities", fingerprint)
+    lake.open(engine, "cleaned_records")
+    lake.open(engine, "entities")
     (n_records,) = engine.row("select count(*) from cleaned_records")
     rows, distinct, known = engine.row(
         "select count(*), count(distinct e.record_no), count(r.record_no)"
@@ -96,7 +149,7 @@ def judge_entities(
     )
 
 
-def _sizes(engine: DuckDBEngine, threshold: float) -> dict[str, Any]:
+def _sizes(engine: Engine, threshold: float) -> EntitiesFacts:
     sizes = engine.rows(
         "select n, count(*) from (select count(*) as n from written_entities group by entity_no)"
         " group by n order by n"
@@ -115,3 +168,22 @@ def _sizes(engine: DuckDBEngine, threshold: float) -> dict[str, Any]:
         "threshold": threshold,
         "sizes": classes,
     }
+
+
+def _view(relations: Mapping[str, str], link_mode: str) -> str:
+    # Names of sources hold no hyphen, so this names one record alone.
+    entity = "e.record_id" if link_mode == "dedupe" else "e.source || '-' || e.record_id"
+    records = relations["cleaned_records"]
+    return (
+        f"select r.record_id, r.source, {entity} as entity_id from {relations['entities']} as t"
+        f" join {records} as r on r.record_no = t.record_no"
+        f" join {records} as e on e.record_no = t.entity_no"
+    )
+
+
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    return judge_entities(engine, lake, spec, entities_facts(lake))
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    return {**numbers(facts), "sizes": Counts("entities by size", facts["sizes"])}

@@ -1,19 +1,21 @@
-"""Step 7: candidate pairs + model -> matches: every pair scored once, the likely ones stored."""
+"""Candidate pairs + model -> matches: every pair scored once, the likely ones stored."""
 
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from math import floor
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, NotRequired, TypedDict, cast
 
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_file, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake, link_files
+from er_pipeline.blocking.tables.pictures import MatchWeights, Shown, numbers
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Check, Column, Facts, Table
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.matching.em_sessions import levels_of
-from er_pipeline.matching.splink_linker import MODEL_FILE, linker_of
+from er_pipeline.matching.splink_linker import linker_of, read_model
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +34,99 @@ NONE_SCORED = (
 )
 
 
+SCORED_CHECK = "every_candidate_is_scored"
+
+
+class MatchesFacts(TypedDict):
+    """What is noted beside matches; see `score_pairs`."""
+
+    candidates: int
+    scored: int
+    stored: int
+    matches: int
+    weights: dict[str, int]
+    second_pass_records_given_a_match: NotRequired[int]
+
+
+def matches_facts(lake: Lake, table: str = "matches") -> MatchesFacts:
+    """Read what is noted beside a table of matches."""
+    return cast(MatchesFacts, lake.facts(table))
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that scores the pairs; of two passes, those of the second."""
+    if spec.matching is None:
+        return []
+    why = "A pair that is not scored is lost without a word."
+    about = "Candidate pairs that may be matches, with their probability."
+    if not spec.has_two_passes:
+        return [_step(spec, "unified_pairs", "matches", about, why)]
+    return [_step(spec, "second_pass_pairs", "matches", about, why, first="first_pass_matches")]
+
+
+def steps_of_first_pass(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that scores the first pass's pairs, where a second pass follows."""
+    if not spec.has_two_passes:
+        return []
+    return [
+        _step(
+            spec,
+            "first_pass_pairs",
+            "first_pass_matches",
+            "Pairs of the first pass that may be matches; who has none goes on.",
+            "Who is not scored seems to have no match.",
+        )
+    ]
+
+
+def _step(
+    spec: PipelineSpec, pairs: str, table: str, about: str, why: str, first: str | None = None
+) -> Step:
+    assert spec.matching is not None, "matching is on"
+    of_pass = pairs if first is None else "unified_pairs"
+    levels = [
+        Column(f"gamma_{name}", "TINYINT", f"Level of {name}; -1: missing", minimum=-1)
+        for name in spec.comparison_fields
+    ]
+    return Step(
+        writes=[
+            Table(
+                table,
+                about,
+                [
+                    LEFT_NO,
+                    RIGHT_NO,
+                    Column("match_probability", "DOUBLE", "Probability of a match", minimum=0),
+                    Column("match_weight", "FLOAT", "The same as log2 of the odds, in bits"),
+                    *levels,
+                ],
+                pairs_by_id(
+                    table,
+                    before_strategies=("p.match_probability", "p.match_weight"),
+                    strategies=spec.proposers,
+                    rules="learned_rules" if spec.learns else None,
+                    masks=of_pass,
+                ),
+            )
+        ],
+        reads=["cleaned_records", "em_model", pairs, *([first] if first else [])],
+        settings=[spec.matching.threshold, spec.matching.min_probability, spec.field_kinds],
+        run=partial(score_pairs, spec=spec, pairs=pairs, table=table, first=first),
+        stage="matching",
+        checks=(Check(SCORED_CHECK, why),),
+        judge=partial(_judge, table=table),
+        show=_show,
+    )
+
+
 def score_pairs(
-    engine: DuckDBEngine,
+    engine: Engine,
     lake: Lake,
     spec: PipelineSpec,
     pairs: str = "unified_pairs",
     table: str = "matches",
     first: str | None = None,
-) -> dict[str, Any]:
+) -> Facts:
     """Score every candidate pair with the model; keep those that may be matches.
 
     Reads cleaned_records, the pairs and em_model with its model.json. first: a table of matches
@@ -49,28 +136,26 @@ def score_pairs(
     min_probability. Memory does not grow with the number of pairs.
     Returns the facts kept beside the table: candidates, scored and stored pairs, matches at the
     threshold, and "weights": pairs by their match weight, rounded down, of all that were scored.
-
-    Raises LakeError if a table is missing or was made from other records.
     """
     assert spec.matching is not None, "matching is on"
-    fingerprint = read_records(engine, lake)
-    for name in (pairs, "em_model", *([first] if first else [])):
-        read_numbered(engine, lake, name, fingerprint)
-    model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
+    lake.open(engine, "cleaned_records")
+    for name in (pairs, *([first] if first else [])):
+        lake.open(engine, name)
+    model = read_model(lake)
     # One table of numbered records, whatever the mode: which pairs to score is decided already.
     settings = {**model, "link_type": "dedupe_only"}
     columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
     engine.make_table(RECORDS, f"select {columns} from cleaned_records order by record_no")
     least = spec.matching.min_probability
-    before: dict[str, Any] = lake.facts(first) if first else {"candidates": 0, "weights": {}}
-    weights = {int(weight): int(n) for weight, n in before["weights"].items()}
+    before = matches_facts(lake, first) if first else None
+    weights = {int(w): n for w, n in before["weights"].items()} if before else {}
     with (
         linker_of(engine, [RECORDS], settings) as (linker, api),
-        lake.writing(table, {"fingerprint": fingerprint}) as draft,
+        lake.writing(table) as draft,
     ):
         if first:
             link_files(lake.path(first), draft.folder)
-        slices = list(_slices(engine, lake.path(pairs)))
+        slices = list(_slices(engine, lake, pairs))
         for i, some in enumerate(slices):
             logger.info("scoring slice %s of %s", i + 1, len(slices))
             engine.make_table("slice_to_score", some)
@@ -96,7 +181,7 @@ def score_pairs(
             f" {spec.matching.threshold!r}) from written_matches"
         )
         draft.facts.update(
-            candidates=before["candidates"] + int(lake.facts(pairs)["pairs"]),
+            candidates=(before["candidates"] if before else 0) + int(lake.facts(pairs)["pairs"]),
             scored=sum(weights.values()),
             stored=n_stored,
             matches=n_matches,
@@ -107,11 +192,11 @@ def score_pairs(
         return dict(draft.facts)
 
 
-def judge_matches(facts: Mapping[str, Any]) -> Iterator[Verdict]:
+def judge_matches(facts: MatchesFacts) -> Iterator[Verdict]:
     """Judge the scores from the facts of `score_pairs`."""
     candidates, scored = facts["candidates"], facts["scored"]
     yield Verdict(
-        "every_candidate_is_scored",
+        SCORED_CHECK,
         candidates == scored,
         "error",
         f"{scored:,} of {candidates:,} candidate pairs are scored."
@@ -120,7 +205,7 @@ def judge_matches(facts: Mapping[str, Any]) -> Iterator[Verdict]:
     )
 
 
-def _newly_matched(engine: DuckDBEngine, spec: PipelineSpec, first: str) -> int:
+def _newly_matched(engine: Engine, spec: PipelineSpec, first: str) -> int:
     """Count the records that have a match in written_matches and none in the first pass."""
     assert spec.matching is not None, "matching is on"
     of_table = [
@@ -135,19 +220,25 @@ def _newly_matched(engine: DuckDBEngine, spec: PipelineSpec, first: str) -> int:
     return int(n_records)
 
 
-def _slices(engine: DuckDBEngine, folder: Path) -> Iterator[str]:
-    """Cut the pairs of a folder into queries of up to `PAIRS_PER_SLICE` each.
+def _slices(engine: Engine, lake: Lake, pairs: str) -> Iterator[str]:
+    """Cut a table of pairs into queries of up to `PAIRS_PER_SLICE` each.
 
     They give (join_key_l, join_key_r, match_key), as Splink takes pairs.
     """
     parts: list[str] = []
     room = PAIRS_PER_SLICE
-    for file in sorted(folder.glob("*.parquet")):
-        (n_rows,) = engine.row(f"select count(*) from {parquet_file(file)}")
+    for nth, file in enumerate(sorted(lake.path(pairs).glob("*.parquet"))):
+        name = f"pairs_of_file_{nth}"
+        engine.read_file(file, name, row_numbers=True)
+        (n_rows,) = engine.row(f"select count(*) from {name}")
         start = 0
         while start < n_rows:
             end = min(n_rows, start + room)
-            parts.append(_part_sql(file, start, end))
+            # Files keep the order of their rows, so every row is in exactly one part.
+            parts.append(
+                "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
+                f" from {name} where file_row_number >= {start} and file_row_number < {end}"
+            )
             room -= end - start
             start = end
             if not room:
@@ -157,20 +248,11 @@ def _slices(engine: DuckDBEngine, folder: Path) -> Iterator[str]:
         yield " union all ".join(parts)
 
 
-def _part_sql(file: Path, start: int, end: int) -> str:
-    # Files keep the order of their rows, so every row is in exactly one part.
-    reader = parquet_file(file, "file_row_number = true")
-    return (
-        "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
-        f" from {reader} where file_row_number >= {start} and file_row_number < {end}"
-    )
-
-
 def _matches_sql(spec: PipelineSpec, model: Mapping[str, Any], pairs: str) -> str:
     """Write the query of the stored pairs with the level of every comparison.
 
     Splink gives the levels of a pair only together with all values compared; for the few pairs that
-    are stored they are told anew by the conditions of the model.
+    are stored they are found anew by the conditions of the model.
     """
     values = "".join(
         f", l.{quoted(name)} as {quoted(f'{name}_l')}, r.{quoted(name)} as {quoted(f'{name}_r')}"
@@ -202,17 +284,12 @@ def _level_sql(comparison: Mapping[str, Any]) -> str:
     return f"cast(case{cases} else 0 end as tinyint)"
 
 
-def weight_classes(weights: Sequence[tuple[int, int]], most: int) -> list[tuple[str, int]]:
-    """Put match weights together into up to so many classes of equal width, heaviest first.
+def _judge(engine: Engine, lake: Lake, table: str) -> Iterable[Verdict]:
+    return judge_matches(matches_facts(lake, table))
 
-    weights: (match weight, rounded down; pairs). Returns (name, pairs).
-    """
-    if not weights:
-        return []
-    low, high = min(w for w, _ in weights), max(w for w, _ in weights)
-    width = max(1, -(-(high - low + 1) // most))
-    classes: dict[int, int] = {}
-    for weight, n in weights:
-        start = floor(weight / width) * width
-        classes[start] = classes.get(start, 0) + n
-    return [(str(start), classes[start]) for start in sorted(classes, reverse=True)]
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    return {
+        **numbers(facts),
+        "weights": MatchWeights({int(weight): n for weight, n in facts["weights"].items()}),
+    }

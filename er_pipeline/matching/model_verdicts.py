@@ -1,14 +1,26 @@
 """What must hold of the trained model, with the numbers behind it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from er_pipeline.blocking.blocks.em_training_blocks import judge_mix
+from er_pipeline.blocking.blocks.training_verdicts import judge_mix
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.matching.model_facts import ModelFacts, SessionFacts
+
+CHECKS = (
+    Check("trained_mix_is_sound", "Where nearly all or no pairs match, EM finds no classes."),
+    Check(
+        "sessions_agree",
+        "Sessions that find different m have learned different things.",
+        stops=False,
+    ),
+    Check("sessions_converge", "What has not converged is not yet an estimate.", stops=False),
+    Check("every_level_is_trained", "What no pair taught has a usual value only.", stops=False),
+)
 
 
-def judge_model(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+def judge_model(facts: ModelFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge the model from the facts of `train_model`."""
     sessions = facts["sessions"]
     shares = {session["rule"]: session["match_share"] for session in sessions}
@@ -37,7 +49,7 @@ def judge_model(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdic
     )
 
 
-def _judge_agreement(sessions: Sequence[Mapping[str, Any]], spec: PipelineSpec) -> Verdict:
+def _judge_agreement(sessions: Sequence[SessionFacts], spec: PipelineSpec) -> Verdict:
     """Compare what several sessions found of one comparison, level by level."""
     tolerance = spec.checks.max_m_difference
     apart: dict[str, float] = {}
@@ -45,7 +57,7 @@ def _judge_agreement(sessions: Sequence[Mapping[str, Any]], spec: PipelineSpec) 
     for name in spec.comparison_fields:
         found = [(s["rule"], s["m"][name]) for s in sessions if name in s["m"]]
         for i in range(min((len(m) for _, m in found), default=0)):
-            shares = sorted((m[i], rule) for rule, m in found if m[i] is not None)
+            shares = sorted((share, rule) for rule, m in found if (share := m[i]) is not None)
             difference = shares[-1][0] - shares[0][0] if len(shares) > 1 else 0.0
             if difference > apart.get(name, -1.0):
                 apart[name] = difference

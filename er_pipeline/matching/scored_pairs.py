@@ -4,23 +4,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, arrow_of
 from er_pipeline.matching.splink_linker import linker_of
 
 # Pairs scored at once: some 250 MB.
 PAIRS_PER_SLICE = 2_000_000
 # The records, as the model compares them.
 RECORDS = "records_to_score"
+SCORES = (
+    LEFT_NO,
+    RIGHT_NO,
+    Column("match_probability", "DOUBLE", "As the model scores the pair", minimum=0),
+)
 
 
-def number_compared(engine: DuckDBEngine, spec: PipelineSpec) -> None:
+def number_compared(engine: Engine, spec: PipelineSpec) -> None:
     """Make `RECORDS` (record_no and the fields) of the engine's cleaned_records."""
     columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
     engine.make_table(RECORDS, f"select {columns} from cleaned_records order by record_no")
 
 
 def score_table(
-    engine: DuckDBEngine,
+    engine: Engine,
     model: Mapping[str, Any],
     pairs: str,
     scored: str,
@@ -38,10 +45,7 @@ def score_table(
         "select row_number() over (order by left_no, right_no) - 1 as n, left_no, right_no"
         f" from (select distinct left_no, right_no from {pairs})",
     )
-    engine.execute(
-        f"create or replace table {scored}"
-        " (left_no integer, right_no integer, match_probability double)"
-    )
+    engine.put(scored, arrow_of(SCORES))
     (n_pairs,) = engine.row("select count(*) from pairs_to_score")
     if not n_pairs:
         return 0
@@ -60,10 +64,10 @@ def score_table(
             predicted = linker.inference.predict(
                 threshold_match_probability=min_probability, warning_mode="never"
             )
-            engine.execute(
-                f"insert into {scored} select least(record_no_l, record_no_r),"
-                " greatest(record_no_l, record_no_r), match_probability"
-                f" from {predicted.physical_name}"
+            engine.append(
+                scored,
+                "select least(record_no_l, record_no_r), greatest(record_no_l, record_no_r),"
+                f" match_probability from {predicted.physical_name}",
             )
             predicted.drop_table_from_database_and_remove_from_cache()
     return int(n_pairs)

@@ -4,13 +4,16 @@ A record's number is its only id, so ids may be any text and sources may share t
 compared with what has been decided already: by a training rule, or by unified_pairs.
 """
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
 
 # The model, as Splink writes it, beside the table em_model.
 MODEL_FILE = "model.json"
@@ -40,19 +43,40 @@ def model_settings(
     }
 
 
+def read_model(lake: Lake) -> dict[str, Any]:
+    """Read the trained model as Splink's settings.
+
+    Raises LakeError if em_model is missing or stale.
+    """
+    lake.check("em_model")
+    model: dict[str, Any] = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
+    return model
+
+
+def splink_api(engine: Engine) -> Any:
+    """Return Splink's database API over the tables of an engine.
+
+    Splink 5's own engine layer is private and takes connections, so what uses it runs in DuckDB.
+    """
+    from splink import DuckDBAPI
+
+    assert isinstance(engine, DuckDBEngine), "Splink runs in DuckDB"
+    return DuckDBAPI(connection=engine.con)
+
+
 @contextmanager
 def linker_of(
-    engine: DuckDBEngine, tables: Sequence[str], settings: Mapping[str, Any]
+    engine: Engine, tables: Sequence[str], settings: Mapping[str, Any]
 ) -> Iterator[tuple[Any, Any]]:
     """Give Splink's linker over tables of the engine, and its database API.
 
     What Splink makes in the engine is dropped at the end.
     """
-    from splink import DuckDBAPI, Linker
+    from splink import Linker
 
-    # Splink tells every step, and warns of what we look after: untrained levels have a value.
+    # Splink reports every step, and warns of what we look after: untrained levels have a value.
     logging.getLogger("splink").setLevel(logging.ERROR)
-    api = DuckDBAPI(connection=engine.con)
+    api = splink_api(engine)
     registered = [api.register(table) for table in tables]
     linker: Any = Linker(
         registered if len(registered) > 1 else registered[0],

@@ -1,4 +1,4 @@
-"""The training advisor: which rules would train the model best, told before anything is trained.
+"""The training advisor: which rules would train the model best, found before anything is trained.
 
 A training rule is good when its blocks hold many matches, and others too; when it fixes few fields,
 so that it teaches about many; when strangers in its blocks are like any strangers; and when it is
@@ -6,8 +6,8 @@ cheap. Rules on different fields check each other: what one fixes the others lea
 they find of one comparison must agree.
 
 Candidates are the keys of every field, alone and joined with the whole value of another. Each is
-counted exactly on the full data, without making a pair. The share of matches is told as before any
-training, by strong identifiers. Then all sets of up to three of the best are compared.
+counted exactly on the full data, without making a pair. The share of matches is estimated as before
+any training, by strong identifiers. Then all sets of up to three of the best are compared.
 """
 
 import json
@@ -15,16 +15,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.blocks.em_training_blocks import (
-    judge_expected_mix,
-    judge_training,
-    sum_training_rules,
-)
+from er_pipeline.blocking.blocks.training_facts import TrainingFacts, sum_training_rules
+from er_pipeline.blocking.blocks.training_verdicts import judge_expected_mix, judge_training
 from er_pipeline.blocking.learning.conjunction_costs import Index, Keys
-from er_pipeline.blocking.records.cleaned_records import clean_records, read_records
 from er_pipeline.blocking.records.key_codes import key_code_columns
 from er_pipeline.blocking.records.match_share import (
     expected_match_share,
@@ -33,9 +28,10 @@ from er_pipeline.blocking.records.match_share import (
 )
 from er_pipeline.blocking.spec.checks_section import Checks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
-from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.verdicts import Verdict
 
 # Three rules on different fields leave every field free twice.
@@ -48,7 +44,7 @@ TRIED_OF_FIELDS = 3
 ENOUGH_MATCHES = 2_000
 # A share of matches this far from 0 and from 1 is as good as any.
 GOOD_MIX = 0.05
-# What is assumed where no strong identifier tells the share of matches, and what it is worth.
+# What is assumed where no strong identifier shows the share of matches, and what it is worth.
 UNKNOWN_SHARE, WORTH_OF_UNKNOWN = 0.1, 0.5
 # What a share of matches is worth that checks would warn of.
 WORTH_OF_ODD_MIX = 0.1
@@ -79,7 +75,7 @@ class Candidate:
     n_derived: int
 
     def worth(self, checks: Checks) -> float:
-        """Tell how good a session it would make, 0 to 1; rounded, so that threads do not matter."""
+        """Grade the session it would make, 0 to 1; rounded, so that threads do not matter."""
         share = UNKNOWN_SHARE if self.match_share is None else self.match_share
         known = WORTH_OF_UNKNOWN if self.match_share is None else 1.0
         matches = min(1.0, share * self.pairs / ENOUGH_MATCHES)
@@ -91,17 +87,18 @@ class Candidate:
         return round(known * matches * mix * cheap * plain * (1 - self.dragged) * self.free, 6)
 
 
-def advise_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[Candidate]:
+def advise_rules(engine: Engine, lake: Lake, spec: PipelineSpec) -> list[Candidate]:
     """Propose the training rules of a dataset, the best set of up to three.
 
     Reads cleaned_records. First comes that every compared field is free in a rule, then that it is
     free in two, as long as the rules are good, then what they are worth; their pairs together stay
     within checks.max_training_pairs. Empty where no rule with a pair fits.
     """
-    read_records(engine, lake)
-    columns, joins = key_code_columns(engine, spec.key_choices)
+    lake.open(engine, "cleaned_records")
+    keys = key_code_columns(engine, spec.key_choices)
     engine.make_table(
-        "key_codes", f"select r.record_no, r.source_no{columns} from cleaned_records as r {joins}"
+        "key_codes",
+        f"select r.record_no, r.source_no{keys.columns} from cleaned_records as r {keys.joins}",
     )
     (n_records,) = engine.row("select count(*) from key_codes")
     index = Index(engine, spec.key_choices, {}, spec.link_mode, spec.blocks, n_records)
@@ -131,9 +128,9 @@ def _conjunctions(index: Index, budget: int) -> Iterator[Keys]:
 
 
 class _Mix:
-    """Tells what the blocks of a conjunction hold: matches, and strangers who are alike."""
+    """Finds what the blocks of a conjunction hold: matches, and strangers who are alike."""
 
-    def __init__(self, engine: DuckDBEngine, spec: PipelineSpec, index: Index) -> None:
+    def __init__(self, engine: Engine, spec: PipelineSpec, index: Index) -> None:
         self.engine, self.spec, self.index = engine, spec, index
         self.strong = strong_identifiers(engine, spec)
         self.whole = {
@@ -262,19 +259,13 @@ def rules_yaml(rules: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f"  {name}: [{', '.join(json.dumps(key) for key in keys)}]"
 
 
-def advise(
-    spec: PipelineSpec, folder: Path, scratch: Path, lake: Lake | None = None
-) -> Iterator[str | Verdict]:
+def advise(spec: PipelineSpec, lake: Lake) -> Iterator[str | Verdict]:
     """Propose training rules in words: a table for people, the YAML to paste, and verdicts.
 
-    lake: of runs; its records are taken if they were made as declared, else the sources are cleaned
-    anew. folder: where relative paths start. scratch: takes what is made; throw it away after.
-    Raises what `clean_records` raises.
+    lake: holds cleaned_records.
+    Raises LakeError if these are missing or stale.
     """
-    with DuckDBEngine(spec.threads, spec.memory_limit, scratch / ".spill") as engine:
-        if lake is None or not _has_records(lake):
-            lake = Lake(scratch, spec.dataset)
-            clean_records(engine, lake, spec, folder)
+    with DuckDBEngine(spec.threads, spec.memory_limit, lake.root / ".spill") as engine:
         chosen = advise_rules(engine, lake, spec)
         if not chosen:
             yield (
@@ -283,11 +274,11 @@ def advise(
             )
             return
         rules = named_rules(chosen)
-        declared = sum_training_rules(engine, spec)
+        _, declared = sum_training_rules(engine, spec)
         yield "The training rules as they are:"
         yield from _table(declared, spec)
         proposed = with_training_rules(spec, rules)
-        facts = sum_training_rules(engine, proposed)
+        _, facts = sum_training_rules(engine, proposed)
         yield "Proposed:"
         yield from _table(facts, proposed)
         yield "Paste below attributes:"
@@ -297,17 +288,7 @@ def advise(
         yield judge_expected_mix(facts, proposed)
 
 
-def _has_records(lake: Lake) -> bool:
-    if not lake.has("cleaned_records"):
-        return False
-    try:
-        lake.check_declared("cleaned_records")
-    except LakeError:
-        return False
-    return True
-
-
-def _table(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[str]:
+def _table(facts: TrainingFacts, spec: PipelineSpec) -> Iterator[str]:
     rules = facts["rules"]
     width = max(len(name) for name in rules) + 2
     yield ""

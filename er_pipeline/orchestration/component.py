@@ -21,10 +21,9 @@ class BlockingPipeline(dg.Component):
     One `defs.yaml` declares one dataset: its sources, fields, strategies, budgets and schedule.
     """
 
-    def __init__(self, spec: PipelineSpec, folder: Path) -> None:
-        """Hold the settings; folder is where relative paths of the spec start."""
+    def __init__(self, spec: PipelineSpec) -> None:
+        """Hold the settings of one dataset."""
         self.spec = spec
-        self.folder = folder
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
@@ -45,8 +44,7 @@ class BlockingPipeline(dg.Component):
         assert isinstance(attributes, PipelineSpec)
         check_repeated_settings(context.path / "defs.yaml")
         filled = _fill_in(attributes.model_dump(exclude_unset=True), context)
-        spec = PipelineSpec.model_validate(filled).located_in(context.path)
-        return cls(spec, context.path)
+        return cls(PipelineSpec.model_validate(filled).located_in(context.path))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the definitions, over the lake of this process."""

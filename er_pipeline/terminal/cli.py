@@ -292,7 +292,7 @@ def _materialize(path: Path, overrides: dict[str, Any], options: argparse.Namesp
     import dagster as dg
 
     from er_pipeline.blocking.tables.lake import PUBLISHED
-    from er_pipeline.orchestration.jobs import load_job
+    from er_pipeline.orchestration.declared_job import load_job
     from er_pipeline.orchestration.progress import show_steps_of_assets
     from er_pipeline.orchestration.resources import CATALOG, default_lake
 

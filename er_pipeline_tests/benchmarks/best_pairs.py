@@ -45,6 +45,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from er_pipeline.orchestration.steps import dataset_steps
 
 from er_pipeline.blocking.labels.labels import Journal, Label, RecordName, utc_now
 from er_pipeline.blocking.records.cleaned_records import read_records
@@ -56,7 +57,6 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
 from er_pipeline.blocking.weights.pair_weights import read_weights
-from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline.terminal.cli import DEMO_DEFS, DEMO_PAIRS_PER_RECORD
 from er_pipeline_tests.benchmarks.measuring import REPOSITORY, run_child, show_machine
 from er_pipeline_tests.other_people import (

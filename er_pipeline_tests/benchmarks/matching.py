@@ -40,6 +40,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from er_pipeline.orchestration.steps import dataset_steps
+
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
@@ -49,7 +51,6 @@ from er_pipeline.matching.comparisons import splink_comparisons
 from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.matches import score_pairs
 from er_pipeline.matching.splink_linker import MODEL_FILE
-from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline.terminal.cli import DEMO_DEFS
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
 from er_pipeline_tests.conftest import REAL_DATA

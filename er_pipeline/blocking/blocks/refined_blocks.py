@@ -231,22 +231,21 @@ def _number_candidates(
     (n_records,) = engine.row("select count(*) from records_to_part")
     if not n_records:
         return []
-    columns, joins = key_code_columns(engine, spec.key_choices)
+    keys = key_code_columns(engine, spec.key_choices)
     codes = [f"code_{i}" for i in range(len(spec.key_choices))]
     engine.make_table(
         "key_numbers",
         f"select record_no, {', '.join(codes)}"
-        f" from (select r.record_no{columns} from cleaned_records as r {joins})"
+        f" from (select r.record_no{keys.columns} from cleaned_records as r {keys.joins})"
         " where record_no in (select record_no from records_to_part)",
     )
     everything = "(select 0 as one_block, source_no from cleaned_records)"
     all_pairs, _, _ = _sum_parts(engine, spec, everything, ["one_block"])
-    fields = list(dict.fromkeys(choice.field for choice in spec.key_choices))
     candidates = []
     for code, choice in zip(codes, spec.key_choices, strict=True):
-        values = f"codes_of_{fields.index(choice.field)}"  # left behind by key_code_columns
         keyed = (
-            f"(select v.{code}, r.source_no from cleaned_records as r join {values} as v"
+            f"(select v.{code}, r.source_no from cleaned_records as r"
+            f" join {keys.values[choice.field]} as v"
             f" on {same_values(choice, 'v')} where v.{code} is not null)"
         )
         pairs, _, _ = _sum_parts(engine, spec, keyed, [code])

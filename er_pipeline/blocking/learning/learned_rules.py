@@ -143,8 +143,8 @@ def learn_rules(
 
     Reads cleaned_records, key_codes and, if there are any, labels. scorer: makes that of a trained
     model, which knows probable matches; its confident scores are written to weak_labels (left_no,
-    right_no, match_probability). Writes learned_rules, best first, and blocks_train, the sample; see
-    `write_blocks_train`. A new number of labels is a new round, with its own sample.
+    right_no, match_probability). Writes learned_rules, best first, and blocks_train, the sample,
+    as `write_blocks_train` does. A new number of labels is a new round, with its own sample.
     Returns the facts kept beside learned_rules, `LearnedFacts`: the rules, and recall with its 95%
     interval on held-out entities.
 

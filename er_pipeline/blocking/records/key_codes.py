@@ -6,7 +6,8 @@ once per distinct value of its field.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -68,9 +69,9 @@ def index_keys(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     choices = spec.key_choices
     expressions = [choice.expression for choice in choices]
     with lake.writing("key_codes", {"keys": expressions}) as draft:
-        columns, joins = key_code_columns(engine, choices)
+        keys = key_code_columns(engine, choices)
         engine.write(
-            f"select r.record_no, r.source_no{columns} from cleaned_records as r {joins}"
+            f"select r.record_no, r.source_no{keys.columns} from cleaned_records as r {keys.joins}"
             " order by r.record_no",
             draft.file(),
         )
@@ -79,24 +80,37 @@ def index_keys(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         return dict(draft.facts)
 
 
-def key_code_columns(engine: Engine, choices: Sequence[KeyChoice]) -> tuple[str, str]:
-    """Write the columns code_<i>, idf_<i> of a query on cleaned_records as r, and its joins.
+@dataclass(frozen=True)
+class KeyColumns:
+    """Parts of a query on cleaned_records as r that gives every record the codes of its keys.
 
-    i: the place among `choices`. Leaves the tables codes_of_<n> behind, one per field.
+    columns: code_<i>, idf_<i>, i being the place among the choices, each after a comma. joins: what
+    they are read from. values: field -> engine table of its distinct values with their codes.
     """
+
+    columns: str
+    joins: str
+    values: Mapping[str, str]
+
+
+def key_code_columns(engine: Engine, choices: Sequence[KeyChoice]) -> KeyColumns:
+    """Number the distinct values of the keys; write the query that gives records their codes."""
     (n_records,) = engine.row("select count(*) from cleaned_records")
     columns, joins = "", ""
+    values: dict[str, str] = {}
     for nth, field in enumerate(dict.fromkeys(choice.field for choice in choices)):
         logger.info("numbering the keys of %s", field)
         of_field = [(i, choice) for i, choice in enumerate(choices) if choice.field == field]
-        _number_values(engine, of_field, n_records, f"codes_of_{nth}")
-        joins += f" left join codes_of_{nth} as v{nth} on {same_values(of_field[0][1], f'v{nth}')}"
+        values[field] = f"codes_of_{nth}"
+        _number_values(engine, of_field, n_records, values[field])
+        same = same_values(of_field[0][1], f"v{nth}")
+        joins += f" left join {values[field]} as v{nth} on {same}"
         for i, _ in of_field:
             columns += (
                 f", coalesce(v{nth}.code_{i}, -r.record_no - 1)::integer as code_{i},"
                 f" coalesce(v{nth}.idf_{i}, 0)::tinyint as idf_{i}"
             )
-    return columns, joins
+    return KeyColumns(columns, joins, values)
 
 
 def same_values(choice: KeyChoice, values: str) -> str:

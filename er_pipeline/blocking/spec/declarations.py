@@ -25,7 +25,6 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
         [[rule.name, _keys(rule)] for rule in spec.training_conjunctions],
         spec.blocks,
         spec.link_mode,
-        spec.truth,
     ]
     model = (
         [training, spec.comparisons, spec.seed, spec.matching.trained_by()] if spec.matching else []
@@ -70,7 +69,7 @@ def declarations(spec: PipelineSpec) -> dict[str, str]:
         "match_quality": [matches, spec.truth],
         "missed_matches": [matches, unified, spec.truth],
         "recall_sample": matches,
-        "blocking_report": [matches, unified, spec.truth],
+        "blocking_report": [matches, unified, training, spec.truth],
         **{f"blocks_{name}": settings for name, settings in strategies.items()},
     }
     return {table: _digest(settings) for table, settings in shaped.items()}

@@ -62,8 +62,8 @@ class Engine(Protocol):
         row_numbers: adds the column file_row_number, the row's place in its file.
         """
 
-    def read_file(self, path: Path, name: str) -> None:
-        """Make one parquet file readable as a table."""
+    def read_file(self, path: Path, name: str, *, row_numbers: bool = False) -> None:
+        """Make one parquet file readable as a table; row_numbers: as in `read_folder`."""
 
     def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
         """Write a query's result to one parquet file, in the query's order unless bulk."""

@@ -145,9 +145,10 @@ class DuckDBEngine:
         options = ["file_row_number = true"] if row_numbers else []
         self.make_view(name, f"select * from {parquet_files(folder, *options)}")
 
-    def read_file(self, path: Path, name: str) -> None:
-        """Make one parquet file readable as a table."""
-        self.make_view(name, f"select * from {parquet_file(path)}")
+    def read_file(self, path: Path, name: str, *, row_numbers: bool = False) -> None:
+        """Make one parquet file readable as a table; row_numbers: as in `read_folder`."""
+        options = ["file_row_number = true"] if row_numbers else []
+        self.make_view(name, f"select * from {parquet_file(path, *options)}")
 
     def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
         """Write a query's result to one parquet file, in the query's order.

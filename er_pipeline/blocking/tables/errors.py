@@ -19,3 +19,8 @@ class LakeError(BlockingError):
 
 class BudgetError(BlockingError):
     """There are, or would be, more pairs than a budget allows."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first paragraph of another library's error, on one line."""
+    return " ".join(str(error).split("\n\n")[0].split())[:400]

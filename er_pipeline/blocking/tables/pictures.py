@@ -115,7 +115,7 @@ Picture = (
 Shown = int | float | str | Picture
 
 
-def numbers(facts: Mapping[str, Any]) -> dict[str, Shown]:
+def numbers(facts: Mapping[str, Any]) -> dict[str, int | float]:
     """Take the plain numbers out of facts: those that a UI can plot over time."""
     return {
         name: value

@@ -47,15 +47,18 @@ def pairs_by_id(
     table: str,
     *,
     before: Sequence[str] = (),
+    before_strategies: Sequence[str] = (),
     strategies: Sequence[str] | None = None,
     rules: str | None = None,
+    masks: str | None = None,
     after: Sequence[str] = (),
 ) -> View:
     """Show pairs by the ids of their records, with the sources last.
 
-    before, after: expressions over the pair, p, that stand before and after the ids. strategies:
-    names of the bits of its strategy_mask, which become the list `strategies`. rules: a table
-    (rule_no, rule) whose rules have the bits that come after those.
+    before, before_strategies, after: expressions over the pair, p, that stand before the ids, after
+    them, and after the strategies. strategies: names of the bits of its strategy_mask, which become
+    the list `strategies`. rules: a table (rule_no, rule) whose rules have the bits that come after
+    those. masks: the table of pairs that has the strategy_mask, where it is another one.
     """
 
     def view(relations: Mapping[str, str]) -> str:
@@ -64,14 +67,21 @@ def pairs_by_id(
             names = f"[{', '.join(literal(name) for name in strategies)}]::varchar[]"
             if rules:
                 names += f" || (select list(rule order by rule_no) from {relations[rules]})"
-            bit = "((p.strategy_mask >> (i - 1)) & 1) = 1"
+            mask = "m.strategy_mask" if masks else "p.strategy_mask"
+            bit = f"(({mask} >> (i - 1)) & 1) = 1"
             named = [f"list_filter({names}, lambda name, i: {bit}) as strategies"]
         ids = ["l.record_id as left_id", "r.record_id as right_id"]
         sources = ["l.source as left_source", "r.source as right_source"]
         records = relations["cleaned_records"]
+        of_masks = ""
+        if masks:
+            of_masks = (
+                f" join {relations[masks]} as m"
+                " on m.left_no = p.left_no and m.right_no = p.right_no"
+            )
+        columns = [*before, *ids, *before_strategies, *named, *after, *sources]
         return (
-            f"select {', '.join([*before, *ids, *named, *after, *sources])}"
-            f" from {relations[table]} as p"
+            f"select {', '.join(columns)} from {relations[table]} as p{of_masks}"
             f" join {records} as l on l.record_no = p.left_no"
             f" join {records} as r on r.record_no = p.right_no"
         )

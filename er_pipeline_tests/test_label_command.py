@@ -1,0 +1,133 @@
+import contextlib
+import fcntl
+import io
+import os
+import pty
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+
+import pytest
+
+from er_pipeline.blocking.labels.labels import (
+    Journal,
+)
+from er_pipeline.blocking.spec.declarations import declarations
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.terminal.cli import main
+from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.test_labels import NOON, PEOPLE, queue
+
+
+@pytest.fixture
+def people(dataset: Callable[..., Dataset]) -> Dataset:
+    people = dataset(PEOPLE, labels={}, strategies={"city": "city"})
+    people.clean()
+    return people
+
+
+DEFS = """
+type: er_pipeline.BlockingPipeline
+attributes:
+  dataset: people
+  sources: [{path: people.csv, record_id: id}]
+  fields: {name: text, city: text}
+  strategies: {city: city}
+  training_rules: {rule: name}
+"""
+
+
+@pytest.fixture
+def declared(people: Dataset) -> Dataset:
+    """The same people as a command finds them: declared in a file, with a queue in the lake."""
+    defs = people.folder / "defs.yaml"
+    defs.write_text(DEFS + "  labels: {}\n")
+    people.spec = read_spec(defs)
+    people.lake = Lake(people.folder / "lake", "people", declarations(people.spec))
+    people.clean()
+    queue(people, (0, 1), (2, 3))
+    return people
+
+
+def test_the_label_command_takes_lines_from_a_pipe(
+    declared: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    defs, lake = str(declared.folder / "defs.yaml"), str(declared.lake.root)
+    monkeypatch.setattr("sys.stdin", io.StringIO("M \n\n"))
+    assert main(["label", defs, "--lake", lake, "--who", "Zoë"]) == 0
+    printed = capsys.readouterr().out
+    assert "'' is no answer; the keys are:" in printed
+    assert "1 answer kept in" in printed
+    assert f"Go on with: er-pipeline label {defs} --lake {lake} --who 'Zoë'" in printed
+    (line,) = Journal(declared.folder / "labels.jsonl").read()
+    assert (line.left.record_id, line.answer, line.who) == ("a", "match", "Zoë")
+
+
+def test_the_label_command_without_labels_says_what_to_declare(
+    declared: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (declared.folder / "defs.yaml").write_text(DEFS)
+    defs = str(declared.folder / "defs.yaml")
+    for arguments in (
+        ["label", defs, "--lake", str(declared.lake.root)],
+        ["labels", "import", defs, "x.csv"],
+        ["labels", "export", defs, "x.csv"],
+    ):
+        assert main(arguments) == 1
+        assert "write `labels: {path: labels.jsonl}` below" in capsys.readouterr().err
+
+
+def test_the_labels_commands_bring_in_and_write_out(
+    declared: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = declared.folder
+    defs, lake = str(folder / "defs.yaml"), str(declared.lake.root)
+    (folder / "given.txt").write_text(f"left_id,right_id,answer,who,at\nb,a,yes,dan,{NOON}\n")
+    bring = ["labels", "import", defs, "--lake", lake]
+    assert main([*bring, str(folder / "given.txt")]) == 1
+    assert "names no format" in capsys.readouterr().err
+    assert main([*bring, str(folder / "given.txt"), "--format", "csv"]) == 0
+    assert "labels.jsonl: 1; known already: 0; rows without an answer: 0" in capsys.readouterr().out
+    for name in ("out.csv", "out.jsonl", "out.json"):
+        assert main(["labels", "export", defs, str(folder / name), "--lake", lake]) == 0
+    assert "out.json: 1; pairs to label: 1" in capsys.readouterr().out
+    assert main([*bring, str(folder / "out.json")]) == 0
+    assert "labels.jsonl: 0; known already: 1; rows without an answer: 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stop", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
+def test_at_a_terminal_one_key_is_an_answer_and_stopping_keeps_it(
+    declared: Dataset, stop: bytes
+) -> None:
+    defs, lake = str(declared.folder / "defs.yaml"), str(declared.lake.root)
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "er_pipeline.terminal.cli", "label", defs, "--lake", lake],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**environment, "PYTHONUTF8": "1"},
+        start_new_session=True,
+        # so that Ctrl-C at this terminal reaches it
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    shown = b""
+    for key, wanted in ((b"m", b"0 answered"), (stop, b"1 answered")):
+        while wanted not in shown or not shown.rstrip().endswith(b"q quit"):
+            shown += os.read(ours, 1024)
+        while termios.tcgetattr(ours)[3] & termios.ICANON:  # until it waits for a key
+            time.sleep(0.01)
+        os.write(ours, key)
+    with contextlib.suppress(OSError):  # when the other side is closed
+        while more := os.read(ours, 1024):
+            shown += more
+    os.close(ours)
+    assert running.wait(timeout=30) == 0
+    assert "\x1b[4;32me\x1b[0m" in shown.decode()
+    assert "1 answer kept in" in shown.decode()
+    assert [line.answer for line in Journal(declared.folder / "labels.jsonl").read()] == ["match"]

@@ -1,0 +1,37 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from er_pipeline.blocking.labels.pair_display import show_queue
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.test_labels import PEOPLE, queue
+
+
+@pytest.fixture
+def people(dataset: Callable[..., Dataset]) -> Dataset:
+    people = dataset(PEOPLE, labels={}, strategies={"city": "city"})
+    people.clean()
+    return people
+
+
+def test_the_queue_is_read_in_its_order_with_clean_values(people: Dataset, engine: Any) -> None:
+    queue(people, (2, 3), (0, 1), reason="likely_uncovered")
+    first, second = show_queue(engine, people.lake, people.spec)
+    assert (first.left.record_id, first.right.record_id) == ("c", "d")
+    assert first.reason == "likely_uncovered"
+    assert second.values == {"name": ("ann", "anne"), "city": ("ulm", None)}
+
+
+def test_a_missing_queue_says_what_to_run(people: Dataset, engine: Any) -> None:
+    with pytest.raises(LakeError, match=r"declare `labels` and run `er-pipeline run DEFS\.yaml`"):
+        show_queue(engine, people.lake, people.spec)
+
+
+def test_a_queue_of_other_records_is_refused(people: Dataset, engine: Any) -> None:
+    queue(people, (0, 1))
+    (people.folder / "people.csv").write_text("id,name,city\n0,x,y\n")
+    people.clean()
+    with pytest.raises(LakeError, match="label_queue was made from an older cleaned_records"):
+        show_queue(engine, people.lake, people.spec)
