@@ -21,6 +21,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import numbers
+from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.stamps import Plan, code_version, digest
 from er_pipeline.blocking.tables.step import Step, plans_of
@@ -32,7 +33,6 @@ from er_pipeline.catalog import (
     publish_dataset,
     write_catalog,
 )
-from er_pipeline.flow import run_step
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.resources import LakeFolder
 

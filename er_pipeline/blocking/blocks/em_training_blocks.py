@@ -58,6 +58,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
                 spec.compared_columns,
             ],
             run=partial(build_em_training_blocks, spec=spec),
+            count=partial(count_training_rules, spec=spec),
             stage="training",
             checks=(*CHECKS, MIX_CHECK) if spec.matching else CHECKS,
             judge=partial(_judge, spec=spec),
@@ -113,6 +114,13 @@ def build_em_training_blocks(engine: Engine, lake: Lake, spec: PipelineSpec) -> 
             "training_rules", _rules_table(Column("rule", "VARCHAR", "")).arrow(_rows(facts))
         )
         engine.write("select * from training_rules", draft.file())
+    return dict(facts)
+
+
+def count_training_rules(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
+    """Count what the training rules would compare; nothing is written."""
+    lake.open(engine, "cleaned_records")
+    _, facts = sum_training_rules(engine, spec)
     return dict(facts)
 
 

@@ -86,6 +86,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
                 refining,
             ],
             run=partial(filter_blocks, spec=spec),
+            count=partial(count_strategies, spec=spec),
             stage="blocks",
             checks=CHECKS,
             judge=partial(_judge, spec=spec),
@@ -132,6 +133,22 @@ def filter_blocks(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             engine.write("select * from no_blocks", draft.file())
     write_record_codes(engine, lake, spec, sized, learned)
     return dict(facts)
+
+
+def count_strategies(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
+    """Count what the strategies and learned rules would compare; nothing is written.
+
+    Reads cleaned_records, and what learned rules made. Returns the facts of filtered_blocks.
+    """
+    lake.open(engine, "cleaned_records")
+    memberships = {}
+    for strategy in spec.strategy_conjunctions:
+        memberships[strategy.name] = f"members_{strategy.name}"
+        keyed = strategy.keyed_records(engine, "cleaned_records")
+        engine.make_table(memberships[strategy.name], keyed)
+    learned = read_learned(engine, lake, spec)
+    sized, counts = size_strategies(engine, spec, memberships)
+    return dict(sum_strategies(engine, spec, sized, counts, learned))
 
 
 def read_learned(engine: Engine, lake: Lake, spec: PipelineSpec) -> LearnedBlocksFacts | None:

@@ -110,6 +110,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             reads=[],
             settings=[spec.sources, spec.field_kinds, options, spec.vector_column],
             run=partial(clean_records, spec=spec),
+            count=partial(clean_records, spec=spec),
             stage="records",
             checks=CHECKS,
             judge=partial(_judge, spec=spec),

@@ -51,6 +51,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             reads=["cleaned_records"],
             settings=[choice.conjunction.identity for choice in spec.key_choices],
             run=partial(index_keys, spec=spec),
+            count=partial(index_keys, spec=spec) if spec.learns else None,
             stage="blocks",
         )
     ]

@@ -41,6 +41,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             reads=["cleaned_records", *clusters],
             settings=[spec.truth, spec.link_mode, spec.source_labels],
             run=partial(write_true_pairs, spec=spec),
+            count=partial(write_true_pairs, spec=spec),
             stage="records",
         )
     ]

@@ -30,6 +30,7 @@ class Step:
     run: takes the engine and the lake, returns the facts; a function, or a partial of one.
     checks: what must hold of the main table. judge: finds the verdicts on them.
     show: facts -> what people see first of the main table.
+    count: what a dry run does instead of run, None if nothing; it returns facts of the same kind.
     lineage: column -> the fields of cleaned_records that it follows from, where its name does not
     already say so.
     """
@@ -42,6 +43,7 @@ class Step:
     checks: Sequence[Check] = ()
     judge: Callable[[Engine, Lake], Iterable[Verdict]] = _no_verdicts
     show: Callable[[Facts], Mapping[str, Shown]] = numbers
+    count: Callable[[Engine, Lake], Facts] | None = None
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property

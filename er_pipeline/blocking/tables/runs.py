@@ -1,0 +1,49 @@
+"""Runs: the steps of a flow in their order, or as many of them as one table needs."""
+
+from collections.abc import Iterator, Sequence
+
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import Facts
+
+
+def run(
+    steps: Sequence[Step],
+    lake: Lake,
+    *,
+    until: str | None = None,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+) -> Iterator[tuple[Step, Facts]]:
+    """Run steps in their order, each in an engine of its own; give every step with its facts.
+
+    until: only what this table is made of, and itself; None runs all.
+    threads, memory_limit: of each engine, as `DuckDBEngine` takes them.
+    Raises KeyError if no step makes `until`, and what the steps raise.
+    """
+    for step in steps if until is None else steps_for(steps, until):
+        with DuckDBEngine(threads, memory_limit, lake.root / ".spill") as engine:
+            facts = run_step(step, engine, lake)
+        yield step, facts
+
+
+def steps_for(steps: Sequence[Step], table: str) -> list[Step]:
+    """List the steps that a table needs, its own last.
+
+    Raises KeyError if no step makes the table.
+    """
+    maker = {made.name: step for step in steps for made in step.writes}
+    needed, waiting = set(), [maker[table].name]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += [maker[read].name for read in maker[name].reads]
+    return [step for step in steps if step.name in needed]
+
+
+def run_step(step: Step, engine: Engine, lake: Lake) -> Facts:
+    """Run one step; what it reads stays at one version, and is what it declares."""
+    return step.run(engine, lake.for_step(step.reads, [table.name for table in step.writes]))
