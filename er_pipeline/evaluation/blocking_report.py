@@ -99,7 +99,8 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     and unified_pairs themselves, and the facts of all that was made of the pairs. Writes
     blocking_report (section, name, metric, value DOUBLE).
     Returns the figures, which are kept beside the table, by section: "run", "strategies",
-    "size_classes"; with truth "truth", "training", "missed" and "remedies"; with matching "matching" and "recall".
+    "size_classes"; with truth "truth", "training", "missed" and "remedies"; with matching
+    "matching" and "recall".
     """
     for table in _reads(spec):
         lake.open(engine, table)

@@ -163,7 +163,7 @@ def _label(options: argparse.Namespace) -> int:
     from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
     from er_pipeline.terminal.label_session import Session, line_key, terminal_key
 
-    journal = journal_of(spec, options.defs.parent.absolute())
+    journal = journal_of(spec)
     with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
         pairs = show_queue(engine, _lake_of(spec, options), spec)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -196,7 +196,7 @@ def _import_labels(options: argparse.Namespace) -> int:
     from er_pipeline.blocking.labels.label_files import import_labels
     from er_pipeline.blocking.labels.labels import journal_of
 
-    journal = journal_of(spec, options.defs.parent.absolute())
+    journal = journal_of(spec)
     n = import_labels(journal, spec, options.file, options.format, _lake_of(spec, options))
     print(
         f"Labels added to {journal.path}: {n['added']:,}; known already: {n['known']:,};"
@@ -211,17 +211,17 @@ def _export_labels(options: argparse.Namespace) -> int:
     from er_pipeline.blocking.labels.label_files import export_labels
     from er_pipeline.blocking.labels.labels import journal_of
 
-    journal = journal_of(spec, options.defs.parent.absolute())
+    journal = journal_of(spec)
     n = export_labels(journal, spec, _lake_of(spec, options), options.file, options.format)
     print(f"Labels in {options.file}: {n['labels']:,}; pairs to label: {n['without_answer']:,}")
     return 0
 
 
 def _lake_of(spec: PipelineSpec, options: argparse.Namespace) -> Lake:
-    from er_pipeline.blocking.spec.declarations import declarations
+    from er_pipeline.flow import open_lake
     from er_pipeline.orchestration.resources import default_lake
 
-    return Lake((options.lake or default_lake()).absolute(), spec.dataset, declarations(spec))
+    return open_lake((options.lake or default_lake()).absolute(), spec)
 
 
 def _list_rules(options: argparse.Namespace) -> int:
@@ -245,12 +245,23 @@ def _pin_rule(options: argparse.Namespace) -> int:
 def _advise_training(options: argparse.Namespace) -> int:
     import tempfile
 
+    from er_pipeline.blocking.tables.errors import LakeError
+    from er_pipeline.flow import flow, open_lake, run
     from er_pipeline.matching.training_advisor import advise
 
     spec = read_spec(options.defs)
-    lake = _lake_of(spec, options) if options.lake else None
+    if options.lake:
+        lake = _lake_of(spec, options)
+        try:
+            lake.check("cleaned_records")
+            return _show(advise(spec, lake))
+        except LakeError:
+            pass  # no records as declared: the sources are cleaned anew
     with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
-        return _show(advise(spec, options.defs.parent.absolute(), Path(scratch), lake))
+        lake = open_lake(Path(scratch), spec)
+        for _ in run(flow(spec), lake, until="cleaned_records", memory_limit=spec.memory_limit):
+            pass
+        return _show(advise(spec, lake))
 
 
 def _settings(options: argparse.Namespace) -> int:
@@ -264,11 +275,13 @@ def _dry_run(path: Path) -> int:
     """Clean the records in a place that is thrown away, then count; no pair is made."""
     import tempfile
 
-    from er_pipeline.evaluation.dry_run import count_dataset
+    from er_pipeline.evaluation.dry_run import count_dataset, untaught
+    from er_pipeline.flow import flow, open_lake
 
     spec = read_spec(path)
+    counted = untaught(spec)
     with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
-        return _show(count_dataset(spec, path.parent.absolute(), Path(scratch)))
+        return _show(count_dataset(spec, flow(counted), open_lake(Path(scratch), counted)))
 
 
 def _show(items: Iterator[str | Verdict]) -> int:
@@ -366,7 +379,7 @@ def _print_report(spec: PipelineSpec, lake: Path) -> None:
     tables = Lake(lake, spec.dataset)
     if tables.has("blocking_report"):
         print()
-        for line in report_lines(tables.facts("blocking_report")["figures"]):
+        for line in report_lines(tables.facts("blocking_report")):
             print(line)
 
 
