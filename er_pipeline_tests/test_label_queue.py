@@ -6,10 +6,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
 
 from er_pipeline.blocking.labels.label_queue import QUEUE, queue_pairs
 from er_pipeline.blocking.labels.labels import Journal, Label, RecordName, read_labels
-from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_files
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset, Rows
