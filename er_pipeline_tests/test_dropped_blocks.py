@@ -30,7 +30,7 @@ def judge(people: Dataset, *answers: tuple[int, int, str]) -> None:
     journal_of(people.spec, people.folder).append(labels)
 
 
-def test_a_dropped_block_tells_how_many_known_matches_it_cost(
+def test_a_dropped_block_says_how_many_known_matches_it_cost(
     dataset: Callable[..., Dataset],
 ) -> None:
     people = dataset(
@@ -55,7 +55,7 @@ def test_a_dropped_block_tells_how_many_known_matches_it_cost(
     assert verdict.passed, verdict.text
 
 
-def test_learned_rules_tell_what_their_dropped_blocks_cost_and_what_they_find(
+def test_learned_rules_say_what_their_dropped_blocks_cost_and_what_they_find(
     dataset: Callable[..., Dataset],
 ) -> None:
     people = dataset(

@@ -29,7 +29,7 @@ def test_source_columns_are_read_from_the_whole_expression(
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "message"),
     [
         ("surname", "unknown column 'surname'; the fields are first_name, last_name"),
         ("soundex(surname)", "unknown column 'surname'"),
@@ -56,10 +56,10 @@ def test_source_columns_are_read_from_the_whole_expression(
         ("list_transform(tokens(last_name), x -> soundex(x))", "inside a lambda"),
     ],
 )
-def test_an_error_says_which_key_is_wrong_and_what_exists(key: str, told: str) -> None:
+def test_an_error_says_which_key_is_wrong_and_what_exists(key: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse_conjunction("trial", key, PEOPLE)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert f"key {key!r}" in str(caught.value)
 
 

@@ -154,7 +154,7 @@ def test_blank_lines_are_no_answers(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         (b"{oops}", "is not JSON (Expecting property name"),
         (b"\xff", "is not UTF-8 text"),
@@ -167,13 +167,13 @@ def test_blank_lines_are_no_answers(journal: Journal) -> None:
     ],
 )
 def test_any_other_bad_line_is_an_error_that_says_where(
-    journal: Journal, line: bytes, told: str
+    journal: Journal, line: bytes, message: str
 ) -> None:
     journal.append([label("a", "b")])
     journal.path.write_bytes(journal.path.read_bytes() + line + b"\n")
     with pytest.raises(InputError) as error:
         journal.read()
-    assert str(error.value).startswith(f"{journal.path}:2: {told}")
+    assert str(error.value).startswith(f"{journal.path}:2: {message}")
     assert str(error.value).endswith("correct the line, or delete it to forget the answer")
 
 

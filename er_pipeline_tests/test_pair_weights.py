@@ -49,7 +49,7 @@ NOON = "2026-11-03T12:00:00Z"
 BY_BOTH: dict[str, Any] = {"strategies": {"last": "last", "city": "city"}}
 
 
-def test_the_table_tells_of_every_field_how_matches_agree(dataset: Callable[..., Dataset]) -> None:
+def test_the_table_says_of_every_field_how_matches_agree(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, **BY_BOTH)
     people.pair()
     rows = people.rows("pair_weights")

@@ -105,7 +105,7 @@ def test_a_record_without_the_further_key_leaves(
     assert facts["strategies"]["city"]["divisions"][0]["members_left"] == 2
 
 
-def test_a_block_whose_records_all_leave_is_told_as_refined(
+def test_a_block_whose_records_all_leave_is_listed_as_refined(
     dataset: Callable[..., Dataset],
 ) -> None:
     rows: Rows = [{"id": str(i), "city": "york", "last": None} for i in range(3)]
@@ -115,7 +115,7 @@ def test_a_block_whose_records_all_leave_is_told_as_refined(
     assert facts["pairs"] == 0
 
 
-def test_coverage_is_told_of_the_blocks_as_they_were(dataset: Callable[..., Dataset]) -> None:
+def test_coverage_is_that_of_the_blocks_as_they_were(dataset: Callable[..., Dataset]) -> None:
     people = dataset(YORK, strategies={"city": "city"}, blocks=refine(2, "last", "first"))
     facts = people.filter()
     assert facts["records_with_key"] == facts["records_sharing_a_key"] == 8
@@ -221,8 +221,8 @@ def test_a_dry_run_counts_the_divided_blocks(
     people = dataset(YORK, strategies={"city": "city"}, blocks=refine(2, "last", "first"))
     counts = people.filter()["strategies"]["city"]
     lines = [str(line) for line in count_dataset(people.spec, people.folder, tmp_path / "scratch")]
-    _, told = [line for line in lines if line.startswith("city ")]  # the field, the strategy
-    assert told.split(maxsplit=5) == [
+    _, shown = [line for line in lines if line.startswith("city ")]  # the field, the strategy
+    assert shown.split(maxsplit=5) == [
         *("city", str(counts["kept_blocks"]), str(counts["pairs"])),
         *("2", "13"),  # york and york > lee, and the pairs that no part holds
         "divided by last, then first",

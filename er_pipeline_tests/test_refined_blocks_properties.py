@@ -124,7 +124,7 @@ def test_every_pair_of_the_raw_blocks_is_kept_or_dropped_for_one_reason(
         whole = count(engine, raw, rows, n_left)
         counted = count(engine, spec, rows, n_left)
         made = pairs_compared(engine, spec)
-        told = engine.rows("select block_key, block_size, pairs, reason from sizes_s")
+        listed = engine.rows("select block_key, block_size, pairs, reason from sizes_s")
         members = engine.rows("select block_key, record_no from members_s")
     counts = counted["strategies"]["s"]
     assert counted["potential_pairs"] == whole["pairs"] + sum(
@@ -132,14 +132,14 @@ def test_every_pair_of_the_raw_blocks_is_kept_or_dropped_for_one_reason(
     )
     assert counts["pairs"] + sum(counts["dropped_pairs"].values()) == whole["potential_pairs"]
     assert counts["pairs"] == len(made)
-    # Every block is told of once, by its own key, with its exact size.
+    # Every block is listed once, by its own key, with its exact size.
     in_block = defaultdict(set)
     for key, record in members:
         in_block[key].add(record)
     assert len(members) == sum(len(records) for records in in_block.values())
-    assert {key: size for key, size, _, _ in told} == {k: len(v) for k, v in in_block.items()}
-    assert len(told) == len(in_block)
-    assert all(pairs >= 0 and reason in (None, *DROP_REASONS) for _, _, pairs, reason in told)
+    assert {key: size for key, size, _, _ in listed} == {k: len(v) for k, v in in_block.items()}
+    assert len(listed) == len(in_block)
+    assert all(pairs >= 0 and reason in (None, *DROP_REASONS) for _, _, pairs, reason in listed)
     for name in ("records_with_key", "records_sharing_a_key"):
         assert counted[name] == whole[name]
 

@@ -1,4 +1,4 @@
-"""Step 2, beside the keys, continued: vectors -> near neighbours -> pairs with a similarity.
+"""Vectors -> near neighbours -> pairs with a similarity.
 
 The lists are of texts, so records with identical texts neither crowd others out nor are searched
 twice; the pairs are of records. A pair is kept when either side lists the other, its similarity
@@ -6,56 +6,101 @@ reaches the floor, and it reaches the given share of the best similarity of one 
 that cut needs no scale, where a fixed cosine would keep 2 to 67% of the true pairs of n-grams.
 """
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict, cast
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
-from er_pipeline.blocking.neighbours.nearest import (
-    Lists,
-    SearchStats,
-    nearest_dense,
-    nearest_sparse,
-    ranks,
+from er_pipeline.blocking.encoders import Encoder
+from er_pipeline.blocking.neighbours.nearest import SearchStats
+from er_pipeline.blocking.neighbours.neighbour_lists import search_settings, write_lists
+from er_pipeline.blocking.neighbours.record_embeddings import (
+    TEXT_VECTORS,
+    load_vectors,
+    vector_folder,
 )
-from er_pipeline.blocking.neighbours.record_embeddings import load_vectors, vector_folder
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_file
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import Shown, Similarities, numbers
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Check, Column, Facts, Table
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.views import pairs_by_id
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
-SEED = 20  # of the sample that an approximate index is measured on
 SIMILARITY_CLASSES = 10
 # Share of lists that are full above which k is too small to be the end of them.
 MAX_FULL_LISTS = 0.05
 
+CHECKS = (
+    Check("embedding_pairs_within_budget", "Every pair costs money."),
+    Check(
+        "lists_are_not_full",
+        "A full list may have been cut short: k is too small.",
+        stops=False,
+    ),
+    Check("index_recall_is_enough", "What an approximate index misses is lost for good."),
+)
 
-def find_neighbours(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+
+class NeighbourFacts(TypedDict):
+    """What is noted beside embedding_blocks; similarities: range such as 0.3-0.4 -> pairs."""
+
+    pairs: int
+    pairs_per_record: float
+    full_lists_share: float
+    index: str
+    recall: float
+    search_width: int
+    common_ngrams_left_out: int
+    similarities: dict[str, int]
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that pairs every record with its neighbours, where they are asked for."""
+    if spec.embedding is None:
+        return []
+    table = Table(
+        "embedding_blocks",
+        f"The {spec.embedding.k} nearest neighbours of every record, as pairs with their"
+        " similarity.",
+        [
+            LEFT_NO,
+            RIGHT_NO,
+            Column("similarity", "FLOAT", "Cosine similarity of the two texts", minimum=-1),
+            Column("rank", "SMALLINT", "Place in the better of their two lists", minimum=1),
+        ],
+        pairs_by_id("embedding_blocks", after=["p.similarity", "p.rank"]),
+    )
+    return [
+        Step(
+            writes=[table],
+            reads=["cleaned_records", "record_embeddings", TEXT_VECTORS],
+            settings=[search_settings(spec.embedding, spec.link_mode), spec.link_mode],
+            run=partial(find_neighbours, spec=spec),
+            stage="blocks",
+            checks=CHECKS,
+            judge=partial(_judge, spec=spec),
+            show=_show,
+        )
+    ]
+
+
+def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Find the neighbours of every record; write them as pairs.
 
     Reads record_embeddings and the vectors of its texts. Writes embedding_blocks (left_no,
     right_no INTEGER, similarity FLOAT from -1 to 1, rank SMALLINT from 1, the better one of the
     two lists), each pair once, left_no < right_no; when linking only between sources.
     A text of several records stands for at most k of them in another's list.
-    Returns the facts kept beside the table: pairs, histogram, full lists, index and recall.
-
-    Raises LakeError if a table was made from other records.
+    Returns the facts kept beside the table, see `NeighbourFacts`.
     """
     encoder = spec.embedding
     assert encoder is not None
-    fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "record_embeddings", fingerprint)
+    for table in ("cleaned_records", "record_embeddings"):
+        lake.open(engine, table)
     search = SearchStats()
-    with lake.writing("embedding_blocks", {"fingerprint": fingerprint}) as draft:
+    with lake.writing("embedding_blocks") as draft:
         n_lists = search_pairs(engine, lake, spec, encoder, draft.folder, "neighbour_pairs", search)
         engine.write(
             "select left_no, right_no, similarity, rank from neighbour_pairs"
@@ -66,7 +111,7 @@ def find_neighbours(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
         (n_pairs, n_records) = engine.row(
             "select (select count(*) from neighbour_pairs), (select count(*) from cleaned_records)"
         )
-        draft.facts.update(
+        facts = NeighbourFacts(
             pairs=n_pairs,
             pairs_per_record=n_pairs / n_records,
             full_lists_share=n_full / n_lists if n_lists else 0.0,
@@ -76,11 +121,17 @@ def find_neighbours(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dic
             common_ngrams_left_out=search.left_out,
             similarities=_histogram(engine),
         )
+        draft.facts.update(facts)
         return dict(draft.facts)
 
 
+def neighbour_facts(lake: Lake) -> NeighbourFacts:
+    """Read what is noted beside embedding_blocks."""
+    return cast(NeighbourFacts, lake.facts("embedding_blocks"))
+
+
 def search_pairs(
-    engine: DuckDBEngine,
+    engine: Engine,
     lake: Lake,
     spec: PipelineSpec,
     encoder: Encoder,
@@ -89,7 +140,7 @@ def search_pairs(
     search: SearchStats,
     queries: str = "true",
 ) -> int:
-    """Search, and make the engine table `pairs`; give how many texts were searched for.
+    """Search, and make the engine table `pairs`; return how many texts were searched for.
 
     Reads the engine's record_embeddings and the vectors that belong to it. encoder: its k and cuts.
     scratch: an existing folder for the lists on their way. queries: see `write_lists`.
@@ -103,62 +154,7 @@ def search_pairs(
     return n_lists
 
 
-def write_lists(
-    engine: DuckDBEngine,
-    spec: PipelineSpec,
-    encoder: Encoder,
-    vectors: "Dense | csr_matrix",
-    file: Path,
-    search: SearchStats,
-    queries: str = "true",
-) -> int:
-    """Search, and make the engine table `lists`; give how many texts were searched for.
-
-    Reads the engine's record_embeddings. queries: SQL condition on its rows whose texts are
-    searched for. lists: (query_no, neighbour_no, query_source, neighbour_source, similarity,
-    rank); the sources are -1 where everything is compared with everything.
-    """
-    schema = pa.schema(
-        [
-            ("query_no", pa.int32()),
-            ("neighbour_no", pa.int32()),
-            ("query_source", pa.int16()),
-            ("neighbour_source", pa.int16()),
-            ("similarity", pa.float32()),
-            ("rank", pa.int16()),
-        ]
-    )
-    n_lists = 0
-    present = _texts_with_vector(vectors)
-    with pq.ParquetWriter(file, schema) as writer:
-        for query_source, neighbour_source in _directions(engine, spec.link_mode, encoder):
-            wanted = _texts_of(engine, query_source, queries, present)
-            targets = _texts_of(engine, neighbour_source, "true", present)
-            n_lists += len(wanted)
-            if not len(wanted) or not len(targets):
-                continue
-            found = SearchStats()
-            for part in _search(spec, encoder, vectors, wanted, targets, query_source, found):
-                sources = {
-                    "query_source": np.full(len(part.query), query_source, np.int16),
-                    "neighbour_source": np.full(len(part.query), neighbour_source, np.int16),
-                }
-                columns = {
-                    "query_no": part.query,
-                    "neighbour_no": part.neighbour,
-                    **sources,
-                    "similarity": part.similarity,
-                    "rank": part.rank,
-                }
-                writer.write_table(pa.table(columns, schema=schema))
-            search.join(found)
-    engine.make_table("lists", f"select * from {parquet_file(file)}")
-    return n_lists
-
-
-def make_pairs(
-    engine: DuckDBEngine, encoder: Encoder, mode: str, embeddings: str, pairs: str
-) -> None:
+def make_pairs(engine: Engine, encoder: Encoder, mode: str, embeddings: str, pairs: str) -> None:
     """Turn the engine's lists of texts into pairs of records: the table `pairs`.
 
     Leaves kept_lists behind: the entries that reach the floor and the share of the best.
@@ -220,145 +216,7 @@ def make_pairs(
     )
 
 
-def _directions(engine: DuckDBEngine, mode: str, encoder: Encoder) -> list[tuple[int, int]]:
-    """Say which source is searched for in which: (-1, -1) is everything in everything."""
-    if mode != "link":
-        return [(-1, -1)]
-    sizes = dict(
-        engine.rows("select source_no, count(*) from record_embeddings group by 1 order by 1")
-    )
-    return [
-        (a, b)
-        for a in sizes
-        for b in sizes
-        if a != b and (encoder.direction == "both" or (sizes[a], a) < (sizes[b], b))
-    ]
-
-
-def _texts_of(
-    engine: DuckDBEngine, source: int, condition: str, present: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
-    of_source = "true" if source == -1 else f"source_no = {source}"
-    (values,) = (
-        engine.con.execute(
-            f"select distinct text_no from record_embeddings where {of_source} and ({condition})"
-            " order by text_no"
-        )
-        .fetchnumpy()
-        .values()
-    )
-    texts: np.ndarray[Any, Any] = np.asarray(values, np.int64)
-    with_vector: np.ndarray[Any, Any] = texts[present[texts]]
-    return with_vector
-
-
-def _texts_with_vector(vectors: "Dense | csr_matrix") -> np.ndarray[Any, Any]:
-    """Tell the texts that have a vector other than zeros; the others have no neighbours."""
-    if isinstance(vectors, np.ndarray):
-        found: np.ndarray[Any, Any] = np.concatenate(
-            [
-                np.any(vectors[start : start + 65_536], axis=1)
-                for start in range(0, len(vectors), 65_536)
-            ]
-            or [np.zeros(0, bool)]
-        )
-        return found
-    filled: np.ndarray[Any, Any] = np.diff(vectors.indptr) > 0
-    return filled
-
-
-def _search(
-    spec: PipelineSpec,
-    encoder: Encoder,
-    vectors: "Dense | csr_matrix",
-    wanted: np.ndarray[Any, Any],
-    targets: np.ndarray[Any, Any],
-    query_source: int,
-    search: SearchStats,
-) -> Iterator[Lists]:
-    """Search and give lists of text numbers instead of row numbers.
-
-    The rows of a search are texts of one side; when everything is searched in everything, a text
-    meets itself, which is told by its number, also when only some are searched for.
-    """
-    threads = spec.threads or os.cpu_count() or 1
-    same = query_source == -1 and len(wanted) == len(targets)
-    everything = len(targets) == vectors.shape[0]
-    right = vectors if everything else vectors[targets]
-    left = right if same else vectors[wanted]
-    # Where only some texts of one side are searched for, each finds itself once more.
-    itself = query_source == -1 and not same
-    k = encoder.k + itself
-    if isinstance(encoder, Lexical):
-        found = nearest_sparse(
-            left,
-            right,
-            same=same,
-            k=k,
-            floor=encoder.min_similarity,
-            max_work_per_record=encoder.max_work_per_record,
-            threads=threads,
-            seed=SEED,
-            search=search,
-        )
-    else:
-        found = nearest_dense(
-            np.asarray(left),
-            np.asarray(right),
-            same=same,
-            k=k,
-            floor=encoder.min_similarity,
-            flat_limit=encoder.flat_limit,
-            min_recall=encoder.min_recall,
-            threads=threads,
-            seed=SEED,
-            search=search,
-        )
-    for part in found:
-        query = wanted[part.query].astype(np.int32)
-        neighbour = targets[part.neighbour].astype(np.int32)
-        if not itself:
-            yield Lists(query, neighbour, part.similarity, part.rank)
-            continue
-        other = np.flatnonzero(query != neighbour)
-        rank = ranks(query[other])
-        other, rank = other[rank <= encoder.k], rank[rank <= encoder.k]
-        yield Lists(query[other], neighbour[other], part.similarity[other], rank.astype(np.int16))
-
-
-def _histogram(engine: DuckDBEngine) -> dict[str, int]:
-    """Count pairs by tenth of similarity."""
-    counted = dict(
-        engine.rows(
-            f"select least(cast(floor(similarity * {SIMILARITY_CLASSES}) as integer),"
-            f" {SIMILARITY_CLASSES - 1}), count(*) from neighbour_pairs group by 1"
-        )
-    )
-    return {
-        f"{i / SIMILARITY_CLASSES:.1f}-{(i + 1) / SIMILARITY_CLASSES:.1f}": counted.get(i, 0)
-        for i in range(SIMILARITY_CLASSES)
-    }
-
-
-def judge_lists(facts: dict[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge what the search would cost, from the facts of `embed_records`, before it begins."""
-    assert spec.encoder is not None
-    budget, n_records = spec.encoder.max_pairs_per_record, facts["records_with_text"]
-    second = spec.second_pass.embedding if spec.second_pass else None
-    passes = [encoder for encoder in (spec.embedding, second) if encoder]
-    per_record = float(max(encoder.k for encoder in passes))
-    yield Verdict(
-        "neighbours_within_budget",
-        per_record <= budget,
-        "error",
-        f"{n_records:,} records list {per_record:g} neighbours each, {n_records * per_record:,.0f}"
-        f" entries (at most {budget:g} per record wanted)."
-        + ("" if per_record <= budget else " Lower embedding: k, or raise max_pairs_per_record."),
-        {"entries": n_records * per_record, "entries_per_record": per_record, "budget": budget},
-    )
-
-
-def judge_neighbours(facts: dict[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+def judge_neighbours(facts: NeighbourFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge what the search found, from the facts of `find_neighbours`."""
     encoder = spec.embedding
     assert encoder is not None
@@ -390,3 +248,29 @@ def judge_neighbours(facts: dict[str, Any], spec: PipelineSpec) -> Iterator[Verd
         f" (at least {encoder.min_recall:.0%} wanted).",
         {"recall": facts["recall"], "min_recall": encoder.min_recall},
     )
+
+
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    return judge_neighbours(neighbour_facts(lake), spec)
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    return {
+        **numbers(facts),
+        "index": facts["index"],
+        "similarity": Similarities(facts["similarities"]),
+    }
+
+
+def _histogram(engine: Engine) -> dict[str, int]:
+    """Count pairs by tenth of similarity."""
+    counted = dict(
+        engine.rows(
+            f"select least(cast(floor(similarity * {SIMILARITY_CLASSES}) as integer),"
+            f" {SIMILARITY_CLASSES - 1}), count(*) from neighbour_pairs group by 1"
+        )
+    )
+    return {
+        f"{i / SIMILARITY_CLASSES:.1f}-{(i + 1) / SIMILARITY_CLASSES:.1f}": counted.get(i, 0)
+        for i in range(SIMILARITY_CLASSES)
+    }

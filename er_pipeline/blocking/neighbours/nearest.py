@@ -204,7 +204,7 @@ def _sample(n: int, seed: int) -> NDArray[np.int32]:
 
 
 def _recall(exact: Lists, found: Lists) -> float:
-    """Tell which share of the exact entries was found."""
+    """Return the share of the exact entries that was found."""
     wanted = set(zip(exact.query.tolist(), exact.neighbour.tolist(), strict=True))
     got = set(zip(found.query.tolist(), found.neighbour.tolist(), strict=True))
     return len(wanted & got) / len(wanted) if wanted else 1.0
@@ -290,7 +290,7 @@ def _calibrate(
     seed: int,
     search: SearchStats,
 ) -> bool:
-    """Find the smallest search width that reaches the recall; tell whether there is one."""
+    """Find the smallest search width that reaches the recall; return whether there is one."""
     sample = _sample(queries.shape[0], seed)
     part = np.ascontiguousarray(queries[sample])
 

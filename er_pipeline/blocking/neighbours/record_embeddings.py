@@ -1,4 +1,4 @@
-"""Step 2, beside the keys: records -> texts -> vectors. Every distinct text is encoded once.
+"""Records -> texts -> vectors. Every distinct text is encoded once.
 
 The vectors of the last run are the cache: a text whose vector is there, made by the same encoder
 with the same settings and version, is not encoded again. What is no longer in the data is not
@@ -7,71 +7,152 @@ carried on, so the cache never grows beyond it; one that does not match its dige
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Dense, Encoder, FieldValues, Texts
 from er_pipeline.blocking.encoders.base import TEXTS_PER_BATCH
-from er_pipeline.blocking.records.cleaned_records import read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import Shown, numbers
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.stamps import digest
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import RECORD_NO, SOURCE_NO, Check, Column, Facts, Table
+from er_pipeline.blocking.tables.verdicts import Verdict
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 logger = logging.getLogger(__name__)
 
-VECTOR_TABLE = "text_vectors"
+TEXT_VECTORS = "text_vectors"
 # A vector of zeros is like no other, not even like itself.
 HAS_DIRECTION = "len(list_filter(user_vector, lambda x: x <> 0)) > 0"
 
+CHECKS = (
+    Check("neighbours_within_budget", "What the lists will hold, decided before the search."),
+)
+TEXT_NO = Column("text_no", "INTEGER", "Number of the record's text and vector", minimum=0)
 
-def embed_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+
+class EmbeddingFacts(TypedDict):
+    """What is noted beside record_embeddings."""
+
+    encoder: str
+    records_with_text: int
+    records_without_text: int
+    texts: int
+    texts_encoded: int
+    texts_reused: int
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that turns records into vectors, where there is an encoder."""
+    encoder = spec.encoder
+    if encoder is None:
+        return []
+    embeddings = Table(
+        "record_embeddings",
+        "Which text and vector each record has; every distinct text is encoded once, by the"
+        f" encoder {encoder.encoder}.",
+        [RECORD_NO, SOURCE_NO, TEXT_NO],
+        _texts_by_id,
+    )
+    vectors = Table(
+        TEXT_VECTORS,
+        "Every distinct text once; its vector is that row of the numpy files beside it.",
+        [TEXT_NO, Column("text_hash", "VARCHAR", "MD5 of the text, or of the vector brought")],
+        view=None,
+        is_internal=True,
+        is_from_outside=True,  # the library and the model that make the vectors
+    )
+    kinds = {name: spec.field_kinds[name] for name in spec.embedding_fields}
+    return [
+        Step(
+            writes=[embeddings, vectors],
+            reads=["cleaned_records"],
+            settings=[encoder.vectors_of(), None if spec.vector_column else list(kinds.items())],
+            run=partial(embed_records, spec=spec),
+            stage="blocks",
+            checks=CHECKS,
+            judge=partial(_judge, spec=spec),
+            show=_show,
+        )
+    ]
+
+
+def embed_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Give every record its text and every distinct text its vector.
 
     Reads cleaned_records. Writes record_embeddings (record_no, source_no, text_no), one row per
     record with any text; and text_vectors (text_no, text_hash), with the vectors beside it as
     numpy files, row text_no. Texts are numbered in the order of their first record.
-    Returns the facts kept beside record_embeddings: texts, encoded and reused ones.
+    Returns the facts kept beside record_embeddings, see `EmbeddingFacts`.
 
     Raises EncoderError if the encoder cannot work here, InputError if the user's vectors do not
     fit each other.
     """
     encoder = spec.encoder
     assert encoder is not None
-    fingerprint = read_records(engine, lake)
+    lake.open(engine, "cleaned_records")
     fields = spec.embedding_fields
     _number_texts(engine, fields, encoder)
     n_records, n_texts = engine.row("select count(*), count(distinct text_no) from record_texts")
-    facts: dict[str, Any] = {
-        "fingerprint": fingerprint,
-        "encoder": encoder.encoder,
-        "records_with_text": n_records,
-        "records_without_text": engine.row("select count(*) from cleaned_records")[0] - n_records,
-        "texts": n_texts,
-    }
+    (n_all,) = engine.row("select count(*) from cleaned_records")
     texts = _texts(engine, spec, fields, n_texts)
     identity = _identity(engine, spec, encoder)
     vectors, n_encoded = _vectors(engine, lake, encoder, identity, texts)
-    facts.update(texts_encoded=n_encoded, texts_reused=n_texts - n_encoded)
-    with lake.writing(VECTOR_TABLE, {"identity": identity}) as draft:
+    with lake.writing(TEXT_VECTORS, {"identity": identity}) as draft:
         engine.write("select text_no, text_hash from texts order by text_no", draft.file())
         save_vectors(vectors, draft.folder)
         draft.facts["digest"] = _digest(draft.folder)
-    facts["vectors"] = lake.version(VECTOR_TABLE)  # a number of a text means a row of these
+        draft.content = digest(encoder.identity)
+    facts = EmbeddingFacts(
+        encoder=encoder.encoder,
+        records_with_text=n_records,
+        records_without_text=n_all - n_records,
+        texts=n_texts,
+        texts_encoded=n_encoded,
+        texts_reused=n_texts - n_encoded,
+    )
     with lake.writing("record_embeddings", facts) as draft:
         engine.write(
             "select record_no, source_no, text_no from record_texts order by record_no",
             draft.file(),
         )
-    return facts
+        return dict(draft.facts)
+
+
+def embedding_facts(lake: Lake) -> EmbeddingFacts:
+    """Read what is noted beside record_embeddings."""
+    return cast(EmbeddingFacts, lake.facts("record_embeddings"))
+
+
+def judge_lists(facts: EmbeddingFacts, spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge what the search would cost, from the facts of `embed_records`, before it begins."""
+    assert spec.encoder is not None
+    budget, n_records = spec.encoder.max_pairs_per_record, facts["records_with_text"]
+    second = spec.second_pass.embedding if spec.second_pass else None
+    passes = [encoder for encoder in (spec.embedding, second) if encoder]
+    per_record = float(max(encoder.k for encoder in passes))
+    is_within = per_record <= budget
+    advice = "" if is_within else " Lower embedding: k, or raise max_pairs_per_record."
+    yield Verdict(
+        "neighbours_within_budget",
+        is_within,
+        "error",
+        f"{n_records:,} records list {per_record:g} neighbours each, {n_records * per_record:,.0f}"
+        f" entries (at most {budget:g} per record wanted).{advice}",
+        {"entries": n_records * per_record, "entries_per_record": per_record, "budget": budget},
+    )
 
 
 def save_vectors(vectors: "Dense | csr_matrix", folder: Path) -> None:
@@ -96,11 +177,30 @@ def load_vectors(folder: Path) -> "Dense | csr_matrix":
 
 
 def vector_folder(lake: Lake) -> Path:
-    """Find the vectors that belong to record_embeddings as it lies in the lake."""
-    return lake.path(VECTOR_TABLE, lake.facts("record_embeddings")["vectors"])
+    """Return the folder of the vectors, which belong to record_embeddings.
+
+    Raises LakeError if they are missing or stale.
+    """
+    lake.check(TEXT_VECTORS)
+    return lake.path(TEXT_VECTORS)
 
 
-def _number_texts(engine: DuckDBEngine, fields: list[str], encoder: Encoder) -> None:
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    return judge_lists(embedding_facts(lake), spec)
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    return {**numbers(facts), "encoder": facts["encoder"]}
+
+
+def _texts_by_id(relations: Mapping[str, str]) -> str:
+    return (
+        f"select r.record_id, r.source, e.text_no from {relations['record_embeddings']} as e"
+        f" join {relations['cleaned_records']} as r on r.record_no = e.record_no"
+    )
+
+
+def _number_texts(engine: Engine, fields: list[str], encoder: Encoder) -> None:
     """Make record_texts (record_no, source_no, text_no) and texts (text_no, text_hash, ...)."""
     if encoder.encoder == "column":
         content, present = "cast(user_vector as varchar)", HAS_DIRECTION
@@ -130,7 +230,7 @@ def _number_texts(engine: DuckDBEngine, fields: list[str], encoder: Encoder) -> 
     )
 
 
-def _texts(engine: DuckDBEngine, spec: PipelineSpec, fields: list[str], n_texts: int) -> Texts:
+def _texts(engine: Engine, spec: PipelineSpec, fields: list[str], n_texts: int) -> Texts:
     """Let an encoder read the texts: by field, as lines, or as the user's vectors."""
 
     def by_field() -> Iterator[FieldValues]:
@@ -190,7 +290,7 @@ def _texts(engine: DuckDBEngine, spec: PipelineSpec, fields: list[str], n_texts:
     return Texts(n_texts, by_field, as_lines, brought)
 
 
-def _identity(engine: DuckDBEngine, spec: PipelineSpec, encoder: Encoder) -> str:
+def _identity(engine: Engine, spec: PipelineSpec, encoder: Encoder) -> str:
     """Name what a kept vector depends on besides its text: maybe all the other texts."""
     if encoder.keeps_vectors:
         return encoder.identity
@@ -199,7 +299,7 @@ def _identity(engine: DuckDBEngine, spec: PipelineSpec, encoder: Encoder) -> str
 
 
 def _vectors(
-    engine: DuckDBEngine, lake: Lake, encoder: Encoder, identity: str, texts: Texts
+    engine: Engine, lake: Lake, encoder: Encoder, identity: str, texts: Texts
 ) -> "tuple[Dense | csr_matrix, int]":
     """Take the vectors that the last run left and encode the others; give how many those were."""
     known = _read_cache(engine, lake, encoder, identity)
@@ -216,18 +316,17 @@ def _vectors(
     logger.info("encoding %s new texts of %s", f"{len(missing):,}", f"{texts.n_texts:,}")
     if not len(missing):
         return known[place], 0
-    engine.make_table("all_texts", "from texts")
-    places = pa.table({"place": place, "text_no": np.arange(len(place))})
-    engine.con.register("place_of_text", places)
+    engine.make_table("all_texts", "select * from texts")
+    engine.put("place_of_text", {"place": place, "text_no": np.arange(len(place))})
     engine.make_table(
         "texts",
         "select t.* exclude (text_no),"
         " cast(row_number() over (order by t.text_no) - 1 as integer) as text_no"
         " from all_texts as t join place_of_text as p on p.text_no = t.text_no where p.place < 0",
     )
-    engine.con.unregister("place_of_text")
+    engine.drop("place_of_text")
     new = encoder.encode(Texts(len(missing), texts.fields, _first(texts, missing), texts.vectors))
-    engine.make_table("texts", "from all_texts")
+    engine.make_table("texts", "select * from all_texts")
     assert isinstance(new, np.ndarray)
     vectors = np.empty((len(place), new.shape[1]), np.float32)
     vectors[place >= 0] = known[place[place >= 0]]
@@ -250,21 +349,22 @@ def _first(texts: Texts, missing: NDArray[np.int64]) -> Any:
 
 
 def _read_cache(
-    engine: DuckDBEngine, lake: Lake, encoder: Encoder, identity: str
+    engine: Engine, lake: Lake, encoder: Encoder, identity: str
 ) -> "Dense | csr_matrix | None":
     """Read the vectors of the last run as cached_texts and an array; None if they do not fit."""
-    if encoder.encoder == "column" or not lake.has(VECTOR_TABLE):
+    if encoder.encoder == "column" or not lake.has(TEXT_VECTORS):
         return None
-    folder = lake.path(VECTOR_TABLE)
+    version = lake.version(TEXT_VECTORS)  # may well be stale: what fits is found out below
+    folder = lake.path(TEXT_VECTORS, version)
     try:
-        facts = lake.facts(VECTOR_TABLE)
+        facts = lake.facts(TEXT_VECTORS, version)
         if facts["identity"] != identity:
             logger.info("the encoder or what it reads has changed; every text is encoded anew")
             return None
         if facts["digest"] != _digest(folder):
             logger.warning("the kept vectors are damaged; every text is encoded anew")
             return None
-        engine.read(lake, VECTOR_TABLE, "cached_texts")
+        engine.read_folder(folder, "cached_texts")
         vectors = load_vectors(folder)
         (n_cached,) = engine.row("select count(*) from cached_texts")
         return vectors if n_cached == vectors.shape[0] else None
@@ -274,16 +374,16 @@ def _read_cache(
 
 
 def _digest(folder: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+    seen = hashlib.blake2b(digest_size=16)
     for file in sorted([*folder.glob("*.npy"), *folder.glob("*.parquet")]):
-        digest.update(file.name.encode())
+        seen.update(file.name.encode())
         with file.open("rb") as content:
             while chunk := content.read(1 << 22):
-                digest.update(chunk)
-    return digest.hexdigest()
+                seen.update(chunk)
+    return seen.hexdigest()
 
 
-def _column(engine: DuckDBEngine, sql: str, kind: Any) -> NDArray[Any]:
+def _column(engine: Engine, sql: str, kind: Any) -> NDArray[Any]:
     """Fetch a column of numbers as an array."""
-    (values,) = engine.con.execute(sql).fetchnumpy().values()
+    (values,) = engine.columns(sql).values()
     return np.asarray(np.ma.filled(values, 0), dtype=kind)

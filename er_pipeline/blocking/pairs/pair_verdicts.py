@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict
 
@@ -12,10 +11,10 @@ from er_pipeline.blocking.tables.verdicts import Verdict
 PAIRS_CHECKED_FOR_REPEATS = 5_000_000
 
 
-def judge_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
+def judge_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge unified_pairs by reading it: every pair once, canonical, of records that exist."""
-    fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "unified_pairs", fingerprint)
+    for table in ("cleaned_records", "unified_pairs"):
+        lake.open(engine, table)
     (n_records,) = engine.row("select count(*) from cleaned_records")
     n_pairs, backward, unknown, unfiled = engine.row(
         f"""

@@ -1,4 +1,4 @@
-"""Step 3, continued: candidate pairs -> the best of them, by weight, within the budget.
+"""Candidate pairs -> the best of them, by weight, within the budget.
 
 A pair's weight is its evidence (pair_weights.py), in units of what singles out one record, plus
 what its cosine is worth where there is an encoder. When linking, a record has one match or few: a
@@ -7,18 +7,16 @@ weight are counted, and where a weight is cut in two, the lower numbers stay.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from er_pipeline.blocking.neighbours.record_embeddings import load_vectors, vector_folder
+from er_pipeline.blocking.pairs.pair_similarities import fill_similarities
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of
@@ -26,24 +24,56 @@ from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE, PairWeights
 
 logger = logging.getLogger(__name__)
 
-# Pairs whose vectors are multiplied at once: about 200 MB of sparse rows.
-PAIRS_PER_BATCH = 100_000
 DECIMALS = 4  # of weights; what differs by less is a tie
-# Ranks at which the curve is told, in pairs per record.
+# Ranks at which the curve is noted, in pairs per record.
 CURVE = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 100, 200)
 # What the exchange rate speaks of.
 A_MILLION = 1_000_000
 
 
+class RankedFacts(TypedDict, total=False):
+    """What ranking notes beside the pairs, where they are weighed.
+
+    expected_matches: by the pairs' weights. weight_classes: per half unit of weight, heaviest
+    first: weight (the lower end), pairs, kept, expected_matches, expected_matches_kept. ranks: see
+    `_ranks`. The last two only where there is a budget.
+    """
+
+    pairs_made: int
+    pairs_cut: int
+    expected_matches: float
+    expected_matches_cut: float
+    weight_classes: list[dict[str, float]]
+    ranks: list[dict[str, float]]
+    budget_pairs: int
+    matches_per_million_more_pairs: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which of weighed_pairs, as p, stay.
+
+    condition: over p and what is joined to it. joins: each finds at most one row per pair.
+    """
+
+    condition: str
+    joins: str = ""
+
+
+EVERY_PAIR = Kept("true")
+FLOOR_JOIN = " left join floor_pairs as f on f.left_no = p.left_no and f.right_no = p.right_no"
+IS_ON_FLOOR = "f.left_no is not null"
+
+
 def is_final(spec: PipelineSpec) -> bool:
-    """Tell whether a pair's weight is known as soon as the pair is, and no pair is cut."""
+    """Return whether a pair's weight is known as soon as the pair is, and no pair is cut."""
     return spec.budget is None and spec.encoder is None and spec.link_mode != "link"
 
 
 def weight_sql(weights: PairWeights, evidence: str, similarity: str | None = None) -> str:
     """Write the expression of a pair's own weight, rivals left aside.
 
-    evidence: expression of its evidence in nats. similarity: of its cosine, where an encoder tells.
+    evidence: expression of its evidence in nats. similarity: of its cosine, if there is an encoder.
     """
     cosine = ""
     if similarity is not None:
@@ -52,50 +82,47 @@ def weight_sql(weights: PairWeights, evidence: str, similarity: str | None = Non
 
 
 def rank_pairs(
-    engine: DuckDBEngine,
+    engine: Engine,
     lake: Lake,
     spec: PipelineSpec,
     weights: PairWeights,
-    folder: Path,
-    files: Sequence[Path],
-) -> dict[str, Any]:
-    """Give all pairs their weight and keep the best.
+    made: Path,
+    kept: Path | None,
+) -> RankedFacts:
+    """Give all pairs their weight and write the best.
 
-    files: parquet of (left_no, right_no, strategy_mask, with an encoder similarity, and evidence in
-    nats, or weight where `is_final`), in folder; they are replaced by what is kept, with weight.
+    made: folder of parquet files (left_no, right_no, strategy_mask, with an encoder similarity,
+    and evidence in nats, or weight where `is_final`); similarities are filled in there.
+    kept: the file to write, with weight instead of evidence; None where `is_final`, since all
+    pairs stay as they are. Reads record_embeddings and the vectors where there is an encoder.
     Returns what was made, kept and cut, by class of weight, and what a million more would bring.
 
     Raises BudgetError if there are too many pairs and the budget says to fail.
     """
     if spec.encoder:
-        _multiply_vectors(engine, lake, files)
-    engine.read_folder(folder, "made_pairs")
-    if is_final(spec):
-        engine.execute(
-            "create or replace view weighed_pairs as select *,"
-            f" {weights.probability_sql(f'weight * {weights.unit:.6f}')} as probability"
-            " from made_pairs"
-        )
-        n_made, target, cut = _counted(engine), None, None
+        fill_similarities(engine, lake, weights.n_records, made)
+    engine.read_folder(made, "made_pairs")
+    target, cut = None, EVERY_PAIR
+    if kept is None:
+        probability = weights.probability_sql(f"weight * {weights.unit:.6f}")
+        engine.make_view("weighed_pairs", f"select *, {probability} as probability from made_pairs")
+        n_made = _counted(engine)
     else:
         _weigh(engine, spec, weights)
         n_made = _counted(engine)
-        (n_records,) = engine.row("select count(*) from cleaned_records")
-        target = spec.budget.pairs(n_records) if spec.budget else None
+        target = spec.budget.pairs(weights.n_records) if spec.budget else None
         cut = _cut(engine, spec, n_made, target)
-    facts = _told(engine, cut, n_made, target, weights)
-    if not is_final(spec):
-        similarity = ", similarity" if spec.encoder else ""
-        kept = folder / "kept.tmp"
+    facts = _account(engine, cut, n_made, target, weights)
+    if kept is not None:
+        columns = ["left_no", "right_no", "strategy_mask"]
+        if spec.encoder:
+            columns.append("similarity")
         engine.write(
-            f"select left_no, right_no, strategy_mask{similarity}, weight from weighed_pairs"
-            + f" where {cut}" * bool(cut),
+            f"select {', '.join(f'p.{column}' for column in [*columns, 'weight'])}"
+            f" from weighed_pairs as p{cut.joins} where {cut.condition}",
             kept,
             bulk=True,
         )
-        for file in files:
-            file.unlink()
-        kept.rename(folder / "ranked.parquet")
     return facts
 
 
@@ -128,21 +155,22 @@ def judge_ranking(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verd
     )
 
 
-def _counted(engine: DuckDBEngine) -> int:
+def _counted(engine: Engine) -> int:
     return int(engine.row("select count(*) from weighed_pairs")[0])
 
 
-def _weigh(engine: DuckDBEngine, spec: PipelineSpec, weights: PairWeights) -> None:
+def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
     """Make weighed_pairs: made_pairs with weight, own (without rivals) and probability."""
     own = weight_sql(weights, "evidence", "similarity" if spec.encoder else None)
     probability = weights.probability_sql("evidence")
     if spec.link_mode != "link":
-        engine.execute(
-            f"create or replace view weighed_pairs as select *, {own} as own, {own} as weight,"
-            f" {probability} as probability from made_pairs"
+        engine.make_view(
+            "weighed_pairs",
+            f"select *, {own} as own, {own} as weight, {probability} as probability"
+            " from made_pairs",
         )
         return
-    engine.execute(f"create or replace view own_pairs as select *, {own} as own from made_pairs")
+    engine.make_view("own_pairs", f"select *, {own} as own from made_pairs")
     for side in ("left", "right"):
         engine.make_table(
             f"best_{side}",
@@ -150,78 +178,89 @@ def _weigh(engine: DuckDBEngine, spec: PipelineSpec, weights: PairWeights) -> No
         )
     engine.make_table(
         "best_of_record",
-        "select record_no, max(own) as own from"
-        " (from best_left union all from best_right) group by record_no",
+        "select record_no, max(own) as own from (select record_no, own from best_left"
+        " union all select record_no, own from best_right) group by record_no",
     )
     rivals = f"{RIVALS_SHARE} * (l.own + r.own) / 2"
-    engine.execute(
+    engine.make_view(
+        "weighed_pairs",
         f"""
-        create or replace view weighed_pairs as
         select p.*, cast(round(p.own - {rivals}, {DECIMALS}) as float) as weight,
             {probability} as probability
         from own_pairs as p join best_of_record as l on l.record_no = p.left_no
         join best_of_record as r on r.record_no = p.right_no
-        """
+        """,
     )
 
 
-def _cut(engine: DuckDBEngine, spec: PipelineSpec, n_made: int, target: int | None) -> str | None:
-    """Decide which pairs stay; give the condition, None where all do.
+def _cut(engine: Engine, spec: PipelineSpec, n_made: int, target: int | None) -> Kept:
+    """Decide which pairs stay.
 
     Raises BudgetError if there are too many and the budget says to fail.
     """
     budget = spec.budget
     if budget is None or target is None or n_made <= target:
-        return None
+        return EVERY_PAIR
     if budget.on_over_budget == "fail":
         raise BudgetError(
             f"there are {n_made:,} pairs, {n_made - target:,} more than the budget of {target:,};"
             " write on_over_budget: trim to keep the best, or raise the budget"
         )
     if not target:
-        return "false"
+        return Kept("false")
     floor = budget.floor_per_record
     if floor is None:
         floor = int(spec.link_mode == "link")  # a record of a clean source has one match or none
-    first = "false"
-    left = target
-    if floor:
-        _mark_floor(engine, floor)
-        (n_floor,) = engine.row("select count(*) from floor_pairs")
-        if n_floor >= target:
-            # Even that is too much: those that are among the best of both records come first.
-            engine.make_table(
-                "floor_pairs",
-                "select * from floor_pairs order by sides desc, weight desc, left_no, right_no"
-                f" limit {target}",
-            )
-            return "(left_no, right_no) in (select (left_no, right_no) from floor_pairs)"
-        left -= int(n_floor)
-        first = "(left_no, right_no) in (select (left_no, right_no) from floor_pairs)"
-    # Nothing is sorted: the pairs of each weight are counted.
-    rest = f"weighed_pairs where not ({first})" if floor else "weighed_pairs"
+    if not floor:
+        return _best(engine, "weighed_pairs", target)
+    _mark_floor(engine, floor)
+    (n_floor,) = engine.row("select count(*) from floor_pairs")
+    if n_floor >= target:
+        # Even that is too much: those that are among the best of both records come first.
+        engine.make_table(
+            "floor_pairs",
+            "select * from floor_pairs order by sides desc, weight desc, left_no, right_no"
+            f" limit {target}",
+        )
+        return Kept(IS_ON_FLOOR, FLOOR_JOIN)
+    engine.make_view(
+        "pairs_beyond_floor",
+        "select p.* from weighed_pairs as p anti join floor_pairs as f"
+        " on f.left_no = p.left_no and f.right_no = p.right_no",
+    )
+    best = _best(engine, "pairs_beyond_floor", target - int(n_floor))
+    return Kept(f"{IS_ON_FLOOR} or {best.condition}", FLOOR_JOIN + best.joins)
+
+
+def _best(engine: Engine, pairs: str, n_kept: int) -> Kept:
+    """Keep so many pairs, the heaviest; of equal ones the lower numbers.
+
+    Nothing is sorted: the pairs of each weight are counted.
+    """
     engine.make_table(
         "pairs_of_weight",
         "select weight, n, sum(n) over (order by weight desc) as n_until from"
-        f" (select weight, count(*) as n from {rest} group by weight)",
+        f" (select weight, count(*) as n from {pairs} group by weight)",
     )
     threshold, n_above = engine.row(
-        f"select min(weight) filter (where n_until - n < {left}),"
-        f" coalesce(max(n_until) filter (where n_until <= {left}), 0)::bigint from pairs_of_weight"
+        f"select min(weight) filter (where n_until - n < {n_kept}),"
+        f" coalesce(max(n_until) filter (where n_until <= {n_kept}), 0)::bigint"
+        " from pairs_of_weight"
     )
+    if n_above == n_kept:  # the threshold's own pairs all fit
+        return Kept(f"p.weight >= {threshold!r}::float")
     engine.make_table(
         "pairs_at_threshold",
-        f"select left_no, right_no from {rest} {'and' if floor else 'where'}"
-        f" weight = {threshold!r}::float order by left_no, right_no limit {left - n_above}",
+        f"select left_no, right_no from {pairs} where weight = {threshold!r}::float"
+        f" order by left_no, right_no limit {n_kept - n_above}",
     )
-    tied = "(left_no, right_no) in (select (left_no, right_no) from pairs_at_threshold)"
-    exact = f"weight > {threshold!r}::float or (weight = {threshold!r}::float and {tied})"
-    if n_above == left:  # the threshold's own pairs all fit
-        exact = f"weight >= {threshold!r}::float" if left else "false"
-    return f"({first} or {exact})" if floor else f"({exact})"
+    return Kept(
+        f"(p.weight > {threshold!r}::float or t.left_no is not null)",
+        " left join pairs_at_threshold as t on t.left_no = p.left_no and t.right_no = p.right_no",
+    )
 
 
-def _mark_floor(engine: DuckDBEngine, floor: int) -> None:
+def _mark_floor(engine: Engine, floor: int) -> None:
     """Make floor_pairs: those among the best of either record; sides: of how many of the two."""
     engine.make_table(
         "floor_pairs",
@@ -241,15 +280,14 @@ def _mark_floor(engine: DuckDBEngine, floor: int) -> None:
     )
 
 
-def _told(
-    engine: DuckDBEngine, cut: str | None, n_made: int, target: int | None, weights: PairWeights
-) -> dict[str, Any]:
+def _account(
+    engine: Engine, cut: Kept, n_made: int, target: int | None, weights: PairWeights
+) -> RankedFacts:
     """Account for what was kept and what was cut."""
-    kept = cut or "true"
     engine.make_table(
         "weight_counts",
-        f"select weight, {kept} as is_kept, count(*) as n, sum(probability) as matches"
-        " from weighed_pairs group by all",
+        f"select p.weight, {cut.condition} as is_kept, count(*) as n,"
+        f" sum(p.probability) as matches from weighed_pairs as p{cut.joins} group by 1, 2",
     )
     counted = engine.rows(
         """
@@ -269,17 +307,16 @@ def _told(
         }
         for low, n, n_kept, matches, matches_kept in counted
     ]
-    (n_records,) = engine.row("select count(*) from cleaned_records")
     n_kept = sum(row["kept"] for row in classes)
     matches = sum(found for *_, found, _ in counted)
     matches_kept = sum(found for *_, found in counted)
-    facts: dict[str, Any] = {
+    facts: RankedFacts = {
         "pairs_made": n_made,
         "pairs_cut": n_made - n_kept,
         "expected_matches": round(matches, 1),
         "expected_matches_cut": round(max(0.0, matches - matches_kept), 1),
         "weight_classes": classes,
-        "ranks": _ranks(engine, n_records, matches),
+        "ranks": _ranks(engine, weights.n_records, matches),
     }
     if target is not None:
         facts["budget_pairs"] = target
@@ -287,7 +324,7 @@ def _told(
     return facts
 
 
-def _exchange_rate(engine: DuckDBEngine) -> float:
+def _exchange_rate(engine: Engine) -> float:
     """Estimate the matches among the next million pairs, the best of those that were cut.
 
     Where fewer were cut, those are all that can be bought.
@@ -305,12 +342,12 @@ def _exchange_rate(engine: DuckDBEngine) -> float:
     return round(float(matches), 1)
 
 
-def _ranks(engine: DuckDBEngine, n_records: int, matches: float) -> list[dict[str, float]]:
-    """Tell at which weight how many pairs are reached, and what share of the expected matches."""
-    counted = engine.con.execute(
+def _ranks(engine: Engine, n_records: int, matches: float) -> list[dict[str, float]]:
+    """Return at which weight how many pairs are reached, and what share of the expected matches."""
+    counted = engine.columns(
         "select weight, sum(n)::bigint as n, sum(matches) as matches from weight_counts"
         " group by weight order by weight desc"
-    ).fetchnumpy()
+    )
     weight = np.asarray(counted["weight"], np.float64)
     pairs = np.cumsum(np.asarray(counted["n"], np.int64))
     found = np.cumsum(np.asarray(counted["matches"], np.float64))
@@ -329,41 +366,3 @@ def _ranks(engine: DuckDBEngine, n_records: int, matches: float) -> list[dict[st
         if place == len(pairs) - 1:
             break
     return ranks
-
-
-def _multiply_vectors(engine: DuckDBEngine, lake: Lake, files: Sequence[Path]) -> None:
-    """Give every pair the cosine of its records' vectors, where both have one."""
-    vectors = load_vectors(vector_folder(lake))
-    engine.read(lake, "record_embeddings")
-    (n_records,) = engine.row("select count(*) from cleaned_records")
-    found = engine.con.execute("select record_no, text_no from record_embeddings").fetchnumpy()
-    text = np.full(n_records, -1, np.int64)
-    text[np.asarray(found["record_no"])] = np.asarray(found["text_no"])
-    for file in files:
-        scratch = file.with_suffix(".tmp")
-        engine.execute("set preserve_insertion_order = true")
-        with pq.ParquetFile(file) as source:
-            schema = source.schema_arrow
-            place = schema.get_field_index("similarity")
-            with pq.ParquetWriter(scratch, schema, compression="snappy") as target:
-                for batch in source.iter_batches(PAIRS_PER_BATCH):
-                    left = text[batch.column("left_no").to_numpy()]
-                    right = text[batch.column("right_no").to_numpy()]
-                    columns = list(batch.columns)
-                    columns[place] = _cosines(vectors, left, right)
-                    target.write_batch(pa.record_batch(columns, schema=schema))
-        scratch.replace(file)
-
-
-def _cosines(vectors: Any, left: NDArray[np.int64], right: NDArray[np.int64]) -> pa.Array:
-    both = (left >= 0) & (right >= 0)
-    one, other = vectors[left[both]], vectors[right[both]]
-    if isinstance(vectors, np.ndarray):
-        products = np.einsum("ij,ij->i", one, other)
-    else:
-        products = np.asarray(one.multiply(other).sum(axis=1)).ravel()
-    # One text is like itself, also where it is all that there is and so tells nothing.
-    products = np.where(left[both] == right[both], 1.0, products)
-    cosine = np.zeros(len(left), np.float32)
-    cosine[both] = np.round(products, DECIMALS)
-    return pa.array(cosine, pa.float32(), mask=~both)

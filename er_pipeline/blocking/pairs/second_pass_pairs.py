@@ -9,59 +9,153 @@ ends in first_pass_pairs and first_pass_matches, and `join_passes` puts both pas
 """
 
 import logging
-from typing import Any
+from functools import partial
+from typing import TypedDict, cast
 
 from er_pipeline.blocking.blocks.blocks import size_blocks
 from er_pipeline.blocking.neighbours.embedding_blocks import search_pairs
 from er_pipeline.blocking.neighbours.nearest import SearchStats
+from er_pipeline.blocking.neighbours.neighbour_lists import search_settings
+from er_pipeline.blocking.neighbours.record_embeddings import TEXT_VECTORS
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
-from er_pipeline.blocking.pairs.unified_pairs import sum_pairs
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.pairs.unified_pairs import (
+    SIMILARITY,
+    STRATEGY_MASK,
+    judge_unified,
+    pair_checks,
+    pairs_table,
+    show_pairs,
+    sum_pairs,
+    unified_facts,
+)
 from er_pipeline.blocking.spec.blocking_section import SECOND_EMBEDDING, Blocks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake, link_files
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Facts, Table
+from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE
 from er_pipeline.blocking.weights.pair_weights import read_weights
 
 logger = logging.getLogger(__name__)
 
 
-def build_second_pass_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+class SecondPassFacts(TypedDict):
+    """What is noted beside second_pass_pairs: the pass's yield.
+
+    looked_for: "a candidate", or "a match" where pairs are scored. planned_pairs: of its
+    strategies, counted before one was made.
+    """
+
+    looked_for: str
+    records_without: int
+    records_given_a_candidate: int
+    records_still_without: int
+    pairs: int
+    planned_pairs: int
+
+
+def steps_after_blocks(spec: PipelineSpec) -> list[Step]:
+    """Declare the second pass where it helps records without a candidate."""
+    return [] if spec.second_pass is None or spec.has_two_passes else [_second_step(spec)]
+
+
+def steps_after_matches(spec: PipelineSpec) -> list[Step]:
+    """Declare the second pass where it helps records without a match, and the pairs of both."""
+    if not spec.has_two_passes:
+        return []
+    reads = ["first_pass_pairs", "second_pass_pairs"]
+    if spec.weights:
+        reads += ["key_codes", "pair_weights"]
+    both = Step(
+        writes=[pairs_table("unified_pairs", "The pairs of both passes, each once.", spec)],
+        reads=reads,
+        settings=[spec.link_mode, spec.encoder is not None],
+        run=partial(join_passes, spec=spec),
+        stage="pairs",
+        checks=pair_checks(spec),
+        judge=partial(judge_unified, spec=spec),
+        show=show_pairs,
+    )
+    return [_second_step(spec), both]
+
+
+def _second_step(spec: PipelineSpec) -> Step:
+    second = spec.second_pass
+    assert second is not None
+    reads = ["cleaned_records", "filtered_blocks"]
+    if spec.has_two_passes:
+        reads = ["cleaned_records", "first_pass_pairs", "first_pass_matches"]
+    elif spec.embedding:
+        reads.append("embedding_blocks")
+    if second.embedding:
+        reads += ["record_embeddings", TEXT_VECTORS]
+    columns = [LEFT_NO, RIGHT_NO, STRATEGY_MASK]
+    if spec.encoder:
+        columns.append(SIMILARITY)
+    similarity = "p.similarity" if spec.encoder else "null::float as similarity"
+    without = "match" if spec.has_two_passes else "candidate"
+    table = Table(
+        "second_pass_pairs",
+        "Pairs of a more lenient pass, only for records that the first pass left without a"
+        f" {without}.",
+        columns,
+        pairs_by_id("second_pass_pairs", strategies=spec.proposers, after=[similarity]),
+    )
+    return Step(
+        writes=[table],
+        reads=reads,
+        settings=[
+            [[strategy.name, *strategy.identity] for strategy in spec.second_conjunctions],
+            [second.max_size, second.max_pairs],
+            search_settings(second.embedding, spec.link_mode) if second.embedding else None,
+            spec.proposers,
+            spec.link_mode,
+            spec.encoder is not None,
+            spec.matching.threshold if spec.matching else None,
+        ],
+        run=partial(build_second_pass_pairs, spec=spec),
+        stage="pairs",
+    )
+
+
+def build_second_pass_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Make the pairs of the second pass.
 
     Reads cleaned_records, filtered_blocks, and with neighbours embedding_blocks,
     record_embeddings and the vectors; where pairs are scored, first_pass_pairs and
     first_pass_matches. Writes second_pass_pairs (left_no, right_no INTEGER,
     strategy_mask BIGINT by `spec.proposers`, with an encoder similarity FLOAT), each pair once.
-    Returns the facts kept beside the table: the pass's yield.
+    Returns the facts kept beside the table, see `SecondPassFacts`.
 
     Raises BudgetError if its strategies would make more than `second_pass: max_pairs`, counted
-    from block sizes before one is made; LakeError if a table was made from other records.
+    from block sizes before one is made.
     """
     second = spec.second_pass
     assert second is not None
-    fingerprint = read_records(engine, lake)
+    lake.open(engine, "cleaned_records")
     engine.make_table(
         "lonely",
-        "select record_no, source_no from cleaned_records"
-        f" where record_no not in ({helped_records(engine, lake, spec, fingerprint)})",
+        "select r.record_no, r.source_no from cleaned_records as r"
+        f" anti join ({helped_records(engine, lake, spec)}) as h on h.record_no = r.record_no",
     )
     (n_lonely,) = engine.row("select count(*) from lonely")
     counted = _count_strategies(engine, spec)
     planned = sum(counted.values())
     if planned > second.max_pairs:
-        dearest = max(counted, key=lambda name: (counted[name], name))
+        costly = max(counted, key=lambda name: (counted[name], name))
         raise BudgetError(
             f"the second pass would make {planned:,} pairs for {n_lonely:,} records, more than"
-            f" {second.max_pairs:,}; the dearest strategy is {dearest} with {counted[dearest]:,}."
-            " Join another key to it, lower second_pass: max_size, or raise second_pass: max_pairs"
+            f" {second.max_pairs:,}; the most expensive strategy is {costly} with"
+            f" {counted[costly]:,}. Join another key to it, lower second_pass: max_size, or raise"
+            " second_pass: max_pairs"
         )
     proposed = [_pairs_sql(name, 1 << spec.proposers.index(name), spec) for name in counted]
-    with lake.writing("second_pass_pairs", {"fingerprint": fingerprint}) as draft:
+    with lake.writing("second_pass_pairs") as draft:
         if second.embedding:
-            read_numbered(engine, lake, "record_embeddings", fingerprint)
+            lake.open(engine, "record_embeddings")
             wanted = "record_no in (select record_no from lonely)"
             search_pairs(
                 engine, lake, spec, second.embedding, draft.folder, "near", SearchStats(), wanted
@@ -72,12 +166,17 @@ def build_second_pass_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec
                 " where left_no in (select record_no from lonely)"
                 " or right_no in (select record_no from lonely)"
             )
-        similarity = ", max(similarity) as similarity" if spec.encoder else ""
+        similarity = ", max(p.similarity) as similarity" if spec.encoder else ""
+        new = ""
+        if spec.has_two_passes:
+            new = (
+                " anti join first_pass_pairs as f"
+                " on f.left_no = p.left_no and f.right_no = p.right_no"
+            )
         engine.write(
-            "select left_no, right_no, cast(sum(strategy_mask) as bigint) as strategy_mask"
-            f"{similarity} from ({' union all '.join(proposed)}) as p"
-            + " anti join first_pass_pairs as f using (left_no, right_no)" * spec.has_two_passes
-            + " group by left_no, right_no order by left_no, right_no",
+            "select p.left_no, p.right_no, cast(sum(p.strategy_mask) as bigint) as strategy_mask"
+            f"{similarity} from ({' union all '.join(proposed)}) as p{new}"
+            " group by p.left_no, p.right_no order by p.left_no, p.right_no",
             draft.file(),
         )
         engine.read_folder(draft.folder, "made_pairs")
@@ -85,7 +184,7 @@ def build_second_pass_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec
             "select (select count(*) from made_pairs), (select count(*) from lonely where record_no"
             " in (select left_no from made_pairs union all select right_no from made_pairs))"
         )
-        draft.facts.update(
+        facts = SecondPassFacts(
             looked_for="a match" if spec.has_two_passes else "a candidate",
             records_without=n_lonely,
             records_given_a_candidate=n_helped,
@@ -93,28 +192,35 @@ def build_second_pass_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec
             pairs=n_pairs,
             planned_pairs=planned,
         )
+        draft.facts.update(facts)
         return dict(draft.facts)
 
 
-def helped_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> str:
+def second_pass_facts(lake: Lake) -> SecondPassFacts:
+    """Read what is noted beside second_pass_pairs."""
+    return cast(SecondPassFacts, lake.facts("second_pass_pairs"))
+
+
+def helped_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> str:
     """Write the query of the records, with repeats, that the first pass has helped already.
 
-    Makes readable what it reads. Raises LakeError if a table was made from other records.
+    Makes readable what it reads: filtered_blocks and embedding_blocks, or, where pairs are scored,
+    first_pass_matches and first_pass_pairs.
     """
     if spec.has_two_passes:
         assert spec.matching is not None
         for table in ("first_pass_pairs", "first_pass_matches"):
-            read_numbered(engine, lake, table, fingerprint)
+            lake.open(engine, table)
         likely = f"where match_probability >= {spec.matching.threshold!r}"
         sides = [
             f"select {side}_no as record_no from first_pass_matches {likely}"
             for side in ("left", "right")
         ]
         return " union all ".join(sides)
-    read_numbered(engine, lake, "filtered_blocks", fingerprint)
+    lake.open(engine, "filtered_blocks")
     query = "select record_no from filtered_blocks"
     if spec.embedding:
-        read_numbered(engine, lake, "embedding_blocks", fingerprint)
+        lake.open(engine, "embedding_blocks")
         query += (
             " union all select left_no from embedding_blocks"
             " union all select right_no from embedding_blocks"
@@ -122,29 +228,25 @@ def helped_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerp
     return query
 
 
-def join_passes(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def join_passes(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Put the pairs of both passes together as unified_pairs.
 
-    Reads cleaned_records, first_pass_pairs and second_pass_pairs; for weights key_codes. The files
+    Reads first_pass_pairs and second_pass_pairs; for weights key_codes and pair_weights. The files
     of the first pass are linked, not copied. Pairs of the second pass are weighed alike, and come
-    on top of the budget: `second_pass: max_pairs` is theirs. When linking, each is taken for the
-    best of its records.
+    on top of the budget: `second_pass: max_pairs` is theirs.
     Returns the facts of first_pass_pairs, with the pairs of both, and "second_pass_pairs".
     """
-    fingerprint = read_records(engine, lake)
     for table in ("first_pass_pairs", "second_pass_pairs"):
-        read_numbered(engine, lake, table, fingerprint)
-    first = lake.facts("first_pass_pairs")
+        lake.open(engine, table)
+    first = unified_facts(lake, "first_pass_pairs")
     names = list(first["strategy_bits"])
-    similarity = "p.similarity" if spec.encoder else None
-    weight, joins = "", ""
+    columns = ["p.left_no", "p.right_no", "p.strategy_mask"]
+    joins = ""
+    if spec.encoder:
+        columns.append("p.similarity")
     if spec.weights:
-        read_numbered(engine, lake, "key_codes", fingerprint)
-        lake.check_declared("pair_weights")
-        weights = read_weights(lake)
-        weight = f", {weight_sql(weights, weights.evidence_sql(), similarity)} as weight"
-        if spec.link_mode == "link":
-            weight = weight.replace(" as weight", f" * {1 - RIVALS_SHARE:g} as weight")
+        lake.open(engine, "key_codes")
+        columns.append(f"{_weight_sql(lake, spec)} as weight")
         joins = (
             " join key_codes as l on l.record_no = p.left_no"
             " join key_codes as r on r.record_no = p.right_no"
@@ -152,26 +254,40 @@ def join_passes(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     with lake.writing("unified_pairs", first) as draft:
         link_files(lake.path("first_pass_pairs"), draft.folder)
         engine.write(
-            "select p.left_no, p.right_no, p.strategy_mask"
-            f"{', p.similarity' if spec.encoder else ''}{weight}"
-            f" from second_pass_pairs as p{joins}",
+            f"select {', '.join(columns)} from second_pass_pairs as p{joins}",
             draft.file("second_pass"),
             bulk=True,
         )
         engine.read_folder(draft.folder, "written_pairs")
-        draft.facts.update(sum_pairs(engine, names))
-        draft.facts["second_pass_pairs"] = draft.facts["pairs"] - first["pairs"]
-        for made, kept in (
-            ("made_pairs", "proposed_pairs"),
-            ("made_pairs_of_one_strategy_only", "pairs_of_one_strategy_only"),
-        ):
-            if made in first:
-                of_both = {n: first[made][n] + draft.facts[kept][n] - first[kept][n] for n in names}
-                draft.facts[made] = of_both
+        both = sum_pairs(engine, names)
+        draft.facts.update(both)
+        draft.facts["second_pass_pairs"] = both["pairs"] - first["pairs"]
+        if spec.weights:  # what the budget cut was made by the first pass
+            draft.facts["made_pairs"] = {
+                name: made + both["proposed_pairs"][name] - first["proposed_pairs"][name]
+                for name, made in first["made_pairs"].items()
+            }
+            alone = both["pairs_of_one_strategy_only"]
+            alone_before = first["pairs_of_one_strategy_only"]
+            draft.facts["made_pairs_of_one_strategy_only"] = {
+                name: made + alone[name] - alone_before[name]
+                for name, made in first["made_pairs_of_one_strategy_only"].items()
+            }
         return dict(draft.facts)
 
 
-def _count_strategies(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, int]:
+def _weight_sql(lake: Lake, spec: PipelineSpec) -> str:
+    """Write the weight of a pair, p, over the two rows of key_codes, l and r.
+
+    When linking, it is taken for the best of both its records.
+    """
+    weights = read_weights(lake)
+    similarity = "p.similarity" if spec.encoder else None
+    own = weight_sql(weights, weights.evidence_sql(), similarity)
+    return f"{own} * {1 - RIVALS_SHARE:g}" if spec.link_mode == "link" else own
+
+
+def _count_strategies(engine: Engine, spec: PipelineSpec) -> dict[str, int]:
     """Count each strategy's pairs with a lonely record, exactly, from block sizes."""
     second = spec.second_pass
     assert second is not None

@@ -1,348 +1,198 @@
-"""Step 3: every block -> candidate pairs, each stored once, with all strategies that propose it.
+"""Every block -> candidate pairs, each stored once, with all strategies that propose it.
 
-A record has one code per strategy (record_codes). For strategy i the records with a code are joined
-with themselves on it, and a pair is kept only where every earlier code differs: the pair is filed
-under the first strategy that finds it, so it comes out once, without DISTINCT or GROUP BY. The bits
-of the later strategies follow from comparing the codes of the two rows. Memory does not grow with
-the number of pairs.
-
-Strategies with several keys per record, and pairs that come ready-made (neighbours, the second
-pass), cannot be told from two rows of codes. Their distinct pairs are made first, in ranges of the
-left record so that memory stays flat, and joined to the others by both ids.
+pair_queries.py says how they are made, ranked_pairs.py how the best of them are kept.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NotRequired, TypedDict, cast
 
-from er_pipeline.blocking.pairs.ranked_pairs import is_final, rank_pairs, weight_sql
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.spec.blocking_section import EMBEDDING
+from er_pipeline.blocking.neighbours.record_embeddings import TEXT_VECTORS
+from er_pipeline.blocking.pairs.mask_layout import MaskLayout
+from er_pipeline.blocking.pairs.pair_queries import pair_queries
+from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
+from er_pipeline.blocking.pairs.ranked_pairs import RankedFacts, judge_ranking, rank_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.weights.pair_evidence import PairWeights
-from er_pipeline.blocking.weights.pair_weights import read_weights
+from er_pipeline.blocking.tables.pictures import (
+    Curve,
+    Grid,
+    Overlap,
+    Shown,
+    WeightClasses,
+    numbers,
+)
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Check, Column, Facts, Table
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.views import pairs_by_id
 
 logger = logging.getLogger(__name__)
 
-# Potential pairs of many-valued strategies made at once: about 0.5 GB while they are made distinct.
-LISTED_PAIRS_PER_RANGE = 10_000_000
+STRATEGY_MASK = Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1)
+SIMILARITY = Column("similarity", "FLOAT", "Cosine similarity, of neighbours", required=False)
+WEIGHT = Column("weight", "FLOAT", "Evidence for a match; 1 singles out one record")
+
+CHECKS = (
+    Check("every_pair_once", "Training and scoring would weigh a repeated pair twice."),
+    Check("every_pair_canonical", "left before right, and across sources when linking."),
+    Check("every_id_exists", "A pair of an unknown record cannot be scored."),
+)
+BUDGET_CHECKS = (
+    Check("budget_is_kept", "Every pair beyond the budget costs money; the ledger adds up."),
+    Check("budget_loses_little", "Matches that the budget cuts are lost for good.", stops=False),
+)
 
 
-@dataclass(frozen=True)
-class MaskLayout:
-    """Which bit of a pair's mask stands for which strategy.
+class SummedPairs(TypedDict):
+    """What `sum_pairs` counts.
 
-    names: of every bit. single: (bit, name) of those with one code per record, in the order of
-    record_codes. listed: (bit, name) of those with several keys per record.
-    ready: queries that give ready-made pairs (left_no, right_no, strategy_mask, similarity).
-    has_similarity: whether pairs carry one, that is, whether there is an encoder.
-    weights: how pairs are weighed; None where they are not. is_final: see ranked_pairs.
+    proposed_pairs, pairs_of_one_strategy_only: strategy -> pairs. shared_pairs: of every strategy
+    (row) with every other one; the diagonal holds its own.
     """
 
-    single: tuple[tuple[int, str], ...]
-    listed: tuple[tuple[int, str], ...]
-    ready: tuple[str, ...] = ()
-    has_similarity: bool = False
-    names: tuple[str, ...] = ()
-    weights: PairWeights | None = None
-    is_final: bool = False
+    pairs: int
+    proposed_pairs: dict[str, int]
+    pairs_of_one_strategy_only: dict[str, int]
+    shared_pairs: list[list[int]]
 
-    @classmethod
-    def of(cls, spec: PipelineSpec, lake: Lake | None = None) -> "MaskLayout":
-        """Number the strategies in their declared order, then the learned rules best first."""
-        numbered = list(enumerate(spec.strategy_conjunctions))
-        single = [(bit, strategy.name) for bit, strategy in numbered if not strategy.is_list]
-        listed = [(bit, strategy.name) for bit, strategy in numbered if strategy.is_list]
-        names = list(spec.proposers)
-        if spec.learns and lake:
-            codes = lake.facts("record_codes")
-            rules = codes["rules"]
-            single += [(len(names) + rules.index(rule), rule) for rule in codes["single_rules"]]
-            listed += [(len(names) + rules.index(rule), rule) for rule in codes["listed_rules"]]
-            names += rules
-        ready = []
-        if spec.embedding:
-            bit = _bit(spec.proposers.index(EMBEDDING))
-            ready.append(
-                f"select left_no, right_no, cast({bit} as bigint) as strategy_mask, similarity"
-                " from embedding_blocks"
-            )
-        if spec.second_pass and not spec.has_two_passes:
-            similarity = "similarity" if spec.encoder else "cast(null as float) as similarity"
-            ready.append(
-                f"select left_no, right_no, strategy_mask, {similarity} from second_pass_pairs"
-            )
-        return cls(
-            tuple(single),
-            tuple(listed),
-            tuple(ready),
+
+class UnifiedFacts(SummedPairs, RankedFacts):
+    """What is noted beside unified_pairs and first_pass_pairs.
+
+    strategy_bits: strategy or learned rule -> its bit in the mask. made_pairs,
+    made_pairs_of_one_strategy_only: before the budget's cut, where pairs are weighed.
+    second_pass_pairs: how many came on top, where a second pass follows the first one's matches.
+    """
+
+    strategy_bits: dict[str, int]
+    made_pairs: NotRequired[dict[str, int]]
+    made_pairs_of_one_strategy_only: NotRequired[dict[str, int]]
+    second_pass_pairs: NotRequired[int]
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that makes the candidate pairs: all, or those of the first pass."""
+    name = "first_pass_pairs" if spec.has_two_passes else "unified_pairs"
+    table = pairs_table(name, "Every candidate pair once, with all strategies for it.", spec)
+    reads = ["record_codes", "filtered_blocks"]
+    if spec.learns:
+        reads.append("learned_blocks")
+    reads += ready_pair_tables(spec, of_first_pass=True)
+    if spec.weights:
+        reads += ["key_codes", "pair_weights"]
+    if spec.weights and spec.encoder:
+        reads += ["record_embeddings", TEXT_VECTORS]
+    step = Step(
+        writes=[table],
+        reads=reads,
+        settings=[
+            [[strategy.name, strategy.is_list] for strategy in spec.strategy_conjunctions],
+            spec.proposers,
+            spec.link_mode,
             spec.encoder is not None,
-            tuple(names),
-            read_weights(lake) if spec.weights and lake else None,
-            is_final(spec),
-        )
+            spec.budget,
+        ],
+        run=partial(unify_pairs, spec=spec, table=name),
+        stage="pairs",
+        show=show_pairs,
+    )
+    if spec.has_two_passes:  # judged when the pairs of both passes are there
+        return [step]
+    return [replace(step, checks=pair_checks(spec), judge=partial(judge_unified, spec=spec))]
+
+
+def pairs_table(name: str, about: str, spec: PipelineSpec) -> Table:
+    """Declare a table of candidate pairs."""
+    columns = [LEFT_NO, RIGHT_NO, STRATEGY_MASK]
+    shown = ["p.similarity" if spec.encoder else "null::float as similarity"]
+    if spec.encoder:
+        columns.append(SIMILARITY)
+    if spec.weights:
+        columns.append(WEIGHT)
+        shown.append("p.weight")
+    rules = "learned_rules" if spec.learns else None
+    view = pairs_by_id(name, strategies=spec.proposers, rules=rules, after=shown)
+    return Table(name, about, columns, view)
+
+
+def pair_checks(spec: PipelineSpec) -> tuple[Check, ...]:
+    """List what must hold of unified_pairs."""
+    return CHECKS if spec.budget is None else (*CHECKS, *BUDGET_CHECKS)
 
 
 def unify_pairs(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: str = "unified_pairs"
-) -> dict[str, Any]:
+    engine: Engine, lake: Lake, spec: PipelineSpec, table: str = "unified_pairs"
+) -> Facts:
     """Make every candidate pair once, weigh it, and keep the best within the budget.
 
     Reads record_codes, filtered_blocks (and learned_blocks) for many-valued strategies, and
-    embedding_blocks and second_pass_pairs where the spec has them; for weights key_codes and the
-    facts of pair_weights. Writes the table (left_no INTEGER, right_no INTEGER, strategy_mask
-    BIGINT, with an encoder similarity FLOAT, with weights weight FLOAT); bit i of the mask is the
-    i-th of the facts' "strategy_bits"; left_no < right_no, which is the order of (source,
-    record_id); in link mode the left record is of the earlier source.
+    embedding_blocks and second_pass_pairs where the spec has them; for weights key_codes, the
+    facts of pair_weights and, with an encoder, the vectors. Writes the table (left_no INTEGER,
+    right_no INTEGER, strategy_mask BIGINT, with an encoder similarity FLOAT, with weights weight
+    FLOAT); bit i of the mask is the i-th of the facts' "strategy_bits"; left_no < right_no, which
+    is the order of (source, record_id); in link mode the left record is of the earlier source.
     table: first_pass_pairs where a second pass follows the first one's matches.
     Cost without weights: 1.35 times that of joining and writing the pairs at all
     (benchmarks/unified_pairs.py).
-    Returns the facts kept beside the table: pairs, and per strategy the pairs it proposed, those
-    filed under it, and those that no other strategy proposed; and what the budget cut.
+    Returns the facts kept beside the table, see `UnifiedFacts`.
 
-    Raises LakeError if a table was made from other records, BudgetError if there are more pairs
-    than the budget allows and it says to fail.
+    Raises BudgetError if there are more pairs than the budget allows and it says to fail.
     """
-    fingerprint = read_records(engine, lake)
-    ready = ready_pair_tables(spec, of_first_pass=True)
-    tables = ["filtered_blocks", "record_codes", *ready]
-    tables += ["learned_blocks"] * bool(spec.learns) + ["key_codes"] * spec.weights
-    for name in tables:
-        read_numbered(engine, lake, name, fingerprint)
+    tables = ["record_codes", "filtered_blocks", *ready_pair_tables(spec, of_first_pass=True)]
+    if spec.learns:
+        tables.append("learned_blocks")
     if spec.weights:
-        lake.check_declared("pair_weights")
+        tables.append("key_codes")
+    for name in tables:
+        lake.open(engine, name)
     layout = MaskLayout.of(spec, lake)
-    facts = {
-        "fingerprint": fingerprint,
-        "strategy_bits": {name: bit for bit, name in enumerate(layout.names)},
-    }
-    learned = "select rule, block_no, record_no from learned_blocks"
-    engine.execute(
-        "create or replace view listed_blocks as"
-        " select strategy, block_no, record_no from filtered_blocks"
-        + f" union all {learned}"
-        * bool(spec.learns)
-    )
-    _lay_out_codes(engine, layout)
-    with lake.writing(table, facts) as draft:
-        files: list[Path] = []
-        for part, sql in _parts(engine, layout, spec.link_mode):
+    listed = "select strategy, block_no, record_no from filtered_blocks"
+    if spec.learns:
+        listed += " union all select rule, block_no, record_no from learned_blocks"
+    engine.make_view("listed_blocks", listed)
+    with lake.writing(table, {"strategy_bits": layout.bits()}) as draft:
+        # Where pairs are ranked, they are made in a folder of their own first.
+        made = draft.folder
+        if layout.weights and not layout.is_final:
+            made = draft.folder / "made"
+            made.mkdir()
+        for nth, (part, sql) in enumerate(pair_queries(engine, layout, spec.link_mode)):
             logger.info("making pairs of %s", part)
-            files.append(draft.file(f"{len(files):04}-{part[:80]}"))
-            engine.write(sql, files[-1], bulk=True)
+            engine.write(sql, made / f"{nth:04}-{part[:80]}.parquet", bulk=True)
         if layout.weights:
-            engine.read_folder(draft.folder, "written_pairs")
-            made = sum_pairs(engine, layout.names)
-            draft.facts["made_pairs"] = made["proposed_pairs"]
-            draft.facts["made_pairs_of_one_strategy_only"] = made["pairs_of_one_strategy_only"]
-            draft.facts.update(rank_pairs(engine, lake, spec, layout.weights, draft.folder, files))
+            engine.read_folder(made, "written_pairs")
+            summed = sum_pairs(engine, layout.names)
+            draft.facts["made_pairs"] = summed["proposed_pairs"]
+            draft.facts["made_pairs_of_one_strategy_only"] = summed["pairs_of_one_strategy_only"]
+            kept = None if layout.is_final else draft.file("ranked")
+            draft.facts.update(rank_pairs(engine, lake, spec, layout.weights, made, kept))
+        if made != draft.folder:
+            shutil.rmtree(made)
         engine.read_folder(draft.folder, "written_pairs")
         draft.facts.update(sum_pairs(engine, layout.names))
         return dict(draft.facts)
 
 
-def _lay_out_codes(engine: DuckDBEngine, layout: MaskLayout) -> None:
-    """Make coded_records: record_codes, with what evidence reads where pairs are weighed.
-
-    The codes of keys are called code_<i> there as those of strategies are here: these become
-    block_<i>.
-    """
-    blocks = "".join(f", c.code_{i} as block_{i}" for i in range(len(layout.single)))
-    keys = "".join(f", k.{column}" for column in _evidence_columns(layout))
-    joins = " join key_codes as k on k.record_no = c.record_no" * bool(keys)
-    engine.make_table(
-        "coded_records",
-        f"select c.record_no, c.source_no{blocks}{keys} from record_codes as c{joins}"
-        " order by c.record_no",
-    )
-
-
-def _evidence_columns(layout: MaskLayout) -> list[str]:
-    return layout.weights.columns() if layout.weights else []
-
-
-def _evidence(layout: MaskLayout) -> str:
-    """Write the column evidence of a query over two rows, l and r, of coded_records."""
-    if layout.weights is None:
-        return ""
-    evidence = layout.weights.evidence_sql()
-    if layout.is_final:
-        return f", {weight_sql(layout.weights, evidence)} as weight"
-    return f", cast({evidence} as float) as evidence"
+def unified_facts(lake: Lake, table: str = "unified_pairs") -> UnifiedFacts:
+    """Read what is noted beside unified_pairs, or first_pass_pairs."""
+    return cast(UnifiedFacts, lake.facts(table))
 
 
 def ready_pair_tables(spec: PipelineSpec, *, of_first_pass: bool = False) -> list[str]:
     """List the tables that bring ready-made pairs; those that `unify_pairs` reads, or all."""
     second = spec.second_pass is not None and not (of_first_pass and spec.has_two_passes)
-    return ["embedding_blocks"] * bool(spec.embedding) + ["second_pass_pairs"] * second
+    tables = ["embedding_blocks"] if spec.embedding else []
+    if second:
+        tables.append("second_pass_pairs")
+    return tables
 
 
-def _parts(engine: DuckDBEngine, layout: MaskLayout, mode: str) -> Iterator[tuple[str, str]]:
-    """Give the name and the query of every file of unified_pairs, in turn."""
-    if not layout.listed and not layout.ready:
-        for i, (_, name) in enumerate(layout.single):
-            _sort_by_block(engine, i, layout)
-            yield name, _single_pairs_sql(i, layout, mode)
-        if not layout.single:
-            yield "none", _no_pairs_sql(layout)
-        return
-    for nth, (first, last) in enumerate(_left_ranges(engine, layout, mode)):
-        engine.make_table("listed_pairs", _listed_pairs_sql(layout, mode, first, last))
-        similarity = ", x.similarity" if layout.has_similarity else ""
-        evidence = ""
-        if layout.weights:
-            evidence = ", p.weight" if layout.is_final else ", p.evidence"
-        for i, (_, name) in enumerate(layout.single):
-            _sort_by_block(engine, i, layout)
-            within = _within("l.record_no", first, last)
-            pairs = _single_pairs_sql(i, layout, mode, within)
-            yield (
-                f"{name}-{nth}",
-                "select p.left_no, p.right_no, p.strategy_mask + coalesce(x.strategy_mask, 0)"
-                f" as strategy_mask{similarity}{evidence} from ({pairs}) as p"
-                " left join listed_pairs as x"
-                " on x.left_no = p.left_no and x.right_no = p.right_no",
-            )
-        # No strategy's name holds a hyphen, so none is called only-listed.
-        yield f"only-listed-{nth}", _only_listed_sql(layout, similarity)
-
-
-def _no_pairs_sql(layout: MaskLayout) -> str:
-    return (
-        "select l.record_no as left_no, r.record_no as right_no, 0::bigint as strategy_mask"
-        f"{_evidence(layout)} from coded_records as l join coded_records as r"
-        " on l.record_no = r.record_no where 1 = 0"
-    )
-
-
-def _sort_by_block(engine: DuckDBEngine, i: int, layout: MaskLayout) -> None:
-    """Lay the records of strategy i out by block, so that the join reads neighbours."""
-    blocks = [f"block_{j}" for j in range(len(layout.single))]
-    columns = ", ".join([*blocks, *_evidence_columns(layout)])
-    engine.make_table(
-        "sorted_codes",
-        f"select record_no, source_no, {columns} from coded_records"
-        f" where block_{i} >= 0 order by block_{i}, record_no",
-    )
-
-
-def _single_pairs_sql(i: int, layout: MaskLayout, mode: str, within: str = "true") -> str:
-    single = layout.single
-    earlier = "".join(f" and l.block_{j} <> r.block_{j}" for j in range(i))
-    # CASE over integers: adding up casts of booleans cost a third more.
-    later = "".join(
-        f" + case when l.block_{j} = r.block_{j} then {_bit(single[j][0])} else {_bit(None)} end"
-        for j in range(i + 1, len(single))
-    )
-    return f"""
-        select l.record_no as left_no, r.record_no as right_no,
-            cast({_bit(single[i][0])}{later} as bigint) as strategy_mask{_evidence(layout)}
-        from sorted_codes as l join sorted_codes as r
-            on l.block_{i} = r.block_{i} and {_is_pair(mode)}{earlier}
-        where {within}
-    """
-
-
-def _bit(bit: int | None) -> str:
-    """Write a mask of one bit; as wide as BIGINT only where it has to be."""
-    value = 0 if bit is None else 1 << bit
-    return str(value) if value < 1 << 30 else f"cast({value} as bigint)"
-
-
-def _is_pair(mode: str) -> str:
-    # Records are numbered source by source, so the earlier source has the lower numbers.
-    return "l.source_no < r.source_no" if mode == "link" else "l.record_no < r.record_no"
-
-
-def _listed_blocks(listed: Sequence[tuple[int, str]]) -> str:
-    """Write the memberships of the many-valued strategies, with the strategy's bit."""
-    return " union all ".join(
-        f"select {_bit(bit)}::bigint as strategy_bit, b.block_no, b.record_no, c.source_no"
-        " from listed_blocks as b join record_codes as c on c.record_no = b.record_no"
-        f" where b.strategy = {literal(name)}"
-        for bit, name in listed
-    )
-
-
-def _within(column: str, first: int, last: int) -> str:
-    return f"{column} >= {first} and {column} < {last}"
-
-
-def _listed_pairs_sql(layout: MaskLayout, mode: str, first: int, last: int) -> str:
-    """Put the pairs of many-valued strategies and the ready-made ones together, each once.
-
-    first, last: only pairs whose left record's number is from first to below last.
-    """
-    proposed = [
-        f"select * from ({sql}) where {_within('left_no', first, last)}" for sql in layout.ready
-    ]
-    if layout.listed:
-        proposed.append(
-            f"""
-            select distinct l.record_no as left_no, r.record_no as right_no,
-                l.strategy_bit as strategy_mask, cast(null as float) as similarity
-            from ({_listed_blocks(layout.listed)}) as l
-            join ({_listed_blocks(layout.listed)}) as r
-                on l.strategy_bit = r.strategy_bit and l.block_no = r.block_no
-                and {_is_pair(mode)}
-            where {_within("l.record_no", first, last)}
-            """
-        )
-    # Every proposer has bits of its own, so their sum is their union.
-    return f"""
-        select left_no, right_no, cast(sum(strategy_mask) as bigint) as strategy_mask,
-            max(similarity) as similarity
-        from ({" union all ".join(proposed)}) group by left_no, right_no
-    """
-
-
-def _only_listed_sql(layout: MaskLayout, similarity: str) -> str:
-    differ = "".join(f" and l.block_{j} <> r.block_{j}" for j in range(len(layout.single)))
-    return f"""
-        select x.left_no, x.right_no, x.strategy_mask{similarity}{_evidence(layout)}
-        from listed_pairs as x
-        join coded_records as l on l.record_no = x.left_no
-        join coded_records as r on r.record_no = x.right_no
-        where true{differ}
-    """
-
-
-def _left_ranges(engine: DuckDBEngine, layout: MaskLayout, mode: str) -> list[tuple[int, int]]:
-    """Cut the left records into ranges of about `LISTED_PAIRS_PER_RANGE` potential pairs each."""
-    weights = [
-        f"select left_no as record_no, count(*) as n from ({sql}) group by left_no"
-        for sql in layout.ready
-    ]
-    if layout.listed:
-        # In a block ordered by record_no, a record is the left one of as many pairs as follow it.
-        follows = "source_no" if mode == "link" else "record_no"
-        weights.append(
-            "select record_no, count(*) over (partition by strategy_bit, block_no)"
-            f" - rank() over (partition by strategy_bit, block_no order by {follows}) as n"
-            f" from ({_listed_blocks(layout.listed)})"
-        )
-    cuts = engine.rows(
-        f"""
-        with weights as ({" union all ".join(weights)}),
-        running as (
-            select record_no, sum(sum(n)) over (order by record_no) as n_before
-            from weights group by record_no
-        )
-        select min(record_no) from running
-        group by cast(floor(n_before / {LISTED_PAIRS_PER_RANGE}) as bigint) order by 1
-        """
-    )
-    (n_records,) = engine.row("select count(*) from record_codes")
-    starts = [0, *(start for (start,) in cuts[1:]), n_records]
-    return list(pairwise(starts))
-
-
-def sum_pairs(engine: DuckDBEngine, names: Sequence[str]) -> dict[str, Any]:
+def sum_pairs(engine: Engine, names: Sequence[str]) -> SummedPairs:
     """Count the engine's written_pairs, in one pass over their masks."""
     masks = engine.rows(
         "select strategy_mask, count(*) from written_pairs group by strategy_mask order by 1"
@@ -362,4 +212,31 @@ def sum_pairs(engine: DuckDBEngine, names: Sequence[str]) -> dict[str, Any]:
         "proposed_pairs": proposed,
         "pairs_of_one_strategy_only": alone,
         "shared_pairs": shared,
+    }
+
+
+def judge_unified(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    """Judge unified_pairs: its rows, and what the budget left."""
+    yield from judge_pairs(engine, lake, spec)
+    yield from judge_ranking(unified_facts(lake), spec)
+
+
+def show_pairs(facts: Facts) -> Mapping[str, Shown]:
+    """Show what each strategy proposes, how they overlap and, where weighed, the weights."""
+    proposed, alone = facts["proposed_pairs"], facts["pairs_of_one_strategy_only"]
+    names = list(proposed)
+    rows = [(name, f"{proposed[name]:,}", f"{alone[name]:,}") for name in names]
+    weighed: dict[str, Shown] = {}
+    if "weight_classes" in facts:
+        curve = [
+            (rank["pairs_per_record"], rank["expected_completeness"]) for rank in facts["ranks"]
+        ]
+        weighed["weights"] = WeightClasses(facts["weight_classes"])
+        weighed["ranked"] = Curve({"expected": curve})
+    return {
+        **numbers(facts),
+        **weighed,
+        **{f"pairs_{name}": n for name, n in proposed.items()},
+        "strategies": Grid(("strategy", "pairs", "proposed by it alone"), rows),
+        "overlap": Overlap(names, facts["shared_pairs"]),
     }

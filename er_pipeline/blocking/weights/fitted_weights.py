@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.records.key_codes import IDF_STEPS
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.values.key_choices import KeyChoice
 from er_pipeline.blocking.weights.pair_evidence import (
     LEAST_M_NOTHING,
@@ -60,7 +60,7 @@ Shares = list[NDArray[np.float64]]
 class Estimate:
     """What EM found: pairs looked at, matches expected among them, and each pair's probability.
 
-    taught: a model told the matches.
+    taught: whether a model said which are matches.
     """
 
     pairs: int
@@ -82,7 +82,7 @@ class Agreement:
 
 
 def fit_weights(
-    engine: DuckDBEngine,
+    engine: Engine,
     choices: Sequence[KeyChoice],
     pairs: str,
     labelled: str,
@@ -143,19 +143,19 @@ def _fields(choices: Sequence[KeyChoice]) -> list[FieldEvidence]:
 
 
 def _redundant(
-    engine: DuckDBEngine, fields: Sequence[FieldEvidence], n_records: int
+    engine: Engine, fields: Sequence[FieldEvidence], n_records: int
 ) -> list[FieldEvidence]:
     """Find what follows from other fields: of pairs that agree in one, how many do in the other.
 
-    Only fields that more pairs share than there could be matches tell; a field follows from those
-    that say more than it does, so that of two that mean the same one speaks.
+    Only fields that more pairs share than there could be matches show it; a field follows from
+    those that say more than it does, so that of two that mean the same one speaks.
     """
     plain = [place for place, field in enumerate(fields) if not field.swaps]
-    found = engine.con.execute(
+    found = engine.columns(
         f"select {', '.join(f'code_{fields[place].keys[0]} as c{place}' for place in plain)}"
         f" from (select * from key_codes order by md5(cast(record_no as varchar)), record_no"
         f" limit {RECORDS_LOOKED_AT})"
-    ).fetchnumpy()
+    )
     codes = {place: np.asarray(found[f"c{place}"], np.int64) for place in plain}
     n_seen = max((len(column) for column in codes.values()), default=0)
     shared = {place: _pairs(codes[place]) for place in plain}
@@ -262,7 +262,7 @@ class _Fit:
         return against
 
     def _divide(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell on which side of the mean pairs stand, along what probable matches differ in most.
+        """Mark on which side of the mean pairs stand, along what probable matches differ in most.
 
         That is their first principal component; fields agree or not, missing ones are the mean.
         """
@@ -327,7 +327,7 @@ def first_m(n_levels: int) -> NDArray[np.float64]:
     return shares
 
 
-def read_agreement(engine: DuckDBEngine, fields: Sequence[FieldEvidence], pairs: str) -> Agreement:
+def read_agreement(engine: Engine, fields: Sequence[FieldEvidence], pairs: str) -> Agreement:
     """Compare the keys of pairs, a query of (left_no, right_no), in this order."""
     columns = []
     for f, field in enumerate(fields):
@@ -346,11 +346,11 @@ def read_agreement(engine: DuckDBEngine, fields: Sequence[FieldEvidence], pairs:
         columns.append(
             f"cast(case {missing} then 0{straight}{idf} else 0 end as tinyint) as idf_{f}"
         )
-    found = engine.con.execute(
+    found = engine.columns(
         f"select {', '.join(columns)} from ({pairs}) as p"
         " join key_codes as l on l.record_no = p.left_no"
         " join key_codes as r on r.record_no = p.right_no order by p.left_no, p.right_no"
-    ).fetchnumpy()
+    )
     n_pairs = len(found["level_0"]) if fields else 0
     levels = np.empty((n_pairs, len(fields)), np.int8, order="F")
     left = np.empty(levels.shape, np.float32, order="F")

@@ -1,0 +1,197 @@
+"""Neighbour lists: for every text its k most similar others, from the search of its vector.
+
+When linking, every text is searched for in each other source, so that a list is of one source.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
+from er_pipeline.blocking.neighbours.nearest import (
+    Lists,
+    SearchStats,
+    nearest_dense,
+    nearest_sparse,
+    ranks,
+)
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine import Engine
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+SEED = 20  # of the sample that an approximate index is measured on
+
+
+def search_settings(encoder: Encoder, mode: str) -> dict[str, Any]:
+    """Return the settings of an encoder that shape what is found, given the vectors."""
+    names = {"k", "min_similarity", "min_share_of_best"}
+    if mode == "link":
+        names.add("direction")
+    if isinstance(encoder, Lexical):
+        names.add("max_work_per_record")
+    else:
+        names |= {"flat_limit", "min_recall"}
+    return encoder.model_dump(mode="json", include=names)
+
+
+def write_lists(
+    engine: Engine,
+    spec: PipelineSpec,
+    encoder: Encoder,
+    vectors: "Dense | csr_matrix",
+    file: Path,
+    search: SearchStats,
+    queries: str = "true",
+) -> int:
+    """Search, and make the engine table `lists`; return how many texts were searched for.
+
+    Reads the engine's record_embeddings. queries: SQL condition on its rows whose texts are
+    searched for. lists: (query_no, neighbour_no, query_source, neighbour_source, similarity,
+    rank); the sources are -1 where everything is compared with everything.
+    """
+    schema = pa.schema(
+        [
+            ("query_no", pa.int32()),
+            ("neighbour_no", pa.int32()),
+            ("query_source", pa.int16()),
+            ("neighbour_source", pa.int16()),
+            ("similarity", pa.float32()),
+            ("rank", pa.int16()),
+        ]
+    )
+    n_lists = 0
+    present = _texts_with_vector(vectors)
+    with pq.ParquetWriter(file, schema) as writer:
+        for query_source, neighbour_source in _directions(engine, spec.link_mode, encoder):
+            wanted = _texts_of(engine, query_source, queries, present)
+            targets = _texts_of(engine, neighbour_source, "true", present)
+            n_lists += len(wanted)
+            if not len(wanted) or not len(targets):
+                continue
+            found = SearchStats()
+            for part in _search(spec, encoder, vectors, wanted, targets, query_source, found):
+                sources = {
+                    "query_source": np.full(len(part.query), query_source, np.int16),
+                    "neighbour_source": np.full(len(part.query), neighbour_source, np.int16),
+                }
+                columns = {
+                    "query_no": part.query,
+                    "neighbour_no": part.neighbour,
+                    **sources,
+                    "similarity": part.similarity,
+                    "rank": part.rank,
+                }
+                writer.write_table(pa.table(columns, schema=schema))
+            search.join(found)
+    engine.read_file(file, "written_lists")
+    engine.make_table("lists", "select * from written_lists")
+    return n_lists
+
+
+def _directions(engine: Engine, mode: str, encoder: Encoder) -> list[tuple[int, int]]:
+    """Say which source is searched for in which: (-1, -1) is everything in everything."""
+    if mode != "link":
+        return [(-1, -1)]
+    sizes = dict(
+        engine.rows("select source_no, count(*) from record_embeddings group by 1 order by 1")
+    )
+    return [
+        (a, b)
+        for a in sizes
+        for b in sizes
+        if a != b and (encoder.direction == "both" or (sizes[a], a) < (sizes[b], b))
+    ]
+
+
+def _texts_of(
+    engine: Engine, source: int, condition: str, present: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    of_source = "true" if source == -1 else f"source_no = {source}"
+    found = engine.columns(
+        f"select distinct text_no from record_embeddings where {of_source} and ({condition})"
+        " order by text_no"
+    )
+    texts: np.ndarray[Any, Any] = np.asarray(found["text_no"], np.int64)
+    with_vector: np.ndarray[Any, Any] = texts[present[texts]]
+    return with_vector
+
+
+def _texts_with_vector(vectors: "Dense | csr_matrix") -> np.ndarray[Any, Any]:
+    """Mark the texts that have a vector other than zeros; the others have no neighbours."""
+    if isinstance(vectors, np.ndarray):
+        found: np.ndarray[Any, Any] = np.concatenate(
+            [
+                np.any(vectors[start : start + 65_536], axis=1)
+                for start in range(0, len(vectors), 65_536)
+            ]
+            or [np.zeros(0, bool)]
+        )
+        return found
+    filled: np.ndarray[Any, Any] = np.diff(vectors.indptr) > 0
+    return filled
+
+
+def _search(
+    spec: PipelineSpec,
+    encoder: Encoder,
+    vectors: "Dense | csr_matrix",
+    wanted: np.ndarray[Any, Any],
+    targets: np.ndarray[Any, Any],
+    query_source: int,
+    search: SearchStats,
+) -> Iterator[Lists]:
+    """Search and give lists of text numbers instead of row numbers.
+
+    The rows of a search are texts of one side; when everything is searched in everything, a text
+    meets itself, which its number shows, also when only some are searched for.
+    """
+    threads = spec.threads or os.cpu_count() or 1
+    same = query_source == -1 and len(wanted) == len(targets)
+    everything = len(targets) == vectors.shape[0]
+    right = vectors if everything else vectors[targets]
+    left = right if same else vectors[wanted]
+    # Where only some texts of one side are searched for, each finds itself once more.
+    itself = query_source == -1 and not same
+    k = encoder.k + itself
+    if isinstance(encoder, Lexical):
+        found = nearest_sparse(
+            left,
+            right,
+            same=same,
+            k=k,
+            floor=encoder.min_similarity,
+            max_work_per_record=encoder.max_work_per_record,
+            threads=threads,
+            seed=SEED,
+            search=search,
+        )
+    else:
+        found = nearest_dense(
+            np.asarray(left),
+            np.asarray(right),
+            same=same,
+            k=k,
+            floor=encoder.min_similarity,
+            flat_limit=encoder.flat_limit,
+            min_recall=encoder.min_recall,
+            threads=threads,
+            seed=SEED,
+            search=search,
+        )
+    for part in found:
+        query = wanted[part.query].astype(np.int32)
+        neighbour = targets[part.neighbour].astype(np.int32)
+        if not itself:
+            yield Lists(query, neighbour, part.similarity, part.rank)
+            continue
+        other = np.flatnonzero(query != neighbour)
+        rank = ranks(query[other])
+        other, rank = other[rank <= encoder.k], rank[rank <= encoder.k]
+        yield Lists(query[other], neighbour[other], part.similarity[other], rank.astype(np.int16))
