@@ -31,7 +31,7 @@ def people(dataset: Callable[..., Dataset]) -> Dataset:
 def importing(people: Dataset, name: str, text: str) -> dict[str, int]:
     file = people.folder / name
     file.write_text(text)
-    return import_labels(journal_of(people.spec, people.folder), people.spec, file)
+    return import_labels(journal_of(people.spec), people.spec, file)
 
 
 def test_importing_twice_adds_nothing_new(people: Dataset, journal: Journal) -> None:
@@ -130,7 +130,7 @@ def test_many_wrong_rows_are_counted(people: Dataset) -> None:
 
 
 def test_a_file_that_is_not_there_or_not_utf_8_is_an_error(people: Dataset) -> None:
-    journal = journal_of(people.spec, people.folder)
+    journal = journal_of(people.spec)
     with pytest.raises(InputError, match=r"none\.csv: cannot be read \(No such file"):
         import_labels(journal, people.spec, people.folder / "none.csv")
     (people.folder / "given.csv").write_bytes(b"left_id\xe4")
@@ -175,7 +175,7 @@ def test_an_old_export_does_not_undo_what_was_said_since(
 
 def test_an_export_never_overwrites_the_journal(people: Dataset, journal: Journal) -> None:
     journal.append([label("a", "b"), label("a", "b", RETRACTED)])
-    own = journal_of(people.spec, people.folder)
+    own = journal_of(people.spec)
     with pytest.raises(InputError, match="is the journal itself"):
         export_labels(own, people.spec, people.lake, own.path)
     assert len(journal.read()) == 2

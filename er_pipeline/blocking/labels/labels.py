@@ -70,6 +70,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             settings=[spec.labels.path, spec.link_mode],
             run=partial(read_labels, spec=spec),
             stage="training",
+            count=partial(read_labels, spec=spec) if spec.learns else None,
             lineage={"source": ()},  # of the label, not of a record
         )
     ]

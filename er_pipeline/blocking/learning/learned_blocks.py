@@ -100,6 +100,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             run=partial(build_learned_blocks, spec=spec),
             stage="blocks",
             show=_show,
+            count=partial(build_learned_blocks, spec=spec),
         )
     ]
 

@@ -122,6 +122,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
             checks=CHECKS,
             judge=partial(_judge, spec=spec),
             show=_show,
+            count=partial(learn_rules, spec=spec, scorer=scorer),
         )
     ]
 
