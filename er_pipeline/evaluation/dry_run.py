@@ -21,11 +21,13 @@ from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.evaluation.blocking_report import judge_cleaning, judge_strategies, judge_training
 
 
-def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[str | Verdict]:
+def count_dataset(
+    spec: PipelineSpec, folder: Path, scratch: Path
+) -> Iterator[str | Mapping[str, Any] | Verdict]:
     """Count every strategy and training rule of a dataset; judge the budgets.
 
     folder: where relative paths start. scratch: takes the cleaned records; throw it away after.
-    Gives lines for people as it goes, and the verdicts at the end.
+    Yields lines for people as it goes, then the same figures for programs, then the verdicts.
     Raises what `clean_records` raises.
     """
     lake = Lake(scratch, spec.dataset)
@@ -84,6 +86,16 @@ def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[s
         for name, counts in training["rules"].items():
             yield f"{name:<24}{counts['kept_blocks']:>12,}{counts['pairs']:>16,}"
         yield f"{'sum':<24}{'':>12}{training['pairs']:>16,}"
+        yield {
+            "records": records,
+            "rejected_rows": cleaned["rejected_rows"],
+            "fields": cleaned["values_of_field"],
+            "pairs": facts["pairs"],
+            "possible_pairs": facts["possible_pairs"],
+            "strategies": facts["strategies"],
+            "training_pairs": training["pairs"],
+            "training_rules": training["rules"],
+        }
         yield from judge_cleaning(cleaned, spec)
         yield from judge_strategies(facts, spec)
         yield from judge_training(training, spec)

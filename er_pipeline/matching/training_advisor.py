@@ -261,8 +261,8 @@ def rules_yaml(rules: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 def advise(
     spec: PipelineSpec, folder: Path, scratch: Path, lake: Lake | None = None
-) -> Iterator[str | Verdict]:
-    """Propose training rules in words: a table for people, the YAML to paste, and verdicts.
+) -> Iterator[str | Mapping[str, Any] | Verdict]:
+    """Propose training rules: a table for people, the YAML to paste, figures, and verdicts.
 
     lake: of runs; its records are taken if they were made as declared, else the sources are cleaned
     anew. folder: where relative paths start. scratch: takes what is made; throw it away after.
@@ -290,6 +290,15 @@ def advise(
         yield "Paste below attributes:"
         yield ""
         yield from rules_yaml(rules)
+        yield {
+            "training_rules": {
+                name: {"keys": keys, **facts["rules"][name]} for name, keys in rules.items()
+            },
+            "pairs": facts["pairs"],
+            "declared": declared["rules"],
+            "declared_pairs": declared["pairs"],
+            "comparisons_free": facts["comparisons_free"],
+        }
         yield from judge_training(facts, proposed)
         yield judge_expected_mix(facts, proposed)
 
