@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.table import Facts
 from er_pipeline.flow import flow, open_lake, run
+from er_pipeline_tests.projects import elsewhere, finished, project  # noqa: F401
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -259,8 +259,8 @@ def rules_yaml(rules: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f"  {name}: [{', '.join(json.dumps(key) for key in keys)}]"
 
 
-def advise(spec: PipelineSpec, lake: Lake) -> Iterator[str | Verdict]:
-    """Propose training rules in words: a table for people, the YAML to paste, and verdicts.
+def advise(spec: PipelineSpec, lake: Lake) -> Iterator[str | Mapping[str, Any] | Verdict]:
+    """Propose training rules: a table for people, the YAML to paste, figures, and verdicts.
 
     lake: holds cleaned_records.
     Raises LakeError if these are missing or stale.
@@ -284,6 +284,15 @@ def advise(spec: PipelineSpec, lake: Lake) -> Iterator[str | Verdict]:
         yield "Paste below attributes:"
         yield ""
         yield from rules_yaml(rules)
+        yield {
+            "training_rules": {
+                name: {"keys": keys, **facts["rules"][name]} for name, keys in rules.items()
+            },
+            "pairs": facts["pairs"],
+            "declared": declared["rules"],
+            "declared_pairs": declared["pairs"],
+            "comparisons_free": facts["comparisons_free"],
+        }
         yield from judge_training(facts, proposed)
         yield judge_expected_mix(facts, proposed)
 
