@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
-from er_pipeline.blocking.tables.engine_duckdb import quoted
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.terminal.cli import main
 
 COMMAND = [sys.executable, "-m", "er_pipeline.terminal.cli"]

@@ -36,7 +36,7 @@ def run(people: Dataset) -> None:
     lake, spec = people.lake, people.spec
     with DuckDBEngine(threads=2) as engine:
         if spec.truth:
-            write_true_pairs(engine, lake, spec, people.folder)
+            write_true_pairs(engine, lake, spec)
         build_em_training_blocks(engine, lake, spec)
         figures = evaluate(engine, lake, spec)["run"]
         note_run_metrics(lake, "run-1", "blocking_report", figures)

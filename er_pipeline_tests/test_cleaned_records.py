@@ -42,11 +42,11 @@ class Declared:
 
     def clean(self) -> dict[str, Any]:
         with DuckDBEngine(threads=2) as engine:
-            return clean_records(engine, self.lake, self.spec, self.folder)
+            return clean_records(engine, self.lake, self.spec)
 
     def rows(self, columns: str, table: str = "cleaned_records") -> list[tuple[Any, ...]]:
         with DuckDBEngine(threads=2) as engine:
-            engine.read(self.lake, table)
+            self.lake.open(engine, table)
             return engine.rows(f"select {columns} from {table}")
 
 

@@ -27,7 +27,7 @@ def judge(people: Dataset, *answers: tuple[int, int, str]) -> None:
         )
         for i, (left, right, answer) in enumerate(answers)
     ]
-    journal_of(people.spec, people.folder).append(labels)
+    journal_of(people.spec).append(labels)
 
 
 def test_a_dropped_block_says_how_many_known_matches_it_cost(
@@ -96,6 +96,6 @@ def test_labels_of_other_records_are_refused(dataset: Callable[..., Dataset]) ->
     ):
         filter_blocks(engine, people.lake, people.spec)
     with DuckDBEngine(threads=2) as engine:
-        read_labels(engine, people.lake, people.spec, people.folder)
+        read_labels(engine, people.lake, people.spec)
         filter_blocks(engine, people.lake, people.spec)
     assert people.rows("dropped_blocks", "block_key, matches_lost") == [("york", 1.0)]

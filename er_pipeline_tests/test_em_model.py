@@ -137,7 +137,7 @@ def test_match_shares_and_the_number_of_matches_come_near_the_truth(
     )
     people.clean()
     with DuckDBEngine(threads=2) as engine:
-        true_pairs = write_true_pairs(engine, people.lake, people.spec, people.folder)["true_pairs"]
+        true_pairs = write_true_pairs(engine, people.lake, people.spec)["true_pairs"]
     people.train()
     shares = true_shares(people)
     expected = dict(people.rows("em_training_rules", "rule, expected_match_share"))
@@ -213,7 +213,7 @@ def test_sources_that_share_ids_are_linked_across_only(tmp_path: Path, rows: Row
     )
     both.clean()
     with DuckDBEngine(threads=2) as engine:
-        true_pairs = write_true_pairs(engine, both.lake, both.spec, both.folder)["true_pairs"]
+        true_pairs = write_true_pairs(engine, both.lake, both.spec)["true_pairs"]
     facts = both.train()
     shares = true_shares(both)
     for session in facts["sessions"]:

@@ -71,7 +71,7 @@ def test_truth_does_not_shape_what_is_trained_on(dataset: Callable[..., Dataset]
         people.clean()
         with DuckDBEngine(threads=2) as engine:
             if truth:
-                write_true_pairs(engine, people.lake, people.spec, people.folder)
+                write_true_pairs(engine, people.lake, people.spec)
             facts = build_em_training_blocks(engine, people.lake, people.spec)
         facts.pop("fingerprint")  # of records with the column of truth
         made.append((facts, people.rows("em_training_rules"), people.rows("em_training_blocks")))

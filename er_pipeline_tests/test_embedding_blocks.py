@@ -216,7 +216,7 @@ def test_embedding_alone_runs_the_whole_graph_into_the_catalog(
         embedding={"min_similarity": 0.3},
         expectations={"max_null_rate": {"town": 0.5}},
     )
-    definitions = BlockingPipeline(people.spec, people.folder).definitions(people.lake.root)
+    definitions = BlockingPipeline(people.spec).definitions(people.lake.root)
     result = definitions.resolve_job_def("people_nightly").execute_in_process(raise_on_error=False)
     assert result.success
     figures = people.lake.facts("blocking_report")["figures"]

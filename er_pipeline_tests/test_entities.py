@@ -48,7 +48,7 @@ def joined(
     with DuckDBEngine(threads=2) as engine:
         made = join_matches(engine, lake, spec)
     with DuckDBEngine(threads=2) as engine:
-        engine.read(lake, "entities")
+        lake.open(engine, "entities")
         rows = engine.rows("select record_no, entity_no from entities")
     assert len(rows) == n_records
     return dict(rows), made

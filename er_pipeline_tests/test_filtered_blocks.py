@@ -36,7 +36,7 @@ def test_the_ledger_tells_every_drop_most_pairs_first(dataset: Callable[..., Dat
     people = dataset(PEOPLE, strategies=STRATEGIES, blocks={"max_size": 4})
     people.filter()
     with DuckDBEngine(threads=2) as engine:
-        engine.read(people.lake, "dropped_blocks")
+        people.lake.open(engine, "dropped_blocks")
         assert engine.rows("select * from dropped_blocks") == [
             ("city", "york", 5, 10, "oversized", None),
             ("city", "bath", 1, 0, "below_min_size", None),

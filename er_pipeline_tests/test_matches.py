@@ -68,7 +68,7 @@ def splink_scores(data: Dataset) -> dict[tuple[int, int], tuple[float, float]]:
     }
     with DuckDBEngine(threads=2) as engine:
         for table in ("cleaned_records", "unified_pairs"):
-            engine.read(data.lake, table)
+            data.lake.open(engine, table)
         engine.make_table(
             "records",
             """
@@ -146,7 +146,7 @@ def test_levels_of_a_match_are_those_of_its_values(people: Dataset) -> None:
     levels = people.lake.facts("em_model")["levels"]
     with DuckDBEngine(threads=2) as engine:
         for table in ("cleaned_records", "matches"):
-            engine.read(people.lake, table)
+            people.lake.open(engine, table)
         read = engine.rows(
             f"select {values} from matches as m"
             " join cleaned_records as l on l.record_no = m.left_no"

@@ -37,7 +37,7 @@ def explained(
     """Run everything up to missed_matches; scores stand for what a model would say."""
     people.pair()
     with DuckDBEngine(threads=2) as engine:
-        write_true_pairs(engine, people.lake, people.spec, people.folder)
+        write_true_pairs(engine, people.lake, people.spec)
     if scores is not None:
         fingerprint = people.lake.facts("cleaned_records")["fingerprint"]
         with (

@@ -26,7 +26,7 @@ from er_pipeline.blocking.weights.pair_weights import (
     weigh_pairs,
 )
 from er_pipeline.flow import flow, open_lake, run
-from er_pipeline.terminal.cli import DEMO_DEFS
+from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.test_pair_evidence import evidence_of
 

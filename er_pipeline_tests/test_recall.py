@@ -29,7 +29,7 @@ def estimated(spec: PipelineSpec, lake: Lake, **settings: Any) -> tuple[dict[str
     with DuckDBEngine(threads=2) as engine:
         facts = estimate_recall(engine, lake, spec, **{**wanted, **settings})
     with DuckDBEngine(threads=2) as engine:
-        engine.read(lake, "recall_sample")
+        lake.open(engine, "recall_sample")
         rows = engine.rows("select * from recall_sample")
     return facts, {(no, left, right): (p, found) for no, left, right, p, found in rows}
 
@@ -70,7 +70,7 @@ def test_a_sample_of_all_records_gives_the_share_of_all_likely_matches(
     assert all(found[left, left, right] == found[right, left, right] for _, left, right in found)
     with DuckDBEngine() as engine:
         for table in ("true_pairs", "unified_pairs"):
-            engine.read(lake, table)
+            lake.open(engine, table)
         (share,) = engine.row(
             "select count(u.left_no) / count(*) from true_pairs as t left join unified_pairs as u"
             " on u.left_no = t.left_no and u.right_no = t.right_no"

@@ -28,7 +28,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     )
     people.pair()
     with DuckDBEngine(threads=2) as engine:
-        write_true_pairs(engine, people.lake, people.spec, people.folder)
+        write_true_pairs(engine, people.lake, people.spec)
         build_em_training_blocks(engine, people.lake, people.spec)
         evaluate(engine, people.lake, people.spec)
     return people
@@ -72,7 +72,7 @@ def test_a_breach_of_contract_is_told(
 ) -> None:
     broken = Lake(tmp_path, "people")
     with DuckDBEngine(threads=2) as engine:
-        engine.read(people.lake, table, "old")
+        people.lake.open(engine, table, "old")
         with broken.writing(table) as draft:
             engine.write(sql, draft.file())
         verdict = judge_contract(engine, broken, people.spec, table)

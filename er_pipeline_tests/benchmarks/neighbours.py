@@ -152,8 +152,8 @@ def prepare(folder: Path, n_records: int) -> Figures:
     if not lake.has("true_pairs"):
         write_people(_people(folder, n_records), n_records=n_records, seed=SEED)
         with DuckDBEngine() as engine:
-            clean_records(engine, lake, spec, folder)
-            write_true_pairs(engine, lake, spec, folder)
+            clean_records(engine, lake, spec)
+            write_true_pairs(engine, lake, spec)
     return {"cpu_seconds": time.process_time() - began}
 
 
@@ -177,13 +177,13 @@ def search(folder: Path, n_records: int) -> Figures:
         facts = find_neighbours(engine, lake, spec)
         cpu_seconds = time.process_time() - began
     with DuckDBEngine() as engine:
-        engine.read(lake, "embedding_blocks")
+        lake.open(engine, "embedding_blocks")
         completeness = _completeness(engine, lake, "embedding_blocks")
     return {**facts, "cpu_seconds": cpu_seconds, "completeness": completeness}
 
 
 def _completeness(engine: DuckDBEngine, lake: Lake, pairs: str) -> float:
-    engine.read(lake, "true_pairs")
+    lake.open(engine, "true_pairs")
     found, expected = engine.row(
         f"select (select count(*) from true_pairs join {pairs} using (left_no, right_no)),"
         " (select count(*) from true_pairs)"
@@ -204,8 +204,8 @@ def recall(folder: Path, n_records: int) -> Figures:
     sample = np.sort(rng.choice(n_texts, min(SAMPLED_TEXTS, n_texts), replace=False))
     with DuckDBEngine() as engine:
         read_records(engine, lake)
-        engine.read(lake, "record_embeddings")
-        engine.read(lake, "embedding_blocks")
+        lake.open(engine, "record_embeddings")
+        lake.open(engine, "embedding_blocks")
         (holders,) = (
             engine.con.execute(
                 "select count(*) from record_embeddings group by text_no order by text_no"

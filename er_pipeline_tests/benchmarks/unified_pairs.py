@@ -43,8 +43,9 @@ from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
 
@@ -127,7 +128,7 @@ def prepare(spec: PipelineSpec, folder: Path) -> Outcome:
     began = time.process_time()
     if not lake.has("record_codes"):
         with DuckDBEngine() as engine:
-            clean_records(engine, lake, spec, DEMO_DEFS.parent)
+            clean_records(engine, lake, spec)
         for strategy in spec.strategy_conjunctions:
             with DuckDBEngine() as engine:
                 build_blocks(engine, lake, strategy, spec)
