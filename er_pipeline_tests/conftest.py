@@ -87,11 +87,19 @@ class Dataset:
         self.spec = PipelineSpec.model_validate(
             {"dataset": "people", "sources": declared, **settings}
         ).located_in(folder)
+        self.root = folder / "lake"
+
+    @classmethod
+    def of(cls, spec: PipelineSpec, root: Path) -> "Dataset":
+        """Make a dataset of a whole declaration, with its lake in a folder."""
+        dataset = cls.__new__(cls)
+        dataset.spec, dataset.folder, dataset.root = spec, spec.folder, root
+        return dataset
 
     @property
     def lake(self) -> Lake:
         """The lake as the spec is now; what does not follow from it is refused."""
-        return open_lake(self.folder / "lake", self.spec)
+        return open_lake(self.root, self.spec)
 
     @property
     def threads(self) -> int:

@@ -257,7 +257,7 @@ def test_what_was_found_is_judged(dataset: Callable[..., Dataset]) -> None:
     }
     assert facts["full_lists_share"] == 1
     assert good["lists_are_not_full"].severity == "warn"
-    worse = {**facts, "pairs_per_record": 50.1, "recall": 0.97, "full_lists_share": 0.05}
+    worse: Any = {**facts, "pairs_per_record": 50.1, "recall": 0.97, "full_lists_share": 0.05}
     bad = {verdict.check: verdict for verdict in judge_neighbours(worse, people.spec)}
     assert {name: verdict.passed for name, verdict in bad.items()} == {
         "embedding_pairs_within_budget": False,

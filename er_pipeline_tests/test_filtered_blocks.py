@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks, judge_strategies
+from er_pipeline.blocking.blocks.coverage_verdicts import judge_strategies
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.verdicts import Verdict

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.spec.blocking_section import Budget
-from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.weights.pair_evidence import ODDS_PER_NAT
 from er_pipeline.blocking.weights.pair_weights import read_weights
 from er_pipeline_tests.conftest import Dataset
@@ -216,7 +216,7 @@ def test_the_order_of_the_rows_in_the_file_does_not_matter(tmp_path: Path) -> No
     assert found[0] == found[1] == found[2]
 
 
-class PlannedEngine(Engine):
+class PlannedEngine(DuckDBEngine):
     """Notes the joins of every query that makes something."""
 
     joins: set[str]

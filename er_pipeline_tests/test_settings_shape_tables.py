@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.stamps import stale_tables
+from er_pipeline.blocking.tables.step import Step, plans_of
+from er_pipeline.flow import flow
 from er_pipeline.terminal.reference import settings_rows
 
 Declaration = Mapping[str, Any]
@@ -320,21 +323,14 @@ FITTING: Mapping[str, Iterable[str]] = {
 }
 
 
-def flow_of(declaration: Declaration) -> list[Any]:
+def flow_of(declaration: Declaration) -> list[Step]:
     """List the steps of a declared dataset."""
-    from er_pipeline.flow import flow  # type: ignore[import-not-found, unused-ignore]
-
-    steps: list[Any] = flow(PipelineSpec.model_validate(declaration))
-    return steps
+    return flow(PipelineSpec.model_validate(declaration))
 
 
 def stale_after(change: Change) -> set[str]:
     """Name the tables that a change makes stale."""
-    from er_pipeline.blocking.tables.stamps import (  # type: ignore[import-not-found, unused-ignore]
-        stale_tables,
-    )
-
-    return set(stale_tables(flow_of(change.before), flow_of(change.after)))
+    return stale_tables(plans_of(flow_of(change.before)), plans_of(flow_of(change.after)))
 
 
 def written_with(tables: Iterable[str], steps: Sequence[Any]) -> set[str]:
