@@ -13,7 +13,7 @@ from er_pipeline.blocking.tables.contract import judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError, SpecError
 from er_pipeline.flow import flow, run
-from er_pipeline.matching.matches import judge_matches
+from er_pipeline.matching.matches import judge_matches, matches_facts
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
 # a is the key of the first pass, b that of the second.
@@ -261,7 +261,7 @@ def test_the_second_pass_is_for_records_without_a_match(scored: Dataset) -> None
 
 def test_pairs_of_both_passes_are_scored_once(scored: Dataset) -> None:
     assert scored.spec.matching
-    facts = scored.lake.facts("matches")
+    facts = matches_facts(scored.lake)
     pairs = pairs_of(scored, "unified_pairs")
     rows = scored.rows("matches", "left_no, right_no")
     assert facts["candidates"] == facts["scored"] == len(rows) == len(pairs)
