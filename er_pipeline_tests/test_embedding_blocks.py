@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours, judge_neighbours
+from er_pipeline.blocking.neighbours.embedding_blocks import (
+    find_neighbours,
+    judge_neighbours,
+    neighbour_facts,
+)
 from er_pipeline.blocking.neighbours.record_embeddings import load_vectors
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
@@ -248,7 +252,8 @@ def test_neighbours_of_other_records_are_refused(dataset: Callable[..., Dataset]
 
 def test_what_was_found_is_judged(dataset: Callable[..., Dataset]) -> None:
     people = dataset(at(0, 1, 2, 3), **by_hand(k=1))
-    facts = people.neighbours()
+    people.neighbours()
+    facts = neighbour_facts(people.lake)
     good = {verdict.check: verdict for verdict in judge_neighbours(facts, people.spec)}
     assert {name: verdict.passed for name, verdict in good.items()} == {
         "embedding_pairs_within_budget": True,
@@ -257,7 +262,8 @@ def test_what_was_found_is_judged(dataset: Callable[..., Dataset]) -> None:
     }
     assert facts["full_lists_share"] == 1
     assert good["lists_are_not_full"].severity == "warn"
-    worse: Any = {**facts, "pairs_per_record": 50.1, "recall": 0.97, "full_lists_share": 0.05}
+    worse = facts.copy()
+    worse["pairs_per_record"], worse["recall"], worse["full_lists_share"] = 50.1, 0.97, 0.05
     bad = {verdict.check: verdict for verdict in judge_neighbours(worse, people.spec)}
     assert {name: verdict.passed for name, verdict in bad.items()} == {
         "embedding_pairs_within_budget": False,
