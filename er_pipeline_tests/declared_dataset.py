@@ -102,7 +102,7 @@ def assert_refused(
     """
     latest, catalog = dataset.latest(), dataset.catalog()
     capfd.readouterr()
-    assert dataset.run(*selected) == 1
+    assert dataset.run(*selected) == 1, f"{', '.join(selected)}: nothing was refused"
     error = capfd.readouterr().err
     assert re.search(rf"materialize people/({names}) again", error), error
     assert dataset.catalog() == catalog
