@@ -9,14 +9,14 @@ import pytest
 
 from er_pipeline.blocking.blocks.blocks import build_blocks
 from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
+from er_pipeline.blocking.blocks.filtered_blocks import FilteredFacts, filter_blocks
 from er_pipeline.blocking.labels.labels import read_labels
 from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
 from er_pipeline.blocking.learning.learned_rules import learn_rules
 from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
 from er_pipeline.blocking.neighbours.record_embeddings import embed_records
 from er_pipeline.blocking.pairs.second_pass_pairs import pair_the_lonely
-from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.pairs.unified_pairs import UnifiedFacts, unify_pairs
 from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.records.key_codes import index_keys
@@ -25,7 +25,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_weights import weigh_pairs
 from er_pipeline.matching.em_model import train_model
-from er_pipeline.matching.matches import score_pairs
+from er_pipeline.matching.matches import MatchesFacts, score_pairs
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -118,7 +118,7 @@ class Dataset:
         with DuckDBEngine(threads=self.threads) as engine:
             return find_neighbours(engine, self.lake, self.spec)
 
-    def filter(self) -> dict[str, Any]:
+    def filter(self) -> FilteredFacts:
         self.clean()
         if self.spec.labels:
             with DuckDBEngine(threads=self.threads) as engine:
@@ -153,7 +153,7 @@ class Dataset:
         with DuckDBEngine(threads=self.threads) as engine:
             return pair_the_lonely(engine, self.lake, self.spec)
 
-    def pair(self) -> dict[str, Any]:
+    def pair(self) -> UnifiedFacts:
         if self.spec.second_pass:
             self.second()
         else:
@@ -168,12 +168,12 @@ class Dataset:
 
     def train(self) -> dict[str, Any]:
         self.clean()
-        for step in (build_em_training_blocks, train_model):
-            with DuckDBEngine(threads=self.threads) as engine:
-                facts = step(engine, self.lake, self.spec)
-        return facts
+        with DuckDBEngine(threads=self.threads) as engine:
+            build_em_training_blocks(engine, self.lake, self.spec)
+        with DuckDBEngine(threads=self.threads) as engine:
+            return train_model(engine, self.lake, self.spec)
 
-    def match(self) -> dict[str, Any]:
+    def match(self) -> MatchesFacts:
         """Make the pairs, train a model, score them; give the facts of matches."""
         self.train()
         self.pair()

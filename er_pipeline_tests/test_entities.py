@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.matching.entities import join_matches, judge_entities
+from er_pipeline.matching.entities import EntityFacts, join_matches, judge_entities
 
 Scores = Mapping[tuple[int, int], float]
 
@@ -30,7 +30,7 @@ def spec_with(**settings: Any) -> PipelineSpec:
 
 def joined(
     lake: Lake, n_records: int, scores: Scores, spec: PipelineSpec
-) -> tuple[dict[int, int], dict[str, Any]]:
+) -> tuple[dict[int, int], EntityFacts]:
     """Join so many records by scored pairs; give entity_no by record_no, and the facts."""
     with DuckDBEngine(threads=2) as engine:
         facts = {"fingerprint": "these"}

@@ -73,7 +73,7 @@ class Made:
     def pair(self, **more: Any) -> tuple[float, float]:
         """Run the steps from the rules to the pairs; give completeness and pairs per record."""
         spec = self.spec(**more)
-        steps: list[Callable[..., dict[str, Any]]] = [filter_blocks, weigh_pairs, unify_pairs]
+        steps: list[Callable[..., Any]] = [filter_blocks, weigh_pairs, unify_pairs]
         if spec.learns:
             steps = [learn_rules, build_learned_blocks, *steps]
         for strategy in spec.strategy_conjunctions:

@@ -1,7 +1,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pytest
@@ -10,7 +10,7 @@ import er_pipeline.matching.matches as matches
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.catalog import choose_versions, publish_dataset, write_catalog
-from er_pipeline.matching.matches import judge_matches, score_pairs, weight_classes
+from er_pipeline.matching.matches import MatchesFacts, judge_matches, score_pairs, weight_classes
 from er_pipeline.matching.splink_linker import MODEL_FILE
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
@@ -211,8 +211,9 @@ def test_weights_are_classed_heaviest_first() -> None:
 
 
 def test_a_candidate_without_a_score_stops_the_run() -> None:
-    (whole,) = judge_matches({"candidates": 10, "scored": 10})
-    (short,) = judge_matches({"candidates": 10, "scored": 9})
+    facts: dict[str, Any] = {"candidates": 10}
+    (whole,) = judge_matches(cast(MatchesFacts, {**facts, "scored": 10}))
+    (short,) = judge_matches(cast(MatchesFacts, {**facts, "scored": 9}))
     assert whole.passed
     assert (short.passed, short.severity) == (False, "error")
     assert short.text.startswith("9 of 10 candidate pairs are scored.")

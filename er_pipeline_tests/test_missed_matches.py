@@ -14,7 +14,7 @@ from er_pipeline.blocking.records.true_pairs import number_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.evaluation.missed_matches import explain_missed, judge_missed
+from er_pipeline.evaluation.missed_matches import MissedFacts, explain_missed, judge_missed
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.test_real_data import DBLP_ACM, FAKE_1000, FEBRL3, FEBRL4
 
@@ -33,7 +33,7 @@ def explained(
     people: Dataset,
     threshold: float | None = None,
     scores: Mapping[tuple[int, int], float] | None = None,
-) -> tuple[dict[str, Any], Missed]:
+) -> tuple[MissedFacts, Missed]:
     """Run everything up to missed_matches; scores stand for what a model would say."""
     people.pair()
     with DuckDBEngine(threads=2) as engine:

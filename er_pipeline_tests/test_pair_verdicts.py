@@ -1,9 +1,10 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from er_pipeline.blocking.pairs import pair_verdicts
-from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
+from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs, judge_ranking
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline_tests.conftest import Dataset, Rows
@@ -93,3 +94,30 @@ def test_a_step_reads_as_english_does(
     people.pair()
     text = judge_written(people, ", ".join(["(0, 1, 1)"] * n_pairs))["every_pair_once"].text
     assert text.endswith(f"(the pairs of every {ordinal} left record).")
+
+
+@pytest.mark.parametrize(
+    ("facts", "broken"),
+    [
+        ({}, []),
+        ({"pairs": 11}, ["budget_is_kept"]),  # more than the budget
+        ({"pairs_cut": 91}, ["budget_is_kept"]),  # the ledger does not add up
+        ({"expected_matches_cut": 0.5}, ["budget_loses_little"]),
+    ],
+)
+def test_what_a_budget_did_is_judged(
+    dataset: Callable[..., Dataset], facts: Any, broken: list[str]
+) -> None:
+    ledger: Any = {
+        **{"pairs": 10, "budget_pairs": 10, "pairs_made": 100, "pairs_cut": 90},
+        **{"expected_matches": 20.0, "expected_matches_cut": 0.2},
+        "matches_per_million_more_pairs": 2222.2,
+    }
+    people = dataset(TWO, strategies={"last": "last"}, budget={"max_pairs": 10})
+    ledger |= facts
+    verdicts = {v.check: v for v in judge_ranking(ledger, people.spec)}
+    assert [name for name, verdict in verdicts.items() if not verdict.passed] == broken
+    assert verdicts["budget_loses_little"].severity == "warn"
+    assert "a million more pairs would buy about 2,222" in verdicts["budget_loses_little"].text
+    without = people.spec.model_copy(update={"budget": None})
+    assert list(judge_ranking(ledger, without)) == []

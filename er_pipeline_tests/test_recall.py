@@ -9,7 +9,12 @@ from er_pipeline.blocking import DuckDBEngine, Lake
 from er_pipeline.blocking.learning.conjunctions import interval
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.evaluation import recall
-from er_pipeline.evaluation.recall import estimate_recall, evidence_families, judge_recall
+from er_pipeline.evaluation.recall import (
+    RecallFacts,
+    estimate_recall,
+    evidence_families,
+    judge_recall,
+)
 from er_pipeline.evaluation.score_bounds import ScoreBounds, read_comparisons
 from er_pipeline.matching.splink_linker import MODEL_FILE
 from er_pipeline_tests.benchmarks.recall import train_on_people
@@ -24,7 +29,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[PipelineSpec, Lake
     return train_on_people(tmp_path_factory.mktemp("people"), 2_000, 20)
 
 
-def estimated(spec: PipelineSpec, lake: Lake, **settings: Any) -> tuple[dict[str, Any], Sampled]:
+def estimated(spec: PipelineSpec, lake: Lake, **settings: Any) -> tuple[RecallFacts, Sampled]:
     wanted = {"max_records": 50, "max_comparisons": 10**9, "min_probability": 0.001, "seed": 1}
     with DuckDBEngine(threads=2) as engine:
         facts = estimate_recall(engine, lake, spec, **{**wanted, **settings})
@@ -234,15 +239,16 @@ def test_a_low_or_falling_recall_is_a_warning(
     dataset: Callable[..., Dataset], recall_now: float, last: float | None, passed: bool
 ) -> None:
     spec = dataset(RECORDS, strategies={"name": "name"}, matching=True).spec
-    now = {
+    now: Any = {
         "recall": recall_now,
         "recall_low": recall_now - 0.02,
         "recall_high": recall_now + 0.02,
         "likely_matches": 500,
         "of": "the likely matches of 100 sampled records",
     }
-    before = None if last is None else {"sample": {"recall": last}}
-    (verdict,) = judge_recall({"sample": now}, before, spec)
+    facts: Any = {"sample": now}
+    before: Any = None if last is None else {"sample": {"recall": last}}
+    (verdict,) = judge_recall(facts, before, spec)
     assert (verdict.passed, verdict.severity) == (passed, "warn")
     assert ("See recall_sample" in verdict.text) != passed
     assert ("It was 99.0% in the last good run" in verdict.text) == (last == 0.99)

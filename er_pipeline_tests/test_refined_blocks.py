@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from er_pipeline.blocking.blocks.blocks import REASONS, build_blocks
 from er_pipeline.blocking.blocks.em_training_blocks import sum_training_rules
-from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks, sum_strategies
+from er_pipeline.blocking.blocks.filtered_blocks import StrategyFacts, filter_blocks, sum_strategies
 from er_pipeline.blocking.labels.labels import Label, RecordName, journal_of, read_labels
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
@@ -232,7 +232,7 @@ def spec_of(keys: str | list[str], mode: str, blocks: dict[str, Any]) -> Pipelin
 
 def count(
     engine: DuckDBEngine, spec: PipelineSpec, rows: Sequence[Values], n_left: int
-) -> dict[str, Any]:
+) -> StrategyFacts:
     """Count rows of values of the spec's fields; the first n_left are of the first source."""
     columns = {
         "record_no": pa.array(range(len(rows)), pa.int32()),

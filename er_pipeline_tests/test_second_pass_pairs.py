@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking
+from er_pipeline.blocking.pairs.pair_verdicts import judge_ranking
 from er_pipeline.blocking.tables.contracts import judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError, SpecError
@@ -121,8 +121,8 @@ def test_the_second_pass_looks_where_neighbours_of_the_first_found_none(
     # proposers: embedding, first_name, second_embedding
     assert made(people) == [(0, 1, 6), (0, 2, 6), (1, 2, 6), (3, 4, 6)]
     assert people.spec.proposers == ["embedding", "first_name", "second_embedding"]
-    facts = people.pair()
-    assert facts["proposed_pairs"] == {"embedding": 0, "first_name": 4, "second_embedding": 4}
+    paired = people.pair()
+    assert paired["proposed_pairs"] == {"embedding": 0, "first_name": 4, "second_embedding": 4}
 
 
 @pytest.mark.parametrize(

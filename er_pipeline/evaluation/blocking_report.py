@@ -1,4 +1,4 @@
-"""Step 5: what the pairs are worth. Figures of the whole run, and verdicts on them.
+"""The blocking report: what the pairs are worth, in the figures of the whole run.
 
 Figures come from block sizes wherever they can; nothing is materialized to be counted.
 """
@@ -6,17 +6,26 @@ Figures come from block sizes wherever they can; nothing is materialized to be c
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from er_pipeline.blocking.blocks.blocks import REASONS, over_the_cap
-from er_pipeline.blocking.blocks.filtered_blocks import total_size_classes
-from er_pipeline.blocking.pairs.unified_pairs import second_hand_tables
+from er_pipeline.blocking.blocks.blocks import over_the_cap
+from er_pipeline.blocking.blocks.filtered_blocks import FilteredFacts, total_size_classes
+from er_pipeline.blocking.pairs.unified_pairs import UnifiedFacts, second_hand_tables
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.records.true_pairs import read_true_pairs
-from er_pipeline.blocking.spec.pipeline import EMBEDDING, PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import share_of
-
-QUALITY = ("precision", "recall", "f1")
+from er_pipeline.evaluation.completeness import (
+    TruePairs,
+    completeness_curve,
+    count_true_pairs,
+    find_true_pairs,
+)
+from er_pipeline.evaluation.match_quality import QualityFacts
+from er_pipeline.evaluation.missed_matches import MissedFacts
+from er_pipeline.evaluation.recall import RecallFacts
+from er_pipeline.matching.entities import EntityFacts
+from er_pipeline.matching.matches import MatchesFacts
 
 
 def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
@@ -30,92 +39,25 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
     """
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "unified_pairs", fingerprint)
-    filtered, unified = lake.facts("filtered_blocks"), lake.facts("unified_pairs")
-    n, pairs, possible = filtered["records"], unified["pairs"], filtered["possible_pairs"]
-    kept = sum(counts["kept_blocks"] for counts in filtered["strategies"].values())
-    if unified.get("pairs_cut"):
-        (paired,) = engine.row(
-            "select count(*) from (select left_no from unified_pairs union"
-            " select right_no from unified_pairs)"
-        )
-    else:
-        paired = _count_paired_records(engine, lake, spec, filtered, fingerprint)
-    run: dict[str, int | float] = {
-        "records": n,
-        "rejected_rows": lake.facts("cleaned_records")["rejected_rows"],
-        "blocks": kept,
-        "potential_comparisons": filtered["pairs"],
-        "pairs": pairs,
-        "pairs_per_record": share_of(pairs, n),
-        "possible_pairs": possible,
-        "reduction_ratio": 1 - share_of(pairs, possible),
-        "reduction_factor": share_of(possible, pairs),
-        "key_coverage": share_of(filtered["records_with_key"], n),
-        "block_coverage": share_of(filtered["records_in_a_block"], n),
-        "pair_coverage": share_of(paired, n),
-        "coverage_lost_to_filtering": share_of(
-            filtered["records_sharing_a_key"] - filtered["records_in_a_block"], n
-        ),
-        "records_without_key": n - filtered["records_with_key"],
-        "records_with_a_key_nobody_shares": (
-            filtered["records_with_key"] - filtered["records_sharing_a_key"]
-        ),
-        "pairs_avoided_by_the_cap": sum(
-            over_the_cap(counts)[1] for counts in filtered["strategies"].values()
-        ),
-        "largest_block_share_of_pairs": share_of(
-            max((c["largest_block_pairs"] for c in filtered["strategies"].values()), default=0),
-            filtered["pairs"],
-        ),
+    filtered: FilteredFacts = lake.facts("filtered_blocks")
+    unified: UnifiedFacts = lake.facts("unified_pairs")
+    run = {
+        **_run_figures(engine, lake, spec, fingerprint, filtered, unified),
+        **_second_pass_figures(lake, spec),
+        **_budget_figures(unified),
+        **_learning_figures(lake, spec),
     }
-    if spec.second_pass:
-        second = lake.facts("second_pass_pairs")
-        run["second_pass_records"] = second["records_without"]
-        run["second_pass_records_given_a_candidate"] = second["records_given_a_candidate"]
-        run["second_pass_pairs"] = second["pairs"]
-    nothing = dict.fromkeys(REASONS, 0)
-    no_blocks = {
-        **{"kept_blocks": 0, "largest_block": 0},
-        **{"dropped_blocks": nothing, "dropped_pairs": nothing},
-    }
-    names = list(unified["strategy_bits"])
-    counted = {name: filtered["strategies"].get(name, no_blocks) for name in names}
-    strategies: dict[str, dict[str, Any]] = {
-        name: {
-            "blocks": counts["kept_blocks"],
-            "pairs": unified.get("made_pairs", unified["proposed_pairs"])[name],
-            "pairs_kept": unified["proposed_pairs"][name],
-            "pairs_of_it_alone": unified.get(
-                "made_pairs_of_one_strategy_only", unified["pairs_of_one_strategy_only"]
-            )[name],
-            "largest_block": counts["largest_block"],
-            "pairs_avoided_by_the_cap": over_the_cap(counts)[1],
-        }
-        for name, counts in counted.items()
-    }
-    if "pairs_made" in unified:
-        run["pairs_cut_by_the_budget"] = unified["pairs_cut"]
-        run["expected_matches"] = unified["expected_matches"]
-        run["expected_matches_cut"] = unified["expected_matches_cut"]
-    if "budget_pairs" in unified:
-        run["budget_pairs"] = unified["budget_pairs"]
-        run["matches_per_million_more_pairs"] = unified["matches_per_million_more_pairs"]
-    if spec.learns:
-        learned = lake.facts("learned_rules")
-        run["learned_rules"] = len(learned["rules"])
-        run["strategies_beside_learned_rules"] = len(spec.strategy_conjunctions)
-        run["evidence_found_by_learned_rules"] = learned["evidence_found"]
-        if learned["recall"] is not None:
-            for name in ("recall", "recall_low", "recall_high"):
-                run[f"held_out_{name}"] = learned[name]
+    strategies = _strategy_figures(filtered, unified)
     classes = total_size_classes(filtered["strategies"])
     figures: dict[str, Any] = {"run": run, "strategies": strategies, "size_classes": classes}
+    true: TruePairs | None = None
     if spec.truth and read_true_pairs(engine, lake, fingerprint):
-        figures["truth"] = _against_truth(engine, lake, spec, fingerprint, strategies)
+        true = find_true_pairs(engine, lake, spec, fingerprint, unified["strategy_bits"])
+        figures["truth"] = count_true_pairs(engine, lake, strategies, true)
         run["pairs_completeness"] = figures["truth"]["pairs_completeness"]
         run["pairs_quality"] = figures["truth"]["pairs_quality"]
         figures["training"] = training_figures(engine, lake, fingerprint)
-    figures["curve"] = completeness_curve(engine, unified, strategies, "truth" in figures, n)
+    figures["curve"] = completeness_curve(engine, unified, strategies, true, filtered["records"])
     if "weight_classes" in unified:
         figures["weight_classes"] = {
             f"{row['weight']:g}": {name: v for name, v in row.items() if name != "weight"}
@@ -133,6 +75,103 @@ def evaluate(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, 
     return figures
 
 
+def _run_figures(
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    fingerprint: str,
+    filtered: FilteredFacts,
+    unified: UnifiedFacts,
+) -> dict[str, int | float]:
+    n, pairs, possible = filtered["records"], unified["pairs"], filtered["possible_pairs"]
+    counted = filtered["strategies"].values()
+    paired = _count_paired_records(engine, lake, spec, filtered, unified, fingerprint)
+    return {
+        "records": n,
+        "rejected_rows": lake.facts("cleaned_records")["rejected_rows"],
+        "blocks": sum(counts["kept_blocks"] for counts in counted),
+        "potential_comparisons": filtered["pairs"],
+        "pairs": pairs,
+        "pairs_per_record": share_of(pairs, n),
+        "possible_pairs": possible,
+        "reduction_ratio": 1 - share_of(pairs, possible),
+        "reduction_factor": share_of(possible, pairs),
+        "key_coverage": share_of(filtered["records_with_key"], n),
+        "block_coverage": share_of(filtered["records_in_a_block"], n),
+        "pair_coverage": share_of(paired, n),
+        "coverage_lost_to_filtering": share_of(
+            filtered["records_sharing_a_key"] - filtered["records_in_a_block"], n
+        ),
+        "records_without_key": n - filtered["records_with_key"],
+        "records_with_a_key_nobody_shares": (
+            filtered["records_with_key"] - filtered["records_sharing_a_key"]
+        ),
+        "pairs_avoided_by_the_cap": sum(over_the_cap(counts)[1] for counts in counted),
+        "largest_block_share_of_pairs": share_of(
+            max((counts["largest_block_pairs"] for counts in counted), default=0),
+            filtered["pairs"],
+        ),
+    }
+
+
+def _second_pass_figures(lake: Lake, spec: PipelineSpec) -> dict[str, int | float]:
+    if not spec.second_pass:
+        return {}
+    second = lake.facts("second_pass_pairs")
+    return {
+        "second_pass_records": second["records_without"],
+        "second_pass_records_given_a_candidate": second["records_given_a_candidate"],
+        "second_pass_pairs": second["pairs"],
+    }
+
+
+def _budget_figures(unified: UnifiedFacts) -> dict[str, int | float]:
+    figures: dict[str, int | float] = {}
+    if "pairs_made" in unified:
+        figures["pairs_cut_by_the_budget"] = unified["pairs_cut"]
+        figures["expected_matches"] = unified["expected_matches"]
+        figures["expected_matches_cut"] = unified["expected_matches_cut"]
+    if "budget_pairs" in unified:
+        figures["budget_pairs"] = unified["budget_pairs"]
+        figures["matches_per_million_more_pairs"] = unified["matches_per_million_more_pairs"]
+    return figures
+
+
+def _learning_figures(lake: Lake, spec: PipelineSpec) -> dict[str, int | float]:
+    if not spec.learns:
+        return {}
+    learned = lake.facts("learned_rules")
+    figures = {
+        "learned_rules": len(learned["rules"]),
+        "strategies_beside_learned_rules": len(spec.strategy_conjunctions),
+        "evidence_found_by_learned_rules": learned["evidence_found"],
+    }
+    if learned["recall"] is not None:
+        for name in ("recall", "recall_low", "recall_high"):
+            figures[f"held_out_{name}"] = learned[name]
+    return figures
+
+
+def _strategy_figures(
+    filtered: FilteredFacts, unified: UnifiedFacts
+) -> dict[str, dict[str, int | float]]:
+    """Return the figures of every strategy, in the order of their bits."""
+    pairs = unified.get("made_pairs", unified["proposed_pairs"])
+    alone = unified.get("made_pairs_of_one_strategy_only", unified["pairs_of_one_strategy_only"])
+    figures: dict[str, dict[str, int | float]] = {}
+    for name in unified["strategy_bits"]:
+        counts = filtered["strategies"].get(name)  # neighbours have no blocks
+        figures[name] = {
+            "blocks": counts["kept_blocks"] if counts else 0,
+            "pairs": pairs[name],
+            "pairs_kept": unified["proposed_pairs"][name],
+            "pairs_of_it_alone": alone[name],
+            "largest_block": counts["largest_block"] if counts else 0,
+            "pairs_avoided_by_the_cap": over_the_cap(counts)[1] if counts else 0,
+        }
+    return figures
+
+
 def evaluated_tables(spec: PipelineSpec) -> list[str]:
     """List the tables made of the pairs whose figures belong into the report."""
     tables = ["matches", "entities"] if spec.matching else []
@@ -145,36 +184,19 @@ def _figures_of_tables(
     engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str
 ) -> dict[str, dict[str, Any]]:
     """Take over the figures of matching and of what was missed, by section of the report."""
-    facts: dict[str, dict[str, Any]] = {}
+    made = []
     for table in evaluated_tables(spec):
-        # Versions begin with the time they were written at: older ones tell of other pairs.
+        # Versions begin with the time they were written at: older ones are of other pairs.
         if lake.has(table) and lake.version(table) > lake.version("unified_pairs"):
             read_numbered(engine, lake, table, fingerprint)
-            facts[table] = lake.facts(table)
+            made.append(table)
     figures: dict[str, dict[str, Any]] = {}
-    if "matches" in facts and "entities" in facts:
-        entities = facts["entities"]
-        figures["matching"] = {
-            "threshold": entities["threshold"],
-            "matches": facts["matches"]["matches"],
-            **{
-                name: facts["matches"][name]
-                for name in ("second_pass_records_given_a_match",)
-                if name in facts["matches"]
-            },
-            "entities": entities["entities"],
-            "entities_of_several_records": entities["entities"] - entities["singletons"],
-            "largest_entity": entities["largest_entity"],
-        }
-    if "match_quality" in facts:
-        quality = facts["match_quality"]
-        figures["matching"] |= {
-            **{f"match_{name}": quality["at_threshold"][name] for name in QUALITY},
-            "best_threshold": quality["at_best"]["threshold"],
-            **{f"match_{name}_at_best": quality["at_best"][name] for name in QUALITY},
-        }
-    if "missed_matches" in facts:
-        missed = facts["missed_matches"]
+    if "matches" in made and "entities" in made:
+        figures["matching"] = _matching_figures(lake.facts("matches"), lake.facts("entities"))
+    if "match_quality" in made and "matching" in figures:
+        figures["matching"] |= _quality_figures(lake.facts("match_quality"))
+    if "missed_matches" in made:
+        missed: MissedFacts = lake.facts("missed_matches")
         figures["missed"] = {
             cause: {"true_pairs": n, "share_of_true_pairs": share_of(n, missed["true_pairs"])}
             for cause, n in missed["causes"].items()
@@ -185,22 +207,57 @@ def _figures_of_tables(
             remedy["remedy"]: {name: n for name, n in remedy.items() if name != "remedy"}
             for remedy in missed["remedies"]
         }
-    if "recall_sample" in facts:
-        sample = facts["recall_sample"]["sample"]
-        figures["recall"] = {
-            **{f"estimated_{name}": sample[name] for name in ("recall", "recall_low")},
-            "estimated_recall_high": sample["recall_high"],
-            "records_sampled": facts["recall_sample"]["records_sampled"],
-            "likely_matches_of_sample": sample["likely_matches"],
+    if "recall_sample" in made:
+        figures["recall"] = _recall_figures(lake.facts("recall_sample"))
+    return figures
+
+
+def _matching_figures(matches: MatchesFacts, entities: EntityFacts) -> dict[str, int | float]:
+    figures: dict[str, int | float] = {
+        "threshold": entities["threshold"],
+        "matches": matches["matches"],
+    }
+    if "second_pass_records_given_a_match" in matches:
+        newly_matched = matches["second_pass_records_given_a_match"]
+        figures["second_pass_records_given_a_match"] = newly_matched
+    return {
+        **figures,
+        "entities": entities["entities"],
+        "entities_of_several_records": entities["entities"] - entities["singletons"],
+        "largest_entity": entities["largest_entity"],
+    }
+
+
+def _quality_figures(quality: QualityFacts) -> dict[str, float]:
+    at_threshold, at_best = quality["at_threshold"], quality["at_best"]
+    return {
+        "match_precision": at_threshold["precision"],
+        "match_recall": at_threshold["recall"],
+        "match_f1": at_threshold["f1"],
+        "best_threshold": at_best["threshold"],
+        "match_precision_at_best": at_best["precision"],
+        "match_recall_at_best": at_best["recall"],
+        "match_f1_at_best": at_best["f1"],
+    }
+
+
+def _recall_figures(facts: RecallFacts) -> dict[str, int | float]:
+    sample = facts["sample"]
+    figures: dict[str, int | float] = {
+        "estimated_recall": sample["recall"],
+        "estimated_recall_low": sample["recall_low"],
+        "estimated_recall_high": sample["recall_high"],
+        "records_sampled": facts["records_sampled"],
+        "likely_matches_of_sample": sample["likely_matches"],
+    }
+    if "families" in facts:
+        families = facts["families"]
+        figures |= {
+            "recall_by_families": families["recall"],
+            "families_of_evidence": len(families["families"]),
+            "likely_matches_found": families["likely_matches_found"],
+            "likely_matches_unseen": families["likely_matches_unseen"],
         }
-        if "families" in facts["recall_sample"]:
-            families = facts["recall_sample"]["families"]
-            figures["recall"] |= {
-                "recall_by_families": families["recall"],
-                "families_of_evidence": len(families["families"]),
-                "likely_matches_found": families["likely_matches_found"],
-                "likely_matches_unseen": families["likely_matches_unseen"],
-            }
     return figures
 
 
@@ -208,10 +265,20 @@ def _count_paired_records(
     engine: DuckDBEngine,
     lake: Lake,
     spec: PipelineSpec,
-    filtered: Mapping[str, Any],
+    filtered: FilteredFacts,
+    unified: UnifiedFacts,
     fingerprint: str,
 ) -> int:
-    """Count the records with a candidate: every kept block gives each of its records a partner."""
+    """Count the records with a candidate: every kept block gives each of its records a partner.
+
+    Where the budget cut pairs the candidates themselves are looked at.
+    """
+    if unified.get("pairs_cut"):
+        (n_paired,) = engine.row(
+            "select count(*) from (select left_no from unified_pairs union"
+            " select right_no from unified_pairs)"
+        )
+        return int(n_paired)
     ready = second_hand_tables(spec)
     if not ready:
         return int(filtered["records_in_a_block"])
@@ -224,107 +291,6 @@ def _count_paired_records(
         + ")"
     )
     return int(n_paired)
-
-
-def _against_truth(
-    engine: DuckDBEngine,
-    lake: Lake,
-    spec: PipelineSpec,
-    fingerprint: str,
-    strategies: dict[str, dict[str, Any]],
-) -> dict[str, int | float]:
-    """Count the true pairs that are candidates, by strategy; see missed_matches for the others."""
-    bits = {name: bit for bit, name in enumerate(strategies)}
-    propose_true_pairs(engine, lake, spec, fingerprint, bits)
-    engine.make_table(
-        "found_pairs",
-        f"select p.left_no, p.right_no, p.strategy_mask{', p.weight' * spec.weights}"
-        " from unified_pairs as p join true_pairs as t"
-        " on t.left_no = p.left_no and t.right_no = p.right_no",
-    )
-    found = engine.rows("select strategy_mask, count(*) from found_pairs group by 1")
-    proposed = engine.rows("select strategy_mask, count(*) from proposed_true group by 1")
-    (n_true,) = engine.row("select count(*) from true_pairs")
-    (n_pairs,) = engine.row("select count(*) from unified_pairs")
-    n_found, n_proposed = sum(n for _, n in found), sum(n for _, n in proposed)
-    for name, bit in bits.items():
-        hits = sum(n for mask, n in proposed if mask >> bit & 1)
-        strategies[name]["true_pairs"] = hits
-        strategies[name]["true_pairs_of_it_alone"] = sum(
-            n for mask, n in proposed if mask == 1 << bit
-        )
-        strategies[name]["pairs_completeness"] = share_of(hits, n_true)
-        # What a match costs in pairs: on the whole, and what leaving the strategy out would save.
-        for cost, pairs, found_by in (
-            ("pairs_per_true_pair", "pairs", "true_pairs"),
-            ("pairs_per_true_pair_of_it_alone", "pairs_of_it_alone", "true_pairs_of_it_alone"),
-        ):
-            if strategies[name][found_by]:  # none found: no figure says what one would cost
-                strategies[name][cost] = strategies[name][pairs] / strategies[name][found_by]
-    return {
-        "true_pairs": n_true,
-        "given_pairs_with_unknown_ids": lake.facts("true_pairs")["pairs_with_unknown_ids"],
-        "true_pairs_proposed": n_proposed,
-        "true_pairs_found": n_found,
-        "pairs_completeness": share_of(n_found, n_true),
-        "pairs_quality": share_of(n_found, n_pairs),
-        "true_pairs_cut_by_the_budget": n_proposed - n_found,
-        "completeness_cut_by_the_budget": share_of(n_proposed - n_found, n_true),
-    }
-
-
-def propose_true_pairs(
-    engine: DuckDBEngine,
-    lake: Lake,
-    spec: PipelineSpec,
-    fingerprint: str,
-    bits: Mapping[str, int],
-) -> None:
-    """Make proposed_true (left_no, right_no, strategy_mask): true pairs that were made at all.
-
-    What proposes a pair follows from the two records; so it is known of pairs the budget cut, too.
-    """
-    tables = ["record_codes", "filtered_blocks", *second_hand_tables(spec)]
-    for table in tables + ["learned_blocks"] * bool(spec.learns):
-        read_numbered(engine, lake, table, fingerprint)
-    codes = lake.facts("record_codes")
-    declared = [strategy for strategy in spec.strategy_conjunctions if not strategy.is_list]
-    single = [*(strategy.name for strategy in declared), *codes["single_rules"]]
-    equal = " + ".join(
-        f"case when l.code_{i} = r.code_{i} then {1 << bits[name]}::bigint else 0::bigint end"
-        for i, name in enumerate(single)
-    )
-    parts = [
-        f"select t.left_no, t.right_no, {equal or '0::bigint'} as strategy_mask"
-        " from true_pairs as t join record_codes as l on l.record_no = t.left_no"
-        " join record_codes as r on r.record_no = t.right_no"
-    ]
-    listed = [
-        ("filtered_blocks", "strategy", strategy.name)
-        for strategy in spec.strategy_conjunctions
-        if strategy.is_list
-    ]
-    listed += [("learned_blocks", "rule", name) for name in codes["listed_rules"]]
-    for table, column, name in listed:
-        members = f"(select record_no, block_no from {table} where {column} = {literal(name)})"
-        parts.append(
-            f"select distinct t.left_no, t.right_no, {1 << bits[name]}::bigint"
-            f" from true_pairs as t join {members} as l on l.record_no = t.left_no"
-            f" join {members} as r on r.record_no = t.right_no and r.block_no = l.block_no"
-        )
-    for table in second_hand_tables(spec):
-        mask = "p.strategy_mask"
-        if table == "embedding_blocks":
-            mask = f"{1 << bits[EMBEDDING]}::bigint"
-        parts.append(
-            f"select t.left_no, t.right_no, {mask} from true_pairs as t join {table} as p"
-            " on p.left_no = t.left_no and p.right_no = t.right_no"
-        )
-    engine.make_table(
-        "proposed_true",
-        "select left_no, right_no, sum(strategy_mask)::bigint as strategy_mask"
-        f" from ({' union all '.join(parts)}) group by all having sum(strategy_mask) > 0",
-    )
 
 
 def training_figures(
@@ -356,49 +322,6 @@ def training_figures(
         if counts["pairs"]:
             figures[rule]["match_share"] = figures[rule]["true_pairs"] / counts["pairs"]
     return figures
-
-
-def completeness_curve(
-    engine: DuckDBEngine,
-    unified: Mapping[str, Any],
-    strategies: Mapping[str, Mapping[str, Any]],
-    has_truth: bool,
-    n_records: int,
-) -> dict[str, dict[str, float]]:
-    """Tell what share of the matches how many pairs per record find.
-
-    Points "strategy <name>" for each strategy alone, "union" for all kept pairs, and "ranked <n>"
-    for the best n pairs per record, each with pairs_per_record and pairs_completeness: with truth
-    the share of the true pairs (reads the engine's found_pairs), else of the matches expected among
-    the pairs made. Points of strategies need truth.
-    """
-    points: dict[str, dict[str, float]] = {}
-    if has_truth:
-        (n_true,) = engine.row("select count(*) from true_pairs")
-        (n_proposed,) = engine.row("select count(*) from proposed_true")
-        for name, counts in strategies.items():
-            points[f"strategy {name}"] = {
-                "pairs_per_record": share_of(counts["pairs"], n_records),
-                "pairs_completeness": counts["pairs_completeness"],
-            }
-        points["union"] = {
-            "pairs_per_record": share_of(unified.get("pairs_made", unified["pairs"]), n_records),
-            "pairs_completeness": share_of(n_proposed, n_true),
-        }
-    for rank in unified.get("ranks", []):
-        if rank["pairs_per_record"] * n_records > unified["pairs"] + 0.5 and has_truth:
-            break  # which true pairs were cut beyond the budget is not kept
-        completeness = rank["expected_completeness"]
-        if has_truth:
-            (n_above,) = engine.row(
-                f"select count(*) from found_pairs where weight >= {rank['weight']}::float"
-            )
-            completeness = share_of(n_above, n_true)
-        points[f"ranked {rank['pairs_per_record']:g}"] = {
-            "pairs_per_record": rank["pairs_per_record"],
-            "pairs_completeness": completeness,
-        }
-    return points
 
 
 def _report_rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, float]]:

@@ -5,18 +5,39 @@ recall: share of all true pairs that are matches, also of those that blocking mi
 harmonic mean.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TypedDict
 
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 
-# Thresholds that the curve tells, besides the best one.
+# Thresholds of the curve, besides the best one.
 CURVE = (0.01, 0.05, *(round(0.1 * i, 1) for i in range(1, 10)), 0.95, 0.99, 0.999, 0.9999)
 
 
-def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> dict[str, Any]:
+class Quality(TypedDict):
+    """How right the matches of a threshold are; precision, recall and f1 as at the top."""
+
+    threshold: float
+    matches: int
+    true_matches: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class QualityFacts(TypedDict):
+    """The facts kept beside match_quality; thresholds: lowest first."""
+
+    fingerprint: str
+    true_pairs: int
+    thresholds: list[Quality]
+    at_threshold: Quality
+    at_best: Quality
+
+
+def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> QualityFacts:
     """Hold the matches against the true pairs; write match_quality.
 
     Reads matches (left_no, right_no, match_probability) and true_pairs. Writes match_quality
@@ -57,7 +78,7 @@ def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> di
     best_threshold = float(best[0][0]) if best else threshold
     thresholds = sorted({*CURVE, threshold, best_threshold})
     rows = {at: _figures(engine, at, n_true) for at in thresholds}
-    facts = {
+    facts: QualityFacts = {
         "fingerprint": fingerprint,
         "true_pairs": n_true,
         "thresholds": list(rows.values()),
@@ -75,15 +96,16 @@ def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> di
     return facts
 
 
-def quality_figures(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def quality_figures(facts: QualityFacts) -> Iterator[tuple[str, float]]:
     """Give the figures worth plotting over time, by name, from the facts of `measure_matches`."""
-    for place in ("at_threshold", "at_best"):
-        for metric in ("precision", "recall", "f1"):
-            yield f"{metric}_{place}", facts[place][metric]
+    for place, quality in (("at_threshold", facts["at_threshold"]), ("at_best", facts["at_best"])):
+        yield f"precision_{place}", quality["precision"]
+        yield f"recall_{place}", quality["recall"]
+        yield f"f1_{place}", quality["f1"]
     yield "best_threshold", facts["at_best"]["threshold"]
 
 
-def _figures(engine: DuckDBEngine, threshold: float, n_true: int) -> dict[str, Any]:
+def _figures(engine: DuckDBEngine, threshold: float, n_true: int) -> Quality:
     """Count the matches of at least a threshold, and those of them that are true."""
     matches, true_matches = engine.row(
         "select coalesce(max(matches), 0), coalesce(max(true_matches), 0)"

@@ -29,17 +29,26 @@ MOST_TEXTS_TO_RANK = 300_000
 
 
 def explain_neighbours(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str, *, has_keys: bool
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    fingerprint: str,
+    pairs: str,
+    dropped: str,
+    explained: str,
+    *,
+    has_keys: bool,
 ) -> None:
-    """Make missed_neighbours: the pairs of compared_true that share no key, as neighbours see them.
+    """Make the engine table `explained`: the pairs that share no key, as neighbours see them.
 
+    pairs: engine table (left_no, right_no, is_lonely). dropped: of those that do share a key.
     Columns left_no, right_no, similarity, rank (NULL where not counted), k, share, floor (what
     would list the pair), is_near and detail. A pair is near where its cosine reaches the floor, or
     where there are no keys at all. Empty without neighbours; only pairs of two vectors stand here.
     """
     second = spec.second_pass.embedding if spec.second_pass else None
     engine.make_table(
-        "missed_neighbours",
+        explained,
         "select 0 as left_no, 0 as right_no, 0::float as similarity, 0 as rank, 0 as k,"
         " 0.0::double as share, 0.0::double as floor, false as is_near, '' as detail where 1 = 0",
     )
@@ -51,8 +60,8 @@ def explain_neighbours(
             continue
         engine.make_table(
             "unlisted",
-            f"select left_no, right_no from compared_true where {looked_at} and (left_no, right_no)"
-            " not in (select (left_no, right_no) from dropped_true) order by left_no, right_no",
+            f"select left_no, right_no from {pairs} where {looked_at} and (left_no, right_no)"
+            f" not in (select (left_no, right_no) from {dropped}) order by left_no, right_no",
         )
         (n_unlisted,) = engine.row("select count(*) from unlisted")
         if n_unlisted:
@@ -60,7 +69,7 @@ def explain_neighbours(
             multiply_vectors(engine, lake, "unlisted", "unlisted_cosines")
             listed = "embedding_blocks" if encoder is spec.embedding else "second_pass_pairs"
             read_numbered(engine, lake, listed, fingerprint)
-            _judge(engine, lake, spec, encoder, listed, has_keys)
+            _find_cuts(engine, lake, spec, encoder, listed, explained, has_keys)
 
 
 def multiply_vectors(engine: DuckDBEngine, lake: Lake, pairs: str, cosines: str) -> None:
@@ -100,7 +109,7 @@ def multiply_vectors(engine: DuckDBEngine, lake: Lake, pairs: str, cosines: str)
 def _cosines(
     vectors: "Dense | csr_matrix", left: NDArray[Any], right: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Multiply row by row; tell also where both rows have any direction."""
+    """Multiply row by row; return also where both rows have any direction."""
     one, other = vectors[left], vectors[right]
     if isinstance(vectors, np.ndarray):
         products = np.einsum("ij,ij->i", one, other)
@@ -112,17 +121,18 @@ def _cosines(
     return np.round(products, DECIMALS).astype(np.float32), present
 
 
-def _judge(
+def _find_cuts(
     engine: DuckDBEngine,
     lake: Lake,
     spec: PipelineSpec,
     encoder: Encoder,
     listed: str,
+    explained: str,
     has_keys: bool,
 ) -> None:
-    """Add the pairs of unlisted_cosines to missed_neighbours, with the cuts that left them out."""
+    """Add the pairs of unlisted_cosines to `explained`, with the cuts that left them out."""
     _count_ranks(engine, lake, spec, encoder)
-    # The best of a record always stands in its list, so the lists that were kept tell it.
+    # The best of a record always stands in its list, so the lists that were kept show it.
     engine.make_table(
         "best_similarity",
         "select record_no, max(similarity) as best from ("
@@ -132,7 +142,7 @@ def _judge(
     near = f"similarity >= {encoder.min_similarity}" if has_keys else "true"
     engine.execute(
         f"""
-        insert into missed_neighbours
+        insert into {explained}
         with cut as (
             select c.*, k.rank, least(coalesce(l.best, 0), coalesce(r.best, 0)) as best
             from unlisted_cosines as c

@@ -10,24 +10,32 @@ from er_pipeline.blocking.weights.pair_weights import read_weights
 from er_pipeline.evaluation.missed_neighbours import multiply_vectors
 
 
-def weigh_missed(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> None:
-    """Make missed_weights (left_no, right_no, weight FLOAT, detail): the pairs the budget cut.
+def weigh_missed(
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    fingerprint: str,
+    missed: str,
+    weighed: str,
+) -> None:
+    """Make the engine table `weighed` (left_no, right_no, weight FLOAT, detail): what was cut.
 
-    Reads the engine's missed_true and unified_pairs. Weights are computed anew, as `rank_pairs`
+    missed: engine table (left_no, right_no, stage); those of the stage cut_by_budget are weighed.
+    Reads the engine's unified_pairs. Weights are computed anew, as `rank_pairs`
     does; when linking, a record's best pair is sought among those kept and those missed, which
     holds wherever each record keeps its best one (`floor_per_record`).
     """
     engine.make_table(
-        "missed_weights",
+        weighed,
         "select 0 as left_no, 0 as right_no, 0::float as weight, '' as detail where 1 = 0",
     )
-    (n_cut,) = engine.row("select count(*) from missed_true where stage = 'cut_by_budget'")
+    (n_cut,) = engine.row(f"select count(*) from {missed} where stage = 'cut_by_budget'")
     if not n_cut:
         return
     read_numbered(engine, lake, "key_codes", fingerprint)
     weights = read_weights(lake)
     engine.make_table(
-        "cut_true", "select left_no, right_no from missed_true where stage = 'cut_by_budget'"
+        "cut_true", f"select left_no, right_no from {missed} where stage = 'cut_by_budget'"
     )
     similarity, cosines = None, ""
     if spec.encoder:
@@ -79,7 +87,7 @@ def weigh_missed(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerpri
     (least,) = engine.row("select min(weight) from unified_pairs")
     kept = "nothing was kept" if least is None else f"the least one kept has {least:.4f}"
     engine.make_table(
-        "missed_weights",
+        weighed,
         f"select left_no, right_no, weight, 'weight ' || printf('%.4f', weight) || ', {kept}'"
         f" as detail from (select p.left_no, p.right_no, {weight} as weight"
         f" from cut_own as p{rivals})",

@@ -16,7 +16,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from math import floor
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.evaluation.score_bounds import ScoreBounds, weight_of
-from er_pipeline.matching.scored_pairs import RECORDS, number_compared, score_table
+from er_pipeline.matching.scored_pairs import number_compared, score_table
 from er_pipeline.matching.splink_linker import MODEL_FILE
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,55 @@ logger = logging.getLogger(__name__)
 CELLS_PER_SLICE = 8_000_000
 # Bounding a pair costs about a fiftieth of comparing its values.
 BOUNDS_PER_COMPARISON = 50
+
+
+class SampleRecall(TypedDict):
+    """Recall as a sample of records shows it, with the ends of its 95% interval.
+
+    likely_matches: of the sampled records, the sum of probabilities; likely_matches_found: those
+    that are candidates. pairs, candidates: of at least the least probability. of: what the recall
+    is a share of, for people.
+    """
+
+    recall: float
+    recall_low: float
+    recall_high: float
+    likely_matches: float
+    likely_matches_found: float
+    pairs: int
+    candidates: int
+    records_with_likely_matches: int
+    of: str
+
+
+class FamilyRecall(TypedDict):
+    """Recall as the overlap of families of evidence shows it.
+
+    families: the strategies of each. found_by_families: likely matches by the number of families
+    that find them. of: what the recall is a share of, for people.
+    """
+
+    recall: float
+    likely_matches_found: float
+    likely_matches_unseen: float
+    families: dict[str, list[str]]
+    found_by_families: dict[str, float]
+    of: str
+
+
+class RecallFacts(TypedDict):
+    """The facts kept beside recall_sample; families: where there are at least two of them."""
+
+    fingerprint: str
+    seed: int
+    records_sampled: int
+    records: int
+    pairs_bounded: int
+    pairs_compared: int
+    pairs_scored: int
+    min_probability: float
+    sample: SampleRecall
+    families: NotRequired[FamilyRecall]
 
 
 def estimate_recall(
@@ -50,7 +99,7 @@ def estimate_recall(
     max_comparisons: int,
     min_probability: float,
     seed: int,
-) -> dict[str, Any]:
+) -> RecallFacts:
     """Estimate which share of all matches the candidates hold; write recall_sample.
 
     Reads cleaned_records, unified_pairs, em_model and, for the families, matches. max_records:
@@ -68,22 +117,21 @@ def estimate_recall(
     read_numbered(engine, lake, "unified_pairs", fingerprint)
     lake.check_declared("em_model")
     model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
-    number_compared(engine, spec)
-    bounds = ScoreBounds(engine, model, RECORDS)
+    records, bounded, scored = "records_to_score", "bounded_pairs", "scored_pairs"
+    number_compared(engine, spec, records)
+    bounds = ScoreBounds(engine, model, records)
     sampled = _sampled_records(engine, bounds.n_records, max_records, max_comparisons, seed)
     n_sampled, n_compared = _bound_pairs(
-        engine, spec, bounds, sampled, min_probability, max_comparisons
+        engine, spec, bounds, sampled, bounded, min_probability, max_comparisons
     )
-    n_scored = score_table(
-        engine, model, "bounded_pairs", "scored_pairs", min_probability=min_probability
-    )
+    n_scored = score_table(engine, model, records, bounded, scored, min_probability=min_probability)
     with lake.writing("recall_sample", {"fingerprint": fingerprint, "seed": seed}) as draft:
         engine.write(
-            """
+            f"""
             select p.record_no, p.left_no, p.right_no, s.match_probability,
                 u.left_no is not null as is_candidate
-            from bounded_pairs as p
-            join scored_pairs as s on s.left_no = p.left_no and s.right_no = p.right_no
+            from {bounded} as p
+            join {scored} as s on s.left_no = p.left_no and s.right_no = p.right_no
             left join unified_pairs as u on u.left_no = p.left_no and u.right_no = p.right_no
             order by p.record_no, p.left_no, p.right_no
             """,
@@ -103,11 +151,11 @@ def estimate_recall(
         if len(families) > 1 and lake.has("matches"):
             read_numbered(engine, lake, "matches", fingerprint)
             draft.facts["families"] = _recall_of_families(engine, lake, families)
-        return dict(draft.facts)
+        return cast(RecallFacts, dict(draft.facts))
 
 
 def judge_recall(
-    facts: Mapping[str, Any], last_facts: Mapping[str, Any] | None, spec: PipelineSpec
+    facts: RecallFacts, last_facts: RecallFacts | None, spec: PipelineSpec
 ) -> Iterator[Verdict]:
     """Judge the estimate, from the facts of `estimate_recall`.
 
@@ -166,18 +214,18 @@ def _bound_pairs(
     spec: PipelineSpec,
     bounds: ScoreBounds,
     sampled: NDArray[np.int64],
+    bounded: str,
     min_probability: float,
     max_comparisons: int,
 ) -> tuple[int, int]:
-    """Make bounded_pairs (record_no, left_no, right_no): those that may be likely enough.
+    """Make the engine table `bounded` (record_no, left_no, right_no): what may be likely enough.
 
     Stops where it would have to compare the values of too many pairs; the records are in random
     order, so those looked at are a random sample, too. Returns how many these are, and the pairs
     compared.
     """
     engine.execute(
-        "create or replace table bounded_pairs"
-        " (record_no integer, left_no integer, right_no integer)"
+        f"create or replace table {bounded} (record_no integer, left_no integer, right_no integer)"
     )
     found = engine.con.execute(
         "select source_no from cleaned_records order by record_no"
@@ -200,15 +248,15 @@ def _bound_pairs(
             "left_no": np.minimum(record, other).astype(np.int32),
             "right_no": np.maximum(record, other).astype(np.int32),
         }
-        engine.con.register("bounded", pa.table(columns))
-        engine.execute("insert into bounded_pairs select * from bounded")
-        engine.con.unregister("bounded")
+        engine.con.register("bounded_slice", pa.table(columns))
+        engine.execute(f"insert into {bounded} select * from bounded_slice")
+        engine.con.unregister("bounded_slice")
         n_compared += n_part
         n_looked_at += len(part)
     return n_looked_at, n_compared
 
 
-def _sample_recall(engine: DuckDBEngine, n_sampled: int, min_probability: float) -> dict[str, Any]:
+def _sample_recall(engine: DuckDBEngine, n_sampled: int, min_probability: float) -> SampleRecall:
     """Estimate recall as a ratio, the sampled records being clusters of pairs."""
     found = engine.con.execute(
         "select sum(match_probability) as likely,"
@@ -262,7 +310,7 @@ def _cluster_interval(
 
 def _recall_of_families(
     engine: DuckDBEngine, lake: Lake, families: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
+) -> FamilyRecall:
     """Estimate recall from how often families of evidence find the same matches.
 
     Every pair of matches counts by its probability. With S likely matches found, Q1 of them by one

@@ -1,7 +1,7 @@
 """Step 8: matches -> entities: records that matches join, directly or through others."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TypedDict
 
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -14,7 +14,29 @@ SIZE_CLASSES = (("1", 1), ("2", 2), ("3", 3), ("4-5", 5), ("6-10", 10), ("11-100
 LARGER = "over 100"
 
 
-def join_matches(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+class EntitySizes(TypedDict):
+    """How large the entities are that matches at a threshold join.
+
+    matches: the pairs that join. pairs_joined: all pairs within entities. sizes: entities by class.
+    """
+
+    entities: int
+    records: int
+    singletons: int
+    largest_entity: int
+    matches: int
+    pairs_joined: int
+    threshold: float
+    sizes: dict[str, int]
+
+
+class EntityFacts(EntitySizes):
+    """The facts kept beside entities."""
+
+    fingerprint: str
+
+
+def join_matches(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> EntityFacts:
     """Find the connected components of all matches at the threshold, with Splink.
 
     Reads cleaned_records and matches. Writes entities (record_no INTEGER, entity_no INTEGER), every
@@ -56,12 +78,13 @@ def join_matches(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[s
             draft.file(),
         )
         engine.read_folder(draft.folder, "written_entities")
-        draft.facts.update(_sizes(engine, threshold))
-        return dict(draft.facts)
+        sizes = _sizes(engine, threshold)
+        draft.facts.update(sizes)
+        return {"fingerprint": fingerprint, **sizes}
 
 
 def judge_entities(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, facts: Mapping[str, Any]
+    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, facts: EntityFacts
 ) -> Iterator[Verdict]:
     """Judge the entities, by reading them and from the facts of `join_matches`."""
     fingerprint = read_records(engine, lake)
@@ -96,7 +119,7 @@ def judge_entities(
     )
 
 
-def _sizes(engine: DuckDBEngine, threshold: float) -> dict[str, Any]:
+def _sizes(engine: DuckDBEngine, threshold: float) -> EntitySizes:
     sizes = engine.rows(
         "select n, count(*) from (select count(*) as n from written_entities group by entity_no)"
         " group by n order by n"

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from math import floor
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -32,6 +32,23 @@ NONE_SCORED = (
 )
 
 
+class MatchesFacts(TypedDict):
+    """The facts kept beside matches and first_pass_matches.
+
+    candidates, scored: pairs. stored: those of at least min_probability. matches: those of at least
+    the threshold. weights: scored pairs by match weight, rounded down.
+    second_pass_records_given_a_match: where there are two passes.
+    """
+
+    fingerprint: str
+    candidates: int
+    scored: int
+    stored: int
+    matches: int
+    weights: dict[str, int]
+    second_pass_records_given_a_match: NotRequired[int]
+
+
 def score_pairs(
     engine: DuckDBEngine,
     lake: Lake,
@@ -39,7 +56,7 @@ def score_pairs(
     pairs: str = "unified_pairs",
     table: str = "matches",
     first: str | None = None,
-) -> dict[str, Any]:
+) -> MatchesFacts:
     """Score every candidate pair with the model; keep those that may be matches.
 
     Reads cleaned_records, the pairs and em_model with its model.json. first: a table of matches
@@ -100,14 +117,14 @@ def score_pairs(
             scored=sum(weights.values()),
             stored=n_stored,
             matches=n_matches,
-            weights=dict(sorted(weights.items())),
+            weights={str(weight): n for weight, n in sorted(weights.items())},
         )
         if first:
             draft.facts["second_pass_records_given_a_match"] = _newly_matched(engine, spec, first)
-        return dict(draft.facts)
+        return cast(MatchesFacts, dict(draft.facts))
 
 
-def judge_matches(facts: Mapping[str, Any]) -> Iterator[Verdict]:
+def judge_matches(facts: MatchesFacts) -> Iterator[Verdict]:
     """Judge the scores from the facts of `score_pairs`."""
     candidates, scored = facts["candidates"], facts["scored"]
     yield Verdict(

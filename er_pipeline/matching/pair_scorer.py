@@ -27,10 +27,11 @@ def model_scorer(lake: Lake, spec: PipelineSpec) -> Scorer | None:
     def score(engine: DuckDBEngine, pairs: str) -> NDArray[np.float64]:
         read_numbered(engine, lake, "em_model", read_records(engine, lake))
         model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
-        number_compared(engine, spec)
-        score_table(engine, model, pairs, "scored_by_model", min_probability=0.0)
+        records, scored = "records_to_score", "scored_by_model"
+        number_compared(engine, spec, records)
+        score_table(engine, model, records, pairs, scored, min_probability=0.0)
         found = engine.con.execute(
-            "select match_probability from scored_by_model order by left_no, right_no"
+            f"select match_probability from {scored} order by left_no, right_no"
         ).fetchnumpy()
         # Sums of floats differ in their last digits with the number of threads.
         return np.asarray(np.round(found["match_probability"], 6), np.float64)

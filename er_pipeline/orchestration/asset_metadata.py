@@ -4,9 +4,9 @@ Here: numbers of any facts, and what the tables of the evaluation show.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from er_pipeline.evaluation.match_quality import quality_figures
+from er_pipeline.evaluation.match_quality import QualityFacts, quality_figures
 from er_pipeline.orchestration.charts import (
     count_picture,
     markdown_table,
@@ -14,7 +14,8 @@ from er_pipeline.orchestration.charts import (
     recall_picture,
 )
 
-Facts = dict[str, Any]
+# The module that writes a table declares what its facts hold.
+Facts = Mapping[str, Any]
 
 # Remedies that an asset shows; the table has one for every pair.
 REMEDIES_SHOWN = 15
@@ -90,7 +91,7 @@ def show_quality(facts: Facts) -> Mapping[str, Any]:
         for row in facts["thresholds"]
     ]
     return {
-        **dict(quality_figures(facts)),
+        **dict(quality_figures(cast(QualityFacts, facts))),
         "curve": quality_picture(facts["thresholds"]),
         "thresholds": markdown_table(("threshold", "matches", "precision", "recall", "F1"), rows),
     }

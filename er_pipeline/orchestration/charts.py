@@ -7,6 +7,7 @@ whose smallest chart has 7,000.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 INLINE_LIMIT = 1000  # characters of Markdown, in Dagster 1.13's UI
@@ -15,7 +16,7 @@ WEIGHT_CLASSES = 9  # as many bars as fit into a picture
 SHADES = (1.0, 0.7, 0.5, 0.3, 0.1)  # opacity, for shares of at least so much; none below
 
 
-def size_histogram(size_classes: Mapping[str, Mapping[str, int]]) -> str:
+def size_histogram(size_classes: Mapping[str, Mapping[str, Any]]) -> str:
     """Draw how many pairs the blocks of each class of size hold, beside the number of blocks.
 
     size_classes: class -> {"blocks": n, "pairs": n}, in the order to draw. Returns Markdown.

@@ -11,8 +11,7 @@ from er_pipeline.blocking.blocks.em_training_blocks import judge_expected_mix, j
 from er_pipeline.blocking.blocks.filtered_blocks import judge_strategies
 from er_pipeline.blocking.learning.rule_verdicts import judge_rules
 from er_pipeline.blocking.neighbours.embedding_blocks import judge_lists, judge_neighbours
-from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
-from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking
+from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs, judge_ranking
 from er_pipeline.blocking.records.cleaned_records import judge_cleaning
 from er_pipeline.blocking.records.expectations import judge_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec

@@ -21,7 +21,8 @@ def learned_facts(lake: Lake) -> Mapping[str, Any]:
             f"no rules have been learned for {lake.dataset} in {lake.root}; write strategies: auto"
             " or learning: {} into the defs.yaml and run it (is --lake right?)"
         )
-    return lake.facts("learned_rules")
+    facts: Mapping[str, Any] = lake.facts("learned_rules")
+    return facts
 
 
 def rule_lines(facts: Mapping[str, Any]) -> Iterator[str]:

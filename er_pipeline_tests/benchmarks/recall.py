@@ -73,8 +73,15 @@ def measured_recall(spec: PipelineSpec, lake: Lake, probability: float) -> tuple
     with DuckDBEngine() as engine:
         for table in ("cleaned_records", "true_pairs", "unified_pairs"):
             engine.read(lake, table)
-        number_compared(engine, spec)
-        score_table(engine, model, "true_pairs", "seen_pairs", min_probability=probability)
+        number_compared(engine, spec, "compared_records")
+        score_table(
+            engine,
+            model,
+            "compared_records",
+            "true_pairs",
+            "seen_pairs",
+            min_probability=probability,
+        )
         for table in ("true_pairs", "seen_pairs"):
             (share,) = engine.row(
                 f"select count(u.left_no) / count(*) from {table} as t left join unified_pairs as u"

@@ -1,7 +1,7 @@
 """Step 2: records + one conjunction -> the blocks of those that share its key, counted exactly."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from er_pipeline.blocking.records.cleaned_records import read_records
 from er_pipeline.blocking.spec.pipeline import Blocks, PipelineSpec
@@ -14,6 +14,43 @@ SIZE_CLASSES = ("1", "2-10", "11-99", "100-cap", "over the cap")
 
 # Why a block is not compared. Refined ones are divided: their parts are judged like any block.
 REASONS = ("below_min_size", "oversized", "one_source", "refined")
+
+
+class SizeClass(TypedDict):
+    """How many blocks there are of a class of size, and how many pairs they hold."""
+
+    blocks: int
+    pairs: int
+
+
+class Division(TypedDict):
+    """One round of dividing oversized blocks.
+
+    members_left: memberships that left the blocks for want of a value of the key.
+    """
+
+    key: str
+    blocks: int
+    members_left: int
+
+
+class BlockCounts(TypedDict):
+    """Blocks and pairs of one conjunction, as `sum_blocks` adds them up.
+
+    dropped_blocks, dropped_pairs: by `REASONS`. size_classes: by `SIZE_CLASSES`, of all blocks.
+    divisions: of a strategy whose oversized blocks were divided.
+    """
+
+    blocks: int
+    potential_pairs: int
+    kept_blocks: int
+    pairs: int
+    largest_block: int
+    largest_block_pairs: int
+    dropped_blocks: dict[str, int]
+    dropped_pairs: dict[str, int]
+    size_classes: dict[str, SizeClass]
+    divisions: NotRequired[list[Division]]
 
 
 def build_blocks(
@@ -98,7 +135,7 @@ def judged_blocks_sql(memberships: str, key: Sequence[str], mode: str, blocks: B
     """
 
 
-def sum_blocks(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, Any]:
+def sum_blocks(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> BlockCounts:
     """Add up a table of `size_blocks`: blocks and pairs kept and dropped, by reason and by size."""
     kept, pairs, largest, largest_pairs, all_pairs, all_blocks = engine.row(
         f"""
@@ -129,7 +166,7 @@ def sum_blocks(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, An
     }
 
 
-def over_the_cap(counts: Mapping[str, Any]) -> tuple[int, int]:
+def over_the_cap(counts: BlockCounts) -> tuple[int, int]:
     """Give the blocks over the cap, and the pairs that dropping or dividing them avoided.
 
     counts: of `sum_blocks`.
@@ -138,7 +175,7 @@ def over_the_cap(counts: Mapping[str, Any]) -> tuple[int, int]:
     return dropped["oversized"] + dropped["refined"], pairs["oversized"] + pairs["refined"]
 
 
-def most_expensive(counts: Mapping[str, Mapping[str, Any]]) -> str:
+def most_expensive(counts: Mapping[str, BlockCounts]) -> str:
     """Name the strategy or rule that makes most pairs, with their number."""
     if not counts:  # neighbours alone
         return "none"
@@ -146,7 +183,7 @@ def most_expensive(counts: Mapping[str, Mapping[str, Any]]) -> str:
     return f"{name} with {counts[name]['pairs']:,}"
 
 
-def _size_classes(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, dict[str, int]]:
+def _size_classes(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str, SizeClass]:
     """Count blocks and their pairs by class of size; the classes stand in `SIZE_CLASSES`."""
     found = engine.rows(
         f"""
@@ -159,7 +196,9 @@ def _size_classes(engine: DuckDBEngine, sizes: str, blocks: Blocks) -> dict[str,
         from {sizes} group by 1
         """
     )
-    counted = {size_class: {"blocks": n, "pairs": pairs} for size_class, n, pairs in found}
+    counted: dict[str, SizeClass] = {
+        size_class: {"blocks": n, "pairs": pairs} for size_class, n, pairs in found
+    }
     return {name: counted.get(name, {"blocks": 0, "pairs": 0}) for name in SIZE_CLASSES}
 
 

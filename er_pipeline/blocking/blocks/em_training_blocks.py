@@ -6,9 +6,9 @@ rule only has to bring matches and non-matches together.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
-from er_pipeline.blocking.blocks.blocks import most_expensive, size_blocks, sum_blocks
+from er_pipeline.blocking.blocks.blocks import BlockCounts, most_expensive, size_blocks, sum_blocks
 from er_pipeline.blocking.records.cleaned_records import read_records
 from er_pipeline.blocking.records.match_share import (
     Identifier,
@@ -22,9 +22,33 @@ from er_pipeline.blocking.tables.verdicts import Verdict, unless
 from er_pipeline.blocking.values.keys import Conjunction
 
 
-def build_em_training_blocks(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec
-) -> dict[str, Any]:
+class TrainingRule(BlockCounts):
+    """What one training rule trains on, counted exactly.
+
+    source_columns: fields it reads, and so fixes. expected_match_share: as strong identifiers show
+    it, None where it leaves none of them free.
+    """
+
+    expression: str
+    source_columns: list[str]
+    expected_match_share: float | None
+
+
+class TrainingCosts(TypedDict):
+    """What all training rules train on, as `sum_training_rules` counts it."""
+
+    rules: dict[str, TrainingRule]
+    pairs: int
+    comparisons_free: dict[str, list[str]]
+
+
+class TrainingFacts(TrainingCosts):
+    """The facts kept beside em_training_rules."""
+
+    fingerprint: str
+
+
+def build_em_training_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> TrainingFacts:
     """Block the records by every training rule; list the rules with their exact cost.
 
     Reads cleaned_records. Writes em_training_blocks (rule, block_key, record_id, source,
@@ -34,7 +58,7 @@ def build_em_training_blocks(
     Returns the facts kept beside em_training_rules; see `sum_training_rules`.
     """
     fingerprint = read_records(engine, lake)
-    facts = {"fingerprint": fingerprint, **sum_training_rules(engine, spec)}
+    facts: TrainingFacts = {"fingerprint": fingerprint, **sum_training_rules(engine, spec)}
     with lake.writing("em_training_blocks", {"fingerprint": fingerprint}) as draft:
         for rule in facts["rules"]:
             engine.write(
@@ -52,7 +76,7 @@ def build_em_training_blocks(
     return facts
 
 
-def sum_training_rules(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, Any]:
+def sum_training_rules(engine: DuckDBEngine, spec: PipelineSpec) -> TrainingCosts:
     """Count what every training rule would compare, from block sizes alone.
 
     Reads the engine's cleaned_records; leaves keyed_<rule> and rule_sizes_<rule> behind.
@@ -60,7 +84,7 @@ def sum_training_rules(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, An
     sum, and "comparisons_free": for every compared field the rules that leave it free. A rule that
     reads a field fixes it: EM cannot learn about a field that agrees in every pair.
     """
-    rules: dict[str, dict[str, Any]] = {}
+    rules: dict[str, TrainingRule] = {}
     strong = strong_identifiers(engine, spec)
     for rule in spec.training_conjunctions:
         engine.make_table(f"keyed_{rule.name}", rule.keyed_records(engine, "cleaned_records"))
@@ -84,7 +108,7 @@ def sum_training_rules(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, An
     return {"rules": rules, "pairs": pairs, "comparisons_free": free}
 
 
-def judge_training(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+def judge_training(facts: TrainingCosts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge the training rules from the facts of `sum_training_rules`."""
     pairs, budget = facts["pairs"], spec.checks.max_training_pairs
     yield Verdict(
@@ -125,12 +149,12 @@ def judge_training(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Ver
     )
 
 
-def judge_expected_mix(facts: Mapping[str, Any], spec: PipelineSpec) -> Verdict:
+def judge_expected_mix(facts: TrainingCosts, spec: PipelineSpec) -> Verdict:
     """Judge, before training, the share of matches that each rule will bring."""
     shares = {
-        rule: counts["expected_match_share"]
+        rule: share
         for rule, counts in facts["rules"].items()
-        if counts.get("expected_match_share") is not None
+        if (share := counts["expected_match_share"]) is not None
     }
     return judge_mix("expected_mix_is_trainable", shares, spec, "By strong identifiers, ")
 
@@ -187,10 +211,10 @@ def _expected_match_share(
     return expected_match_share(engine, spec, "rule_members", free)
 
 
-def _rule_row(rule: str, counts: dict[str, Any]) -> str:
+def _rule_row(rule: str, counts: TrainingRule) -> str:
     columns = ", ".join(literal(column) for column in counts["source_columns"])
-    expected = counts["expected_match_share"]
-    expected = "null" if expected is None else repr(expected)
+    share = counts["expected_match_share"]
+    expected = "null" if share is None else repr(share)
     return (
         f"select {literal(rule)} as rule, {literal(counts['expression'])} as expression,"
         f" [{columns}]::varchar[] as source_columns, {counts['pairs']}::bigint as pairs,"

@@ -3,10 +3,12 @@ and one row of codes per record from which every pair follows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from er_pipeline.blocking.blocks.blocks import (
     SIZE_CLASSES,
+    BlockCounts,
+    SizeClass,
     most_expensive,
     size_blocks,
     sum_blocks,
@@ -21,7 +23,29 @@ from er_pipeline.blocking.tables.verdicts import Verdict, share_of, unless
 from er_pipeline.blocking.values.keys import Conjunction
 
 
-def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+class StrategyFacts(TypedDict):
+    """What the strategies and learned rules would compare, as `sum_strategies` counts it.
+
+    potential_pairs, pairs: plain sums over the strategies, of all blocks and of those kept.
+    """
+
+    records: int
+    possible_pairs: int
+    records_with_key: int
+    records_sharing_a_key: int
+    records_in_a_block: int
+    potential_pairs: int
+    pairs: int
+    strategies: dict[str, BlockCounts]
+
+
+class FilteredFacts(StrategyFacts):
+    """The facts kept beside filtered_blocks."""
+
+    fingerprint: str
+
+
+def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> FilteredFacts:
     """Keep the blocks of every strategy that are worth comparing; account for the others.
 
     Reads cleaned_records, every blocks_<strategy>, what learned rules made, and labels. Writes
@@ -41,7 +65,8 @@ def filter_blocks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[
         read_numbered(engine, lake, table, fingerprint)
         memberships[strategy.name] = table
     learned = read_learned(engine, lake, spec, fingerprint)
-    facts = {"fingerprint": fingerprint, **sum_strategies(engine, spec, memberships, learned)}
+    counts = sum_strategies(engine, spec, memberships, learned)
+    facts: FilteredFacts = {"fingerprint": fingerprint, **counts}
     write_dropped_blocks(engine, lake, spec, list(memberships), learned, fingerprint)
     with lake.writing("filtered_blocks", facts) as draft:
         for name in memberships:
@@ -85,7 +110,8 @@ def read_learned(
         return None
     for table in ("learned_blocks", "learned_dropped", "learned_codes"):
         read_numbered(engine, lake, table, fingerprint)
-    return lake.facts("learned_blocks")
+    facts: Mapping[str, Any] = lake.facts("learned_blocks")
+    return facts
 
 
 def sum_strategies(
@@ -93,7 +119,7 @@ def sum_strategies(
     spec: PipelineSpec,
     memberships: Mapping[str, str],
     learned: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> StrategyFacts:
     """Count what the strategies would compare, exactly, from block sizes alone.
 
     memberships: strategy -> engine table (block_key, record_id, source, record_no, source_no), over
@@ -110,7 +136,7 @@ def sum_strategies(
         for name, table in memberships.items():
             engine.execute(f"create or replace view members_{name} as select * from {table}")
             size_blocks(engine, table, f"sizes_{name}", spec.link_mode, spec.blocks)
-    strategies = {}
+    strategies: dict[str, BlockCounts] = {}
     for name in memberships:
         strategies[name] = sum_blocks(engine, f"sizes_{name}", spec.blocks)
         if divisions.get(name):
@@ -147,9 +173,9 @@ def sum_strategies(
     }
 
 
-def total_size_classes(strategies: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+def total_size_classes(strategies: Mapping[str, BlockCounts]) -> dict[str, SizeClass]:
     """Add the size classes of all strategies up: class -> {"blocks": n, "pairs": n}."""
-    total: dict[str, dict[str, int]] = {name: {"blocks": 0, "pairs": 0} for name in SIZE_CLASSES}
+    total: dict[str, SizeClass] = {name: {"blocks": 0, "pairs": 0} for name in SIZE_CLASSES}
     for counts in strategies.values():
         for size_class, sizes in counts["size_classes"].items():
             total[size_class]["blocks"] += sizes["blocks"]
@@ -167,7 +193,7 @@ def possible_pairs(engine: DuckDBEngine, mode: str) -> int:
     return total * (total - 1) // 2
 
 
-def judge_strategies(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+def judge_strategies(facts: StrategyFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge coverage and budgets from the facts of `sum_strategies`, before any pair is made."""
     checks, n_records = spec.checks, facts["records"]
     coverage = share_of(facts["records_with_key"], n_records)

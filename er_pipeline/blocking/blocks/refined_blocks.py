@@ -10,9 +10,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
 
-from er_pipeline.blocking.blocks.blocks import judged_blocks_sql, size_blocks
+from er_pipeline.blocking.blocks.blocks import (
+    BlockCounts,
+    Division,
+    judged_blocks_sql,
+    size_blocks,
+)
 from er_pipeline.blocking.records.key_codes import key_code_columns, same_values
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -35,7 +39,7 @@ DIVISION_MARK = ">"
 
 def refine_blocks(
     engine: DuckDBEngine, spec: PipelineSpec, memberships: Mapping[str, str]
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Division]]:
     """Divide the oversized blocks of every strategy; size and judge all blocks.
 
     Reads the engine's cleaned_records. memberships: strategy -> engine table (block_key, record_id,
@@ -62,7 +66,7 @@ def refine_blocks(
     return divisions
 
 
-def told_divisions(counts: Mapping[str, Any]) -> str:
+def told_divisions(counts: BlockCounts) -> str:
     """Tell by which keys a strategy's blocks were divided; counts: of `sum_strategies`."""
     return ", then ".join(division["key"] for division in counts.get("divisions", []))
 
@@ -84,7 +88,7 @@ def _refine_strategy(
     spec: PipelineSpec,
     strategy: Conjunction,
     candidates: Sequence[_Candidate],
-) -> list[dict[str, Any]]:
+) -> list[Division]:
     """Make members_<strategy> of whole_<strategy>, and correct sizes_<strategy>."""
     whole, sizes = f"whole_{strategy.name}", f"sizes_{strategy.name}"
     members, parts = f"members_{strategy.name}", f"parts_{strategy.name}"
@@ -93,7 +97,7 @@ def _refine_strategy(
         f"create or replace view {members} as select * from {whole} union all select * from {parts}"
     )
     engine.make_table("divided", "select '' as block_key, 0::bigint as pairs where 1 = 0")
-    divisions: list[dict[str, Any]] = []
+    divisions: list[Division] = []
     fixed, level, level_sizes = strategy.keys, whole, sizes
     while len(divisions) < MOST_DIVISIONS:
         engine.make_table(

@@ -1,12 +1,13 @@
-"""What must hold of unified_pairs, found by reading it, with the numbers behind it."""
+"""What must hold of unified_pairs, with the numbers behind it."""
 
 from collections.abc import Iterator
 
+from er_pipeline.blocking.pairs.unified_pairs import UnifiedFacts
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 
 # Up to so many pairs are checked for repeats one by one; above it, those of evenly spread records.
 PAIRS_CHECKED_FOR_REPEATS = 5_000_000
@@ -61,6 +62,35 @@ def judge_pairs(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Iterato
         "error",
         f"{unknown:,} pairs name a record that does not exist, {unfiled:,} name no strategy.",
         {"pairs_with_unknown_records": unknown, "pairs_without_strategy": unfiled},
+    )
+
+
+def judge_ranking(facts: UnifiedFacts, spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge what the budget left, from the facts of `unify_pairs`."""
+    if spec.budget is None:
+        return
+    pairs, budget = facts["pairs"] - facts.get("second_pass_pairs", 0), facts["budget_pairs"]
+    made, cut = facts["pairs_made"], facts["pairs_cut"]
+    yield Verdict(
+        "budget_is_kept",
+        pairs <= budget and pairs == made - cut,
+        "error",
+        f"{pairs:,} of {made:,} pairs were kept, {cut:,} cut (at most {budget:,} wanted).",
+        {"pairs": pairs, "budget_pairs": budget, "pairs_cut": cut},
+    )
+    lost = share_of(facts["expected_matches_cut"], facts["expected_matches"])
+    most = spec.checks.max_matches_cut
+    yield Verdict(
+        "budget_loses_little",
+        lost <= most,
+        "warn",
+        f"The pairs that were cut hold about {lost:.2%} of the expected matches (a warning above"
+        f" {most:.0%}); a million more pairs would buy about"
+        f" {facts['matches_per_million_more_pairs']:,.0f} of them.",
+        {
+            "expected_matches_cut_share": lost,
+            "matches_per_million_more_pairs": facts["matches_per_million_more_pairs"],
+        },
     )
 
 

@@ -7,9 +7,9 @@ weight are counted, and where a weight is cut in two, the lower numbers stay.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,6 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE, PairWeights
 
 logger = logging.getLogger(__name__)
@@ -33,6 +32,40 @@ DECIMALS = 4  # of weights; what differs by less is a tie
 CURVE = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 100, 200)
 # What the exchange rate speaks of.
 A_MILLION = 1_000_000
+
+
+class WeightClass(TypedDict):
+    """Pairs whose weight lies within half a unit from `weight` on: made and kept, and matches."""
+
+    weight: float
+    pairs: int
+    kept: int
+    expected_matches: float
+    expected_matches_kept: float
+
+
+class Rank(TypedDict):
+    """A point of the curve: the best pairs, down to a weight, and the matches they may hold."""
+
+    pairs_per_record: float
+    weight: float
+    expected_completeness: float
+
+
+class RankedFacts(TypedDict, total=False):
+    """What ranking notes of pairs that are weighed; the last two are those of a budget.
+
+    weight_classes: heaviest first. matches_per_million_more_pairs: among the best that were cut.
+    """
+
+    pairs_made: int
+    pairs_cut: int
+    expected_matches: float
+    expected_matches_cut: float
+    weight_classes: list[WeightClass]
+    ranks: list[Rank]
+    budget_pairs: int
+    matches_per_million_more_pairs: float
 
 
 def is_final(spec: PipelineSpec) -> bool:
@@ -58,7 +91,7 @@ def rank_pairs(
     weights: PairWeights,
     folder: Path,
     files: Sequence[Path],
-) -> dict[str, Any]:
+) -> RankedFacts:
     """Give all pairs their weight and keep the best.
 
     files: parquet of (left_no, right_no, strategy_mask, with an encoder similarity, and evidence in
@@ -97,35 +130,6 @@ def rank_pairs(
             file.unlink()
         kept.rename(folder / "ranked.parquet")
     return facts
-
-
-def judge_ranking(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge what the budget left, from the facts of `unify_pairs`."""
-    if spec.budget is None:
-        return
-    pairs, budget = facts["pairs"] - facts.get("second_pass_pairs", 0), facts["budget_pairs"]
-    made, cut = facts["pairs_made"], facts["pairs_cut"]
-    yield Verdict(
-        "budget_is_kept",
-        pairs <= budget and pairs == made - cut,
-        "error",
-        f"{pairs:,} of {made:,} pairs were kept, {cut:,} cut (at most {budget:,} wanted).",
-        {"pairs": pairs, "budget_pairs": budget, "pairs_cut": cut},
-    )
-    lost = share_of(facts["expected_matches_cut"], facts["expected_matches"])
-    most = spec.checks.max_matches_cut
-    yield Verdict(
-        "budget_loses_little",
-        lost <= most,
-        "warn",
-        f"The pairs that were cut hold about {lost:.2%} of the expected matches (a warning above"
-        f" {most:.0%}); a million more pairs would buy about"
-        f" {facts['matches_per_million_more_pairs']:,.0f} of them.",
-        {
-            "expected_matches_cut_share": lost,
-            "matches_per_million_more_pairs": facts["matches_per_million_more_pairs"],
-        },
-    )
 
 
 def _counted(engine: DuckDBEngine) -> int:
@@ -243,7 +247,7 @@ def _mark_floor(engine: DuckDBEngine, floor: int) -> None:
 
 def _told(
     engine: DuckDBEngine, cut: str | None, n_made: int, target: int | None, weights: PairWeights
-) -> dict[str, Any]:
+) -> RankedFacts:
     """Account for what was kept and what was cut."""
     kept = cut or "true"
     engine.make_table(
@@ -259,7 +263,7 @@ def _told(
         from weight_counts group by 1 order by 1 desc
         """
     )
-    classes = [
+    classes: list[WeightClass] = [
         {
             "weight": float(low),
             "pairs": n,
@@ -273,7 +277,7 @@ def _told(
     n_kept = sum(row["kept"] for row in classes)
     matches = sum(found for *_, found, _ in counted)
     matches_kept = sum(found for *_, found in counted)
-    facts: dict[str, Any] = {
+    facts: RankedFacts = {
         "pairs_made": n_made,
         "pairs_cut": n_made - n_kept,
         "expected_matches": round(matches, 1),
@@ -305,7 +309,7 @@ def _exchange_rate(engine: DuckDBEngine) -> float:
     return round(float(matches), 1)
 
 
-def _ranks(engine: DuckDBEngine, n_records: int, matches: float) -> list[dict[str, float]]:
+def _ranks(engine: DuckDBEngine, n_records: int, matches: float) -> list[Rank]:
     """Tell at which weight how many pairs are reached, and what share of the expected matches."""
     counted = engine.con.execute(
         "select weight, sum(n)::bigint as n, sum(matches) as matches from weight_counts"
@@ -314,7 +318,7 @@ def _ranks(engine: DuckDBEngine, n_records: int, matches: float) -> list[dict[st
     weight = np.asarray(counted["weight"], np.float64)
     pairs = np.cumsum(np.asarray(counted["n"], np.int64))
     found = np.cumsum(np.asarray(counted["matches"], np.float64))
-    ranks = []
+    ranks: list[Rank] = []
     for per_record in CURVE:
         place = int(np.searchsorted(pairs, per_record * n_records, side="right")) - 1
         if place < 0:

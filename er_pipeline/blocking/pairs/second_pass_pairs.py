@@ -9,13 +9,13 @@ ends in first_pass_pairs and first_pass_matches, and `join_passes` puts both pas
 """
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from er_pipeline.blocking.blocks.blocks import size_blocks
 from er_pipeline.blocking.neighbours.embedding_blocks import search_pairs
 from er_pipeline.blocking.neighbours.nearest import Search
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
-from er_pipeline.blocking.pairs.unified_pairs import sum_pairs
+from er_pipeline.blocking.pairs.unified_pairs import UnifiedFacts, sum_pairs
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import SECOND_EMBEDDING, Blocks, PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -121,7 +121,7 @@ def helped_records(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerp
     return query
 
 
-def join_passes(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+def join_passes(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> UnifiedFacts:
     """Put the pairs of both passes together as unified_pairs.
 
     Reads cleaned_records, first_pass_pairs and second_pass_pairs; for weights key_codes. The files
@@ -133,7 +133,7 @@ def join_passes(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     fingerprint = read_records(engine, lake)
     for table in ("first_pass_pairs", "second_pass_pairs"):
         read_numbered(engine, lake, table, fingerprint)
-    first = lake.facts("first_pass_pairs")
+    first: dict[str, Any] = lake.facts("first_pass_pairs")
     names = list(first["strategy_bits"])
     similarity = "p.similarity" if spec.encoder else None
     weight, joins = "", ""
@@ -167,7 +167,7 @@ def join_passes(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
             if made in first:
                 of_both = {n: first[made][n] + draft.facts[kept][n] - first[kept][n] for n in names}
                 draft.facts[made] = of_both
-        return dict(draft.facts)
+        return cast(UnifiedFacts, dict(draft.facts))
 
 
 def _count_strategies(engine: DuckDBEngine, spec: PipelineSpec) -> dict[str, int]:

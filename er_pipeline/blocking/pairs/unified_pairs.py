@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, cast
 
-from er_pipeline.blocking.pairs.ranked_pairs import is_final, rank_pairs, weight_sql
+from er_pipeline.blocking.pairs.ranked_pairs import RankedFacts, is_final, rank_pairs, weight_sql
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import EMBEDDING, PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
@@ -87,9 +87,28 @@ class Strategies:
         )
 
 
+class UnifiedFacts(RankedFacts):
+    """The facts kept beside unified_pairs and first_pass_pairs.
+
+    strategy_bits: the place of every strategy in a pair's mask. proposed_pairs,
+    pairs_of_one_strategy_only: by strategy, of the pairs kept; made_...: before a budget cut them.
+    shared_pairs: of every two strategies. second_pass_pairs: of those kept, where there are two.
+    """
+
+    fingerprint: str
+    strategy_bits: dict[str, int]
+    pairs: int
+    proposed_pairs: dict[str, int]
+    pairs_of_one_strategy_only: dict[str, int]
+    shared_pairs: list[list[int]]
+    made_pairs: NotRequired[dict[str, int]]
+    made_pairs_of_one_strategy_only: NotRequired[dict[str, int]]
+    second_pass_pairs: NotRequired[int]
+
+
 def unify_pairs(
     engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, table: str = "unified_pairs"
-) -> dict[str, Any]:
+) -> UnifiedFacts:
     """Make every candidate pair once, weigh it, and keep the best within the budget.
 
     Reads record_codes, filtered_blocks (and learned_blocks) for many-valued strategies, and
@@ -144,7 +163,7 @@ def unify_pairs(
             )
         engine.read_folder(draft.folder, "written_pairs")
         draft.facts.update(sum_pairs(engine, strategies.names))
-        return dict(draft.facts)
+        return cast(UnifiedFacts, dict(draft.facts))
 
 
 def _lay_out_codes(engine: DuckDBEngine, strategies: Strategies) -> None:

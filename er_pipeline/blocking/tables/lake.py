@@ -68,12 +68,14 @@ class Lake:
         """Give the folder of a table's parquet files, in one version (the latest)."""
         return self.folder / table / (version or self.version(table))
 
-    def facts(self, table: str, version: str | None = None) -> dict[str, Any]:
-        """Read what was noted when a version of a table (the latest) was written."""
-        facts: dict[str, Any] = json.loads((self.path(table, version) / FACTS).read_text("utf-8"))
-        return facts
+    def facts(self, table: str, version: str | None = None) -> Any:
+        """Read what was noted when a version of a table (the latest) was written.
 
-    def last_good_facts(self, table: str) -> dict[str, Any] | None:
+        The module that writes the table declares what the notes hold, as a TypedDict or in words.
+        """
+        return json.loads((self.path(table, version) / FACTS).read_text("utf-8"))
+
+    def last_good_facts(self, table: str) -> Any:
         """Read what the last good run before the latest version noted; None where there is none."""
         published = self.published()
         for versions in (published["tables"], published["previous"]):
