@@ -17,7 +17,7 @@ from er_pipeline.blocking.weights.fitted_weights import (
     sum_evidence,
 )
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
-from er_pipeline.matching.pair_scorer import model_scorer
+from er_pipeline.matching.scored_pairs import model_scorer
 from er_pipeline.orchestration.steps import dataset_steps
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.other_people import HOUSEHOLD_KINDS, write_households

@@ -75,7 +75,7 @@ def test_limits_of_the_mix_are_settings() -> None:
     assert "10.0% to 60.0% wanted" in mix[0.7].text
 
 
-def test_sessions_that_disagree_are_told_with_both_values() -> None:
+def test_sessions_that_disagree_are_shown_with_both_values() -> None:
     one, other = session("one"), session("other", m={"name": [0.5, 0.2, 0.3]})
     verdict = judged(one, other)["sessions_agree"]
     assert (verdict.passed, verdict.severity) == (False, "warn")

@@ -1,12 +1,16 @@
 """The dry run: what a dataset would cost, counted exactly from block sizes; no pair is made."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.blocks.blocks import over_the_cap
 from er_pipeline.blocking.blocks.em_training_blocks import judge_training, sum_training_rules
-from er_pipeline.blocking.blocks.filtered_blocks import judge_strategies, sum_strategies
+from er_pipeline.blocking.blocks.filtered_blocks import (
+    StrategyFacts,
+    judge_strategies,
+    sum_strategies,
+)
 from er_pipeline.blocking.blocks.refined_blocks import told_divisions
 from er_pipeline.blocking.labels.labels import read_labels
 from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
@@ -58,8 +62,10 @@ def count_dataset(spec: PipelineSpec, folder: Path, scratch: Path) -> Iterator[s
         learned = None
         if spec.learns:
             yield ""
-            taught = "; a run has the trained model teach, and may choose a few others"
-            yield f"learning rules{taught * spec.is_taught_by_model} ..."
+            taught = ""
+            if spec.is_taught_by_model:
+                taught = "; a run has the trained model teach, and may choose a few others"
+            yield f"learning rules{taught} ..."
             learned = _learn(engine, lake, spec, folder)
             for rule in lake.facts("learned_rules")["rules"]:
                 yield f"    {' and '.join(rule['expressions'])}: {rule['pairs']:,} pairs"
@@ -108,8 +114,8 @@ def _commonest(engine: DuckDBEngine, field: str, n_filled: int) -> str:
     return f"{value[:30]} ({n / n_filled:.1%})"
 
 
-def _judge_budget(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge the budget of pairs as far as it can be told before one is made."""
+def _judge_budget(facts: StrategyFacts, spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge the budget of pairs as far as it is known before one is made."""
     if spec.budget is None:
         return
     budget = spec.budget.pairs(facts["records"])

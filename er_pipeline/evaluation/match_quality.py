@@ -1,4 +1,4 @@
-"""Step 5, with truth: how right the matches are, at the threshold and at the best one.
+"""With truth: how right the matches are, at the threshold and at the best one.
 
 A match is a scored pair of at least the threshold. precision: share of the matches that are true.
 recall: share of all true pairs that are matches, also of those that blocking missed. F1: their
@@ -97,7 +97,7 @@ def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> Qu
 
 
 def quality_figures(facts: QualityFacts) -> Iterator[tuple[str, float]]:
-    """Give the figures worth plotting over time, by name, from the facts of `measure_matches`."""
+    """Return the figures worth plotting over time, by name, from the facts of `measure_matches`."""
     for place, quality in (("at_threshold", facts["at_threshold"]), ("at_best", facts["at_best"])):
         yield f"precision_{place}", quality["precision"]
         yield f"recall_{place}", quality["recall"]

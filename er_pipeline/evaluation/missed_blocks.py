@@ -120,7 +120,7 @@ def _escaped(text: str) -> str:
 
 
 def _divisions(lake: Lake, spec: PipelineSpec, strategy: str) -> list[Conjunction]:
-    """Give the keys that divided the oversized blocks of a strategy, in turn."""
+    """Return the keys that divided the oversized blocks of a strategy, in turn."""
     counts = lake.facts("filtered_blocks")["strategies"][strategy]
     known = spec.refine_conjunctions or tuple(choice.conjunction for choice in spec.key_choices)
     by_expression = {key.expression: key for key in known}

@@ -1,4 +1,4 @@
-"""Step 5, with truth: why true pairs are not found, one cause each, and what would find them.
+"""With truth: why true pairs are not found, one cause each, and what would find them.
 
 A pair is found when it is a candidate and, where matches are scored, scores at least the threshold.
 Of any other, the cause is the last thing that stood in its way, so that mending that finds it:
@@ -19,9 +19,8 @@ The true pairs, possibly millions, stay in SQL; vectors are multiplied in batche
 million people with 357,000 true pairs, 30,000 missed ones take 12 CPU s and 0.5 GiB.
 """
 
-import json
 from collections.abc import Iterator
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
 
 from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
@@ -37,7 +36,7 @@ from er_pipeline.evaluation.missed_weights import weigh_missed
 from er_pipeline.evaluation.proposed_true import propose_true_pairs
 from er_pipeline.evaluation.remedies import MissedTables, Remedy, find_remedies
 from er_pipeline.matching.scored_pairs import number_compared, score_table
-from er_pipeline.matching.splink_linker import MODEL_FILE
+from er_pipeline.matching.splink_linker import read_model
 
 
 class MissedFacts(TypedDict):
@@ -81,42 +80,12 @@ def explain_missed(
     for table in tables:
         read_numbered(engine, lake, table, fingerprint)
     missed = MissedTables()
-    proposed = "proposed_true"
-    bits = lake.facts("unified_pairs")["strategy_bits"]
-    propose_true_pairs(engine, lake, spec, fingerprint, bits, proposed)
-    _find_missed(engine, proposed, missed.pairs, threshold)
-    if spec.second_pass:
-        helped = helped_records(engine, lake, spec, fingerprint)
-        engine.make_table(missed.helped, f"select distinct record_no from ({helped})")
-    unpaired = "unpaired_true"
-    _mark_lonely(engine, spec, missed, unpaired)
-    proposers = list_proposers(spec, lake)
-    compare_keys(engine, proposers, unpaired, missed.records, missed.compared)
-    share_blocks(
-        engine, lake, spec, proposers, missed.compared, missed.records, missed.shared_blocks
-    )
-    dropped = "dropped_true"
-    choose_blocks(engine, spec, proposers, missed.shared_blocks, dropped)
-    explain_neighbours(
-        engine,
-        lake,
-        spec,
-        fingerprint,
-        missed.compared,
-        dropped,
-        missed.neighbours,
-        has_keys=bool(proposers),
-    )
-    weigh_missed(engine, lake, spec, fingerprint, missed.pairs, missed.weights)
     causes, unlikely, cheapest = "missed_causes", "unlikely_true", "missed_remedies"
-    engine.make_table(causes, _causes_sql(missed, dropped, threshold))
+    _find_causes(engine, lake, spec, fingerprint, missed, causes, threshold)
     _find_unlikely(engine, lake, spec, fingerprint, missed.pairs, unlikely, threshold)
     _leave_out(engine, missed, unlikely)
-    (n_unlikely,) = engine.row(f"select count(*) from {unlikely}")
-    facts: dict[str, Any] = {"fingerprint": fingerprint, "threshold": threshold}
-    facts["remedies"] = find_remedies(
-        engine, lake, spec, fingerprint, missed, cheapest, threshold=threshold
-    )
+    remedies = find_remedies(engine, lake, spec, fingerprint, missed, cheapest, threshold=threshold)
+    facts = {"fingerprint": fingerprint, "threshold": threshold, "remedies": remedies}
     with lake.writing("missed_matches", facts) as draft:
         engine.write(
             f"""
@@ -138,6 +107,7 @@ def explain_missed(
             "select (select count(*) from written_missed),"
             " (select count(*) from (select distinct left_no, right_no from written_missed))"
         )
+        (n_unlikely,) = engine.row(f"select count(*) from {unlikely}")
         (n_true,) = engine.row("select count(*) from true_pairs")
         (n_found,) = engine.row(_found_sql(threshold))
         counted = dict(engine.rows("select cause, count(*) from written_missed group by cause"))
@@ -187,6 +157,44 @@ def _found_sql(threshold: float | None) -> str:
         f"select count(*) from true_pairs as t join {table} as f"
         " on f.left_no = t.left_no and f.right_no = t.right_no"
     )
+
+
+def _find_causes(
+    engine: DuckDBEngine,
+    lake: Lake,
+    spec: PipelineSpec,
+    fingerprint: str,
+    missed: MissedTables,
+    causes: str,
+    threshold: float | None,
+) -> None:
+    """Make the tables of `missed`, and `causes` (left_no, right_no, cause, detail)."""
+    proposed, unpaired, dropped = "proposed_true", "unpaired_true", "dropped_true"
+    bits = lake.facts("unified_pairs")["strategy_bits"]
+    propose_true_pairs(engine, lake, spec, fingerprint, bits, proposed)
+    _find_missed(engine, proposed, missed.pairs, threshold)
+    if spec.second_pass:
+        helped = helped_records(engine, lake, spec, fingerprint)
+        engine.make_table(missed.helped, f"select distinct record_no from ({helped})")
+    _mark_lonely(engine, spec, missed, unpaired)
+    proposers = list_proposers(spec, lake)
+    compare_keys(engine, proposers, unpaired, missed.records, missed.compared)
+    share_blocks(
+        engine, lake, spec, proposers, missed.compared, missed.records, missed.shared_blocks
+    )
+    choose_blocks(engine, spec, proposers, missed.shared_blocks, dropped)
+    explain_neighbours(
+        engine,
+        lake,
+        spec,
+        fingerprint,
+        missed.compared,
+        dropped,
+        missed.neighbours,
+        has_keys=bool(proposers),
+    )
+    weigh_missed(engine, lake, spec, fingerprint, missed.pairs, missed.weights)
+    engine.make_table(causes, _causes_sql(missed, dropped, threshold))
 
 
 def _find_missed(engine: DuckDBEngine, proposed: str, missed: str, threshold: float | None) -> None:
@@ -260,7 +268,7 @@ def _find_unlikely(
     if threshold is None or not spec.matching:
         return
     read_numbered(engine, lake, "em_model", fingerprint)
-    model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
+    model = read_model(lake)
     records, pairs, scored = "records_to_score", "no_candidates", "scored_true"
     number_compared(engine, spec, records)
     engine.make_table(

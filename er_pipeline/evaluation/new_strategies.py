@@ -43,7 +43,7 @@ def count_strategies(
     pairs: str,
     records: str,
 ) -> Iterator[NewStrategy]:
-    """Give new strategies that would bring some of the pairs together, one after the other.
+    """Return new strategies that would bring some of the pairs together, one after the other.
 
     pairs: engine table (left_no, right_no) of pairs that no strategy brings together. records:
     engine table (record_no) of their records. The table of one strategy is gone with the next.

@@ -4,7 +4,7 @@ sample: a seeded random sample of records is scored against all records with the
 recall is the share of the likely matches found so that are candidates. A pair counts by its match
 probability, so the figure is right as far as the probabilities are.
 families: strategies that read the same fields are one family of evidence. How often families find
-the same matches tells how many none of them found (capture and recapture). It costs nothing, but
+the same matches shows how many none of them found (capture and recapture). It costs nothing, but
 families are not independent: a record that is damaged everywhere is missed by all. So it is an
 upper bound in practice, and stands beside the sample as a second opinion.
 
@@ -12,7 +12,6 @@ Source: Chao, "Estimating the Population Size for Capture-Recapture Data with Un
 Catchability", Biometrics 43, 1987; Chapman's form of Lincoln and Petersen's estimate, 1951.
 """
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from math import floor
@@ -31,7 +30,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.evaluation.score_bounds import ScoreBounds, weight_of
 from er_pipeline.matching.scored_pairs import number_compared, score_table
-from er_pipeline.matching.splink_linker import MODEL_FILE
+from er_pipeline.matching.splink_linker import read_model
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ def estimate_recall(
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "unified_pairs", fingerprint)
     lake.check_declared("em_model")
-    model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
+    model = read_model(lake)
     records, bounded, scored = "records_to_score", "bounded_pairs", "scored_pairs"
     number_compared(engine, spec, records)
     bounds = ScoreBounds(engine, model, records)
@@ -289,7 +288,7 @@ def _sample_recall(engine: DuckDBEngine, n_sampled: int, min_probability: float)
 def _cluster_interval(
     likely: NDArray[np.float64], found: NDArray[np.float64], n_sampled: int
 ) -> tuple[float, float]:
-    """Give the 95% interval of sum(found) / sum(likely): Wilson's, for as many independent trials.
+    """Return the 95% interval of sum(found) / sum(likely): Wilson's, of as many independent trials.
 
     The pairs of one record are found or missed together; so their number is replaced by that of
     independent ones with the same variance, the ratio estimate's. Records without pairs add none.

@@ -61,24 +61,24 @@ def read_comparisons(model: Mapping[str, Any]) -> list[Comparison]:
 
     Raises ValueError if a comparison does not begin with missing values and end with all others.
     """
-    return [_comparison(told["comparison_levels"]) for told in model["comparisons"]]
+    return [_comparison(comparison["comparison_levels"]) for comparison in model["comparisons"]]
 
 
 def prior_weight(model: Mapping[str, Any]) -> float:
-    """Give the prior's match weight, in bits."""
+    """Return the prior's match weight, in bits."""
     share = float(model["probability_two_random_records_match"])
     return float(np.log2(share / (1 - share)))
 
 
 def weight_of(probability: float) -> float:
-    """Give the match weight of a probability, in bits; of 0 and 1 that of their neighbours."""
+    """Return the match weight of a probability, in bits; of 0 and 1 that of their neighbours."""
     probability = min(max(probability, 1e-15), 1 - 1e-15)
     return float(np.log2(probability / (1 - probability)))
 
 
-def _comparison(told: Sequence[Mapping[str, Any]]) -> Comparison:
-    conditions = [str(level["sql_condition"]) for level in told]
-    if not told[0].get("is_null_level") or conditions[-1].upper() != "ELSE":
+def _comparison(levels: Sequence[Mapping[str, Any]]) -> Comparison:
+    conditions = [str(level["sql_condition"]) for level in levels]
+    if not levels[0].get("is_null_level") or conditions[-1].upper() != "ELSE":
         raise ValueError(f"levels must begin with missing values and end with ELSE: {conditions}")
     columns = [
         column.name[:-2]
@@ -89,31 +89,33 @@ def _comparison(told: Sequence[Mapping[str, Any]]) -> Comparison:
     equal = next(
         (
             level.get("u_probability")
-            for level in told
+            for level in levels
             if _is_equality(str(level["sql_condition"])) and level.get("u_probability")
         ),
         None,
     )
-    return Comparison(tuple(dict.fromkeys(columns)), tuple(_level(level, equal) for level in told))
+    return Comparison(
+        tuple(dict.fromkeys(columns)), tuple(_level(level, equal) for level in levels)
+    )
 
 
-def _level(told: Mapping[str, Any], equal_u: float | None) -> Level:
-    m, u = told.get("m_probability"), told.get("u_probability")
+def _level(level: Mapping[str, Any], equal_u: float | None) -> Level:
+    m, u = level.get("m_probability"), level.get("u_probability")
     weight = 0.0
-    if not told.get("is_null_level") and m is not None and u is not None:
+    if not level.get("is_null_level") and m is not None and u is not None:
         weight = CERTAIN if u == 0 else float(np.log2(max(m, 1e-300) / u))
     return Level(
-        str(told["sql_condition"]),
+        str(level["sql_condition"]),
         weight,
-        told.get("tf_adjustment_column"),
-        float(told.get("tf_adjustment_weight") or 0.0),
+        level.get("tf_adjustment_column"),
+        float(level.get("tf_adjustment_weight") or 0.0),
         float(equal_u or u or 0.0),
-        float(told.get("tf_minimum_u_value") or 0.0),
+        float(level.get("tf_minimum_u_value") or 0.0),
     )
 
 
 def _is_equality(condition: str) -> bool:
-    """Tell whether a condition is that one column is equal on both sides."""
+    """Return whether a condition is that one column is equal on both sides."""
     if condition.upper() == "ELSE":
         return False
     tree = sqlglot.parse_one(condition, dialect="duckdb")
@@ -169,7 +171,7 @@ class ScoreBounds:
     def at_least(
         self, sampled: NDArray[np.int64], weight: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-        """Give the pairs of a sampled record and any other that may reach a weight, in bits.
+        """Return the pairs of a sampled record and any other that may reach a weight, in bits.
 
         Returns two arrays, the sampled record of each pair and the other one, and of how many pairs
         the values had to be compared one by one. What is given can miss the weight only by what
@@ -209,7 +211,7 @@ class ScoreBounds:
     def _most(
         self, i: int, own: NDArray[np.int32], terms: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Give (n_own, n_values) bounds of the terms of some values of a comparison with all.
+        """Return (n_own, n_values) bounds of the terms of some values of a comparison with all.
 
         terms: (n_own, n_levels), what each level would give.
         """
@@ -232,7 +234,7 @@ class ScoreBounds:
         return most
 
     def _missing(self, i: int) -> NDArray[np.bool_]:
-        """Tell which values of a comparison are missing."""
+        """Return which values of a comparison are missing."""
         found = self.engine.con.execute(
             f"select coalesce({self.comparisons[i].levels[0].condition}, false) as missing"
             f" from ({self._alike(i)}) order by code"
@@ -254,7 +256,7 @@ class ScoreBounds:
         place: NDArray[Any],
         codes: NDArray[np.int32],
     ) -> NDArray[np.float32]:
-        """Give the terms of pairs of values: own[place] and the one of each code."""
+        """Return the terms of pairs of values: own[place] and the one of each code."""
         n_values = len(self.missing[i])
         values, back = np.unique(place.astype(np.int64) * n_values + codes, return_inverse=True)
         left, right = np.divmod(values, n_values)
@@ -281,7 +283,7 @@ class ScoreBounds:
         )
 
     def _terms_of_levels(self, i: int, own: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Give (n_own, n_levels) weights, with the most that frequencies may add to each.
+        """Return (n_own, n_levels) weights, with the most that frequencies may add to each.
 
         The frequency counted is the larger one of the two values, so it is at least the own one's.
         """

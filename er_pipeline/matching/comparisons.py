@@ -37,7 +37,7 @@ OF_ONE_WORD = (0.92, 0.8)
 
 
 def comparison_of(spec: PipelineSpec, field: str) -> Comparison:
-    """Give a field's comparison as declared, completed by that of its kind."""
+    """Return a field's comparison as declared, completed by that of its kind."""
     declared = (spec.comparisons or {}).get(field, Comparison())
     by_kind = BY_KIND[spec.field_kinds[field]]
     levels = declared.levels or by_kind.levels
@@ -151,11 +151,11 @@ def _shared_words(left: str, right: str, share: float) -> str:
     )
 
 
-def told_comparison(spec: PipelineSpec, field: str) -> str:
-    """Tell how a field is compared, in a few words."""
+def shown_comparison(spec: PipelineSpec, field: str) -> str:
+    """Return how a field is compared, in a few words."""
     comparison = comparison_of(spec, field)
-    told = str(comparison.levels)
+    text = str(comparison.levels)
     if comparison.thresholds:
-        told += f" {', '.join(f'{threshold:g}' for threshold in comparison.thresholds)}"
-    told += "".join(f", {literal(condition)}" for condition in comparison.sql)
-    return told + (", term frequency" if comparison.term_frequency else "")
+        text += f" {', '.join(f'{threshold:g}' for threshold in comparison.thresholds)}"
+    text += "".join(f", {literal(condition)}" for condition in comparison.sql)
+    return text + (", term frequency" if comparison.term_frequency else "")

@@ -1,4 +1,4 @@
-"""Step 6: training blocks -> a trained Splink model: m, u and the prior.
+"""Training blocks -> a trained Splink model: m, u and the prior.
 
 u: of the level of equal values exactly, from the frequencies of the values; of the other levels
 from random pairs. Both count matches too, which are taken out once their share is known.
@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from er_pipeline.blocking.blocks.em_training_blocks import TrainingFacts
 from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.records.match_share import count_agreeing_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -62,7 +63,8 @@ def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
     """
     fingerprint = read_records(engine, lake)
     read_numbered(engine, lake, "em_training_blocks", fingerprint)
-    rules = lake.facts("em_training_rules")["rules"]
+    costs: TrainingFacts = lake.facts("em_training_rules")
+    rules = costs["rules"]
     pairs = {
         i: int(rules[rule.name]["pairs"])
         for i, rule in enumerate(spec.training_conjunctions)
@@ -98,7 +100,7 @@ def train_model(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> dict[st
         "prior": prior,
         "expected_matches": round(matches, 1),
         "matches_by_rules": estimates,
-        "sessions": [_told(session, spec) for session in sessions],
+        "sessions": [_session_facts(session, spec) for session in sessions],
         "untrained": untrained,
         "untrained_levels": len(untrained),
         "levels": _levels(trained),
@@ -115,7 +117,7 @@ def estimate_chance(
     comparisons: Sequence[Mapping[str, Any]],
     n_possible: float,
 ) -> list[list[float]]:
-    """Give for every comparison the share of all pairs that stand on each level, equal first.
+    """Return for every comparison the share of all pairs that stand on each level, equal first.
 
     The share of equal values is exact, the others are a sample's. On a level that the sample has
     not seen stands half a pair of it: that a sample of a million has none does not say that there
@@ -253,7 +255,7 @@ def _shared_matches(
 
 
 def _share_of_equal(engine: DuckDBEngine, spec: PipelineSpec, field: str) -> float:
-    """Give the exact share of equal values among all pairs that have both."""
+    """Return the exact share of equal values among all pairs that have both."""
     mode, column = spec.link_mode, quoted(field)
     both = count_agreeing_pairs(engine, mode, RECORDS, [], [column])
     return count_agreeing_pairs(engine, mode, RECORDS, [column]) / max(1.0, both)
@@ -308,7 +310,7 @@ def _filled(
     return {**comparison, "comparison_levels": levels}
 
 
-def _told(session: Session, spec: PipelineSpec) -> dict[str, Any]:
+def _session_facts(session: Session, spec: PipelineSpec) -> dict[str, Any]:
     return {
         "rule": session.rule,
         "pairs": session.pairs,
@@ -322,7 +324,7 @@ def _told(session: Session, spec: PipelineSpec) -> dict[str, Any]:
 
 
 def _levels(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, float]]]:
-    """Give every level's m, u and match weight by comparison, that of equal values first."""
+    """Return every level's m, u and match weight by comparison, that of equal values first."""
     return {
         comparison["output_column_name"]: [
             {

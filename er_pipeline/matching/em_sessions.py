@@ -88,7 +88,7 @@ def number_blocks(engine: DuckDBEngine, spec: PipelineSpec) -> None:
 
 
 def free_comparisons(spec: PipelineSpec, i: int) -> set[str]:
-    """Give the compared fields whose comparison reads nothing that the i-th training rule reads."""
+    """Return the compared fields that share no column with what the i-th training rule reads."""
     fixed = spec.training_conjunctions[i].source_columns
     return {
         field for field, columns in spec.compared_columns.items() if not set(columns) & set(fixed)
@@ -178,7 +178,7 @@ def levels_of(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def without_frequencies(comparison: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a comparison of Splink's settings without term frequencies."""
+    """Return a comparison of Splink's settings without term frequencies."""
     return {
         **comparison,
         "comparison_levels": [

@@ -1,4 +1,4 @@
-"""Step 8: matches -> entities: records that matches join, directly or through others."""
+"""Matches -> entities: records that matches join, directly or through others."""
 
 from collections.abc import Iterator
 from typing import TypedDict

@@ -1,6 +1,5 @@
-"""Step 7: candidate pairs + model -> matches: every pair scored once, the likely ones stored."""
+"""Candidate pairs + model -> matches: every pair scored once, the likely ones stored."""
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from math import floor
@@ -13,7 +12,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_file
 from er_pipeline.blocking.tables.lake import Lake, link_files
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.em_sessions import levels_of
-from er_pipeline.matching.splink_linker import MODEL_FILE, linker_of
+from er_pipeline.matching.splink_linker import linker_of, read_model
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ def score_pairs(
     fingerprint = read_records(engine, lake)
     for name in (pairs, "em_model", *([first] if first else [])):
         read_numbered(engine, lake, name, fingerprint)
-    model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
+    model = read_model(lake)
     # One table of numbered records, whatever the mode: which pairs to score is decided already.
     settings = {**model, "link_type": "dedupe_only"}
     columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
@@ -187,7 +186,7 @@ def _matches_sql(spec: PipelineSpec, model: Mapping[str, Any], pairs: str) -> st
     """Write the query of the stored pairs with the level of every comparison.
 
     Splink gives the levels of a pair only together with all values compared; for the few pairs that
-    are stored they are told anew by the conditions of the model.
+    are stored they are found anew by the conditions of the model.
     """
     values = "".join(
         f", l.{quoted(name)} as {quoted(f'{name}_l')}, r.{quoted(name)} as {quoted(f'{name}_r')}"

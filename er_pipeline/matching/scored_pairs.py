@@ -1,11 +1,17 @@
-"""Scores of some pairs, whoever proposed them: those of a sample, and those that were missed."""
+"""Scores of some pairs, whoever proposed them: of a sample, of missed ones, of what teaches."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
-from er_pipeline.matching.splink_linker import linker_of
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.weights.pair_weights import Scorer
+from er_pipeline.matching.splink_linker import linker_of, read_model
 
 # Pairs scored at once: some 250 MB.
 PAIRS_PER_SLICE = 2_000_000
@@ -66,3 +72,28 @@ def score_table(
             )
             predicted.drop_table_from_database_and_remove_from_cache()
     return int(n_pairs)
+
+
+def model_scorer(lake: Lake, spec: PipelineSpec) -> Scorer | None:
+    """Return the scorer of the trained model in the lake; None where it does not teach.
+
+    A model is trained on training rules alone, before any pair is proposed, so within one run it
+    can show the search for conjunctions which sampled pairs are probably matches. It grades how
+    near two values are, which keys do not see.
+    """
+    if not spec.is_taught_by_model:
+        return None
+
+    def score(engine: DuckDBEngine, pairs: str) -> NDArray[np.float64]:
+        read_numbered(engine, lake, "em_model", read_records(engine, lake))
+        model = read_model(lake)
+        records, scored = "records_to_score", "scored_by_model"
+        number_compared(engine, spec, records)
+        score_table(engine, model, records, pairs, scored, min_probability=0.0)
+        found = engine.con.execute(
+            f"select match_probability from {scored} order by left_no, right_no"
+        ).fetchnumpy()
+        # Sums of floats differ in their last digits with the number of threads.
+        return np.asarray(np.round(found["match_probability"], 6), np.float64)
+
+    return score

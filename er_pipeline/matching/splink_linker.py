@@ -4,6 +4,7 @@ A record's number is its only id, so ids may be any text and sources may share t
 compared with what has been decided already: by a training rule, or by unified_pairs.
 """
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
 
 # The model, as Splink writes it, beside the table em_model.
 MODEL_FILE = "model.json"
@@ -40,17 +42,23 @@ def model_settings(
     }
 
 
+def read_model(lake: Lake) -> dict[str, Any]:
+    """Return the trained model in the lake, as Splink's settings have it."""
+    model: dict[str, Any] = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
+    return model
+
+
 @contextmanager
 def linker_of(
     engine: DuckDBEngine, tables: Sequence[str], settings: Mapping[str, Any]
 ) -> Iterator[tuple[Any, Any]]:
-    """Give Splink's linker over tables of the engine, and its database API.
+    """Return Splink's linker over tables of the engine, and its database API.
 
     What Splink makes in the engine is dropped at the end.
     """
     from splink import DuckDBAPI, Linker
 
-    # Splink tells every step, and warns of what we look after: untrained levels have a value.
+    # Splink logs every step, and warns of what we look after: untrained levels have a value.
     logging.getLogger("splink").setLevel(logging.ERROR)
     api = DuckDBAPI(connection=engine.con)
     registered = [api.register(table) for table in tables]

@@ -1,4 +1,4 @@
-"""The training advisor: which rules would train the model best, told before anything is trained.
+"""The training advisor: which rules would train the model best, known before anything is trained.
 
 A training rule is good when its blocks hold many matches, and others too; when it fixes few fields,
 so that it teaches about many; when strangers in its blocks are like any strangers; and when it is
@@ -6,8 +6,8 @@ cheap. Rules on different fields check each other: what one fixes the others lea
 they find of one comparison must agree.
 
 Candidates are the keys of every field, alone and joined with the whole value of another. Each is
-counted exactly on the full data, without making a pair. The share of matches is told as before any
-training, by strong identifiers. Then all sets of up to three of the best are compared.
+counted exactly on the full data, without making a pair. The share of matches is estimated by strong
+identifiers, as before any training. Then all sets of up to three of the best are compared.
 """
 
 import json
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.blocks.em_training_blocks import (
+    TrainingCosts,
     judge_expected_mix,
     judge_training,
     sum_training_rules,
@@ -47,7 +48,7 @@ TRIED_OF_FIELDS = 3
 ENOUGH_MATCHES = 2_000
 # A share of matches this far from 0 and from 1 is as good as any.
 GOOD_MIX = 0.05
-# What is assumed where no strong identifier tells the share of matches, and what it is worth.
+# What is assumed where no strong identifier shows the share of matches, and what it is worth.
 UNKNOWN_SHARE, WORTH_OF_UNKNOWN = 0.1, 0.5
 # What a share of matches is worth that checks would warn of.
 WORTH_OF_ODD_MIX = 0.1
@@ -78,7 +79,7 @@ class Candidate:
     n_derived: int
 
     def worth(self, checks: Checks) -> float:
-        """Tell how good a session it would make, 0 to 1; rounded, so that threads do not matter."""
+        """Return how good a session it would make, 0 to 1, rounded: threads do not matter."""
         share = UNKNOWN_SHARE if self.match_share is None else self.match_share
         known = WORTH_OF_UNKNOWN if self.match_share is None else 1.0
         matches = min(1.0, share * self.pairs / ENOUGH_MATCHES)
@@ -111,7 +112,7 @@ def advise_rules(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> list[C
 
 
 def _conjunctions(index: Index, budget: int) -> Iterator[Keys]:
-    """Give the affordable conjunctions of one and two fields, some of each set of fields."""
+    """Return the affordable conjunctions of one and two fields, some of each set of fields."""
     plain = [i for i, choice in enumerate(index.choices) if not choice.swaps]
     by_fields: dict[tuple[str, ...], list[Keys]] = {}
     for i in plain:
@@ -130,7 +131,7 @@ def _conjunctions(index: Index, budget: int) -> Iterator[Keys]:
 
 
 class _Mix:
-    """Tells what the blocks of a conjunction hold: matches, and strangers who are alike."""
+    """Shows what the blocks of a conjunction hold: matches, and strangers who are alike."""
 
     def __init__(self, engine: DuckDBEngine, spec: PipelineSpec, index: Index) -> None:
         self.engine, self.spec, self.index = engine, spec, index
@@ -246,7 +247,7 @@ def named_rules(chosen: Sequence[Candidate]) -> dict[str, tuple[str, ...]]:
 
 
 def with_training_rules(spec: PipelineSpec, rules: Mapping[str, Sequence[str]]) -> PipelineSpec:
-    """Give the declaration with other training rules, name: keys."""
+    """Return the declaration with other training rules, name: keys."""
     declared = spec.model_dump(exclude_unset=True)
     return PipelineSpec.model_validate(
         {**declared, "training_rules": {name: list(keys) for name, keys in rules.items()}}
@@ -306,7 +307,7 @@ def _has_records(lake: Lake) -> bool:
     return True
 
 
-def _table(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[str]:
+def _table(facts: TrainingCosts, spec: PipelineSpec) -> Iterator[str]:
     rules = facts["rules"]
     width = max(len(name) for name in rules) + 2
     yield ""

@@ -36,7 +36,7 @@ from er_pipeline.evaluation.recall import estimate_recall
 from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.entities import join_matches
 from er_pipeline.matching.matches import score_pairs, weight_classes
-from er_pipeline.matching.pair_scorer import model_scorer
+from er_pipeline.matching.scored_pairs import model_scorer
 from er_pipeline.orchestration.asset_metadata import (
     Facts,
     numbers,

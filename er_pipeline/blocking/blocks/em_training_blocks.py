@@ -1,4 +1,4 @@
-"""Step 4: training rules -> the blocks that feed one EM session each, counted exactly.
+"""Training rules -> the blocks that feed one EM session each, counted exactly.
 
 A training rule is a conjunction like a strategy, with a budget of its own: sessions do not share
 pairs, so the cost of training is the plain sum over the rules. Coverage does not matter here; a
