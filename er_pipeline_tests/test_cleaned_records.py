@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -311,7 +311,7 @@ def test_a_failed_source_leaves_the_tables_as_they_were(tmp_path: Path) -> None:
 
 
 def test_the_same_records_have_the_same_stamp(dataset: Callable[..., Dataset]) -> None:
-    def stamp(*rows: dict[str, str | None]) -> str:
+    def stamp(*rows: Mapping[str, str | None]) -> str:
         people = dataset(rows)
         people.clean()
         return people.lake.stamp("cleaned_records")
