@@ -26,6 +26,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_weights import weigh_pairs
 from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.matches import score_pairs
+from er_pipeline_tests.projects import elsewhere, finished, project  # noqa: F401
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 

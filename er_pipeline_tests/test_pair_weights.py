@@ -40,7 +40,7 @@ from er_pipeline.blocking.weights.pair_weights import (
     sample_records,
     weigh_pairs,
 )
-from er_pipeline.terminal.cli import DEMO_DEFS
+from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.conftest import Dataset, Rows, put_records
 
 NO_LABELS = {"matches": 0, "non_matches": 0}

@@ -55,7 +55,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
 from er_pipeline.blocking.weights.pair_weights import read_weights
 from er_pipeline.orchestration.steps import dataset_steps
-from er_pipeline.terminal.cli import DEMO_DEFS, DEMO_PAIRS_PER_RECORD
+from er_pipeline.terminal.demo import DEMO_DEFS, DEMO_PAIRS_PER_RECORD
 from er_pipeline_tests.benchmarks.measuring import REPOSITORY, run_child, show_machine
 from er_pipeline_tests.other_people import (
     HOUSEHOLD_KINDS,

@@ -50,7 +50,7 @@ from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.matches import score_pairs
 from er_pipeline.matching.splink_linker import MODEL_FILE
 from er_pipeline.orchestration.steps import dataset_steps
-from er_pipeline.terminal.cli import DEMO_DEFS
+from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
 from er_pipeline_tests.conftest import REAL_DATA
 
