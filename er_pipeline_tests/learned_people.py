@@ -1,23 +1,17 @@
 """Datasets that rules are learned from, made-up people first, prepared once for many settings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from er_pipeline.blocking.blocks.blocks import build_blocks
-from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
-from er_pipeline.blocking.labels.labels import Journal, Label, RecordName, read_labels
-from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
-from er_pipeline.blocking.learning.learned_rules import learn_rules
-from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
-from er_pipeline.blocking.records.cleaned_records import clean_records
-from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.labels.labels import Journal, Label, RecordName
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.weights.pair_weights import weigh_pairs
+from er_pipeline.blocking.tables.runs import run, steps_for
+from er_pipeline.flow import flow, open_lake
 
 KINDS = {
     "first_name": "person_name",
@@ -28,6 +22,8 @@ KINDS = {
     "birth_date": "date",
     "city": "text",
 }
+# What is made once, before the settings that a test tries.
+PREPARED = ("cleaned_records", "key_codes", "labels")
 Pair = tuple[int, int]
 
 
@@ -40,48 +36,46 @@ class Made:
 
     @property
     def lake(self) -> Lake:
+        """The tables as they were made last, under whichever settings."""
         return Lake(self.folder / "lake", "people")
 
     def spec(self, **more: Any) -> PipelineSpec:
-        return PipelineSpec.model_validate({**self.settings, "strategies": "auto", **more})
+        settings = {**self.settings, "strategies": "auto", **more}
+        return PipelineSpec.model_validate(settings).located_in(self.folder)
+
+    def make(
+        self, until: str, but: Sequence[str] = (), threads: int = 1, **more: Any
+    ) -> dict[str, Any]:
+        """Run the steps up to a table under these settings, but for some; return its facts."""
+        spec = self.spec(**more)
+        steps = [step for step in steps_for(flow(spec), until) if step.name not in but]
+        made = list(run(steps, open_lake(self.lake.root, spec), threads=threads))
+        return made[-1][1]
 
     def prepare(self) -> "Made":
-        with DuckDBEngine(threads=1) as engine:
-            clean_records(engine, self.lake, self.spec(), self.folder)
-        with DuckDBEngine(threads=1) as engine:
-            index_keys(engine, self.lake, self.spec())
+        self.make("key_codes")
         return self
 
     def learn(self, threads: int = 1, **more: Any) -> dict[str, Any]:
-        with DuckDBEngine(threads=threads) as engine:
-            return learn_rules(engine, self.lake, self.spec(**more))
+        return self.make("learned_rules", PREPARED, threads, **more)
 
     def pair(self, **more: Any) -> tuple[float, float]:
         """Run the steps from the rules to the pairs; give completeness and pairs per record."""
-        spec = self.spec(**more)
-        steps: list[Callable[..., dict[str, Any]]] = [filter_blocks, weigh_pairs, unify_pairs]
-        if spec.learns:
-            steps = [learn_rules, build_learned_blocks, *steps]
-        for strategy in spec.strategy_conjunctions:
-            with DuckDBEngine(threads=1) as engine:
-                build_blocks(engine, self.lake, strategy, spec)
-        for step in steps:
-            with DuckDBEngine(threads=1) as engine:
-                step(engine, self.lake, spec)
+        self.make("unified_pairs", PREPARED, **more)
         return self.completeness("select left_no, right_no from unified_pairs", "unified_pairs")
 
     def completeness(self, pairs: str, table: str) -> tuple[float, float]:
         """Give the share of the true pairs among some, which read a table, and their number."""
         with DuckDBEngine(threads=1) as engine:
-            engine.read(self.lake, table)
-            engine.read(self.lake, "cleaned_records")
+            for read in (table, "cleaned_records", "true_clusters"):
+                self.lake.open(engine, read)
             found, n_pairs, n_records = engine.row(
                 f"""
                 select count(*) filter (where l.true_cluster = r.true_cluster), count(*),
                     (select count(*) from cleaned_records)
                 from ({pairs}) as p
-                join cleaned_records as l on l.record_no = p.left_no
-                join cleaned_records as r on r.record_no = p.right_no
+                left join true_clusters as l on l.record_no = p.left_no
+                left join true_clusters as r on r.record_no = p.right_no
                 """
             )
         return found / len(self.true_pairs()), n_pairs / n_records
@@ -92,27 +86,29 @@ class Made:
         if not known:
             same = "l.true_cluster <> r.true_cluster and l.last_name = r.last_name"
         with DuckDBEngine(threads=1) as engine:
-            engine.read(self.lake, "cleaned_records")
+            self.lake.open(engine, "cleaned_records", "records")
+            self.lake.open(engine, "true_clusters")
+            engine.make_view("known", "select * from records join true_clusters using (record_no)")
             return engine.rows(
-                "select l.record_no, r.record_no from cleaned_records as l"
-                f" join cleaned_records as r on {same} and l.record_no < r.record_no order by all"
+                "select l.record_no, r.record_no from known as l"
+                f" join known as r on {same} and l.record_no < r.record_no order by all"
             )
 
     def judge(self, matches: Sequence[Pair], non_matches: Sequence[Pair] = ()) -> None:
         """Let the journal hold these answers alone."""
         with DuckDBEngine(threads=1) as engine:
-            engine.read(self.lake, "cleaned_records")
+            self.lake.open(engine, "cleaned_records")
             rows = engine.rows("select source, record_id from cleaned_records order by record_no")
-            names = [RecordName(*row) for row in rows]
-            (self.folder / "labels.jsonl").unlink(missing_ok=True)
-            Journal(self.folder / "labels.jsonl").append(
-                [
-                    Label(names[a], names[b], answer, "ann", "2026-11-03T10:15:00Z")
-                    for answer, pairs in (("match", matches), ("no_match", non_matches))
-                    for a, b in pairs
-                ]
-            )
-            read_labels(engine, self.lake, self.spec(labels={}), self.folder)
+        names = [RecordName(*row) for row in rows]
+        (self.folder / "labels.jsonl").unlink(missing_ok=True)
+        Journal(self.folder / "labels.jsonl").append(
+            [
+                Label(names[a], names[b], answer, "ann", "2026-11-03T10:15:00Z")
+                for answer, pairs in (("match", matches), ("no_match", non_matches))
+                for a, b in pairs
+            ]
+        )
+        self.make("labels", ["cleaned_records"], labels={})
 
     def judge_some(self, n: int, seed: int, n_wrong: int = 0) -> None:
         draw = Random(seed)

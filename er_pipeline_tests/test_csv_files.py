@@ -3,20 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline_tests.test_sources import Reader
 
 
 @pytest.fixture
-def reader(tmp_path: Path, engine: DuckDBEngine) -> Reader:
+def reader(tmp_path: Path, engine: Engine) -> Reader:
     return Reader(tmp_path, engine)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_delimiter_of_a_csv_file_is_told_from_its_header(
-    reader: Reader, delimiter: str
-) -> None:
+def test_the_delimiter_of_a_csv_file_is_seen_in_its_header(reader: Reader, delimiter: str) -> None:
     content = f'id{delimiter}name\n1{delimiter}"Smith, Ann; |\t"\n'
     assert reader.csv(content) == [("1", "Smith, Ann; |\t")]
 
@@ -136,7 +134,7 @@ def test_a_nul_byte_in_a_value_is_no_error(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", r"people\.csv: is empty; a header line and records are needed"),
         (b"\n", r"people\.csv:1: has no header line; the first line must name the columns"),
@@ -180,9 +178,9 @@ def test_a_nul_byte_in_a_value_is_no_error(reader: Reader) -> None:
     ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else "",
 )
 def test_a_bad_csv_file_is_an_error_that_says_where_and_what_to_do(
-    reader: Reader, content: bytes, told: str
+    reader: Reader, content: bytes, message: str
 ) -> None:
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         reader.csv(content)
 
 

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline_tests.test_sources import Reader
 
 
 @pytest.fixture
-def reader(tmp_path: Path, engine: DuckDBEngine) -> Reader:
+def reader(tmp_path: Path, engine: Engine) -> Reader:
     return Reader(tmp_path, engine)
 
 
@@ -35,13 +35,13 @@ def test_a_query_on_a_database_is_read(reader: Reader) -> None:
 
 def test_a_bad_query_is_an_error_that_names_the_database(reader: Reader) -> None:
     url = sqlite_url(reader.folder)
-    for query, told in (
+    for query, message in (
         ("select * from person", r"query on sqlite:.*: .*no such table: person"),
         ("select name from people", r"query on sqlite:.*: has no column 'id'; it has 'name'"),
         ("select * from people where 1 = 0", r"query on sqlite:.*: has no records"),
         ("delete from people where 1 = 0", r"query on sqlite:.*: .*does not return rows"),
     ):
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             reader.read(["id"], url=url, query=query)
 
 

@@ -5,11 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.learning.held_out_recall import FOLDS, folds
-from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
 from er_pipeline.blocking.learning.rule_evidence import Evidence
 from er_pipeline.blocking.learning.rule_search import Rule, RuleSearch
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline_tests.learned_people import Made, Pair, made_up
+from er_pipeline_tests.learned_people import PREPARED, Made, Pair, made_up
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +79,7 @@ def test_the_interval_of_recall_holds_the_recall_that_the_rules_have(more_people
         more_people.judge_some(100, seed)
         settings: dict[str, Any] = {"labels": {}, "learning": {"seed": seed, "k": 2}}
         facts = more_people.learn(**settings)
-        with DuckDBEngine(threads=1) as engine:
-            build_learned_blocks(engine, more_people.lake, more_people.spec(**settings))
+        more_people.make("learned_blocks", [*PREPARED, "learned_rules"], **settings)
         pairs = (
             "select distinct l.record_no as left_no, r.record_no as right_no"
             " from learned_blocks as l join learned_blocks as r"

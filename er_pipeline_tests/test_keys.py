@@ -138,7 +138,7 @@ def test_a_null_or_blank_member_gives_no_key(engine: DuckDBEngine, missing: str 
     assert keys_of(engine, "tokens(last_name)", whole, halves[1]) == [["lee"], []]
 
 
-def test_members_shorter_than_their_width_are_told_apart(engine: DuckDBEngine) -> None:
+def test_members_shorter_than_their_width_are_kept_apart(engine: DuckDBEngine) -> None:
     name_key = ["left(last_name, 3)", "left(first_name, 1)"]
     # Without a mark both "ab" + "cd"[:1] and "abc" + "" would read "abc".
     found = keys_of(

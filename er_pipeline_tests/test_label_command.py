@@ -14,9 +14,7 @@ import pytest
 from er_pipeline.blocking.labels.labels import (
     Journal,
 )
-from er_pipeline.blocking.spec.declarations import declarations
 from er_pipeline.blocking.spec.yaml_file import read_spec
-from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.terminal.cli import main
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.test_labels import NOON, PEOPLE, queue
@@ -46,7 +44,6 @@ def declared(people: Dataset) -> Dataset:
     defs = people.folder / "defs.yaml"
     defs.write_text(DEFS + "  labels: {}\n")
     people.spec = read_spec(defs)
-    people.lake = Lake(people.folder / "lake", "people", declarations(people.spec))
     people.clean()
     queue(people, (0, 1), (2, 3))
     return people

@@ -31,7 +31,7 @@ def people(dataset: Callable[..., Dataset]) -> Dataset:
 def importing(people: Dataset, name: str, text: str) -> dict[str, int]:
     file = people.folder / name
     file.write_text(text)
-    return import_labels(journal_of(people.spec, people.folder), people.spec, file)
+    return import_labels(journal_of(people.spec), people.spec, file)
 
 
 def test_importing_twice_adds_nothing_new(people: Dataset, journal: Journal) -> None:
@@ -62,7 +62,7 @@ def test_an_import_corrects_what_a_person_said_but_not_the_other_way_round(
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("x.csv", "left_id,answer\na,1\n", ":1: has no column 'right_id'; it has 'left_id', 'ans"),
         ("x.csv", "left_id,right_id\na,b\n", ":1: has no column 'answer'; it has 'left_id', 'ri"),
@@ -100,13 +100,13 @@ def test_an_import_corrects_what_a_person_said_but_not_the_other_way_round(
         ("x.txt", "", "the ending '.txt' names no format; it must be .csv, .jsonl or .json"),
     ],
 )
-def test_a_wrong_row_is_told_and_nothing_is_imported(
-    people: Dataset, journal: Journal, name: str, text: str, told: str
+def test_a_wrong_row_is_reported_and_nothing_is_imported(
+    people: Dataset, journal: Journal, name: str, text: str, message: str
 ) -> None:
     with pytest.raises(InputError) as error:
         importing(people, name, text)
     assert str(error.value).startswith(f"{people.folder / name}:")
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert not journal.path.exists()
 
 
@@ -115,8 +115,8 @@ def test_an_imported_label_must_name_records_of_the_last_run(
 ) -> None:
     file = people.folder / "given.csv"
     file.write_text("left_id,right_id,answer\na,b,match\na,gone,match\n")
-    told = r"given\.csv: 1 of 2 rows are wrong, .*: line 3: there is no record 'gone' of source"
-    with pytest.raises(InputError, match=told):
+    message = r"given\.csv: 1 of 2 rows are wrong, .*: line 3: there is no record 'gone' of source"
+    with pytest.raises(InputError, match=message):
         import_labels(journal, people.spec, file, lake=people.lake)
     assert journal.read() == []
     file.write_text("left_id,right_id,answer\na,b,match\n")
@@ -130,7 +130,7 @@ def test_many_wrong_rows_are_counted(people: Dataset) -> None:
 
 
 def test_a_file_that_is_not_there_or_not_utf_8_is_an_error(people: Dataset) -> None:
-    journal = journal_of(people.spec, people.folder)
+    journal = journal_of(people.spec)
     with pytest.raises(InputError, match=r"none\.csv: cannot be read \(No such file"):
         import_labels(journal, people.spec, people.folder / "none.csv")
     (people.folder / "given.csv").write_bytes(b"left_id\xe4")
@@ -158,8 +158,8 @@ def test_what_is_exported_reads_back_the_same_answers(
     again = Journal(tmp_path / "again.jsonl")
     counts = {"added": 3, "known": 0, "without_answer": n_open}
     assert import_labels(again, people.spec, file) == counts
-    told = [(said.pair, said.answer, said.who, said.at, said.reason) for said in SAID]
-    assert [(s.pair, s.answer, s.who, s.at, s.reason) for s in again.read()] == told
+    expected = [(said.pair, said.answer, said.who, said.at, said.reason) for said in SAID]
+    assert [(s.pair, s.answer, s.who, s.at, s.reason) for s in again.read()] == expected
     assert import_labels(journal, people.spec, file)["added"] == 0
 
 
@@ -175,7 +175,7 @@ def test_an_old_export_does_not_undo_what_was_said_since(
 
 def test_an_export_never_overwrites_the_journal(people: Dataset, journal: Journal) -> None:
     journal.append([label("a", "b"), label("a", "b", RETRACTED)])
-    own = journal_of(people.spec, people.folder)
+    own = journal_of(people.spec)
     with pytest.raises(InputError, match="is the journal itself"):
         export_labels(own, people.spec, people.lake, own.path)
     assert len(journal.read()) == 2

@@ -6,10 +6,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
 
-from er_pipeline.blocking.labels.label_queue import QUEUE, queue_pairs
-from er_pipeline.blocking.labels.labels import Journal, Label, RecordName, read_labels
+from er_pipeline.blocking.labels.label_queue import QUEUE, QUEUED, queue_pairs
+from er_pipeline.blocking.labels.labels import Journal, Label, RecordName
+from er_pipeline.blocking.tables.contract import judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_files
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset, Rows
@@ -53,12 +53,12 @@ SETTINGS: dict[str, Any] = {
     "labels": {},
 }
 N_PERSONS = 120
-QUEUED = people(N_PERSONS, 1)
+PERSONS = people(N_PERSONS, 1)
 
 
 def judge(data: Dataset, pairs: list[tuple[int, int]], answer: str = "match") -> None:
-    """Answer pairs, on top of what is answered already."""
-    ids = sorted(str(row["id"]) for row in QUEUED)
+    """Answer pairs, on top of what is answered already, and make all that follows from it."""
+    ids = sorted(str(row["id"]) for row in PERSONS)
     labels = [
         Label(
             RecordName("people", ids[a]),
@@ -70,13 +70,12 @@ def judge(data: Dataset, pairs: list[tuple[int, int]], answer: str = "match") ->
         for a, b in pairs
     ]
     Journal(data.folder / "labels.jsonl").append(labels)
-    with DuckDBEngine(threads=2) as engine:
-        read_labels(engine, data.lake, data.spec, data.folder)
+    data.pair()
 
 
 @pytest.fixture(scope="module")
 def lake_of_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = Dataset(tmp_path_factory.mktemp("paired"), [QUEUED], **SETTINGS)
+    data = Dataset(tmp_path_factory.mktemp("paired"), [PERSONS], **SETTINGS)
     data.pair()
     return data.lake.root
 
@@ -84,7 +83,7 @@ def lake_of_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def paired(dataset: Callable[..., Dataset], lake_of_pairs: Path) -> Dataset:
     """Give a dataset of its own, with its pairs, to every test."""
-    data = dataset(QUEUED, **SETTINGS)
+    data = dataset(PERSONS, **SETTINGS)
     shutil.copytree(lake_of_pairs, data.lake.root, symlinks=True)
     return data
 
@@ -130,7 +129,7 @@ def test_likely_pairs_are_the_weightiest_that_share_a_key(paired: Dataset) -> No
     assert len(married & {row[1:3] for row in likely[: len(married)]}) >= 0.9 * len(married)
 
 
-def test_pairs_of_the_dearest_strategy_are_its_alone(paired: Dataset) -> None:
+def test_pairs_of_the_most_expensive_strategy_are_its_alone(paired: Dataset) -> None:
     queue = queued(paired)
     alone = paired.lake.facts("unified_pairs")["pairs_of_one_strategy_only"]
     assert alone["names"] > alone["town"]
@@ -157,7 +156,7 @@ def test_the_same_labels_give_the_same_queue_with_any_number_of_threads(paired: 
 
 
 def test_everything_judged_leaves_an_empty_queue(dataset: Callable[..., Dataset]) -> None:
-    data = dataset(QUEUED[:8], **SETTINGS)
+    data = dataset(PERSONS[:8], **SETTINGS)
     data.pair()
     judge(data, [(a, b) for b in range(8) for a in range(b)], "no_match")
     assert queued(data) == []
@@ -176,7 +175,7 @@ def test_a_table_without_a_pair_has_an_empty_queue(dataset: Callable[..., Datase
 
 
 def test_unweighed_pairs_are_queued_without_likely_ones(dataset: Callable[..., Dataset]) -> None:
-    data = dataset(QUEUED, **SETTINGS, weights=False)
+    data = dataset(PERSONS, **SETTINGS, weights=False)
     data.pair()
     queue = queued(data)
     assert {row[3] for row in queue} == {"dearest_rule", "audit"}
@@ -186,21 +185,21 @@ def test_unweighed_pairs_are_queued_without_likely_ones(dataset: Callable[..., D
 def test_pairs_within_a_source_are_not_asked_when_linking(
     dataset: Callable[..., Dataset],
 ) -> None:
-    data = dataset(QUEUED[::2], QUEUED[1::2], **SETTINGS)
+    data = dataset(PERSONS[::2], PERSONS[1::2], **SETTINGS)
     data.pair()
     queue = queued(data)
     assert queue
     assert all(left < N_PERSONS <= right for _, left, right, *_ in queue)
 
 
-def test_pairs_of_learned_rules_tell_their_rules(dataset: Callable[..., Dataset]) -> None:
-    data = dataset(QUEUED, **{**SETTINGS, "strategies": "auto"})
+def test_pairs_of_learned_rules_list_their_rules(dataset: Callable[..., Dataset]) -> None:
+    data = dataset(PERSONS, **{**SETTINGS, "strategies": "auto"})
     data.pair()
     queue = queued(data)
     rules = {rule["rule"] for rule in data.lake.facts("learned_rules")["rules"]}
-    told = {rule for row in queue for rule in row[5]}
-    assert told
-    assert told <= rules
+    listed = {rule for row in queue for rule in row[5]}
+    assert listed
+    assert listed <= rules
 
 
 def test_the_catalog_shows_ids(paired: Dataset) -> None:
@@ -210,10 +209,11 @@ def test_the_catalog_shows_ids(paired: Dataset) -> None:
         for table in ("label_queue", "cleaned_records")
     }
     with DuckDBEngine() as engine:
-        view = catalog_select("label_queue", paired.spec, relations)
+        assert QUEUED.view
+        view = QUEUED.view(relations)
         shown = engine.rows(f"select left_id, right_id from ({view}) order by queue_no")
-        assert judge_contract(engine, paired.lake, paired.spec, "label_queue").passed
-    ids = sorted(str(row["id"]) for row in QUEUED)
+        assert judge_contract(engine, paired.lake, [QUEUED]).passed
+    ids = sorted(str(row["id"]) for row in PERSONS)
     assert shown == [(ids[row[1]], ids[row[2]]) for row in queue]
 
 

@@ -93,7 +93,7 @@ def test_an_answer_is_in_the_journal_before_the_next_pair_is_asked(journal: Jour
     assert kept == [0, 1, 2, 3]
 
 
-def test_q_stops_and_tells_how_to_go_on(journal: Journal) -> None:
+def test_q_stops_and_says_how_to_go_on(journal: Journal) -> None:
     n_answers, shown = answered(journal, "mqn")
     assert n_answers == 1
     assert said(journal) == [("a", "b", "match")]
@@ -185,7 +185,7 @@ def test_an_unknown_key_says_which_there_are_and_asks_again(journal: Journal) ->
     assert said(journal)[0] == ("a", "b", "match")
 
 
-def test_why_a_pair_is_asked_is_told_in_words(journal: Journal) -> None:
+def test_why_a_pair_is_asked_is_said_in_words(journal: Journal) -> None:
     shown = answered(journal, "mm")[1]
     assert "Why: drawn blindly from the candidates, for honest estimates" in shown
     assert "Why: of the pairs that no rule proposes, among the likeliest matches" in shown

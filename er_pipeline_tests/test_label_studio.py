@@ -150,7 +150,7 @@ def test_of_several_annotations_the_newest_wins(people: Dataset, journal: Journa
     assert conflicts == 1
 
 
-def test_the_oldest_completions_tell_the_time_in_seconds(people: Dataset, journal: Journal) -> None:
+def test_the_oldest_completions_give_the_time_in_seconds(people: Dataset, journal: Journal) -> None:
     old = {"data": {"left_id": "a", "right_id": "b"}}
     old["completions"] = [annotated("match", created_at=1_762_171_200)]  # type: ignore[assignment]
     importing(people, "export.json", json.dumps([old]))
@@ -167,7 +167,7 @@ def test_label_studios_short_export_is_read_too(people: Dataset, journal: Journa
 
 
 @pytest.mark.parametrize(
-    ("annotation", "told"),
+    ("annotation", "message"),
     [
         (annotated("match", "unsure"), "task 2: has several answers at once, match, unsure; leave"),
         (annotated("perhaps"), "task 2: answer 'perhaps' is none of match"),
@@ -175,8 +175,8 @@ def test_label_studios_short_export_is_read_too(people: Dataset, journal: Journa
         ({"result": "match"}, 'task 2: has an annotation without a list "result"'),
     ],
 )
-def test_a_wrong_annotation_is_told_by_its_task(
-    people: Dataset, journal: Journal, annotation: Any, told: str
+def test_a_wrong_annotation_is_reported_by_its_task(
+    people: Dataset, journal: Journal, annotation: Any, message: str
 ) -> None:
     with pytest.raises(InputError) as error:
         importing(
@@ -184,5 +184,5 @@ def test_a_wrong_annotation_is_told_by_its_task(
             "export.json",
             json.dumps([task("b", annotated("match")), task("c", annotation)]),
         )
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert not journal.path.exists()

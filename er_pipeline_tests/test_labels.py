@@ -6,9 +6,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
 
+from er_pipeline.blocking.labels.label_queue import QUEUED
 from er_pipeline.blocking.labels.labels import (
+    LABELS,
     RETRACTED,
     Journal,
     Label,
@@ -16,11 +17,12 @@ from er_pipeline.blocking.labels.labels import (
     journal_of,
     labels_in_force,
     read_labels,
+    steps,
 )
-from er_pipeline.blocking.spec.declarations import declarations
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, parquet_file
+from er_pipeline.blocking.tables.contract import judge_contract
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_file
 from er_pipeline.blocking.tables.errors import InputError, SpecError
-from er_pipeline.orchestration.checks import checked_tables
+from er_pipeline.blocking.tables.stamps import stale_tables
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline_tests.conftest import Dataset, Rows
 
@@ -66,23 +68,16 @@ def shops(dataset: Callable[..., Dataset]) -> Dataset:
 
 def read(people: Dataset) -> dict[str, Any]:
     with DuckDBEngine(threads=2) as engine:
-        return read_labels(engine, people.lake, people.spec, people.folder)
+        return read_labels(engine, people.lake, people.spec)
 
 
 def queue(people: Dataset, *pairs: tuple[int, int], reason: str = "audit") -> None:
-    """Write label_queue as the pipeline does."""
-    rows = ", ".join(f"({i}, {left}, {right})" for i, (left, right) in enumerate(pairs))
-    fingerprint = people.lake.facts("cleaned_records")["fingerprint"]
-    with (
-        DuckDBEngine(threads=2) as engine,
-        people.lake.writing("label_queue", {"fingerprint": fingerprint}) as draft,
-    ):
-        engine.write(
-            f"select queue_no, left_no, right_no, {literal(reason)} as reason,"
-            " null::double as weight, null::varchar[] as rules"
-            f" from (values {rows}) as t(queue_no, left_no, right_no)",
-            draft.file(),
-        )
+    """Run the pipeline up to label_queue, and let it ask about these pairs instead."""
+    people.make("label_queue")
+    rows = [(i, left, right, reason, None, None) for i, (left, right) in enumerate(pairs)]
+    with DuckDBEngine(threads=2) as engine, people.lake.writing("label_queue") as draft:
+        engine.put("queued", QUEUED.arrow(rows))
+        engine.write("select * from queued", draft.file())
 
 
 def test_a_journal_gives_back_what_was_appended(journal: Journal) -> None:
@@ -154,7 +149,7 @@ def test_blank_lines_are_no_answers(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         (b"{oops}", "is not JSON (Expecting property name"),
         (b"\xff", "is not UTF-8 text"),
@@ -167,13 +162,13 @@ def test_blank_lines_are_no_answers(journal: Journal) -> None:
     ],
 )
 def test_any_other_bad_line_is_an_error_that_says_where(
-    journal: Journal, line: bytes, told: str
+    journal: Journal, line: bytes, message: str
 ) -> None:
     journal.append([label("a", "b")])
     journal.path.write_bytes(journal.path.read_bytes() + line + b"\n")
     with pytest.raises(InputError) as error:
         journal.read()
-    assert str(error.value).startswith(f"{journal.path}:2: {told}")
+    assert str(error.value).startswith(f"{journal.path}:2: {message}")
     assert str(error.value).endswith("correct the line, or delete it to forget the answer")
 
 
@@ -188,12 +183,12 @@ def test_a_journal_that_cannot_be_written_is_an_error_not_a_silent_loss(tmp_path
 def test_a_dataset_without_labels_says_what_to_declare(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, strategies=CITY)
     with pytest.raises(SpecError, match=r"write `labels: \{path: labels\.jsonl\}`"):
-        journal_of(people.spec, people.folder)
+        journal_of(people.spec)
 
 
 def test_the_journal_lies_where_the_settings_say(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, strategies=CITY, labels={"path": "judged/ours.jsonl"})
-    journal_of(people.spec, people.folder).append([label("a", "b")])
+    journal_of(people.spec).append([label("a", "b")])
     assert (people.folder / "judged" / "ours.jsonl").is_file()
 
 
@@ -203,7 +198,7 @@ def test_no_journal_yet_is_an_empty_table_that_fits_its_contract(
     facts = read(people)
     assert (facts["labels"], facts["matches"], facts["unknown_records"]) == (0, 0, 0)
     assert people.rows("labels") == []
-    verdict = judge_contract(engine, people.lake, people.spec, "labels")
+    verdict = judge_contract(engine, people.lake, [LABELS])
     assert verdict.passed, verdict.text
 
 
@@ -227,8 +222,7 @@ def test_labels_become_sorted_pairs_of_record_numbers(
     ]
     numbers = ("labels", "matches", "non_matches", "unsure", "conflicts")
     assert [facts[name] for name in numbers] == [3, 1, 1, 1, 0]
-    assert facts["fingerprint"] == people.lake.facts("cleaned_records")["fingerprint"]
-    verdict = judge_contract(engine, people.lake, people.spec, "labels")
+    verdict = judge_contract(engine, people.lake, [LABELS])
     assert verdict.passed, verdict.text
 
 
@@ -297,8 +291,9 @@ def test_the_catalog_shows_labels_by_the_ids_of_their_records(
     journal.append([label("source1:b", "source0:a")])
     read(shops)
     for table in ("labels", "cleaned_records"):
-        engine.read(shops.lake, table)
-    select = catalog_select("labels", shops.spec, {name: name for name in shops.lake.tables()})
+        shops.lake.open(engine, table)
+    assert LABELS.view
+    select = LABELS.view({name: name for name in shops.lake.tables()})
     assert engine.rows(select) == [
         ("a", "b", "match", "eve", NOON, "human", "imported", "source0", "source1")
     ]
@@ -310,15 +305,25 @@ def test_labels_of_another_journal_are_of_other_settings(
     dataset: Callable[..., Dataset],
 ) -> None:
     people = dataset(PEOPLE, strategies=CITY, labels={})
-    other = people.spec.model_validate({**people.spec.model_dump(), "labels": {"path": "x.jsonl"}})
-    before, after = declarations(people.spec), declarations(other)
-    assert {table for table in before if before[table] != after[table]} >= {"labels"}
-    assert before["cleaned_records"] == after["cleaned_records"]
+    before = people.lake.plans
+    people.spec = people.spec.changed({"labels": {"path": "x.jsonl"}})
+    stale = stale_tables(before, people.lake.plans)
+    assert stale >= {"labels", "label_queue"}
+    assert not stale & {"cleaned_records", "blocks_city"}
+
+
+def test_another_answer_is_another_table(people: Dataset, journal: Journal) -> None:
+    stamps = []
+    for answer in ("match", "no_match", "no_match"):
+        journal.append([label("a", "b", answer)])
+        read(people)
+        stamps.append(people.lake.stamp("labels"))
+    assert stamps[0] != stamps[1] == stamps[2]
 
 
 def test_a_run_makes_the_table_and_shows_its_figures(people: Dataset, journal: Journal) -> None:
     journal.append([label("b", "a"), label("c", "d", "no_match"), label("gone", "a")])
-    component = BlockingPipeline(people.spec, people.folder)
+    component = BlockingPipeline(people.spec)
     job = component.definitions(people.lake.root).resolve_job_def("people_nightly")
     keys = [dg.AssetKey(["people", table]) for table in ("labels", "cleaned_records")]
     keys.append(dg.AssetKey(["people", "rejected_records"]))
@@ -338,6 +343,6 @@ def test_a_run_makes_the_table_and_shows_its_figures(people: Dataset, journal: J
 
 def test_without_the_setting_there_is_no_labels_asset(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, strategies=CITY)
-    assert "labels" not in checked_tables(people.spec)
+    assert steps(people.spec) == []
     people = dataset(PEOPLE, strategies=CITY, labels={})
-    assert "labels" in checked_tables(people.spec)
+    assert [table.name for step in steps(people.spec) for table in step.assets] == ["labels"]

@@ -41,11 +41,13 @@ def test_the_facts_of_learned_blocks_are_of_the_same_rules(
     data.filter()
     facts = learned_blocks_facts(data.lake)
     assert facts.keys() >= LearnedBlocksFacts.__annotations__.keys()
-    listed = [c for c in learned_conjunctions(data.spec, learned_rules_facts(data.lake))]
-    assert facts["listed"] == [c.name for c in listed if c.is_list]
-    assert facts["single"] == [c.name for c in listed if not c.is_list]
-    assert list(facts["rules"]) == [c.name for c in listed]
-    assert facts["pairs"] == sum(counts["pairs"] for counts in facts["rules"].values()) == 2
+    rules = learned_conjunctions(data.spec, learned_rules_facts(data.lake))
+    assert facts["listed"] == [rule.name for rule in rules if rule.is_list]
+    assert facts["single"] == [rule.name for rule in rules if not rule.is_list]
+    # Two words that ann lee is twice in, and her name.
+    assert [counts["pairs"] for counts in facts["rules"].values()] == [2, 1]
+    assert list(facts["rules"]) == [rule.name for rule in rules]
+    assert facts["pairs"] == 3
 
 
 def test_keys_are_parsed_over_the_fields_and_free_mail_domains_of_the_dataset(

@@ -8,20 +8,17 @@ from random import Random
 from typing import Any
 
 import pytest
-from er_pipeline.blocking.tables.contracts import catalog_select, judge_contract
 
-from er_pipeline.blocking.blocks.blocks import build_blocks
-from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
-from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
-from er_pipeline.blocking.learning.learned_rules import learn_rules
-from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
-from er_pipeline.blocking.records.key_codes import index_keys
+from er_pipeline.blocking.learning.learned_blocks import BLOCKS, build_learned_blocks
 from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.contract import judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_files
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.runs import run, steps_for
 from er_pipeline.blocking.values.keys import Conjunction
+from er_pipeline.flow import flow
 from er_pipeline_tests.conftest import Dataset, Rows, put_records
 
 KINDS = {"first": "person_name", "last": "person_name", "city": "text", "words": "text"}
@@ -72,7 +69,7 @@ class Learned:
     engine: DuckDBEngine
 
     def rows(self, table: str, columns: str, lake: Lake | None = None) -> list[tuple[Any, ...]]:
-        self.engine.read(lake or self.lake, table, "looked_at")
+        (lake or self.lake).open(self.engine, table, "looked_at")
         return self.engine.rows(f"select {columns} from looked_at order by all")
 
     @property
@@ -84,7 +81,7 @@ class Learned:
 
     def blocks(self) -> Blocks:
         """Compute the keys of the rules as text, record by record."""
-        self.engine.read(self.lake, "cleaned_records")
+        self.lake.open(self.engine, "cleaned_records")
         found: Blocks = defaultdict(list)
         for rule in self.conjunctions():
             keyed = rule.keyed_records(self.engine, "cleaned_records")
@@ -121,6 +118,15 @@ def make_spec(mode: str, **more: Any) -> PipelineSpec:
     return PipelineSpec.model_validate({**settings, **more})
 
 
+def pair(lake: Lake, spec: PipelineSpec, sources: list[Rows]) -> Lake:
+    """Run the steps from clean rows to their pairs."""
+    with DuckDBEngine(threads=2) as engine:
+        put_records(engine, lake, spec, sources)
+    steps = [step for step in steps_for(flow(spec), "unified_pairs") if step.reads]
+    assert list(run(steps, lake, threads=2))
+    return lake
+
+
 @pytest.fixture(scope="module", params=SETTINGS)
 def learned(request: pytest.FixtureRequest) -> Iterator[Learned]:
     mode, blocks = SETTINGS[request.param]
@@ -128,24 +134,11 @@ def learned(request: pytest.FixtureRequest) -> Iterator[Learned]:
     sources: list[Rows] = [rows] if mode == "dedupe" else [rows[:20:2], rows[20::2] + rows[1::2]]
     spec = make_spec(mode, blocks=blocks, strategies="auto", learning={"pin": PINS})
     with tempfile.TemporaryDirectory() as folder, DuckDBEngine(threads=2) as engine:
-        lake = Lake(Path(folder) / "learned", "people")
-        put_records(engine, lake, spec, sources)
-        index_keys(engine, lake, spec)
-        with DuckDBEngine(threads=2) as own:
-            facts = learn_rules(own, lake, spec)
-        with DuckDBEngine(threads=2) as own:
-            build_learned_blocks(own, lake, spec)
-        filter_blocks(engine, lake, spec)
-        unify_pairs(engine, lake, spec)
-
+        lake = pair(Lake(Path(folder) / "learned", "people"), spec, sources)
+        facts = lake.facts("learned_rules")
         strategies = {rule["rule"]: rule["expressions"] for rule in facts["rules"]}
         declared_spec = make_spec(mode, blocks=blocks, strategies=strategies)
-        declared = Lake(Path(folder) / "declared", "people")
-        put_records(engine, declared, declared_spec, sources)
-        for strategy in declared_spec.strategy_conjunctions:
-            build_blocks(engine, declared, strategy, declared_spec)
-        filter_blocks(engine, declared, declared_spec)
-        unify_pairs(engine, declared, declared_spec)
+        declared = pair(Lake(Path(folder) / "declared", "people"), declared_spec, sources)
         yield Learned(spec, lake, facts, declared_spec, declared, engine)
 
 
@@ -174,7 +167,7 @@ def test_rows_are_the_memberships_of_compared_blocks(learned: Learned) -> None:
 
 
 def test_block_keys_are_those_of_the_same_rule_as_a_strategy(learned: Learned) -> None:
-    columns = "block_key, block_size, record_id, source, record_no"
+    columns = "block_key, block_size, record_no"
     assert learned.rows("learned_blocks", f"rule, {columns}") == learned.rows(
         "filtered_blocks", f"strategy, {columns}", learned.declared
     )
@@ -244,8 +237,11 @@ def test_every_pair_of_the_rules_stands_once_with_all_rules_that_make_it(learned
                 made[pair].add(rule)
     tables = ("unified_pairs", "cleaned_records", "learned_rules")
     relations = {table: parquet_files(learned.lake.path(table)) for table in tables}
-    view = catalog_select("unified_pairs", learned.spec, relations)
-    found = learned.engine.rows(f"select left_id, right_id, strategies from ({view})")
+    (unified,) = steps_for(flow(learned.spec), "unified_pairs")[-1].writes
+    assert unified.view
+    found = learned.engine.rows(
+        f"select left_id, right_id, strategies from ({unified.view(relations)})"
+    )
     assert len(found) == len(made)
     assert {(int(a), int(b)): set(rules) for a, b, rules in found} == made
 
@@ -257,10 +253,23 @@ def test_rules_declared_as_strategies_give_the_same_pairs(learned: Learned) -> N
     assert ours == learned.rows("unified_pairs", columns, learned.declared)
 
 
-@pytest.mark.parametrize("table", ["learned_blocks", "learned_rules", "blocks_train", "key_codes"])
+@pytest.mark.parametrize("table", ["learned_blocks", "learned_rules", "key_codes"])
 def test_tables_keep_their_contracts(learned: Learned, table: str) -> None:
-    verdict = judge_contract(learned.engine, learned.lake, learned.spec, table)
+    tables = steps_for(flow(learned.spec), table)[-1].writes
+    verdict = judge_contract(learned.engine, learned.lake, tables)
     assert verdict.passed, verdict.text
+
+
+def test_people_see_the_blocks_by_the_ids_of_the_records(learned: Learned) -> None:
+    tables = ("learned_blocks", "cleaned_records")
+    relations = {table: parquet_files(learned.lake.path(table)) for table in tables}
+    assert BLOCKS.view
+    view = BLOCKS.view(relations)
+    names = [name for name, _ in learned.engine.described(view)]
+    assert names == ["rule", "block_key", "block_size", "record_id", "source"]
+    shown = learned.engine.rows(f"select rule, block_key, record_id from ({view}) order by all")
+    rows = learned.rows("learned_blocks", "rule, block_key, record_no::varchar")
+    assert shown == sorted(rows)
 
 
 def test_without_a_rule_the_tables_are_empty_and_there_is_no_pair(
@@ -282,8 +291,11 @@ def test_rules_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> 
     data = dataset([{"id": "1", "name": "ann"}, {"id": "2", "name": "ann"}], strategies="auto")
     data.filter()
     (data.folder / "people.csv").write_text("id,name\n1,ann\n7,ann\n")
-    data.clean()
-    with DuckDBEngine() as engine:
-        index_keys(engine, data.lake, data.spec)
-        with pytest.raises(LakeError, match="learned from older records: materialize them again"):
-            build_learned_blocks(engine, data.lake, data.spec)
+    data.make("key_codes")
+    older = "learned_rules was made from an older cleaned_records: materialize people/learned_rules"
+    with DuckDBEngine() as engine, pytest.raises(LakeError, match=older):
+        build_learned_blocks(
+            engine,
+            data.lake.for_step(["cleaned_records", "key_codes", "learned_rules"], []),
+            data.spec,
+        )

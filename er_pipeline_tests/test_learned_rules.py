@@ -60,8 +60,8 @@ def test_learning_twice_gives_the_same_with_any_number_of_threads(people: Made) 
     def learned(threads: int) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
         facts = people.learn(threads)
         with DuckDBEngine() as engine:
-            engine.read(people.lake, "blocks_train")
-            return facts, engine.rows("from blocks_train")
+            people.lake.open(engine, "blocks_train")
+            return facts, engine.rows("select * from blocks_train")
 
     once = learned(1)
     assert once[0]["rules"]
@@ -71,7 +71,7 @@ def test_learning_twice_gives_the_same_with_any_number_of_threads(people: Made) 
 def test_the_rows_of_learned_rules_are_its_facts(people: Made) -> None:
     facts = people.learn()
     with DuckDBEngine() as engine:
-        engine.read(people.lake, "learned_rules")
+        people.lake.open(engine, "learned_rules")
         columns = "rule_no, rule, expression, source_columns, origin, pairs, largest_block, recall"
         rows = engine.rows(f"select {columns} from learned_rules")
     assert rows == [
@@ -88,23 +88,6 @@ def test_the_rows_of_learned_rules_are_its_facts(people: Made) -> None:
         for i, rule in enumerate(facts["rules"])
     ]
     assert (facts["recall"], facts["held_out_entities"]) == (None, 0)
-
-
-def test_blocks_train_has_a_row_per_sampled_record_and_a_column_per_key(people: Made) -> None:
-    people.learn(learning={"sample": 100})
-    with DuckDBEngine() as engine:
-        engine.read(people.lake, "blocks_train")
-        engine.read(people.lake, "cleaned_records")
-        assert engine.row("select count(*), count(distinct record_no) from blocks_train") == (
-            100,
-            100,
-        )
-        wrong = engine.row(
-            "select count(*) from blocks_train as b join cleaned_records as r using (record_no)"
-            " where b.phone is distinct from r.phone"
-            ' or b."left(last_name, 2)" is distinct from left(r.last_name, 2)'
-        )
-    assert wrong == (0,)
 
 
 @pytest.mark.parametrize(
@@ -181,23 +164,6 @@ def test_labels_only_add(people: Made, auto: tuple[float, float]) -> None:
     completeness, per_record = people.pair(budget={"pairs_per_record": 5}, labels={})
     assert completeness >= auto[0] - 0.005
     assert per_record <= 5
-
-
-def test_a_new_round_of_labels_has_its_own_sample(people: Made) -> None:
-    def sampled(n_labels: int) -> set[int]:
-        people.judge_some(n_labels, seed=5)
-        people.learn(labels={}, learning={"sample": 100, "max_rules": 1, "k": 1})
-        with DuckDBEngine() as engine:
-            engine.read(people.lake, "blocks_train")
-            engine.read(people.lake, "labels")
-            records = {no for (no,) in engine.rows("select record_no from blocks_train")}
-            judged = {n for row in engine.rows("select left_no, right_no from labels") for n in row}
-        assert judged <= records  # those that are judged are always among them
-        return records - judged
-
-    first, again, other = sampled(5), sampled(5), sampled(6)
-    assert first == again
-    assert len(first & other) < 50
 
 
 def test_the_facts_have_the_names_that_other_tables_read(people: Made) -> None:

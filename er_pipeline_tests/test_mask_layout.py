@@ -3,12 +3,12 @@ from collections.abc import Callable
 import pytest
 
 from er_pipeline.blocking.pairs.mask_layout import MaskLayout, bit_sql
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline_tests.conftest import Dataset
 
 
 @pytest.mark.parametrize("bit", [0, 1, 29, 30, 31, 59, 62])
-def test_a_bit_is_written_as_the_number_that_it_stands_for(engine: DuckDBEngine, bit: int) -> None:
+def test_a_bit_is_written_as_the_number_that_it_stands_for(engine: Engine, bit: int) -> None:
     assert engine.row(f"select {bit_sql(bit)}") == (1 << bit,)
 
 

@@ -6,11 +6,11 @@ import pytest
 
 from er_pipeline.blocking.pairs import pair_queries
 from er_pipeline.blocking.pairs.mask_layout import MaskLayout
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.weights.pair_evidence import FieldEvidence, PairWeights
 
 
-def test_the_highest_bits_of_the_mask_are_right(engine: DuckDBEngine) -> None:
+def test_the_highest_bits_of_the_mask_are_right(engine: Engine) -> None:
     engine.make_table(
         "coded_records",
         "select * from (values (0, 0, 7, 5, 3), (1, 0, 7, 5, 3), (2, 0, 7, -3, 3))"
@@ -39,7 +39,7 @@ def joins_of(plan: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("weighed", [True, False])
 @pytest.mark.parametrize("mode", ["dedupe", "link", "link_and_dedupe"])
-def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str, weighed: bool) -> None:
+def test_every_join_is_a_hash_join(engine: Engine, mode: str, weighed: bool) -> None:
     engine.make_table(
         "record_codes",
         "select i::int as record_no, (i % 2)::smallint as source_no, (i % 50)::int as code_0,"
@@ -87,7 +87,7 @@ def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str, weighed: boo
         assert_only_hash_joins(engine, sql)
 
 
-def assert_only_hash_joins(engine: DuckDBEngine, sql: str) -> None:
+def assert_only_hash_joins(engine: Engine, sql: str) -> None:
     ((_, plan),) = engine.rows(f"explain (format json) {sql}")
     joins = [name.strip() for name in joins_of(json.loads(plan))]
     assert joins

@@ -26,7 +26,7 @@ from er_pipeline.blocking.weights.pair_weights import (
     weigh_pairs,
 )
 from er_pipeline.flow import flow, open_lake, run
-from er_pipeline.terminal.cli import DEMO_DEFS
+from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.test_pair_evidence import evidence_of
 
@@ -45,7 +45,7 @@ NOON = "2026-11-03T12:00:00Z"
 BY_BOTH: dict[str, Any] = {"strategies": {"last": "last", "city": "city"}}
 
 
-def test_the_table_tells_of_every_field_how_matches_agree(dataset: Callable[..., Dataset]) -> None:
+def test_the_table_says_of_every_field_how_matches_agree(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, **BY_BOTH)
     people.pair()
     rows = people.rows("pair_weights")

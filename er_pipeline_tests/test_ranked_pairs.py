@@ -129,7 +129,7 @@ def test_a_budget_beyond_the_pairs_cuts_nothing(dataset: Callable[..., Dataset])
     assert facts["matches_per_million_more_pairs"] == facts["expected_matches_cut"] == 0
 
 
-def test_the_run_fails_over_budget_if_told_to_and_keeps_the_last_good_table(
+def test_the_run_fails_over_budget_where_it_should_and_keeps_the_last_good_table(
     dataset: Callable[..., Dataset],
 ) -> None:
     people = dataset(NAMESAKES, strategies={"last": "last"})
@@ -166,7 +166,7 @@ def test_a_budget_below_one_pair_keeps_none(dataset: Callable[..., Dataset], flo
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ("budget: {max_pairs: 5}\n  weights: false", "weights: a budget keeps the pairs of most"),
         ("budget: {}", "a budget needs pairs_per_record or max_pairs"),
@@ -175,7 +175,9 @@ def test_a_budget_below_one_pair_keeps_none(dataset: Callable[..., Dataset], flo
         ("budget: {max_pair: 9}", "did you mean 'max_pairs'?"),
     ],
 )
-def test_a_budget_that_says_nothing_is_an_error(tmp_path: Path, settings: str, told: str) -> None:
+def test_a_budget_that_says_nothing_is_an_error(
+    tmp_path: Path, settings: str, message: str
+) -> None:
     file = tmp_path / "defs.yaml"
     file.write_text(
         "type: er_pipeline.BlockingPipeline\nattributes:\n  dataset: people\n"
@@ -184,7 +186,7 @@ def test_a_budget_that_says_nothing_is_an_error(tmp_path: Path, settings: str, t
     )
     with pytest.raises(SpecError) as caught:
         read_spec(file)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 # Copies of 0 and 1 are 3 and 4. 2 is a namesake of 0 next door; 4 was copied badly.

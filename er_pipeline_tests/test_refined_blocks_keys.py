@@ -47,7 +47,8 @@ def chosen(
         }
     )
     with DuckDBEngine(threads=2) as engine:
-        counts = count(engine, spec, rows, len(rows))["strategies"]["s"]
+        _, facts = count(engine, spec, rows, len(rows))
+    counts = facts["strategies"]["s"]
     return [division["key"] for division in counts.get("divisions", [])]
 
 
@@ -111,7 +112,7 @@ def test_noise_that_would_divide_blocks_best_is_passed_over() -> None:
     kinds = {"last": "identifier", "birth": "identifier", "batch": "identifier", "tel": "phone"}
     (key,) = chosen(rows, kinds, 100, "last")
     assert "birth" in key
-    # Without what tells it from noise, the key with fewer pairs wins.
+    # Without what parts it from noise, the key with fewer pairs wins.
     kinds.pop("tel")
     (key,) = chosen([row[:3] for row in rows], kinds, 100, "last")
     assert "batch" in key
@@ -146,7 +147,7 @@ def test_keys_to_divide_by_need_no_quotes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("blocks", "line", "told"),
+    ("blocks", "line", "message"),
     [
         ("{oversized: split}", 7, "'split' is unknown; there are 'drop', 'refine'"),
         ("{oversized: refine, refine_by: []}", 7, "at least 1 item"),
@@ -165,11 +166,11 @@ def test_keys_to_divide_by_need_no_quotes(tmp_path: Path) -> None:
     ],
 )
 def test_an_error_says_which_key_cannot_divide_blocks(
-    tmp_path: Path, blocks: str, line: int, told: str
+    tmp_path: Path, blocks: str, line: int, message: str
 ) -> None:
     file = tmp_path / "defs.yaml"
     file.write_text(f"{HEAD}  blocks: {blocks}\n")
     with pytest.raises(SpecError) as caught:
         read_spec(file)
     assert str(caught.value).startswith(f"{file}:{line}: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)

@@ -61,7 +61,7 @@ def test_pinned_rules_are_always_learned_and_banned_ones_never(people: Made, ran
 def test_a_pinned_rule_makes_the_pairs_of_its_sql(people: Made) -> None:
     facts = people.learn(learning={"pin": ["city || ' ' || left(phone, 5)"], "max_rules": 1})
     with DuckDBEngine() as engine:
-        engine.read(people.lake, "cleaned_records")
+        people.lake.open(engine, "cleaned_records")
         (pairs,) = engine.row(
             "select sum(n * (n - 1) // 2) from (select count(*) as n from cleaned_records"
             " where city is not null and phone is not null group by city, left(phone, 5))"

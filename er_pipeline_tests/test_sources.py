@@ -9,8 +9,9 @@ import pytest
 
 from er_pipeline.blocking.records.sources import RawSource, read_source
 from er_pipeline.blocking.spec.sources_section import Source
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.sql import quoted
 
 Rows = list[tuple[Any, ...]]
 
@@ -20,7 +21,7 @@ class Reader:
     """A folder for files, and the engine that reads them."""
 
     folder: Path
-    engine: DuckDBEngine
+    engine: Engine
 
     def put(self, name: str, content: str | bytes) -> Path:
         file = self.folder / name
@@ -51,7 +52,7 @@ class Reader:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, engine: DuckDBEngine) -> Reader:
+def reader(tmp_path: Path, engine: Engine) -> Reader:
     return Reader(tmp_path, engine)
 
 
@@ -145,7 +146,7 @@ def test_a_missing_file_is_an_error_that_names_it(reader: Reader) -> None:
             reader.read(["id"], path=path)
 
 
-def test_an_ending_that_tells_no_format_needs_one(reader: Reader) -> None:
+def test_an_ending_that_names_no_format_needs_one(reader: Reader) -> None:
     reader.put("people.data", "id\n1\n")
     with pytest.raises(InputError, match=r"the ending '\.data' names no format; write `format: "):
         reader.read(["id"], path="people.data")
@@ -153,7 +154,7 @@ def test_an_ending_that_tells_no_format_needs_one(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("p.parquet", "nonsense", r"p\.parquet: cannot be read as parquet: .*too small"),
         ("p.json", '[{"id": "1"', r"p\.json: cannot be read as json: Invalid Input Error: Malf"),
@@ -164,10 +165,10 @@ def test_an_ending_that_tells_no_format_needs_one(reader: Reader) -> None:
     ],
 )
 def test_unreadable_parquet_and_json_are_errors_that_name_the_file(
-    reader: Reader, name: str, content: str, told: str
+    reader: Reader, name: str, content: str, message: str
 ) -> None:
     reader.put(name, content)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         reader.read(["id"], path=name)
 
 
@@ -175,13 +176,13 @@ def test_a_bad_duckdb_source_is_an_error_that_names_file_and_table(reader: Reade
     with duckdb.connect(str(reader.folder / "people.duckdb")) as con:
         con.execute("create table people (id integer)")
     reader.put("text.duckdb", "hello " * 2_000)
-    for database, table, told in (
+    for database, table, message in (
         ("none.duckdb", "people", r"none\.duckdb: no such DuckDB file; correct `database`"),
         ("text.duckdb", "people", r"text\.duckdb, table people: .* not a valid DuckDB database"),
         ("people.duckdb", "person", r"table person: .*does not exist.*correct .*`table`"),
         ("people.duckdb", "people", r"people\.duckdb, table people: has no records"),
     ):
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             reader.read(["id"], database=database, table=table)
     with pytest.raises(InputError, match="table people: has no column 'zip'; it has 'id'"):
         reader.read(["id", "zip"], database="people.duckdb", table="people")

@@ -94,7 +94,7 @@ def _unknown_records(
 ) -> list[str]:
     """List which labels name a record that the last run did not read."""
     with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
-        engine.read(lake, "cleaned_records")
+        lake.open(engine, "cleaned_records")
         give_labels(engine, labels, "imported")
         unknown = engine.rows(
             "select distinct left_source, left_id from imported union"

@@ -1,19 +1,23 @@
 """The label queue: which pairs a person should judge next.
 
 A mix of three: likely matches that nothing proposes (they show what the rules miss), pairs that
-only the dearest strategy proposes (they show whether it is worth its price), and pairs drawn
+only the most expensive strategy proposes (they show whether it is worth its price), and pairs drawn
 blindly from the candidates (they keep estimates honest).
 """
 
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 from er_pipeline.blocking.labels.labels import LABEL_REASONS
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, Facts, Table
+from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.blocking.weights.pair_weights import read_weights
 
 # Pairs of each kind, and so how they are mixed.
@@ -24,84 +28,115 @@ ASK_REASONS = LABEL_REASONS[: len(QUEUE)]
 WIDEST_BLOCK, RECORDS_LOOKED_AT = 200, 2_000
 
 
-def queue_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> dict[str, Any]:
+QUEUED = Table(
+    "label_queue",
+    "Pairs a person should judge next, and why.",
+    [
+        Column("queue_no", "INTEGER", "Place in the queue", minimum=0),
+        LEFT_NO,
+        RIGHT_NO,
+        Column("reason", "VARCHAR", "Why it is asked", allowed=ASK_REASONS),
+        Column("weight", "DOUBLE", "The pair's weight", required=False),
+        Column("rules", "VARCHAR[]", "What proposed it", required=False),
+    ],
+    pairs_by_id("label_queue", before=["p.queue_no"], after=["p.reason", "p.weight", "p.rules"]),
+)
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that chooses what to ask next, if people judge pairs."""
+    if spec.labels is None:
+        return []
+    reads = ["unified_pairs", "labels"]
+    if spec.weights:
+        reads += ["key_codes", "pair_weights"]
+    return [
+        Step(
+            writes=[QUEUED],
+            reads=reads,
+            settings=[spec.seed, spec.link_mode],
+            run=partial(queue_pairs, spec=spec),
+            stage="learning",
+        )
+    ]
+
+
+def queue_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Choose the pairs to be judged next.
 
-    Reads unified_pairs, labels and, where pairs are weighed, key_codes. Writes label_queue
-    (queue_no, left_no, right_no, reason, weight, rules), without pairs that have been judged.
-    Returns the facts kept beside the table: how many pairs of each kind.
+    Reads unified_pairs, labels and, where pairs are weighed, key_codes and pair_weights. Writes
+    label_queue (queue_no, left_no, right_no, reason, weight, rules), without pairs that have been
+    judged. Returns the facts kept beside the table: how many pairs of each kind.
     """
-    fingerprint = read_records(engine, lake)
-    for table in ["unified_pairs", "labels"] + ["key_codes"] * spec.weights:
-        read_numbered(engine, lake, table, fingerprint)
-    unified = lake.facts("unified_pairs")
+    for table in ("unified_pairs", "labels"):
+        lake.open(engine, table)
+    unified = unified_facts(lake)
     engine.make_table("judged_pairs", "select left_no, right_no from labels")
     seed = f"{spec.seed} {engine.row('select count(*) from judged_pairs')[0]}"
-    weight = "weight::double" if spec.weights else "null::double"
-    drawn = f"md5(concat({literal(seed)}, ' ', left_no, ' ', right_no)), left_no, right_no"
-    unjudged = "(left_no, right_no) not in (select (left_no, right_no) from judged_pairs)"
-    alone = unified["pairs_of_one_strategy_only"]
-    dearest = max(alone, key=lambda name: (alone[name], name)) if alone else None
-    bit = unified["strategy_bits"][dearest] if dearest else 0
     # Blindly drawn pairs come first, so that no kind is missing among them.
-    engine.make_table(
-        "audited",
-        f"""
-        select left_no, right_no, 'audit' as reason, {weight} as weight, strategy_mask,
-            row_number() over (order by {drawn}) as turn
-        from unified_pairs where {unjudged} order by turn limit {QUEUE["audit"]}
-        """,
-    )
-    engine.make_table(
-        "asked",
-        f"""
-        from audited union all from (
-            select left_no, right_no, 'dearest_rule' as reason, {weight} as weight, strategy_mask,
-                row_number() over (order by {drawn}) as turn
-            from unified_pairs where {unjudged} and strategy_mask = {1 << bit}::bigint
-                and (left_no, right_no) not in (select (left_no, right_no) from audited)
-            order by turn limit {QUEUE["dearest_rule"]}
-        ) union all from ({_likely_sql(engine, lake, spec, seed)})
-        """,
-    )
-    names = ", ".join(literal(name) for name in unified["strategy_bits"]) or "''"
-    places = ", ".join(f"({literal(name)}, {1 / n})" for name, n in QUEUE.items())
-    with lake.writing("label_queue", {"fingerprint": fingerprint}) as draft:
-        engine.write(
-            f"""
-            with mixed as (
-                select a.*, row_number() over (order by a.turn * m.step, a.reason) as place
-                from asked as a join (values {places}) as m(reason, step) on m.reason = a.reason
-            )
-            select cast(place - 1 as integer) as queue_no, left_no, right_no, reason, weight,
-                list_filter([{names}], lambda name, i: ((strategy_mask >> (i - 1)) & 1) = 1)
-                    as rules
-            from mixed order by place
-            """,
-            draft.file(),
+    engine.make_table("audited", _drawn_sql("audit", "judged_pairs", seed, spec))
+    asked = ["select * from audited"]
+    alone = unified["pairs_of_one_strategy_only"]
+    most_expensive = max(alone, key=lambda name: (alone[name], name)) if alone else ""
+    if most_expensive:
+        engine.make_table(
+            "seen_pairs",
+            "select left_no, right_no from judged_pairs"
+            " union all select left_no, right_no from audited",
         )
+        mask = 1 << unified["strategy_bits"][most_expensive]
+        asked.append(
+            _drawn_sql("dearest_rule", "seen_pairs", seed, spec, f"strategy_mask = {mask}")
+        )
+    if spec.weights:
+        asked.append(_likely_sql(engine, lake, spec, seed))
+    engine.make_table("asked", " union all ".join(f"select * from ({part})" for part in asked))
+    with lake.writing("label_queue") as draft:
+        engine.write(_mixed_sql(list(unified["strategy_bits"])), draft.file())
         engine.read_folder(draft.folder, "written_queue")
         for reason in QUEUE:
             (n,) = engine.row(
                 f"select count(*) from written_queue where reason = {literal(reason)}"
             )
             draft.facts[reason] = n
-        draft.facts["dearest_strategy"] = dearest or ""
+        draft.facts["dearest_strategy"] = most_expensive
         return dict(draft.facts)
 
 
+def _drawn_sql(
+    reason: str, but: str, seed: str, spec: PipelineSpec, condition: str = "true"
+) -> str:
+    """Write the query of the candidates drawn for a reason, by a hash of their numbers.
+
+    but: engine table (left_no, right_no) of pairs that are not to be drawn.
+    """
+    drawn = _hash_sql(seed, "p.left_no", "p.right_no")
+    return f"""
+        select p.left_no, p.right_no, {literal(reason)} as reason,
+            cast({"p.weight" if spec.weights else "null"} as double) as weight, p.strategy_mask,
+            row_number() over (order by {drawn}, p.left_no, p.right_no) as turn
+        from unified_pairs as p
+        left join {but} as b on b.left_no = p.left_no and b.right_no = p.right_no
+        where b.left_no is null and {condition}
+        order by turn limit {QUEUE[reason]}
+    """
+
+
+def _hash_sql(seed: str, *numbers: str) -> str:
+    """Write the expression that orders rows by chance, the same for the same seed."""
+    parts = "".join(f" || ' ' || cast({number} as varchar)" for number in numbers)
+    return f"md5({literal(seed)}{parts})"
+
+
 def _likely_sql(engine: Engine, lake: Lake, spec: PipelineSpec, seed: str) -> str:
-    """Write the query of the weightiest pairs that share a key and yet are no candidates."""
-    nothing = (
-        "select 0::integer as left_no, 0::integer as right_no, 'likely_uncovered' as reason,"
-        " 0.0::double as weight, 0::bigint as strategy_mask, 0::bigint as turn where 1 = 0"
-    )
-    if not spec.weights:
-        return nothing
+    """Write the query of the weightiest pairs that share a key and yet are no candidates.
+
+    Reads the engine's unified_pairs and judged_pairs.
+    """
+    lake.open(engine, "key_codes")
     engine.make_table(
         "looked_at",
-        "select * from key_codes"
-        f" order by md5(concat({literal(seed)}, ' ', record_no)), record_no"
+        f"select * from key_codes order by {_hash_sql(seed, 'record_no')}, record_no"
         f" limit {RECORDS_LOOKED_AT}",
     )
     across = " and l.source_no <> r.source_no" if spec.link_mode == "link" else ""
@@ -119,12 +154,11 @@ def _likely_sql(engine: Engine, lake: Lake, spec: PipelineSpec, seed: str) -> st
             f" and r.record_no <> l.record_no{across}"
         )
     weights = read_weights(lake)
+    weight = weight_sql(weights, weights.evidence_sql())
     return f"""
         select p.left_no, p.right_no, 'likely_uncovered' as reason,
-            {weight_sql(weights, weights.evidence_sql())}::double as weight,
-            0::bigint as strategy_mask,
-            row_number() over (order by {weight_sql(weights, weights.evidence_sql())} desc,
-                p.left_no, p.right_no) as turn
+            cast({weight} as double) as weight, cast(0 as bigint) as strategy_mask,
+            row_number() over (order by {weight} desc, p.left_no, p.right_no) as turn
         from (
             select left_no, right_no from ({" union ".join(shared)})
             except select left_no, right_no from unified_pairs
@@ -133,4 +167,22 @@ def _likely_sql(engine: Engine, lake: Lake, spec: PipelineSpec, seed: str) -> st
         join key_codes as l on l.record_no = p.left_no
         join key_codes as r on r.record_no = p.right_no
         order by turn limit {QUEUE["likely_uncovered"]}
+    """
+
+
+def _mixed_sql(strategies: Sequence[str]) -> str:
+    """Write the query of label_queue: what is asked, the reasons mixed as `QUEUE` says.
+
+    strategies: their names, by their bits.
+    """
+    names = ", ".join(map(literal, strategies)) or "''"
+    places = ", ".join(f"({literal(name)}, {1 / n})" for name, n in QUEUE.items())
+    return f"""
+        with mixed as (
+            select a.*, row_number() over (order by a.turn * m.step, a.reason) as place
+            from asked as a join (values {places}) as m(reason, step) on m.reason = a.reason
+        )
+        select cast(place - 1 as integer) as queue_no, left_no, right_no, reason, weight,
+            list_filter([{names}], lambda name, i: ((strategy_mask >> (i - 1)) & 1) = 1) as rules
+        from mixed order by place
     """

@@ -12,17 +12,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-import pyarrow as pa
-
-from er_pipeline.blocking.records.cleaned_records import example_pairs, read_records
-from er_pipeline.blocking.spec.pipeline import PipelineSpec, resolved
+from er_pipeline.blocking.records.true_pairs import example_pairs
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError, SpecError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, Facts, Table, arrow_of
+from er_pipeline.blocking.tables.views import pairs_by_id
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,45 @@ RETRACTED = "retracted"
 # imported from a file.
 LABEL_REASONS = ("likely_uncovered", "dearest_rule", "audit", "imported")
 RECORD_COLUMNS = ("left_source", "left_id", "right_source", "right_id")
-COLUMNS = (*RECORD_COLUMNS, "answer", "who", "at", "source", "reason")
+SAID = ("answer", "who", "at", "source", "reason")
+COLUMNS = (*RECORD_COLUMNS, *SAID)
+GIVEN = (
+    Column("label_no", "INTEGER", "Place among the labels", minimum=1),
+    *(Column(name, "VARCHAR", "As the journal has it") for name in COLUMNS),
+)
+
+LABELS = Table(
+    "labels",
+    "Pairs that people have judged, each once, its last answer.",
+    [
+        LEFT_NO,
+        RIGHT_NO,
+        Column("answer", "VARCHAR", "What was said of the pair", allowed=ANSWERS),
+        Column("who", "VARCHAR", "Who said it"),
+        Column("at", "VARCHAR", "When, in UTC, as ISO 8601"),
+        Column("source", "VARCHAR", "Where it comes from: human, import, model"),
+        Column("reason", "VARCHAR", "Why the pair was asked; imported if it was not"),
+    ],
+    pairs_by_id("labels", after=[f"p.{quoted(name)}" for name in SAID]),
+    is_from_outside=True,
+)
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that reads what people have judged, if they have a journal."""
+    if spec.labels is None:
+        return []
+    return [
+        Step(
+            writes=[LABELS],
+            reads=["cleaned_records"],
+            settings=[spec.labels.path, spec.link_mode],
+            run=partial(read_labels, spec=spec),
+            stage="training",
+            count=partial(read_labels, spec=spec) if spec.learns else None,
+            lineage={"source": ()},  # of the label, not of a record
+        )
+    ]
 
 
 class RecordName(NamedTuple):
@@ -134,8 +174,8 @@ class Journal:
             ) from error
 
 
-def journal_of(spec: PipelineSpec, folder: Path) -> Journal:
-    """Find the journal of a dataset; folder: where the relative paths of the spec start.
+def journal_of(spec: PipelineSpec) -> Journal:
+    """Find the journal of a dataset.
 
     Raises SpecError if the dataset declares no labels.
     """
@@ -144,7 +184,7 @@ def journal_of(spec: PipelineSpec, folder: Path) -> Journal:
             f"dataset {spec.dataset!r} declares no labels; write `labels: {{path: labels.jsonl}}`"
             " below `attributes:` of its defs.yaml"
         )
-    return Journal(resolved(spec.labels.path, folder))
+    return Journal(spec.resolved(spec.labels.path))
 
 
 def labels_in_force(lines: Iterable[Label]) -> tuple[list[Label], int]:
@@ -166,7 +206,7 @@ def labels_in_force(lines: Iterable[Label]) -> tuple[list[Label], int]:
     return [list(by_judge.values())[-1] for by_judge in of_pair.values()], conflicts
 
 
-def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec, folder: Path) -> dict[str, Any]:
+def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Write the labels in force as pairs of record numbers.
 
     Reads cleaned_records and the journal. Writes labels (left_no, right_no, answer, who, at,
@@ -177,9 +217,9 @@ def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec, folder: Path) ->
 
     Raises InputError if a line of the journal cannot be read.
     """
-    journal = journal_of(spec, folder)
+    journal = journal_of(spec)
     labels, conflicts = labels_in_force(journal.read())
-    fingerprint = read_records(engine, lake)
+    lake.open(engine, "cleaned_records")
     give_labels(engine, labels, "given_labels")
     across = "l.source_no = r.source_no" if spec.link_mode == "link" else "false"
     engine.make_table(
@@ -199,7 +239,8 @@ def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec, folder: Path) ->
     )
     left_out = dict(
         engine.rows(
-            "select left_out, count(*) from numbered_labels where left_out is not null group by all"
+            "select left_out, count(*) from numbered_labels where left_out is not null"
+            " group by left_out"
         )
     )
     for reason, n_labels in left_out.items():
@@ -208,20 +249,22 @@ def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec, folder: Path) ->
             journal.path,
             n_labels,
             reason.replace("_", " "),
-            example_pairs(engine, f"from numbered_labels where left_out = {literal(reason)}"),
+            example_pairs(
+                engine,
+                f"select left_id, right_id from numbered_labels where left_out = {literal(reason)}",
+            ),
         )
-    with lake.writing("labels", {"fingerprint": fingerprint}) as draft:
+    columns = [column.name for column in LABELS.columns]
+    with lake.writing("labels") as draft:
         engine.write(
-            "select * exclude (left_id, right_id, left_out) from numbered_labels"
+            f"select {', '.join(map(quoted, columns))} from numbered_labels"
             " where left_out is null order by left_no, right_no",
             draft.file(),
         )
+        engine.read_folder(draft.folder, "written_labels")
+        draft.content = engine.fingerprint("written_labels", columns)
         answers: Counter[str] = Counter(
-            dict(
-                engine.rows(
-                    "select answer, count(*) from numbered_labels where left_out is null group by 1"
-                )
-            )
+            dict(engine.rows("select answer, count(*) from written_labels group by answer"))
         )
         draft.facts.update(
             labels=answers.total(),
@@ -239,11 +282,8 @@ def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec, folder: Path) ->
 
 def give_labels(engine: Engine, labels: Iterable[Label], name: str) -> None:
     """Make a table of the engine from labels, with the columns of the journal, in its order."""
-    rows = [label.row for label in labels]
-    schema = pa.schema([(column, pa.string()) for column in COLUMNS])
-    engine.con.register("labels_given", pa.Table.from_pylist(rows, schema))
-    engine.make_table(name, "select *, row_number() over () as label_no from labels_given")
-    engine.con.unregister("labels_given")
+    rows = [(i, *label.row.values()) for i, label in enumerate(labels, 1)]
+    engine.put(name, arrow_of(GIVEN, rows))
 
 
 def utc_text(moment: datetime) -> str:
@@ -253,7 +293,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def utc_now() -> str:
-    """Tell the time, to the second."""
+    """Return the time, to the second."""
     return utc_text(datetime.now(UTC).replace(microsecond=0))
 
 

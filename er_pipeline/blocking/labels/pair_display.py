@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from er_pipeline.blocking.labels.labels import Label, RecordName, give_labels
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
@@ -34,10 +33,10 @@ class ShownPair:
 
 
 def show_queue(engine: Engine, lake: Lake, spec: PipelineSpec) -> list[ShownPair]:
-    """List the pairs worth asking about, the most telling first.
+    """List the pairs worth asking about, in the order of the queue.
 
-    Reads cleaned_records and label_queue. Raises LakeError if one is not there, or if the queue
-    was made from other records.
+    Reads cleaned_records and label_queue. Raises LakeError if one is not there, or does not follow
+    from the settings and tables as they are now.
     """
     missing = [table for table in ("cleaned_records", "label_queue") if not lake.has(table)]
     if missing:
@@ -46,7 +45,8 @@ def show_queue(engine: Engine, lake: Lake, spec: PipelineSpec) -> list[ShownPair
             " declare `labels` and run `er-pipeline run DEFS.yaml` first; it chooses the pairs to"
             " ask about (is --lake right?)"
         )
-    read_numbered(engine, lake, "label_queue", read_records(engine, lake))
+    for table in ("cleaned_records", "label_queue"):
+        lake.open(engine, table)
     rows = engine.rows(
         f"""
         select l.source, l.record_id, r.source, r.record_id, q.reason, q.rules, {_values(spec)}
@@ -66,7 +66,7 @@ def show_labelled(
 
     Reads cleaned_records; a record that is not there has no values.
     """
-    read_records(engine, lake)
+    lake.open(engine, "cleaned_records")
     give_labels(engine, labels, "shown_labels")
     rows = engine.rows(
         f"""

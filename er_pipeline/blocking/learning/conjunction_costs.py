@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
 from er_pipeline.blocking.spec.blocking_section import Blocks
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.values.key_choices import KeyChoice
 
 Keys = tuple[int, ...]  # of a conjunction: places among the key choices, ascending
@@ -55,7 +55,7 @@ class Index:
     code_<i>), one row per record and value.
     """
 
-    engine: DuckDBEngine
+    engine: Engine
     choices: Sequence[KeyChoice]
     listed: Mapping[int, str]
     mode: str
@@ -140,11 +140,11 @@ class Index:
             f"{l_code} = b.{name} and {r_code} = b.{name}"
             for name, l_code, r_code in zip(names, left, right, strict=True)
         )
-        found = self.engine.con.execute(
+        found = self.engine.columns(
             f"select p.pair_no, bool_and(b.reason <> '') as lost from {pairs} as p {sides}"
             f" join (select {', '.join(names)}, coalesce(reason, '') as reason"
             f" from ({self.blocks_sql(keys)})) as b on {same} group by p.pair_no"
-        ).fetchnumpy()
+        )
         lost = np.asarray(found["lost"], bool)
         numbers: NDArray[np.int64] = np.asarray(found["pair_no"], np.int64)[lost]
         return numbers
@@ -167,10 +167,10 @@ class Sample:
     def of(cls, index: Index, records: str) -> "Sample":
         """Read the codes of some records, an engine table (record_no)."""
         single = [i for i in range(len(index.choices)) if i not in index.listed]
-        found = index.engine.con.execute(
+        found = index.engine.columns(
             f"select source_no, {', '.join(f'code_{i}' for i in single)} from key_codes"
             f" where record_no in (select record_no from {records}) order by record_no"
-        ).fetchnumpy()
+        )
         codes = np.full((len(found["source_no"]), len(index.choices)), -1, np.int64)
         for i in single:
             codes[:, i] = found[f"code_{i}"]

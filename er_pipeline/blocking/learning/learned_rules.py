@@ -9,12 +9,20 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from er_pipeline.blocking.blocks.blocks import size_limits
+from er_pipeline.blocking.learning.blocks_train import (
+    draw_records,
+    train_choices,
+    train_table,
+    write_blocks_train,
+)
 from er_pipeline.blocking.learning.conjunction_costs import Index, Keys, Sample
 from er_pipeline.blocking.learning.held_out_recall import HeldOut, Learner, hold_out
 from er_pipeline.blocking.learning.lexicographic_search import search_lexicographically
@@ -33,32 +41,111 @@ from er_pipeline.blocking.learning.rule_keys import (
 )
 from er_pipeline.blocking.learning.rule_limits import Limits, limits_of
 from er_pipeline.blocking.learning.rule_search import Rule, RuleSearch
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.learning.rule_verdicts import CHECKS, judge_rules
+from er_pipeline.blocking.learning.weak_labels import WEAK_LABELS, write_weak_labels
 from er_pipeline.blocking.records.intervals import interval
-from er_pipeline.blocking.spec.learned import LearnedFacts, LearnedRule
+from er_pipeline.blocking.spec.learned import (
+    LearnedFacts,
+    LearnedRule,
+    conjunction_of,
+    learned_rules_facts,
+)
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.values.key_choices import listed_choices
-from er_pipeline.blocking.weights.pair_weights import Scorer, read_labelled
+from er_pipeline.blocking.tables.pictures import Grid, Shown, numbers
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import Column, Facts, Table
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.views import all_columns
+from er_pipeline.blocking.values.key_choices import KeyChoice
+from er_pipeline.blocking.weights.pair_weights import ScorerOf, code_of, read_labelled
 
 logger = logging.getLogger(__name__)
 
-# A model's score of at least this is a weak label, and so is its opposite.
-SURE = 0.99
+RULES = Table(
+    "learned_rules",
+    "Conjunctions chosen for what they find and what they cost.",
+    [
+        Column("rule_no", "INTEGER", "Place of the rule, best first", minimum=0),
+        Column("rule", "VARCHAR", "Name of the rule"),
+        Column("expression", "VARCHAR", "The rule's keys; all must be equal"),
+        Column("sql", "VARCHAR", "The same, as it is computed over cleaned_records"),
+        Column("source_columns", "VARCHAR[]", "Fields the rule reads"),
+        Column("origin", "VARCHAR", "pinned or learned", allowed=("pinned", "learned")),
+        Column("support", "BIGINT", "Labelled matches that share its keys", minimum=0),
+        Column("non_matches", "BIGINT", "Labelled non-matches that do", minimum=0),
+        Column("evidence_found", "DOUBLE", "Share of known and probable matches it finds"),
+        Column("evidence_new", "DOUBLE", "Share that no rule before it finds"),
+        Column("recall", "DOUBLE", "Share of held-out entities it finds", required=False),
+        Column("recall_low", "DOUBLE", "Lower end of the 95% interval", required=False),
+        Column("recall_high", "DOUBLE", "Upper end of the 95% interval", required=False),
+        Column("pairs", "BIGINT", "Exact number of pairs on the full data", minimum=0),
+        Column("new_pairs", "BIGINT", "About so many that no rule before it makes", minimum=0),
+        Column("largest_block", "BIGINT", "Records in its largest block", minimum=0),
+        Column("seed", "BIGINT", "Seed of the search's samples", minimum=0),
+    ],
+    all_columns("learned_rules"),
+)
+
+
+def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
+    """Declare the step that learns rules, if the spec asks for it.
+
+    scorer: makes that of a trained model, if one teaches.
+    """
+    learning = spec.learns
+    if learning is None:
+        return []
+    writes, reads = [RULES, train_table(spec)], ["cleaned_records", "key_codes"]
+    if spec.labels:
+        reads.append("labels")
+    if scorer:
+        writes.append(WEAK_LABELS)
+        reads.append("em_model")
+    return [
+        Step(
+            writes=writes,
+            reads=reads,
+            settings=[
+                learning,
+                [conjunction_of(spec, keys).identity for keys in (*learning.pin, *learning.ban)],
+                [strategy.identity for strategy in spec.strategy_conjunctions],
+                spec.proposers,
+                *size_limits(spec),
+                [_settings_of(choice) for choice in train_choices(spec)],
+                code_of(scorer),
+            ],
+            run=partial(learn_rules, spec=spec, scorer=scorer),
+            stage="learning",
+            checks=CHECKS,
+            judge=partial(_judge, spec=spec),
+            show=_show,
+            count=partial(learn_rules, spec=spec, scorer=scorer),
+        )
+    ]
+
+
+def _settings_of(choice: KeyChoice) -> list[Any]:
+    return [
+        choice.field,
+        choice.level,
+        choice.repeats,
+        choice.swaps,
+        choice.conjunction.identity,
+    ]
 
 
 def learn_rules(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, scorer: Scorer | None = None
-) -> dict[str, Any]:
+    engine: Engine, lake: Lake, spec: PipelineSpec, scorer: ScorerOf | None = None
+) -> Facts:
     """Choose the blocking rules of a dataset.
 
-    Reads cleaned_records, key_codes and, if there are any, labels. scorer: a trained model that
-    knows probable matches; its confident scores are written to weak_labels (left_no, right_no,
-    match_probability), apart from what people judged. Writes learned_rules (see contracts.py), best
-    first, and blocks_train, the forward index of a seeded sample: one row per sampled record, one
-    column per key. A new number of labels is a new round, with its own sample.
+    Reads cleaned_records, key_codes and, if there are any, labels. scorer: makes that of a trained
+    model, which knows probable matches; its confident scores are written to weak_labels (left_no,
+    right_no, match_probability). Writes learned_rules, best first, and blocks_train, the sample,
+    as `write_blocks_train` does. A new number of labels is a new round, with its own sample.
     Returns the facts kept beside learned_rules, `LearnedFacts`: the rules, and recall with its 95%
     interval on held-out entities.
 
@@ -66,12 +153,11 @@ def learn_rules(
     """
     learning = spec.learns
     assert learning is not None
-    fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "key_codes", fingerprint)
-    engine.execute("alter view key_codes rename to key_codes_file")
-    engine.make_table("key_codes", "from key_codes_file order by record_no")
+    lake.open(engine, "cleaned_records")
+    lake.open(engine, "key_codes", "key_codes_file")
+    engine.make_table("key_codes", "select * from key_codes_file order by record_no")
     labelled, sampled = "labelled", "train_records"
-    answers = read_labelled(engine, lake, spec, fingerprint, labelled)
+    answers = read_labelled(engine, lake, spec, labelled)
     if learning.ranking == "lexicographic" and not answers["matches"]:
         raise InputError(
             "learning: ranking lexicographic needs judged matches, and there is none yet; judge"
@@ -79,16 +165,17 @@ def learn_rules(
         )
     index = open_index(engine, spec, learning)
     round_no = answers["matches"] + answers["non_matches"]
-    _draw_records(engine, f"{learning.seed} {round_no} ", learning.sample, labelled, sampled)
+    draw_records(engine, f"{learning.seed} {round_no} ", learning.sample, labelled, sampled)
     sample = Sample.of(index, sampled)
     banned = Banned.of(spec, learning, index.choices)
     pinned = pinned_conjunctions(index, spec, learning)
     declared = declared_conjunctions(index, spec)
     limits = limits_of(spec, learning, index, sample, declared)
     loosest, alone = _looked_at(index, sample, limits, banned)
-    gathered = gather_evidence(engine, index, spec, loosest, alone, labelled, round_no, scorer)
+    scores = scorer(lake) if scorer else None
+    gathered = gather_evidence(engine, index, spec, loosest, alone, labelled, round_no, scores)
     if scorer:
-        _write_weak_labels(engine, lake, fingerprint, gathered)
+        write_weak_labels(engine, lake, gathered)
     if learning.ranking == "lexicographic":
         n_covered = learning.n_covered or limits.pairs
         learn = _lexicographic(index, sample, gathered, limits, banned, pinned, labelled, n_covered)
@@ -100,7 +187,6 @@ def learn_rules(
     held_out = hold_out(index, gathered.judged, learn, learning.seed) if is_tested else None
     low, high = interval(held_out.found, held_out.entities) if held_out else (None, None)
     facts: LearnedFacts = {
-        "fingerprint": fingerprint,
         "rules": _list_rules(spec, index, rules, held_out, labelled),
         "ranking": learning.ranking,
         "seed": learning.seed,
@@ -116,24 +202,11 @@ def learn_rules(
         "recall_low": low,
         "recall_high": high,
     }
-    with lake.writing("blocks_train", {"fingerprint": fingerprint}) as draft:
-        engine.write(_train_sql(engine, spec, sampled), draft.file())
-    _write_rules(engine, lake, facts)
-    return dict(facts)
-
-
-def _draw_records(engine: DuckDBEngine, seed: str, n: int, labelled: str, records: str) -> None:
-    """Make the table of records (record_no) to learn from: n by a hash, and all that are judged."""
-    engine.make_table(
-        records,
-        f"""
-        select record_no from (
-            select record_no from key_codes
-            order by md5(concat('{seed}', record_no)), record_no
-            limit {n}
-        ) union select left_no from {labelled} union select right_no from {labelled}
-        """,
-    )
+    write_blocks_train(engine, lake, spec, sampled)
+    with lake.writing("learned_rules", facts) as draft:
+        engine.put("rule_rows", RULES.arrow(_rows(facts)))
+        engine.write("select * from rule_rows order by rule_no", draft.file())
+        return dict(draft.facts)
 
 
 def _looked_at(
@@ -254,79 +327,41 @@ def rule_name(expressions: Sequence[str], taken: set[str]) -> str:
     return unique
 
 
-def _write_weak_labels(
-    engine: DuckDBEngine, lake: Lake, fingerprint: str, gathered: GatheredEvidence
-) -> None:
-    """Write the pairs of which the model is sure, of those that were looked at.
-
-    Where it was not listened to there are none.
-    """
-    with lake.writing("weak_labels", {"fingerprint": fingerprint}) as draft:
-        engine.write(
-            f"""
-            select left_no, right_no, probability as match_probability from {gathered.probable}
-            where {gathered.is_taught} and (probability >= {SURE} or probability <= {1 - SURE})
-            order by left_no, right_no
-            """,
-            draft.file(),
+def _rows(facts: LearnedFacts) -> Iterable[tuple[Any, ...]]:
+    for i, rule in enumerate(facts["rules"]):
+        yield (
+            i,
+            rule["rule"],
+            " and ".join(rule["expressions"]),
+            rule["sql"],
+            rule["source_columns"],
+            rule["origin"],
+            rule["matches_found"],
+            rule["non_matches_made"],
+            rule["evidence_found"],
+            rule["evidence_new"],
+            *(rule["recall"] or (None, None, None)),
+            rule["pairs"],
+            rule["new_pairs"],
+            rule["largest_block"],
+            facts["seed"],
         )
 
 
-def _write_rules(engine: DuckDBEngine, lake: Lake, facts: LearnedFacts) -> None:
-    """Write learned_rules, one row per rule."""
-    with lake.writing("learned_rules", facts) as draft:
-        engine.execute(
-            "create or replace table rule_rows (rule_no integer, rule varchar, expression varchar,"
-            " sql varchar, source_columns varchar[], origin varchar, support bigint,"
-            " non_matches bigint, evidence_found double, evidence_new double, recall double,"
-            " recall_low double, recall_high double, pairs bigint, new_pairs bigint,"
-            " largest_block bigint, seed bigint)"
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    return judge_rules(learned_rules_facts(lake), spec)
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    rows = [
+        (
+            " and ".join(rule["expressions"]),
+            f"{rule['pairs']:,}",
+            f"{rule['evidence_found']:.1%}",
+            f"{rule['evidence_new']:.2%}",
+            f"{rule['recall'][1]:.0%}-{rule['recall'][2]:.0%}" if rule["recall"] else "",
         )
-        for i, rule_facts in enumerate(facts["rules"]):
-            held = rule_facts["recall"] or (None, None, None)
-            engine.execute(
-                f"insert into rule_rows values ({', '.join('?' * 17)})",
-                [
-                    i,
-                    rule_facts["rule"],
-                    " and ".join(rule_facts["expressions"]),
-                    rule_facts["sql"],
-                    rule_facts["source_columns"],
-                    rule_facts["origin"],
-                    rule_facts["matches_found"],
-                    rule_facts["non_matches_made"],
-                    rule_facts["evidence_found"],
-                    rule_facts["evidence_new"],
-                    *held,
-                    rule_facts["pairs"],
-                    rule_facts["new_pairs"],
-                    rule_facts["largest_block"],
-                    facts["seed"],
-                ],
-            )
-        engine.write("select * from rule_rows order by rule_no", draft.file())
-
-
-def _train_sql(engine: DuckDBEngine, spec: PipelineSpec, sampled: str) -> str:
-    """Write the query of blocks_train: sampled records with the text of each of their keys."""
-    engine.make_table(
-        "trained_on",
-        f"select * from cleaned_records where record_no in (select record_no from {sampled})",
-    )
-    columns, joins = "", ""
-    choices = (*spec.key_choices, *listed_choices(spec.field_kinds, spec.field_kinds))
-    for i, choice in enumerate(choices):
-        keyed = choice.conjunction.keyed_records(engine, "trained_on")
-        text = f"select record_no, block_key from ({keyed})"
-        if choice.key.is_list:
-            text = (
-                "select record_no, string_agg(block_key, ' ' order by block_key) as block_key"
-                f" from ({keyed}) group by record_no"
-            )
-        engine.make_table(f"train_key_{i}", text)
-        columns += f", k{i}.block_key as {quoted(choice.expression)}"
-        joins += f" left join train_key_{i} as k{i} on k{i}.record_no = r.record_no"
-    return (
-        f"select r.record_no, r.record_id, r.source{columns} from trained_on as r {joins}"
-        " order by r.record_no"
-    )
+        for rule in facts["rules"]
+    ]
+    header = ("rule", "pairs", "of the evidence", "new", "recall, 95%")
+    return {**numbers(facts), "n_rules": len(facts["rules"]), "rules": Grid(header, rows)}

@@ -8,14 +8,13 @@ pairs, if there are any, stand beside them and count more.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.learning.conjunction_costs import Index, Keys
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.weights.fitted_weights import fit_weights
 from er_pipeline.blocking.weights.pair_weights import Scorer, sample_pairs, sample_records
 
@@ -71,7 +70,7 @@ class GatheredEvidence:
 
 
 def gather_evidence(
-    engine: DuckDBEngine,
+    engine: Engine,
     index: Index,
     spec: PipelineSpec,
     loosest: Sequence[Keys],
@@ -100,17 +99,15 @@ def gather_evidence(
         from (
             select left_no, right_no, 1.0 as worth, true as judged from {labelled} where is_match
             union all select * from (
-                select left_no, right_no, probability, false from {probable}
+                select left_no, right_no, probability, false
+                from {probable} anti join {labelled} using (left_no, right_no)
                 where probability >= {PROBABLE}
-                    and (left_no, right_no) not in (select (left_no, right_no) from {labelled})
                 order by {order} limit {EVIDENCE_PAIRS}
             )
         )
         """,
     )
-    found = engine.con.execute(
-        f"select left_no, right_no, worth, judged from {pairs} order by pair_no"
-    ).fetchnumpy()
+    found = engine.columns(f"select left_no, right_no, worth, judged from {pairs} order by pair_no")
     worth = np.asarray(found["worth"], np.float64)
     is_judged = np.asarray(found["judged"], bool)
     n_judged = int(is_judged.sum())
@@ -126,7 +123,7 @@ def gather_evidence(
 
 
 def _weigh_candidates(
-    engine: DuckDBEngine,
+    engine: Engine,
     index: Index,
     spec: PipelineSpec,
     loosest: Sequence[Keys],
@@ -156,18 +153,17 @@ def _weigh_candidates(
     single = [c for i, c in enumerate(index.choices) if i < len(spec.key_choices)]
     scores = scorer(engine, pairs) if scorer else None
     _, estimate = fit_weights(engine, single, pairs, labelled, scores)
-    engine.con.register("probabilities", _table(probability=estimate.probability))
+    nth = np.arange(1, len(estimate.probability) + 1)
+    engine.put("probabilities", {"nth": nth, "probability": estimate.probability})
     engine.make_table(
         probable,
         f"""
         select p.left_no, p.right_no, q.probability from (
             select left_no, right_no, row_number() over (order by left_no, right_no) as nth
             from {pairs}
-        ) as p join (select probability, row_number() over () as nth from probabilities) as q
-            on q.nth = p.nth
+        ) as p join probabilities as q on q.nth = p.nth
         """,
     )
-    engine.con.unregister("probabilities")
     return probable, estimate.taught
 
 
@@ -200,19 +196,19 @@ def agreement(index: Index, pairs: str, n_pairs: int) -> NDArray[np.bool_]:
     shared = np.zeros((n_pairs, len(index.choices)), bool)
     if single and n_pairs:
         columns = ", ".join(f"l.code_{i} = r.code_{i} as same_{i}" for i in single)
-        found = index.engine.con.execute(
+        found = index.engine.columns(
             f"select {columns} from {pairs} as p join key_codes as l"
             " on l.record_no = p.left_no join key_codes as r on r.record_no = p.right_no"
             " order by p.pair_no"
-        ).fetchnumpy()
+        )
         for i in single:
             shared[:, i] = found[f"same_{i}"]
     for i, table in index.listed.items():
-        found = index.engine.con.execute(
+        found = index.engine.columns(
             f"select distinct p.pair_no from {pairs} as p"
             f" join {table} as l on l.record_no = p.left_no"
             f" join {table} as r on r.record_no = p.right_no and r.code_{i} = l.code_{i}"
-        ).fetchnumpy()
+        )
         shared[np.asarray(found["pair_no"], np.int64), i] = True
     return shared
 
@@ -242,9 +238,3 @@ def _entities(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.i
         low, high = sorted((root(a), root(b)))
         parent[high] = low
     return np.array([root(a) for a in left.tolist()], np.int64)
-
-
-def _table(**columns: NDArray[Any]) -> Any:
-    import pyarrow as pa
-
-    return pa.table(columns)

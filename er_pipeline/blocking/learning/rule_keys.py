@@ -11,14 +11,15 @@ from er_pipeline.blocking.learning.conjunction_costs import Index, Keys
 from er_pipeline.blocking.spec.blocking_section import Learning
 from er_pipeline.blocking.spec.learned import conjunction_of
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.values.key_choices import KeyChoice, listed_choices
 
 # Words are keys of their own where a field's values have so many of them on average.
 WORDS_WORTH_LISTING = 3.0
 
 
-def open_index(engine: DuckDBEngine, spec: PipelineSpec, learning: Learning) -> Index:
+def open_index(engine: Engine, spec: PipelineSpec, learning: Learning) -> Index:
     """Open the forward index, with the many-valued and the pinned keys it lacks.
 
     Reads the engine's cleaned_records and key_codes, which gets a column for each pinned key. Makes
@@ -53,11 +54,11 @@ def open_index(engine: DuckDBEngine, spec: PipelineSpec, learning: Learning) -> 
                 f"select k.*, coalesce(t.code_{i}, -k.record_no - 1)::integer as code_{i}"
                 f" from key_codes as k left join {table} as t on t.record_no = k.record_no",
             )
-            engine.make_table("key_codes", "from wider order by record_no")
+            engine.make_table("key_codes", "select * from wider order by record_no")
     return Index(engine, choices, listed, spec.link_mode, spec.blocks, n_records)
 
 
-def _wordy_fields(engine: DuckDBEngine, spec: PipelineSpec) -> set[str]:
+def _wordy_fields(engine: Engine, spec: PipelineSpec) -> set[str]:
     """Return the fields whose values are lists of words."""
     columns = ", ".join(
         f"avg(length({quoted(f)}) - length(replace({quoted(f)}, ' ', '')) + 1)"

@@ -1,13 +1,19 @@
 """What must hold of the learned rules, with the numbers behind it."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from er_pipeline.blocking.spec.learned import LearnedFacts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict, unless
 
+CHECKS = (
+    Check("rules_were_found", "Without a rule or strategy nothing is compared."),
+    Check("recall_floor_is_reached", "What no rule finds is lost for good.", stops=False),
+)
 
-def judge_rules(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdict]:
+
+def judge_rules(facts: LearnedFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge the learned rules from the facts of `learn_rules`."""
     learning = spec.learns
     assert learning is not None
@@ -24,14 +30,14 @@ def judge_rules(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verdic
         {"rules": n_rules, "conjunctions_counted": facts["conjunctions_counted"]},
     )
     floor, judged = learning.recall_floor, facts["held_out_entities"]
-    reached = facts["recall"] if judged else facts["evidence_found"]
-    text = (
-        f"on {judged:,} held-out entities (95%: {facts['recall_low']:.1%} to"
-        f" {facts['recall_high']:.1%})"
-        if judged
-        else "of the probable matches; no label says whether that is so"
-    )
-    passed = (facts["recall_high"] if judged else reached) >= floor
+    recall, low, high = facts["recall"], facts["recall_low"], facts["recall_high"]
+    if recall is None or low is None or high is None:
+        reached = highest = facts["evidence_found"]
+        text = "of the probable matches; no label says whether that is so"
+    else:
+        reached, highest = recall, high
+        text = f"on {judged:,} held-out entities (95%: {low:.1%} to {high:.1%})"
+    passed = highest >= floor
     yield Verdict(
         "recall_floor_is_reached",
         passed,

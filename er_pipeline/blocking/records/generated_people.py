@@ -4,11 +4,7 @@ Persons are rows of numbers, drawn once. Records are copies of persons, shuffled
 after the first of its person is damaged: by drawing other numbers, then by misspelling the text.
 """
 
-import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import resources
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryDirectory
@@ -17,8 +13,24 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-from nicknames import NickNamer
 from numpy.typing import NDArray
+
+from er_pipeline.blocking.records.people_vocabulary import (
+    AREA_CODES,
+    CITIES,
+    EXCHANGES,
+    FREE_MAIL,
+    LEGAL_FORMS,
+    Names,
+    Numbers,
+    Vocabulary,
+    Weights,
+    build_vocabulary,
+    draw,
+    pick,
+    pick_texts,
+    words_of,
+)
 
 MAX_RECORDS = 10_000_000  # record ids have seven digits
 CHUNK_RECORDS = 250_000  # drawn and written at a time: some 200 MB
@@ -61,79 +73,8 @@ FREE_USERS = {
     "{first}{n}+news": 0.02,
 }
 FREE_MAIL_SHARE = 0.55
-FREE_MAIL = {  # the large providers of the US
-    "gmail.com": 0.46, "yahoo.com": 0.17, "hotmail.com": 0.11, "outlook.com": 0.08,
-    "aol.com": 0.07, "icloud.com": 0.06, "comcast.net": 0.03, "msn.com": 0.02,
-}
-
-COMPANY_NAMES = {
-    "{head} {tail}": 0.38, "{head}": 0.2, "{head} {field} {tail}": 0.14,
-    "{head} & {partner}": 0.1, "The {head} Group": 0.08, "{acronym}": 0.1,
-}
-LEGAL_FORMS = (  # one line per form: its spellings, the usual one first
-    (" Inc.", ", Inc.", " Inc", " Incorporated"),
-    (" LLC", ", LLC", " L.L.C.", " Llc"),
-    (" Corp.", " Corporation", " Corp", ""),
-    (" Ltd.", " Limited", " Ltd", ""),
-    (" Co.", " Company", " Co", ""),
-    ("", " Inc.", "", ""),
-)
-SPELLINGS = np.array([0.55, 0.2, 0.15, 0.1])
-DOMAIN_ENDINGS = {".com": 0.82, ".net": 0.07, ".org": 0.04, ".io": 0.04, ".us": 0.03}
-COMPANY_TAILS = """Industries, Systems, Solutions, Partners, Holdings, Technologies, Services,
-    Enterprises, Associates, Consulting, Labs, Works, Logistics, Networks, Designs, Supply,
-    Manufacturing, Capital, Foods, Motors, Builders, Dynamics, Ventures, Group, Products"""
-COMPANY_FIELDS = """Health, Energy, Data, Medical, Marine, Steel, Media, Insurance, Software,
-    Electric, Global, Pacific, National, Home, Legal, Paper, Auto, Travel, Food, Water"""
-SYLLABLES = (  # of invented names: Acmecor, Zentavia
-    """Acme, Alti, Bel, Cala, Cor, Dyna, Ever, Flexi, Gala, Hexa, Ino, Juni, Kine, Lumi, Meri, Nova,
-    Omni, Prima, Quanta, Reno, Sola, Terra, Uni, Vera, Vita, Xeno, Zen""",
-    "ba, co, da, fi, ga, lo, mi, na, po, ra, si, ta, tri, va",
-    "cor, dex, gen, lex, lon, max, net, nix, ra, ric, tek, tis, vance, via, x",
-)
-
-INTERNATIONAL = 0.08  # share of persons with a last name of this list; most have both
-FIRST_NAMES = """Łukasz, José, María, Jürgen, Søren, Zoë, François, Björn, Nguyệt, Siobhán, Aoife,
-    Małgorzata, Ibrahim, Fatima, Mohammed, Aisha, Priya, Arjun, Sanjay, Wei, Xiu, Yuki, Hiroshi,
-    Minh, Thị Mai, Olga, Dmitri, Ángel, Lucía, Jesús, Inés, Renée, Chloé, Jean-Luc, Anne-Marie,
-    Günther, Käthe, Åsa, Jiří, Zdeněk, Zoltán, Ágnes, Göran, Jesper, Ayşe, Kwame, Chidi"""
-LAST_NAMES = """Peña, Müller, Nguyễn, O'Brien, García, Østergaard, Núñez, Muñoz, Hernández, López,
-    Pérez, Rodríguez, González, Łukaszewicz, Wójcik, Kowalczyk, Dvořák, Novák, Černý, Horváth,
-    Szabó, Jørgensen, Sørensen, Åkesson, Sjöström, Schröder, Weiß, Jäger, O'Connor, O'Neill,
-    D'Angelo, De la Cruz, Van der Berg, Al-Hassan, El-Sayed, Trần, Phạm, Lê, Zhang, Chen, Wang, Kim,
-    Tanaka, Yılmaz, Şahin, Patel, Singh, Krishnamurthy, Okonkwo, Adeyemi, Côté, Lefèvre, Gagné,
-    Conceição, Araújo, Ivanov, Petrović, Kovačević, Papadopoulos, Smith-Jones, García-López"""
-LATIN = str.maketrans("łøđßıæ", "lodsia")  # letters that Unicode does not take apart
-
-AREA_CODES = """201 202 203 205 206 210 212 213 214 215 216 267 281 301 303 305 310 312 313 314 315
-    317 323 347 401 402 404 408 410 412 415 419 425 469 480 502 503 504 510 512 513 520 602 612 614
-    615 617 619 702 703 704 713 714 716 718 801 804 813 816 901 904 915 916 919"""  # NANPA
-EXCHANGES = np.array([code for code in range(200, 1000) if code % 100 != 11])  # N11 are services
-
-CITIES = """New York, Los Angeles, Chicago, Houston, Phoenix, Philadelphia, San Antonio, San Diego,
-    Dallas, San Jose, Austin, Jacksonville, Fort Worth, Columbus, Charlotte, Indianapolis, Seattle,
-    San Francisco, Denver, Washington, Nashville, Oklahoma City, El Paso, Boston, Portland,
-    Las Vegas, Detroit, Memphis, Louisville, Baltimore, Milwaukee, Albuquerque, Tucson, Fresno,
-    Sacramento, Kansas City, Mesa, Atlanta, Omaha, Colorado Springs, Raleigh, Long Beach,
-    Virginia Beach, Miami, Oakland, Minneapolis, Tulsa, Bakersfield, Wichita, Arlington, Aurora,
-    Tampa, New Orleans, Cleveland, Honolulu, Anaheim, Lexington, Stockton, Corpus Christi,
-    Henderson, Riverside, Newark, St. Paul, Santa Ana, Cincinnati, Irvine, Orlando, Pittsburgh,
-    St. Louis, Greensboro, Jersey City, Anchorage, Lincoln, Plano, Durham, Buffalo, Chandler,
-    Chula Vista, Toledo, Madison, Gilbert, Reno, Fort Wayne, North Las Vegas, St. Petersburg,
-    Lubbock, Irving, Laredo, Winston-Salem, Chesapeake, Glendale, Garland, Scottsdale, Norfolk,
-    Boise, Fremont, Spokane, Santa Clarita, Baton Rouge, Richmond, Hialeah, San Bernardino, Tacoma,
-    Modesto, Huntsville, Des Moines, Yonkers, Rochester, Moreno Valley, Fayetteville, Fontana,
-    Worcester, Port St. Lucie, Little Rock, Augusta, Oxnard, Birmingham, Montgomery, Frisco,
-    Amarillo, Salt Lake City, Grand Rapids, Huntington Beach, Overland Park, Tallahassee,
-    Grand Prairie, McKinney, Cape Coral, Sioux Falls, Peoria, Providence, Vancouver, Knoxville,
-    Akron, Shreveport, Mobile, Brownsville, Newport News, Fort Lauderdale, Chattanooga, Tempe,
-    Eugene, Santa Rosa, Salem, Ontario, Elk Grove, Rancho Cucamonga, Oceanside, Garden Grove,
-    Pembroke Pines, Cary, Springfield, Corona, Fort Collins, Clarksville, Hayward, Alexandria,
-    Paterson, Murfreesboro, Macon, Lakewood, Killeen, Palmdale, Sunnyvale, Hollywood, Escondido,
-    Kansas City, Pasadena, Bellevue, Joliet, Pomona, Mesquite, Naperville, Rockford, Savannah,
-    Syracuse, Torrance, Bridgeport, Surprise, Fullerton, Denton, Roseville, Thornton, McAllen,
-    Midland, Charleston, Olathe, Gainesville, Waco, Columbia, Hampton, Visalia, Warren, New Haven,
-    Cedar Rapids, Topeka, Dayton, Elizabeth, Stamford"""  # largest first, US Census
+SPELLINGS = np.array([0.55, 0.2, 0.15, 0.1])  # of a legal form
+INTERNATIONAL = 0.08  # share of persons with a last name of that list; most have both
 
 KEYS, NEXT_KEYS = "abcdefghijklmnopqrstuvwxyz0123456789", "svxfrghjoklknmpowtdyibezux2345678909"
 SOUNDS = {"ph": "f", "ck": "k", "ei": "ie", "ie": "ei", "ll": "l", "tt": "t", "nn": "n", "ss": "s"}
@@ -147,16 +88,6 @@ PERSON = np.dtype([
 ])
 # fmt: on
 TODAY = np.datetime64("2026-11-01")  # fixed: the same seed gives the same birth dates next year
-
-COMPANIES_SQL = """
-    select
-        replace(replace(replace(replace(replace(shape, '{head}', head), '{tail}', tail),
-            '{field}', field), '{partner}', partner),
-            '{acronym}', upper(head[1] || partner[1] || tail[1])) as name,
-        regexp_replace(lower(name), '^the |[^a-z]', '', 'g') || ending as domain
-    from drawn_companies
-    order by company_no
-"""
 
 SOUNDS_SQL = " ".join(
     f"when contains(word, '{spelt}') then regexp_replace(word, '{spelt}', '{heard}')"
@@ -221,124 +152,24 @@ RECORDS_SQL = f"""
     order by record_no
 """
 
-Numbers = NDArray[np.integer[Any]]
-Weights = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class _Names:
-    """Names of the census, then international ones, then nicknames."""
-
-    texts: pa.StringArray
-    handles: pa.StringArray  # the names as e-mail addresses write them
-    frequencies: Weights  # of the census names
-    n_international: int
-    first_nickname: Numbers  # per name: where its nicknames start in `texts`
-    n_nicknames: Numbers
-
-
-@dataclass(frozen=True)
-class _Vocabulary:
-    first_names: _Names
-    last_names: _Names
-    companies: pa.StringArray  # without legal form
-    email_domains: pa.StringArray  # of the free providers, then one per company
-
-
-def _words(text: str) -> list[str]:
-    return [" ".join(word.split()) for word in text.split(",")]
-
-
-def _draw(weights: Weights, n: int, rng: np.random.Generator) -> Numbers:
-    cumulative = np.cumsum(weights)
-    return np.searchsorted(cumulative / cumulative[-1], rng.random(n), side="right")
-
-
-def _pick(shares: Mapping[Any, float], n: int, rng: np.random.Generator) -> Numbers:
-    return _draw(np.array(list(shares.values())), n, rng)
-
-
-def _pick_texts(shares: Mapping[str, float], n: int, rng: np.random.Generator) -> pa.StringArray:
-    return pa.array(list(shares)).take(_pick(shares, n, rng))
-
-
-def _census(*files: str) -> dict[str, float]:
-    """Names with their percentage; a name for women and men has the sum."""
-    frequencies: dict[str, float] = {}
-    for file in files:
-        for line in resources.files("names").joinpath(file).read_text().splitlines():
-            name, percentage, _, _ = line.split()
-            frequencies[name.title()] = frequencies.get(name.title(), 0.0) + float(percentage)
-    return frequencies
-
-
-def _build_names(census: dict[str, float], international: list[str]) -> _Names:
-    names = [*census, *international]
-    nicknamer = NickNamer()
-    nicknames = [sorted(nicknamer.nicknames_of(name)) for name in names]
-    n_nicknames = np.array([len(of_name) for of_name in nicknames])
-    texts = names + [nickname.title() for of_name in nicknames for nickname in of_name]
-    plain = (unicodedata.normalize("NFKD", text.lower().translate(LATIN)) for text in texts)
-    handles = ["".join(letter for letter in text if "a" <= letter <= "z") for text in plain]
-    return _Names(
-        texts=pa.array(texts),
-        handles=pa.array(handles),
-        frequencies=np.array(list(census.values())),
-        n_international=len(international),
-        first_nickname=len(names) + np.cumsum(n_nicknames) - n_nicknames,
-        n_nicknames=n_nicknames,
-    )
-
-
-def _build_vocabulary(
-    con: duckdb.DuckDBPyConnection, n_companies: int, rng: np.random.Generator
-) -> _Vocabulary:
-    surnames = _census("dist.all.last")
-    invented = ["".join(syllables) for syllables in product(*map(_words, SYLLABLES))]
-    heads = pa.array(invented + list(surnames)[: 3 * len(invented)])
-
-    def any_of(texts: pa.StringArray) -> pa.StringArray:
-        return texts.take(rng.integers(0, len(texts), n_companies))
-
-    companies = pa.table(
-        {
-            "company_no": np.arange(n_companies),
-            "shape": _pick_texts(COMPANY_NAMES, n_companies, rng),
-            "head": any_of(heads),
-            "partner": any_of(heads),
-            "field": any_of(pa.array(_words(COMPANY_FIELDS))),
-            "tail": any_of(pa.array(_words(COMPANY_TAILS))),
-            "ending": _pick_texts(DOMAIN_ENDINGS, n_companies, rng),
-        }
-    )
-    con.register("drawn_companies", companies)
-    named = con.sql(COMPANIES_SQL).to_arrow_table()
-    return _Vocabulary(
-        first_names=_build_names(
-            _census("dist.female.first", "dist.male.first"), _words(FIRST_NAMES)
-        ),
-        last_names=_build_names(surnames, _words(LAST_NAMES)),
-        companies=named["name"].combine_chunks(),
-        email_domains=pa.array([*FREE_MAIL, *named["domain"].to_pylist()]),
-    )
-
-
 def _draw_person_of_record(n_records: int, rng: np.random.Generator) -> tuple[int, Numbers]:
-    n_of_person = 1 + _pick(RECORDS_OF_PERSON, n_records, rng)
+    n_of_person = 1 + pick(RECORDS_OF_PERSON, n_records, rng)
     person_of_record = np.repeat(np.arange(n_records, dtype=np.int32), n_of_person)[:n_records]
     return int(person_of_record[-1]) + 1, person_of_record
 
 
-def _draw_names(names: _Names, is_international: Flags, rng: np.random.Generator) -> Numbers:
+def _draw_names(names: Names, is_international: Flags, rng: np.random.Generator) -> Numbers:
     n_names = len(is_international)
-    census = _draw(names.frequencies, n_names, rng)
+    census = draw(names.frequencies, n_names, rng)
     international = len(names.frequencies) + rng.integers(0, names.n_international, n_names)
     return np.where(is_international, international, census)
 
 
 def _draw_persons(
-    n_persons: int, vocabulary: _Vocabulary, rng: np.random.Generator
+    n_persons: int, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> NDArray[np.void]:
     n_companies = len(vocabulary.companies)
     area_codes = np.array(AREA_CODES.split(), dtype=np.int64)
@@ -352,24 +183,24 @@ def _draw_persons(
     persons["born"] = TODAY - (365.25 * age).astype("timedelta64[D]")
     # Zipf's law, flattened: New York has near twice the people of Los Angeles, and the largest
     # company employs 1% of the people at 100,000, 0.5% at 1,000,000
-    persons["city"] = _draw(np.arange(1, len(_words(CITIES)) + 1) ** -0.8, n_persons, rng)
-    persons["company"] = _draw(np.arange(11, n_companies + 11) ** -0.8, n_persons, rng)
+    persons["city"] = draw(np.arange(1, len(words_of(CITIES)) + 1) ** -0.8, n_persons, rng)
+    persons["company"] = draw(np.arange(11, n_companies + 11) ** -0.8, n_persons, rng)
     persons["phone"] = rng.choice(area_codes, n_persons) * 10_000_000
     persons["phone"] += rng.choice(EXCHANGES, n_persons) * 10_000
     persons["phone"] += rng.integers(0, 10_000, n_persons)
 
     is_free = rng.random(n_persons) < FREE_MAIL_SHARE
     email = persons["email"]
-    work_user = len(FREE_USERS) + _pick(WORK_USERS, n_persons, rng)
-    email["user"] = np.where(is_free, _pick(FREE_USERS, n_persons, rng), work_user)
+    work_user = len(FREE_USERS) + pick(WORK_USERS, n_persons, rng)
+    email["user"] = np.where(is_free, pick(FREE_USERS, n_persons, rng), work_user)
     email["number"] = rng.integers(1, 2_100, n_persons)
     work_domain = len(FREE_MAIL) + persons["company"]
-    email["domain"] = np.where(is_free, _pick(FREE_MAIL, n_persons, rng), work_domain)
+    email["domain"] = np.where(is_free, pick(FREE_MAIL, n_persons, rng), work_domain)
     return persons
 
 
 def _draw_records(
-    persons: NDArray[np.void], is_copy: Flags, vocabulary: _Vocabulary, rng: np.random.Generator
+    persons: NDArray[np.void], is_copy: Flags, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Draw how each person is written down this time.
 
@@ -377,7 +208,7 @@ def _draw_records(
     Returns the columns that RECORDS_SQL turns into text.
     """
     n_records = len(persons)
-    damage = is_copy * np.array(list(DAMAGE))[_pick(DAMAGE, n_records, rng)]
+    damage = is_copy * np.array(list(DAMAGE))[pick(DAMAGE, n_records, rng)]
 
     def happens(rate: float | Weights) -> Flags:
         return rng.random(n_records) < rate
@@ -396,7 +227,7 @@ def _draw_records(
     nickname = first_names.first_nickname[persons["first"]]
     nickname += (rng.random(n_records) * n_nicknames).astype(np.int64)
     is_nickname = happens(NICKNAME * damage) & (n_nicknames > 0)
-    spelling = _draw(SPELLINGS, n_records, rng)
+    spelling = draw(SPELLINGS, n_records, rng)
     legal_form = spelling + 4 * (written["company"] % len(LEGAL_FORMS))
     drawn = {
         "given_name": first_names.texts.take(np.where(is_nickname, nickname, persons["first"])),
@@ -404,7 +235,7 @@ def _draw_records(
         "surname": last_names.texts.take(written["last"]),
         "last_handle": last_names.handles.take(persons["last"]),
         "born": written["born"],
-        "city_name": pa.array(_words(CITIES)).take(written["city"]),
+        "city_name": pa.array(words_of(CITIES)).take(written["city"]),
         "company_name": vocabulary.companies.take(written["company"]),
         "legal_form": pa.array(list(chain(*LEGAL_FORMS))).take(legal_form),
         "phone_digits": written["phone"],
@@ -414,11 +245,11 @@ def _draw_records(
         "is_initial": happens(INITIAL * damage),
         "is_swapped": happens(SWAPPED * damage),
         "spot": rng.random(n_records),
-        "title": _pick_texts(TITLES, n_records, rng),
-        "suffix": _pick_texts(SUFFIXES, n_records, rng),
-        "letters": _pick_texts(LETTERS, n_records, rng),
-        "phone_format": _pick_texts(PHONE_FORMATS, n_records, rng),
-        "date_format": _pick_texts(DATE_FORMATS, n_records, rng),
+        "title": pick_texts(TITLES, n_records, rng),
+        "suffix": pick_texts(SUFFIXES, n_records, rng),
+        "letters": pick_texts(LETTERS, n_records, rng),
+        "phone_format": pick_texts(PHONE_FORMATS, n_records, rng),
+        "date_format": pick_texts(DATE_FORMATS, n_records, rng),
     }
     for field, rate in TYPO.items():  # 0: none; 1 to 6: the kinds of `misspelt` and `misdated`
         drawn[f"{field}_typo"] = happens(rate * damage) * rng.integers(1, 7, n_records)
@@ -433,7 +264,7 @@ def write_people(path: Path, *, n_records: int, seed: int) -> int:
     """Write generated people as CSV; return the number of persons among the records.
 
     Columns: id, first_name, last_name, email, company, phone, birth_date, city, person_id. The id
-    is the place in the file, from "p0000000", and tells nothing of the person; person_id is the
+    is the place in the file, from "p0000000", and says nothing of the person; person_id is the
     truth: one number per person. An empty field is a missing value. Of the persons, 27% have two
     to five records; these are 46% of all records. A year of birth lies in 1936..2008.
 
@@ -458,7 +289,7 @@ def write_people(path: Path, *, n_records: int, seed: int) -> int:
         TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder,
     ):
         con.execute(MACROS_SQL)
-        vocabulary = _build_vocabulary(con, n_companies, rng)
+        vocabulary = build_vocabulary(con, n_companies, rng)
         persons = _draw_persons(n_persons, vocabulary, rng)
         whole, part = Path(folder, "whole.csv"), Path(folder, "part.csv")
         with whole.open("wb") as file:

@@ -39,7 +39,6 @@ class LearnedRule(TypedDict):
 class LearnedFacts(TypedDict):
     """The facts of learned_rules; rules: best first."""
 
-    fingerprint: str
     rules: list[LearnedRule]
     ranking: str
     seed: int
@@ -63,7 +62,6 @@ class LearnedBlocksFacts(TypedDict):
     `sum_blocks` counts of each. pairs: of all rules.
     """
 
-    fingerprint: str
     single: list[str]
     listed: list[str]
     rules: dict[str, dict[str, Any]]
