@@ -296,7 +296,7 @@ def test_pairs_of_both_passes_are_scored_once(scored: Dataset) -> None:
 
 
 def test_the_report_of_both_passes_adds_up(scored: Dataset) -> None:
-    figures = scored.lake.facts("blocking_report")["figures"]
+    figures = scored.lake.facts("blocking_report")
     pairs, true = pairs_of(scored, "unified_pairs"), pairs_of(scored, "true_pairs")
     assert figures["run"]["pairs"] == len(pairs)
     assert figures["run"]["second_pass_pairs"] == len(pairs_of(scored, "second_pass_pairs"))
