@@ -223,7 +223,7 @@ def test_embedding_alone_runs_the_whole_graph_into_the_catalog(
     definitions = BlockingPipeline(people.spec).definitions(people.lake.root)
     result = definitions.resolve_job_def("people_nightly").execute_in_process(raise_on_error=False)
     assert result.success
-    figures = people.lake.facts("blocking_report")["figures"]
+    figures = people.lake.facts("blocking_report")
     assert (figures["run"]["pairs"], figures["run"]["pair_coverage"]) == (2, 1)
     assert figures["strategies"]["embedding"]["pairs_of_it_alone"] == 2
     with duckdb.connect(str(people.lake.root / "catalog.duckdb"), read_only=True) as con:

@@ -67,7 +67,7 @@ def test_the_table_says_of_every_field_how_matches_agree(dataset: Callable[..., 
 
 def test_weights_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, **BY_BOTH)
-    people.filter()
+    people.make("pair_weights")
     (people.folder / "people.csv").write_text("id,last,city\n9,lee,york\n")
     people.clean()
     with DuckDBEngine() as engine, pytest.raises(LakeError, match="key_codes was made from an old"):

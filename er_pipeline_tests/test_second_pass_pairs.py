@@ -231,6 +231,26 @@ def pairs_of(people: Dataset, table: str, likely: float | None = None) -> set[tu
     return {row[:2] for row in people.rows(table, query) if likely is None or row[2] >= likely}
 
 
+@pytest.mark.parametrize("weights", [True, False])
+def test_an_encoder_of_the_second_pass_alone_compares_the_pairs_of_the_first(
+    dataset: Callable[..., Dataset], weights: bool
+) -> None:
+    people = dataset(
+        NAMES,
+        strategies={"town": "town"},
+        second_pass={"embedding": {"fields": ["name"], "min_similarity": 0.2}},
+        matching={"teaches_blocking": False},
+        weights=weights,
+    )
+    people.make("first_pass_pairs")
+    (similarity,) = [row[3] for row in people.rows("first_pass_pairs")]
+    assert similarity == (pytest.approx(0.6, abs=0.4) if weights else None)
+    (step,) = [step for step in flow(people.spec) if step.name == "first_pass_pairs"]
+    with DuckDBEngine(threads=2) as engine:
+        contract = judge_contract(engine, people.lake, step.writes)
+    assert contract.passed, contract.text
+
+
 def test_the_second_pass_is_for_records_without_a_match(scored: Dataset) -> None:
     assert scored.spec.matching
     threshold = scored.spec.matching.threshold
@@ -276,7 +296,7 @@ def test_pairs_of_both_passes_are_scored_once(scored: Dataset) -> None:
 
 
 def test_the_report_of_both_passes_adds_up(scored: Dataset) -> None:
-    figures = scored.lake.facts("blocking_report")["figures"]
+    figures = scored.lake.facts("blocking_report")
     pairs, true = pairs_of(scored, "unified_pairs"), pairs_of(scored, "true_pairs")
     assert figures["run"]["pairs"] == len(pairs)
     assert figures["run"]["second_pass_pairs"] == len(pairs_of(scored, "second_pass_pairs"))

@@ -45,7 +45,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.flow import flow, open_lake, run
-from er_pipeline.terminal.cli import DEMO_DEFS
+from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
 
 MAX_TIMES_BOUND = 1.5

@@ -33,11 +33,13 @@ def pair_queries(engine: Engine, layout: MaskLayout, mode: str) -> Iterator[tupl
     """
     _lay_out_codes(engine, layout)
     if not layout.listed and not layout.ready:
+        # An encoder of the second pass alone: similarities are filled in later.
+        unknown = ", cast(null as float) as similarity" if layout.has_similarity else ""
         for i, (_, name) in enumerate(layout.single):
             _sort_by_block(engine, i, layout)
-            yield name, _single_pairs_sql(i, layout, mode)
+            yield name, _single_pairs_sql(i, layout, mode, similarity=unknown)
         if not layout.single:
-            yield "none", _no_pairs_sql(layout)
+            yield "none", _no_pairs_sql(layout, unknown)
         return
     for nth, (first, last) in enumerate(_left_ranges(engine, layout, mode)):
         engine.make_table("listed_pairs", _listed_pairs_sql(layout, mode, first, last))
@@ -88,10 +90,10 @@ def _evidence(layout: MaskLayout) -> str:
     return f", cast({evidence} as float) as evidence"
 
 
-def _no_pairs_sql(layout: MaskLayout) -> str:
+def _no_pairs_sql(layout: MaskLayout, similarity: str) -> str:
     return (
         "select l.record_no as left_no, r.record_no as right_no, 0::bigint as strategy_mask"
-        f"{_evidence(layout)} from coded_records as l join coded_records as r"
+        f"{similarity}{_evidence(layout)} from coded_records as l join coded_records as r"
         " on l.record_no = r.record_no where 1 = 0"
     )
 
@@ -107,7 +109,9 @@ def _sort_by_block(engine: Engine, i: int, layout: MaskLayout) -> None:
     )
 
 
-def _single_pairs_sql(i: int, layout: MaskLayout, mode: str, within: str = "true") -> str:
+def _single_pairs_sql(
+    i: int, layout: MaskLayout, mode: str, within: str = "true", similarity: str = ""
+) -> str:
     single = layout.single
     earlier = "".join(f" and l.block_{j} <> r.block_{j}" for j in range(i))
     # CASE over integers: adding up casts of booleans cost a third more.
@@ -117,7 +121,8 @@ def _single_pairs_sql(i: int, layout: MaskLayout, mode: str, within: str = "true
     )
     return f"""
         select l.record_no as left_no, r.record_no as right_no,
-            cast({bit_sql(single[i][0])}{later} as bigint) as strategy_mask{_evidence(layout)}
+            cast({bit_sql(single[i][0])}{later} as bigint) as strategy_mask
+            {similarity}{_evidence(layout)}
         from sorted_codes as l join sorted_codes as r
             on l.block_{i} = r.block_{i} and {_is_pair(mode)}{earlier}
         where {within}
