@@ -15,7 +15,7 @@ from er_pipeline.blocking.learning.rule_evidence import Evidence, agreement
 from er_pipeline.blocking.learning.rule_limits import Limits
 from er_pipeline.blocking.learning.rule_search import RuleSearch
 from er_pipeline.blocking.spec.blocking_section import Blocks
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.values.key_choices import key_choices, listed_choices
 
 # Keys 0 to 4 have one value per record, key 5 several. Keys 0 and 1 pass for keys of one field, as
@@ -98,9 +98,7 @@ class Table:
         return RuleSearch(self.index, sample, evidence, seen, options, limits)
 
 
-def put_rows(
-    engine: DuckDBEngine, table: str, columns: str, rows: Sequence[tuple[int, ...]]
-) -> None:
+def put_rows(engine: Engine, table: str, columns: str, rows: Sequence[tuple[int, ...]]) -> None:
     """Make a table of numbers."""
     any_row = (0,) * (columns.count(",") + 1)
     values = ", ".join(map(str, rows or [any_row]))
@@ -108,13 +106,13 @@ def put_rows(
     engine.make_table(table, f"from (values {values}) as t({columns}) where {kept}")
 
 
-def put_pairs(engine: DuckDBEngine, table: str, pairs: Sequence[Pair]) -> None:
+def put_pairs(engine: Engine, table: str, pairs: Sequence[Pair]) -> None:
     numbered = [(n, a, b) for n, (a, b) in enumerate(pairs)]
     put_rows(engine, table, "pair_no, left_no, right_no", numbered)
 
 
 def make_table(
-    engine: DuckDBEngine,
+    engine: Engine,
     rows: Sequence[Row],
     mode: str = "dedupe",
     blocks: Blocks | None = None,

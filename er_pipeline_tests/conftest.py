@@ -13,8 +13,8 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
-from er_pipeline.blocking.tables.table import Facts
 from er_pipeline.flow import flow, open_lake, run
+from er_pipeline_tests.projects import elsewhere, finished, project  # noqa: F401
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -87,49 +87,57 @@ class Dataset:
         self.spec = PipelineSpec.model_validate(
             {"dataset": "people", "sources": declared, **settings}
         ).located_in(folder)
+        self.root = folder / "lake"
+
+    @classmethod
+    def of(cls, spec: PipelineSpec, root: Path) -> "Dataset":
+        """Make a dataset of a whole declaration, with its lake in a folder."""
+        dataset = cls.__new__(cls)
+        dataset.spec, dataset.folder, dataset.root = spec, spec.folder, root
+        return dataset
 
     @property
     def lake(self) -> Lake:
         """The lake as the spec is now; what does not follow from it is refused."""
-        return open_lake(self.folder / "lake", self.spec)
+        return open_lake(self.root, self.spec)
 
     @property
     def threads(self) -> int:
         """Threads of every engine: as the spec says, else two."""
         return self.spec.threads or 2
 
-    def make(self, until: str) -> Facts:
+    def make(self, until: str) -> Any:
         """Run the flow up to a table; return the facts kept beside its step's main table."""
         made = list(run(flow(self.spec), self.lake, until=until, threads=self.threads))
         return made[-1][1]
 
-    def clean(self) -> Facts:
+    def clean(self) -> Any:
         return self.make("cleaned_records")
 
-    def filter(self) -> Facts:
+    def filter(self) -> Any:
         return self.make("filtered_blocks")
 
-    def learn(self) -> Facts:
+    def learn(self) -> Any:
         """Learn rules and build their blocks; return the facts of the rules."""
         self.make("learned_blocks")
         return self.lake.facts("learned_rules")
 
-    def embed(self) -> Facts:
+    def embed(self) -> Any:
         return self.make("record_embeddings")
 
-    def neighbours(self) -> Facts:
+    def neighbours(self) -> Any:
         return self.make("embedding_blocks")
 
-    def second(self) -> Facts:
+    def second(self) -> Any:
         return self.make("second_pass_pairs")
 
-    def pair(self) -> Facts:
+    def pair(self) -> Any:
         return self.make("unified_pairs")
 
-    def train(self) -> Facts:
+    def train(self) -> Any:
         return self.make("em_model")
 
-    def match(self) -> Facts:
+    def match(self) -> Any:
         return self.make("matches")
 
     def rows(self, table: str, columns: str = "*", order: str = "all") -> list[tuple[Any, ...]]:

@@ -9,8 +9,9 @@ import duckdb
 import pytest
 import yaml
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.terminal.cli import main
 from er_pipeline_tests.conftest import Rows, write_csv
 
@@ -67,7 +68,7 @@ class DeclaredDataset:
     def rows(self, table: str) -> Table:
         """Read a table of the lake as it was written last."""
         with DuckDBEngine(threads=2) as engine:
-            engine.read(self.lake, table)
+            self.lake.open(engine, table)
             return engine.rows(f"select * from {quoted(table)} order by all")
 
     def catalog(self) -> dict[str, Table]:
@@ -101,7 +102,7 @@ def assert_refused(
     """
     latest, catalog = dataset.latest(), dataset.catalog()
     capfd.readouterr()
-    assert dataset.run(*selected) == 1
+    assert dataset.run(*selected) == 1, f"{', '.join(selected)}: nothing was refused"
     error = capfd.readouterr().err
     assert re.search(rf"materialize people/({names}) again", error), error
     assert dataset.catalog() == catalog

@@ -27,7 +27,7 @@ def figures_of(people: Dataset) -> dict[str, Any]:
     people.pair()
     with DuckDBEngine(threads=2) as engine:
         if people.spec.truth:
-            write_true_pairs(engine, people.lake, people.spec, people.folder)
+            write_true_pairs(engine, people.lake, people.spec)
             build_em_training_blocks(engine, people.lake, people.spec)
         return evaluate(engine, people.lake, people.spec)
 

@@ -9,18 +9,11 @@ import duckdb
 import pytest
 from dagster_duckdb import DuckDBResource
 
-from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
-from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.catalog import (
-    choose_versions,
-    collect_run_metrics,
-    note_run_metrics,
-    publish_dataset,
-)
-from er_pipeline.evaluation.blocking_report import evaluate
+from er_pipeline.blocking.tables.table import Table
+from er_pipeline.catalog import collect_run_metrics, note_run_metrics, publish_dataset
+from er_pipeline.flow import flow
 from er_pipeline.orchestration.assets import replace_catalog
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
 
@@ -32,17 +25,17 @@ PEOPLE: Rows = [
 
 def run(people: Dataset) -> None:
     """Make every table of the dataset and publish the catalog, as the graph does."""
-    people.pair()
-    lake, spec = people.lake, people.spec
+    figures = people.make("blocking_report")["run"]
+    lake = people.lake
     with DuckDBEngine(threads=2) as engine:
-        if spec.truth:
-            write_true_pairs(engine, lake, spec, people.folder)
-        build_em_training_blocks(engine, lake, spec)
-        figures = evaluate(engine, lake, spec)["run"]
         note_run_metrics(lake, "run-1", "blocking_report", figures)
         collect_run_metrics(engine, lake)
-    publish_dataset(lake, spec, choose_versions(lake, lake.tables()))
+    publish_dataset(lake, tables_of(people))
     replace_catalog(DuckDBResource(database=str(catalog(people))), lake.root)
+
+
+def tables_of(people: Dataset) -> list[Table]:
+    return [table for step in flow(people.spec) for table in step.writes]
 
 
 def catalog(people: Dataset) -> Path:
@@ -194,8 +187,10 @@ def test_tables_of_other_records_are_not_published(dataset: Callable[..., Datase
     people.pair()
     write_csv(people.folder / "people.csv", PEOPLE[:4])
     people.clean()
+    shown = people.lake.published()
     with pytest.raises(LakeError, match="made from an older cleaned_records"):
-        choose_versions(people.lake, ["cleaned_records", "unified_pairs"])
+        publish_dataset(people.lake, tables_of(people))
+    assert people.lake.published() == shown
 
 
 def test_figures_of_all_runs_stand_below_each_other(dataset: Callable[..., Dataset]) -> None:
@@ -216,7 +211,7 @@ def test_figures_of_all_runs_stand_below_each_other(dataset: Callable[..., Datas
 def test_datasets_of_one_lake_have_schemas_of_their_own(people: Dataset, tmp_path: Path) -> None:
     firms = Dataset(tmp_path, [PEOPLE[:2]], strategies=STRATEGIES)
     firms.spec = firms.spec.model_copy(update={"dataset": "firms"})
-    firms.lake = Lake(people.lake.root, "firms")
+    firms.root = people.lake.root
     run(firms)
     assert ask(
         catalog(people),

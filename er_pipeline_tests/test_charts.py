@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from er_pipeline.orchestration import charts
 from er_pipeline.orchestration.charts import (
     INLINE_LIMIT,
     curve_picture,
@@ -140,3 +141,12 @@ def test_no_pairs_make_an_empty_curve(lines: dict[str, list[tuple[float, float]]
 @pytest.mark.parametrize("points", [[(3.0, 0.5)], [(3.0, 1.0), (3.0, 1.0)]])
 def test_a_curve_of_one_place_is_drawn(points: list[tuple[float, float]]) -> None:
     assert len(paths(curve_picture({"ranked": points}))) == 1
+
+
+def test_match_weights_are_classed_heaviest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charts, "WEIGHT_CLASSES", 4)
+    shown = unquote(charts.match_weight_histogram({-3: 5, 0: 2, 7: 1, 8: 4}))
+    assert [shown.index(text) for text in ("6: 5", "0: 2", "-3: 5")] == sorted(
+        shown.index(text) for text in ("6: 5", "0: 2", "-3: 5")
+    )
+    assert "<text" not in unquote(charts.match_weight_histogram({}))

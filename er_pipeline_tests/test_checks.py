@@ -38,7 +38,7 @@ def people(dataset: Callable[..., Dataset]) -> Callable[..., Dataset]:
 
 def checks_of(people: Dataset, *tables: str) -> dict[str, dg.AssetCheckEvaluation]:
     """Run the whole graph, or the checks of some tables as they lie in the lake."""
-    component = BlockingPipeline(people.spec, people.folder)
+    component = BlockingPipeline(people.spec)
     job = component.definitions(people.lake.root).resolve_job_def("people_nightly")
     keys = [dg.AssetKey(["people", table]) for table in tables]
     selection = dg.AssetSelection.checks_for_assets(*keys) if tables else None

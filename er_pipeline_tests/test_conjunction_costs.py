@@ -2,7 +2,7 @@ import pytest
 
 from er_pipeline.blocking.blocks.blocks import size_blocks, sum_blocks
 from er_pipeline.blocking.spec.blocking_section import Blocks
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline_tests.coded_records import (
     CHOICES,
@@ -20,7 +20,7 @@ from er_pipeline_tests.coded_records import (
 @every_mode
 @every_cap
 def test_a_conjunction_costs_the_pairs_of_its_blocks_within_the_cap(
-    engine: DuckDBEngine, mode: str, cap: int | None
+    engine: Engine, mode: str, cap: int | None
 ) -> None:
     sources = [0] * 20 + [1] * 15 + [2] * 5 if mode != "dedupe" else [0] * 40
     table = make_table(engine, random_rows(40, 1), mode, Blocks(max_size=cap), sources)
@@ -39,7 +39,7 @@ def test_a_conjunction_costs_the_pairs_of_its_blocks_within_the_cap(
 @every_cap
 @pytest.mark.parametrize("min_size", [2, 4])
 def test_beyond_the_cap_are_the_pairs_that_share_oversized_blocks_only(
-    engine: DuckDBEngine, mode: str, cap: int | None, min_size: int
+    engine: Engine, mode: str, cap: int | None, min_size: int
 ) -> None:
     sources = [0] * 18 + [1] * 12 if mode != "dedupe" else [0] * 30
     blocks = Blocks(max_size=cap, min_size=min_size)
@@ -55,7 +55,7 @@ def test_beyond_the_cap_are_the_pairs_that_share_oversized_blocks_only(
 @every_mode
 @every_cap
 def test_a_conjunction_costs_what_it_costs_as_a_strategy(
-    engine: DuckDBEngine, mode: str, cap: int | None
+    engine: Engine, mode: str, cap: int | None
 ) -> None:
     blocks = Blocks(max_size=cap)
     sources = [0] * 30 + [1] * 20 if mode != "dedupe" else [0] * 50
@@ -86,7 +86,7 @@ def test_a_conjunction_costs_what_it_costs_as_a_strategy(
 @every_mode
 @every_cap
 def test_a_sample_of_all_records_gives_the_exact_cost(
-    engine: DuckDBEngine, mode: str, cap: int | None
+    engine: Engine, mode: str, cap: int | None
 ) -> None:
     sources = [0] * 25 + [1] * 15 if mode != "dedupe" else [0] * 40
     table = make_table(engine, random_rows(40, 5), mode, Blocks(max_size=cap), sources)

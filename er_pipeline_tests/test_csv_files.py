@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline_tests.test_sources import Reader
 
 
 @pytest.fixture
-def reader(tmp_path: Path, engine: DuckDBEngine) -> Reader:
+def reader(tmp_path: Path, engine: Engine) -> Reader:
     return Reader(tmp_path, engine)
 
 

@@ -63,7 +63,7 @@ def people(dataset: Callable[..., Dataset]) -> Dataset:
 
 
 def run_graph(people: Dataset, **selection: Any) -> dg.ExecuteInProcessResult:
-    component = BlockingPipeline(people.spec, people.folder)
+    component = BlockingPipeline(people.spec)
     definitions = component.definitions(people.lake.root)
     job = definitions.resolve_job_def("people_nightly")
     return job.execute_in_process(raise_on_error=False, **selection)
@@ -178,7 +178,7 @@ def test_a_second_dataset_in_the_same_lake_keeps_its_own_schema(
 
     assert run_graph(people).success
     spec = people.spec.model_copy(update={"dataset": "customers"})
-    component = BlockingPipeline(spec, people.folder)
+    component = BlockingPipeline(spec)
     job = component.definitions(people.lake.root).resolve_job_def("customers_nightly")
     assert job.execute_in_process(raise_on_error=False).success
     with duckdb.connect(str(people.lake.root / "catalog.duckdb"), read_only=True) as con:

@@ -1,11 +1,11 @@
 from collections.abc import Callable
 
 import pytest
-from er_pipeline.blocking.tables.contracts import judge_contract
 
-from er_pipeline.blocking.blocks.blocks import build_blocks
+from er_pipeline.blocking.blocks.dropped_blocks import dropped_table
 from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
-from er_pipeline.blocking.labels.labels import Label, RecordName, journal_of, read_labels
+from er_pipeline.blocking.labels.labels import Label, RecordName, journal_of
+from er_pipeline.blocking.tables.contract import judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset, write_csv
@@ -27,7 +27,7 @@ def judge(people: Dataset, *answers: tuple[int, int, str]) -> None:
         )
         for i, (left, right, answer) in enumerate(answers)
     ]
-    journal_of(people.spec, people.folder).append(labels)
+    journal_of(people.spec).append(labels)
 
 
 def test_a_dropped_block_says_how_many_known_matches_it_cost(
@@ -51,7 +51,7 @@ def test_a_dropped_block_says_how_many_known_matches_it_cost(
         ("last", "may", "below_min_size", 0.0),
     ]
     with DuckDBEngine(threads=2) as engine:
-        verdict = judge_contract(engine, people.lake, people.spec, "dropped_blocks")
+        verdict = judge_contract(engine, people.lake, [dropped_table(people.spec)])
     assert verdict.passed, verdict.text
 
 
@@ -78,7 +78,7 @@ def test_without_labels_nothing_is_said_of_matches(dataset: Callable[..., Datase
     people.filter()
     assert people.rows("dropped_blocks", "matches_lost") == [(None,)]
     with DuckDBEngine(threads=2) as engine:
-        verdict = judge_contract(engine, people.lake, people.spec, "dropped_blocks")
+        verdict = judge_contract(engine, people.lake, [dropped_table(people.spec)])
     assert verdict.passed, verdict.text
 
 
@@ -88,14 +88,13 @@ def test_labels_of_other_records_are_refused(dataset: Callable[..., Dataset]) ->
     people.filter()
     write_csv(people.folder / "people.csv", YORK[:5])
     people.clean()
-    with DuckDBEngine(threads=2) as engine:
-        build_blocks(engine, people.lake, people.spec.strategy_conjunctions[0], people.spec)
+    people.make("blocks_city")
     with (
         DuckDBEngine(threads=2) as engine,
         pytest.raises(LakeError, match="labels was made from an older cleaned_records"),
     ):
         filter_blocks(engine, people.lake, people.spec)
+    people.make("labels")
     with DuckDBEngine(threads=2) as engine:
-        read_labels(engine, people.lake, people.spec, people.folder)
         filter_blocks(engine, people.lake, people.spec)
     assert people.rows("dropped_blocks", "block_key, matches_lost") == [("york", 1.0)]

@@ -3,14 +3,13 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.blocks.em_training_blocks import judge_training
-from er_pipeline.blocking.records.cleaned_records import read_records
-from er_pipeline.blocking.records.true_pairs import write_true_pairs
+from er_pipeline.blocking.blocks.training_facts import training_facts
+from er_pipeline.blocking.blocks.training_verdicts import judge_training
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.evaluation.blocking_report import training_figures
 from er_pipeline.matching.comparisons import splink_comparisons
-from er_pipeline.matching.em_model import combine
+from er_pipeline.matching.em_estimates import combine
 from er_pipeline.matching.em_sessions import Session, TrainingError, rule_sql
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
@@ -43,13 +42,13 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, rows: Rows) -> dict[str, Any]:
+def plain(tmp_path_factory: pytest.TempPathFactory, rows: Rows) -> Any:
     folder = tmp_path_factory.mktemp("plain")
     return people_with(folder, rows, training_rules=PLAIN).train()
 
 
 @pytest.fixture(scope="module")
-def derived(tmp_path_factory: pytest.TempPathFactory, rows: Rows) -> dict[str, Any]:
+def derived(tmp_path_factory: pytest.TempPathFactory, rows: Rows) -> Any:
     folder = tmp_path_factory.mktemp("derived")
     truth = {"cluster_column": "person_id"}
     people = people_with(folder, rows, training_rules=DERIVED, truth=truth)
@@ -123,9 +122,11 @@ def test_sessions_run_on_exactly_the_pairs_that_were_counted(
 
 def true_shares(people: Dataset) -> dict[str, float]:
     """Give the share of true pairs among those of every training rule."""
+    people.make("true_pairs")
     with DuckDBEngine(threads=2) as engine:
-        fingerprint = read_records(engine, people.lake)
-        figures = training_figures(engine, people.lake, fingerprint)
+        for table in ("true_pairs", "em_training_blocks"):
+            people.lake.open(engine, table)
+        figures = training_figures(engine, people.lake)
     return {rule: counts["match_share"] for rule, counts in figures.items()}
 
 
@@ -135,9 +136,7 @@ def test_match_shares_and_the_number_of_matches_come_near_the_truth(
     people = people_with(
         tmp_path, rows, training_rules=DERIVED, truth={"cluster_column": "person_id"}
     )
-    people.clean()
-    with DuckDBEngine(threads=2) as engine:
-        true_pairs = write_true_pairs(engine, people.lake, people.spec, people.folder)["true_pairs"]
+    true_pairs = people.make("true_pairs")["true_pairs"]
     people.train()
     shares = true_shares(people)
     expected = dict(people.rows("em_training_rules", "rule, expected_match_share"))
@@ -192,7 +191,7 @@ def test_rules_that_fix_everything_fail_with_a_reason(tmp_path: Path, rows: Rows
     )
     with pytest.raises(TrainingError, match="no training rule leaves a comparison free"):
         people.train()
-    facts = people.lake.facts("em_training_rules")
+    facts = training_facts(people.lake)
     failed = [verdict for verdict in judge_training(facts, people.spec) if not verdict.passed]
     assert [verdict.check for verdict in failed] == ["every_comparison_is_free"]
     assert "No training rule leaves first_name, last_name free" in failed[0].text
@@ -211,9 +210,7 @@ def test_sources_that_share_ids_are_linked_across_only(tmp_path: Path, rows: Row
         training_rules=DERIVED,
         truth={"cluster_column": "person_id"},
     )
-    both.clean()
-    with DuckDBEngine(threads=2) as engine:
-        true_pairs = write_true_pairs(engine, both.lake, both.spec, both.folder)["true_pairs"]
+    true_pairs = both.make("true_pairs")["true_pairs"]
     facts = both.train()
     shares = true_shares(both)
     for session in facts["sessions"]:

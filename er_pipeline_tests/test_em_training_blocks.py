@@ -1,14 +1,9 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.blocks.em_training_blocks import (
-    build_em_training_blocks,
-    judge_expected_mix,
-    judge_training,
-)
-from er_pipeline.blocking.records.true_pairs import write_true_pairs
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.blocks.training_verdicts import judge_expected_mix, judge_training
 from er_pipeline_tests.conftest import Dataset, Rows
 
 PEOPLE: Rows = [
@@ -23,23 +18,21 @@ RULES = {"same_name": ["upper(first)", "soundex(last)"], "same_year": "year(born
 
 def test_every_rule_is_counted_exactly_and_costs_add_up(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, strategies={"last": "last"}, training_rules=RULES)
-    people.clean()
-    with DuckDBEngine(threads=2) as engine:
-        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    facts = people.make("em_training_rules")
     # ann lee of three records: 3 pairs; 1980 of four: 6. A pair of both rules counts twice.
     assert people.rows("em_training_rules", order="rule") == [
         ("same_name", "upper(first) and soundex(last)", ["first", "last"], 3, 3, None),
         ("same_year", "year(born)", ["born"], 6, 4, None),
     ]
     assert facts["pairs"] == 9
-    assert people.rows("em_training_blocks", "rule, block_key, record_id") == [
-        ("same_name", "ANN|L000", "1"),
-        ("same_name", "ANN|L000", "2"),
-        ("same_name", "ANN|L000", "3"),
-        ("same_year", "1980", "1"),
-        ("same_year", "1980", "2"),
-        ("same_year", "1980", "3"),
-        ("same_year", "1980", "4"),
+    assert people.rows("em_training_blocks", "rule, block_key, record_no") == [
+        ("same_name", "ANN|L000", 0),
+        ("same_name", "ANN|L000", 1),
+        ("same_name", "ANN|L000", 2),
+        ("same_year", "1980", 0),
+        ("same_year", "1980", 1),
+        ("same_year", "1980", 2),
+        ("same_year", "1980", 3),
     ]
 
 
@@ -53,9 +46,7 @@ def test_linking_trains_on_pairs_between_sources_within_the_cap(
         training_rules=RULES,
         blocks={"max_size": 5},
     )
-    both.clean()
-    with DuckDBEngine(threads=2) as engine:
-        facts = build_em_training_blocks(engine, both.lake, both.spec)
+    facts = both.make("em_training_rules")
     # ann lee: 3 by 2; 1980 has six records, over the cap.
     assert {name: rule["pairs"] for name, rule in facts["rules"].items()} == {
         "same_name": 6,
@@ -68,12 +59,7 @@ def test_truth_does_not_shape_what_is_trained_on(dataset: Callable[..., Dataset]
     made = []
     for truth in ({}, {"truth": {"cluster_column": "person_id"}}):
         people = dataset(PEOPLE, strategies={"last": "last"}, training_rules=RULES, **truth)
-        people.clean()
-        with DuckDBEngine(threads=2) as engine:
-            if truth:
-                write_true_pairs(engine, people.lake, people.spec, people.folder)
-            facts = build_em_training_blocks(engine, people.lake, people.spec)
-        facts.pop("fingerprint")  # of records with the column of truth
+        facts = people.make("em_training_rules")
         made.append((facts, people.rows("em_training_rules"), people.rows("em_training_blocks")))
     assert made[0] == made[1]
 
@@ -86,9 +72,7 @@ def test_a_rule_fixes_every_field_that_its_nested_expressions_read(
         "sound": "soundex(first_word(lower(last)))",
     }
     people = dataset(PEOPLE, strategies={"last": "last"}, training_rules=rules)
-    people.clean()
-    with DuckDBEngine(threads=2) as engine:
-        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    facts = people.make("em_training_rules")
     assert facts["comparisons_free"] == {
         "first": ["sound"],
         "last": [],
@@ -112,9 +96,7 @@ def test_only_compared_fields_need_to_be_free(dataset: Callable[..., Dataset]) -
         training_rules={"sound": "soundex(last)"},
         comparisons=["first", "born"],
     )
-    people.clean()
-    with DuckDBEngine(threads=2) as engine:
-        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    facts = people.make("em_training_rules")
     assert facts["comparisons_free"] == {"first": ["sound"], "born": ["sound"]}
 
 
@@ -128,9 +110,7 @@ def test_the_budget_holds_for_the_sum_of_the_rules(
         training_rules=RULES,
         checks={"max_training_pairs": budget},
     )
-    people.clean()
-    with DuckDBEngine(threads=2) as engine:
-        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    facts = people.make("em_training_rules")
     verdicts = {verdict.check: verdict for verdict in judge_training(facts, people.spec)}
     assert verdicts["training_within_budget"].passed is passed
     assert verdicts["training_within_budget"].numbers["training_pairs"] == 9
@@ -140,9 +120,7 @@ def test_the_budget_holds_for_the_sum_of_the_rules(
 def test_a_rule_without_pairs_is_a_warning(dataset: Callable[..., Dataset]) -> None:
     rules = {"same_last": "last", "same_first": "first"}
     people = dataset(PEOPLE[3:], strategies={"last": "last"}, training_rules=rules)
-    people.clean()
-    with DuckDBEngine(threads=2) as engine:
-        facts = build_em_training_blocks(engine, people.lake, people.spec)
+    facts = people.make("em_training_rules")
     (empty,) = (v for v in judge_training(facts, people.spec) if v.severity == "warn")
     assert not empty.passed
     assert empty.text == "Training rules without a pair: same_first."
@@ -169,13 +147,13 @@ def test_a_rule_without_pairs_is_a_warning(dataset: Callable[..., Dataset]) -> N
 def test_rules_that_will_bring_no_two_classes_warn_then_stop(
     dataset: Callable[..., Dataset], share: float, outcome: str
 ) -> None:
-    rules = {
+    rules: Any = {
         "good": {"expected_match_share": 0.3},
         "odd": {"expected_match_share": share},
         "unknown": {"expected_match_share": None},
     }
     people = dataset(PEOPLE, strategies={"last": "last"}, training_rules=RULES, matching=True)
-    verdict = judge_expected_mix({"rules": rules}, people.spec)
+    verdict = judge_expected_mix({"rules": rules, "pairs": 0, "comparisons_free": {}}, people.spec)
     assert verdict.check == "expected_mix_is_trainable"
     assert verdict.passed is (outcome == "ok")
     if outcome != "ok":

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from er_pipeline.blocking.neighbours.embedding_blocks import (
     find_neighbours,
-    judge_lists,
     judge_neighbours,
+    neighbour_facts,
 )
 from er_pipeline.blocking.neighbours.record_embeddings import load_vectors
-from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.orchestration.component import BlockingPipeline
@@ -191,28 +190,6 @@ def test_floor_share_and_k_cut_as_brute_force_does(
         assert pairs_of(people) == brute_force(similarity, sources, encoder, mode)
 
 
-TWO_SOURCES = [at(0, 40, 80), at(1, 2, 41, 42, 120)]
-
-
-def test_linking_pairs_only_across_sources(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(*TWO_SOURCES, **by_hand(k=1))
-    people.neighbours()
-    # The left three list 3, 5 and 6; the right five list 0, 0, 1, 1 and 2.
-    assert pairs_of(people) == {(0, 3), (1, 5), (2, 6), (0, 4), (1, 6), (2, 7)}
-
-
-def test_small_to_large_searches_from_the_smaller_source(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(*TWO_SOURCES, **by_hand(k=1, direction="small_to_large"))
-    people.neighbours()
-    assert pairs_of(people) == {(0, 3), (1, 5), (2, 6)}
-
-
-def test_link_and_dedupe_compares_everything(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(*TWO_SOURCES, mode="link_and_dedupe", **by_hand(k=1))
-    people.neighbours()
-    assert pairs_of(people) == {(0, 3), (3, 4), (1, 5), (5, 6), (2, 6), (2, 7)}
-
-
 NAMES = [
     {"id": "a", "name": "katherine johnson", "town": "leeds"},
     {"id": "b", "name": "catherine johnson", "town": "york"},
@@ -243,7 +220,7 @@ def test_embedding_alone_runs_the_whole_graph_into_the_catalog(
         embedding={"min_similarity": 0.3},
         expectations={"max_null_rate": {"town": 0.5}},
     )
-    definitions = BlockingPipeline(people.spec, people.folder).definitions(people.lake.root)
+    definitions = BlockingPipeline(people.spec).definitions(people.lake.root)
     result = definitions.resolve_job_def("people_nightly").execute_in_process(raise_on_error=False)
     assert result.success
     figures = people.lake.facts("blocking_report")["figures"]
@@ -265,8 +242,7 @@ def test_neighbours_of_other_records_are_refused(dataset: Callable[..., Dataset]
     people = dataset(NAMES, **ALONE)
     people.embed()
     (people.folder / "people.csv").write_text("id,name,town\n1,ann,leeds\n2,bob,york\n")
-    with DuckDBEngine() as engine:
-        clean_records(engine, people.lake, people.spec, people.folder)
+    people.clean()
     with (
         DuckDBEngine() as engine,
         pytest.raises(LakeError, match="record_embeddings was made from an older cleaned_records"),
@@ -274,24 +250,10 @@ def test_neighbours_of_other_records_are_refused(dataset: Callable[..., Dataset]
         find_neighbours(engine, people.lake, people.spec)
 
 
-def test_the_budget_of_lists_is_judged_before_the_search(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(NAMES, strategies={}, embedding={"k": 10, "max_pairs_per_record": 9})
-    (verdict,) = judge_lists(people.embed(), people.spec)
-    assert (verdict.check, verdict.passed, verdict.severity) == (
-        "neighbours_within_budget",
-        False,
-        "error",
-    )
-    assert "Lower embedding: k" in verdict.text
-    assert verdict.numbers == {"entries": 40, "entries_per_record": 10, "budget": 9}
-    roomy = dataset(NAMES, strategies={}, embedding={"k": 10, "max_pairs_per_record": 10})
-    (verdict,) = judge_lists(people.embed(), roomy.spec)
-    assert verdict.passed
-
-
 def test_what_was_found_is_judged(dataset: Callable[..., Dataset]) -> None:
     people = dataset(at(0, 1, 2, 3), **by_hand(k=1))
-    facts = people.neighbours()
+    people.neighbours()
+    facts = neighbour_facts(people.lake)
     good = {verdict.check: verdict for verdict in judge_neighbours(facts, people.spec)}
     assert {name: verdict.passed for name, verdict in good.items()} == {
         "embedding_pairs_within_budget": True,
@@ -300,7 +262,8 @@ def test_what_was_found_is_judged(dataset: Callable[..., Dataset]) -> None:
     }
     assert facts["full_lists_share"] == 1
     assert good["lists_are_not_full"].severity == "warn"
-    worse = {**facts, "pairs_per_record": 50.1, "recall": 0.97, "full_lists_share": 0.05}
+    worse = facts.copy()
+    worse["pairs_per_record"], worse["recall"], worse["full_lists_share"] = 50.1, 0.97, 0.05
     bad = {verdict.check: verdict for verdict in judge_neighbours(worse, people.spec)}
     assert {name: verdict.passed for name, verdict in bad.items()} == {
         "embedding_pairs_within_budget": False,

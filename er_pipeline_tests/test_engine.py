@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from er_pipeline.blocking.tables import engine_duckdb
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.sql import literal, quoted
 
 ODD_NAMES = ["select", 'a"b', "it's", "naïve 🙂", "a;b--c"]
 

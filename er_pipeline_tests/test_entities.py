@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.matching.entities import join_matches, judge_entities
+from er_pipeline.matching.entities import entities_facts, join_matches, judge_entities
 
 Scores = Mapping[tuple[int, int], float]
 
@@ -33,22 +33,21 @@ def joined(
 ) -> tuple[dict[int, int], dict[str, Any]]:
     """Join so many records by scored pairs; give entity_no by record_no, and the facts."""
     with DuckDBEngine(threads=2) as engine:
-        facts = {"fingerprint": "these"}
         engine.execute("create table m (l integer, r integer, p double)")
         for (left, right), probability in scores.items():
             engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
-        with lake.writing("cleaned_records", facts) as draft:
+        with lake.writing("cleaned_records") as draft:
             engine.write(
                 f"select cast(range as integer) as record_no from range({n_records})", draft.file()
             )
-        with lake.writing("matches", facts) as draft:
+        with lake.writing("matches") as draft:
             engine.write(
                 "select l as left_no, r as right_no, p as match_probability from m", draft.file()
             )
     with DuckDBEngine(threads=2) as engine:
         made = join_matches(engine, lake, spec)
     with DuckDBEngine(threads=2) as engine:
-        engine.read(lake, "entities")
+        lake.open(engine, "entities")
         rows = engine.rows("select record_no, entity_no from entities")
     assert len(rows) == n_records
     return dict(rows), made
@@ -119,14 +118,16 @@ def test_a_long_chain_is_one_entity_and_giant_ones_stop_the_run(tmp_path: Path) 
         "over 100": 1,
     }
     with DuckDBEngine(threads=2) as engine:
-        verdicts = {v.check: v for v in judge_entities(engine, lake, spec, facts)}
+        verdicts = {v.check: v for v in judge_entities(engine, lake, spec, entities_facts(lake))}
     assert verdicts["every_record_in_one_entity"].passed
     giant = verdicts["no_entity_is_giant"]
     assert (giant.passed, giant.severity) == (False, "error")
     assert giant.numbers == {"largest_entity": 121, "max_entity_size": 120}
     with DuckDBEngine(threads=2) as engine:
         enough = spec_with(checks={"max_entity_size": 121})
-        assert all(verdict.passed for verdict in judge_entities(engine, lake, enough, facts))
+        assert all(
+            verdict.passed for verdict in judge_entities(engine, lake, enough, entities_facts(lake))
+        )
 
 
 def test_without_a_match_everyone_is_alone(tmp_path: Path) -> None:
@@ -137,11 +138,11 @@ def test_without_a_match_everyone_is_alone(tmp_path: Path) -> None:
 
 def test_a_record_that_is_missing_is_found(tmp_path: Path) -> None:
     lake, spec = Lake(tmp_path, "people"), spec_with()
-    _, facts = joined(lake, 3, {}, spec)
+    joined(lake, 3, {}, spec)
     with DuckDBEngine(threads=2) as engine:
-        with lake.writing("entities", {"fingerprint": "these"}) as draft:
+        with lake.writing("entities") as draft:
             engine.write("select 0 as record_no, 0 as entity_no from range(3)", draft.file())
-        verdicts = {v.check: v for v in judge_entities(engine, lake, spec, facts)}
+        verdicts = {v.check: v for v in judge_entities(engine, lake, spec, entities_facts(lake))}
     assert not verdicts["every_record_in_one_entity"].passed
     assert verdicts["every_record_in_one_entity"].numbers == {
         "records": 3,

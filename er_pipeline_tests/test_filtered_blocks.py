@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks, judge_strategies
+from er_pipeline.blocking.blocks.coverage_verdicts import judge_strategies
+from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.verdicts import Verdict
@@ -36,7 +37,7 @@ def test_the_ledger_tells_every_drop_most_pairs_first(dataset: Callable[..., Dat
     people = dataset(PEOPLE, strategies=STRATEGIES, blocks={"max_size": 4})
     people.filter()
     with DuckDBEngine(threads=2) as engine:
-        engine.read(people.lake, "dropped_blocks")
+        people.lake.open(engine, "dropped_blocks")
         assert engine.rows("select * from dropped_blocks") == [
             ("city", "york", 5, 10, "oversized", None),
             ("city", "bath", 1, 0, "below_min_size", None),

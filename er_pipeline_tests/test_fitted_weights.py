@@ -4,9 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from er_pipeline.orchestration.steps import dataset_steps
 
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
@@ -18,7 +16,8 @@ from er_pipeline.blocking.weights.fitted_weights import (
     sum_evidence,
 )
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
-from er_pipeline.matching.pair_scorer import model_scorer
+from er_pipeline.flow import flow, open_lake, run
+from er_pipeline.matching.pair_scorer import model_scorer, scorer_of
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.other_people import HOUSEHOLD_KINDS, write_households
 
@@ -40,9 +39,9 @@ class Households(NamedTuple):
     facts: Mapping[str, Any]
 
     def completeness(self, engine: DuckDBEngine, weights: PairWeights, n_pairs: int) -> float:
-        """Tell the share of the true pairs among the pairs of most evidence."""
+        """Return the share of the true pairs among the pairs of most evidence."""
         for table in ("key_codes", "unified_pairs", "true_pairs"):
-            engine.read(self.lake, table)
+            self.lake.open(engine, table)
         return float(
             engine.row(
                 f"""
@@ -72,13 +71,10 @@ def households(tmp_path_factory: pytest.TempPathFactory) -> Households:
             "truth": {"cluster_column": "person_id"},
         }
     )
-    lake = Lake(folder / "lake", "households")
-    for step in dataset_steps(spec, folder):
-        if step.stage != "training":
-            with DuckDBEngine(threads=2) as engine:
-                step.run(engine, lake)
-        if "unified_pairs" in step.tables:
-            break
+    lake = open_lake(folder / "lake", spec)
+    for table in ("true_pairs", "unified_pairs"):
+        for _ in run(flow(spec), lake, until=table, threads=2):
+            pass
     return Households(lake, spec, lake.facts("pair_weights"))
 
 
@@ -104,7 +100,7 @@ def test_relatives_are_told_from_matches(households: Households) -> None:
 def test_about_as_many_matches_are_expected_as_there_are(households: Households) -> None:
     with DuckDBEngine(threads=2) as engine:
         for table in ("unified_pairs", "true_pairs"):
-            engine.read(households.lake, table)
+            households.lake.open(engine, table)
         (n_true,) = engine.row("select count(*) from unified_pairs natural join true_pairs")
     expected = households.lake.facts("unified_pairs")["expected_matches"]
     assert 0.75 < expected / n_true < 1.25
@@ -123,7 +119,7 @@ def test_what_a_cut_loses_is_told_to_within_a_factor_of_two(households: Househol
     weights = weights_of(households)
     with DuckDBEngine(threads=2) as engine:
         for table in ("key_codes", "unified_pairs", "true_pairs"):
-            engine.read(households.lake, table)
+            households.lake.open(engine, table)
         lost, expected = engine.row(
             f"""
             select count(is_true), sum({weights.probability_sql("evidence")}) from (
@@ -158,7 +154,7 @@ def test_evidence_against_both_classes_is_the_same_in_sql_and_in_em(households: 
     weights = weights_of(households)
     with DuckDBEngine(threads=2) as engine:
         for table in ("key_codes", "unified_pairs"):
-            engine.read(households.lake, table)
+            households.lake.open(engine, table)
         pairs = "select left_no, right_no from unified_pairs where (left_no + right_no) % 20 = 0"
         in_sql = [
             evidence
@@ -215,9 +211,8 @@ def people_rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
 def fitted(people: Dataset, scores: Callable[[DuckDBEngine], Any]) -> tuple[PairWeights, bool]:
     """Fit weights to all candidates, with scores for them."""
     with DuckDBEngine(threads=2) as engine:
-        fingerprint = read_records(engine, people.lake)
         for table in ("key_codes", "unified_pairs"):
-            read_numbered(engine, people.lake, table, fingerprint)
+            people.lake.open(engine, table)
         engine.make_table("candidates", "select left_no, right_no from unified_pairs")
         engine.make_table("labelled", "select *, true as is_match from candidates where false")
         weights, estimate = fit_weights(
@@ -228,7 +223,6 @@ def fitted(people: Dataset, scores: Callable[[DuckDBEngine], Any]) -> tuple[Pair
 
 def test_the_scores_of_a_model_take_the_place_of_em(people: Dataset) -> None:
     scorer = model_scorer(people.lake, people.spec)
-    assert scorer is not None
     taught, listened = fitted(people, lambda engine: scorer(engine, "candidates"))
     alone, _ = fitted(people, lambda engine: None)
     assert listened
@@ -242,7 +236,7 @@ def test_the_scores_of_a_model_take_the_place_of_em(people: Dataset) -> None:
     )
     with DuckDBEngine(threads=2) as engine:
         for table in ("key_codes", "unified_pairs"):
-            engine.read(people.lake, table)
+            people.lake.open(engine, table)
         pairs = engine.rows("select left_no, right_no from unified_pairs order by all")
         levels = read_agreement(
             engine, taught.fields, "select left_no, right_no from unified_pairs"
@@ -265,10 +259,8 @@ def test_a_model_that_finds_nothing_is_not_listened_to(people: Dataset) -> None:
 
 def test_scores_are_those_of_the_matches(people: Dataset) -> None:
     scorer = model_scorer(people.lake, people.spec)
-    assert scorer is not None
     with DuckDBEngine(threads=2) as engine:
-        read_records(engine, people.lake)
-        engine.read(people.lake, "unified_pairs")
+        people.lake.open(engine, "unified_pairs")
         engine.make_table(
             "a_few", "select left_no, right_no from unified_pairs where left_no % 7 = 0"
         )
@@ -289,4 +281,5 @@ def test_scores_are_those_of_the_matches(people: Dataset) -> None:
 def test_a_model_that_shall_not_teach_gives_no_scorer(people: Dataset) -> None:
     matching = {"max_u_pairs": 50_000, "teaches_blocking": False}
     spec = PipelineSpec.model_validate({**people.spec.model_dump(), "matching": matching})
-    assert model_scorer(people.lake, spec) is None
+    assert scorer_of(spec) is None
+    assert scorer_of(people.spec) is not None

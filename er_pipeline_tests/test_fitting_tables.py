@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from er_pipeline_tests.conftest import Rows, made_up_people, write_csv
+from er_pipeline_tests.conftest import made_up_people, write_csv
 from er_pipeline_tests.declared_dataset import DeclaredDataset, assert_refused
 from er_pipeline_tests.test_stale_tables import FEW, KINDS, NAMES, RULES
 
@@ -72,8 +72,7 @@ def test_true_pairs_of_another_column_ask_for_the_records_first(
 
 
 @pytest.mark.parametrize("before", ["none", "pairs", "cluster"])
-@pytest.mark.parametrize("teaches", [True, False], ids=["the model teaches", "it does not"])
-def test_truth_shapes_no_pair(tmp_path: Path, before: str, teaches: bool) -> None:
+def test_truth_shapes_no_pair_and_no_match(tmp_path: Path, before: str) -> None:
     rows = made_up_people(tmp_path, 120, seed=4)
     pair = [{"a": rows[0]["id"], "b": rows[1]["id"]}]
     write_csv(tmp_path / "other.csv", pair)
@@ -84,40 +83,34 @@ def test_truth_shapes_no_pair(tmp_path: Path, before: str, teaches: bool) -> Non
         fields=KINDS,
         strategies={"s": "soundex(last_name)"},
         training_rules=RULES,
-        matching={"recall": False, "teaches_blocking": teaches},
+        matching={"recall": False},
         truth=TRUTHS[before],
     )
     assert people.run() == 0
     codes = {}
-    for name, truth in TRUTHS.items():
-        people.declare(truth=truth)
+    others = TRUTHS.keys() - {before}
+    for name in others:
+        people.declare(truth=TRUTHS[name])
         codes[name] = people.run("unified_pairs", "matches")
-    assert codes == dict.fromkeys(TRUTHS, 0)
+    assert codes == dict.fromkeys(others, 0)
 
 
-@pytest.mark.parametrize(
-    ("section", "on", "off", "gone"),
-    [
-        ("strategies", {"a": "last_name", "b": "first_name"}, {"a": "last_name"}, {"blocks_b"}),
-        ("labels", {}, None, {"labels", "label_queue"}),
-        ("truth", {"cluster_column": "person"}, None, {"true_pairs", "missed_matches"}),
-        (
-            "embedding",
-            {"k": 2},
-            None,
-            {"record_embeddings", "text_vectors", "embedding_blocks"},
-        ),
-    ],
-)
-def test_tables_that_are_declared_no_more_are_deleted(
-    tmp_path: Path, section: str, on: Any, off: Any, gone: set[str]
-) -> None:
-    rows: Rows = FEW
-    settings = {"strategies": {"a": "last_name"}, section: on}
-    people = DeclaredDataset(tmp_path, rows, fields=NAMES, training_rules=FEW_RULES, **settings)
+def test_tables_that_are_declared_no_more_are_deleted(tmp_path: Path) -> None:
+    people = DeclaredDataset(
+        tmp_path,
+        FEW,
+        fields=NAMES,
+        strategies={"a": "last_name", "b": "first_name"},
+        training_rules=FEW_RULES,
+        labels={},
+        truth={"cluster_column": "person"},
+        embedding={"k": 2},
+    )
     assert people.run() == 0
+    gone = {"blocks_b", "labels", "label_queue", "true_pairs", "missed_matches"}
+    gone |= {"record_embeddings", "text_vectors", "embedding_blocks"}
     assert gone <= people.folders()
-    people.declare(**{section: off})
+    people.declare(strategies={"a": "last_name"}, labels=None, truth=None, embedding=None)
     assert people.run() == 0  # who has the catalog of before open may still read them
     assert people.run() == 0
     left = people.folders()

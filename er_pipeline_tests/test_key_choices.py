@@ -1,6 +1,6 @@
 import pytest
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.values.cleaning import KINDS
 from er_pipeline.blocking.values.key_choices import (
     KEYS_OF_KIND,
@@ -58,7 +58,7 @@ KEYS_OF_PERSON = {
 # fmt: on
 
 
-def keys_of(engine: DuckDBEngine, person: dict[str, str | None]) -> dict[str, list[str]]:
+def keys_of(engine: Engine, person: dict[str, str | None]) -> dict[str, list[str]]:
     """Give every key of a person: expression -> its values."""
     columns = ", ".join(f"? as {field}" for field in person)
     engine.execute(
@@ -86,7 +86,7 @@ def test_every_kind_has_keys_the_whole_value_first() -> None:
         assert keys[0] == "{0}"
 
 
-def test_the_keys_of_a_person_read_so(engine: DuckDBEngine) -> None:
+def test_the_keys_of_a_person_read_so(engine: Engine) -> None:
     keys = keys_of(engine, {**PERSON})
     lists = {name: keys.pop(name) for name in list(keys) if name.startswith("tokens")}
     assert {name: key for name, (key,) in keys.items()} == KEYS_OF_PERSON
@@ -97,7 +97,7 @@ def test_the_keys_of_a_person_read_so(engine: DuckDBEngine) -> None:
     }
 
 
-def test_a_missing_value_has_no_key(engine: DuckDBEngine) -> None:
+def test_a_missing_value_has_no_key(engine: Engine) -> None:
     keys = keys_of(engine, dict.fromkeys(FIELDS))
     assert set(keys) == {*KEYS_OF_PERSON, "tokens(company)", "tokens(street)", "tokens(note)"}
     assert not any(keys.values())
@@ -120,7 +120,7 @@ def test_every_key_reads_its_own_field_alone_but_for_names_in_either_order() -> 
     assert swapped == 2
 
 
-def test_swapped_names_share_a_key_and_one_name_alone_has_none(engine: DuckDBEngine) -> None:
+def test_swapped_names_share_a_key_and_one_name_alone_has_none(engine: Engine) -> None:
     names = "either_order(first_name, last_name)"
     swapped = keys_of(engine, {**PERSON, "first_name": "smith", "last_name": "robert"})
     assert swapped[names] == [KEYS_OF_PERSON[names]]
@@ -163,7 +163,7 @@ def test_an_address_repeats_the_names_and_its_domain_the_company() -> None:
 
 @pytest.mark.parametrize(("domain", "key"), [("acme.com", []), ("other.com", ["other.com"])])
 def test_the_users_own_free_mail_domains_give_no_key(
-    engine: DuckDBEngine, domain: str, key: list[str]
+    engine: Engine, domain: str, key: list[str]
 ) -> None:
     engine.execute(
         "create table records as select 0 as record_no, '' as record_id, '' as source,"

@@ -54,7 +54,7 @@ def indexed(
         lake = Lake(Path(folder), "people")
         put_records(engine, lake, SPEC, sources)
         index_keys(engine, lake, SPEC)
-        engine.read(lake, "key_codes")
+        lake.open(engine, "key_codes")
         found = engine.con.execute("from key_codes")
         names = [column[0] for column in found.description or []]
         codes = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
@@ -100,7 +100,7 @@ def test_records_stand_in_their_order_with_their_source(dataset: Callable[..., D
     data = dataset(names, names, strategies={"name": "name"})
     data.filter()
     with DuckDBEngine() as engine:
-        engine.read(data.lake, "key_codes")
+        data.lake.open(engine, "key_codes")
         rows = engine.rows("select record_no, source_no from key_codes")
     assert rows == [(i, i // 5) for i in range(10)]
 

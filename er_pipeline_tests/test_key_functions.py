@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.key_functions import (
     KEY_FUNCTIONS,
@@ -131,7 +132,7 @@ def test_a_key_is_never_blank_and_blank_text_has_none(name: str, text: str) -> N
 
 
 @pytest.mark.parametrize("name", KEY_FUNCTIONS)
-def test_every_function_gives_what_its_example_says(engine: DuckDBEngine, name: str) -> None:
+def test_every_function_gives_what_its_example_says(engine: Engine, name: str) -> None:
     function = KEY_FUNCTIONS[name]
     assert function.name == name
     arguments = function.example.arguments

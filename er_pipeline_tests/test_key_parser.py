@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.values.key_parser import parse_conjunction
 
@@ -169,7 +169,7 @@ def test_the_name_of_a_conjunction_is_no_part_of_its_identity() -> None:
     assert parse_conjunction("one", keys[::-1], PEOPLE).identity == one.identity[::-1]
 
 
-def test_a_call_of_sql_within_a_call_keeps_what_its_argument_is(engine: DuckDBEngine) -> None:
+def test_a_call_of_sql_within_a_call_keeps_what_its_argument_is(engine: Engine) -> None:
     engine.make_table(
         "cleaned_records",
         "select 0 as record_no, 'a' as record_id, 'people' as source, 0 as source_no,"

@@ -105,14 +105,14 @@ def test_a_reader_beside_a_writer_sees_one_version(lake: Lake) -> None:
         writer.start()
         seen: list[int] = []
         while not done.is_set() or not seen:
-            engine.read(lake, "pairs")
+            lake.open(engine, "pairs")
             n_rows, first, last = engine.row(
                 "select count(*), min(version), max(version) from pairs"
             )
             assert (n_rows, first) == (3, last)
             seen.append(first)
         writer.join()
-        engine.read(lake, "pairs")
+        lake.open(engine, "pairs")
         assert engine.row("select max(version) from pairs") == (24,)
     assert seen == sorted(seen)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from er_pipeline.blocking.learning.conjunction_costs import Keys, Sample
 from er_pipeline.blocking.learning.lexicographic_search import search_lexicographically
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline_tests.coded_records import LISTED, Pair, Row, Table, limits, make_table, row
 
 PHONE, CITY, NAME = 0, 2, 3
@@ -50,13 +50,13 @@ def ranked(
     return [(rule.keys, rule.pairs) for rule in rules]
 
 
-def test_lexicographic_applies_conjunctions_by_reduction_ratio(engine: DuckDBEngine) -> None:
+def test_lexicographic_applies_conjunctions_by_reduction_ratio(engine: Engine) -> None:
     table = make_table(engine, SIX_PEOPLE)
     found = ranked(table, [(0, 1), (2, 3)], k=1)
     assert found == [((PHONE,), 2), ((NAME,), 3), ((CITY,), 7)]
 
 
-def test_lexicographic_stops_at_enough_pairs_or_before_too_many(engine: DuckDBEngine) -> None:
+def test_lexicographic_stops_at_enough_pairs_or_before_too_many(engine: Engine) -> None:
     table = make_table(engine, SIX_PEOPLE)
     matches = [(0, 1), (2, 3)]
     assert ranked(table, matches, n_covered=2, k=1) == [((PHONE,), 2)]
@@ -66,7 +66,7 @@ def test_lexicographic_stops_at_enough_pairs_or_before_too_many(engine: DuckDBEn
     assert ranked(table, matches, rules=1, k=1) == [((PHONE,), 2)]
 
 
-def test_lexicographic_counts_too_many_on_the_full_data(engine: DuckDBEngine) -> None:
+def test_lexicographic_counts_too_many_on_the_full_data(engine: Engine) -> None:
     table = make_table(engine, SIX_PEOPLE)
     evidence = table.evidence([(0, 1), (2, 3)])
     # The sample holds nobody who shares a city but the two: the city looks as good as the phone.
@@ -84,20 +84,20 @@ def test_lexicographic_counts_too_many_on_the_full_data(engine: DuckDBEngine) ->
     assert [(rule.keys, rule.pairs) for rule in rules] == [((2,), 7), ((3,), 3), ((0,), 2)]
 
 
-def test_lexicographic_leaves_out_what_finds_no_match(engine: DuckDBEngine) -> None:
+def test_lexicographic_leaves_out_what_finds_no_match(engine: Engine) -> None:
     table = make_table(engine, SIX_PEOPLE)
     assert ranked(table, [(2, 3)], k=1) == [((NAME,), 3), ((CITY,), 7)]
     assert ranked(table, [(3, 5)], k=1) == []
 
 
-def test_lexicographic_extends_every_key_greedily(engine: DuckDBEngine) -> None:
+def test_lexicographic_extends_every_key_greedily(engine: Engine) -> None:
     table = make_table(engine, SIX_PEOPLE)
     # Reduction comes first: one pair of two keys beats two pairs of one, though a match is lost.
     found = ranked(table, [(0, 1), (2, 3)], k=2)
     assert found == [((PHONE, CITY), 1), ((PHONE, NAME), 1)]
 
 
-def test_lexicographic_prefers_more_matches_then_fewer_non_matches(engine: DuckDBEngine) -> None:
+def test_lexicographic_prefers_more_matches_then_fewer_non_matches(engine: Engine) -> None:
     # Each key makes two pairs: PHONE (0, 1), (2, 3); CITY (0, 1), (4, 5); NAME (0, 1), (6, 7).
     held = {PHONE: (0, 1, 2, 3), CITY: (0, 1, 4, 5), NAME: (0, 1, 6, 7)}
     table = make_table(
@@ -113,13 +113,13 @@ def test_lexicographic_prefers_more_matches_then_fewer_non_matches(engine: DuckD
     assert [keys for keys, _ in found] == [(NAME,), (PHONE,), (CITY,)]
 
 
-def test_lexicographic_keeps_bans(engine: DuckDBEngine) -> None:
+def test_lexicographic_keeps_bans(engine: Engine) -> None:
     table = make_table(engine, SIX_PEOPLE)
     found = ranked(table, [(0, 1), (2, 3)], banned=lambda keys: PHONE in keys, k=1)
     assert found == [((NAME,), 3), ((CITY,), 7)]
 
 
-def test_lexicographic_applies_pinned_conjunctions_first(engine: DuckDBEngine) -> None:
+def test_lexicographic_applies_pinned_conjunctions_first(engine: Engine) -> None:
     table = make_table(engine, SIX_PEOPLE)
     matches = [(0, 1), (2, 3)]
     found = ranked(table, matches, pinned=[(CITY,)], n_covered=8, k=1)

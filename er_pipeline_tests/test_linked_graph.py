@@ -42,11 +42,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "truth": {"cluster_column": "person_id"},
         }
     )
-    job = (
-        BlockingPipeline(spec, folder)
-        .definitions(folder / "lake")
-        .resolve_job_def("people_nightly")
-    )
+    job = BlockingPipeline(spec).definitions(folder / "lake").resolve_job_def("people_nightly")
     result = job.execute_in_process(raise_on_error=False)
     assert result.success
     failed = {e.check_name for e in result.get_asset_check_evaluations() if not e.passed}

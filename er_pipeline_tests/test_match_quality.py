@@ -21,14 +21,13 @@ def measured(lake: Lake, scores: Scores, true: set[tuple[int, int]], threshold: 
             engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
         for left, right in true:
             engine.execute("insert into t values (?, ?)", [left, right])
-        facts = {"fingerprint": "these"}
-        with lake.writing("cleaned_records", facts) as draft:
+        with lake.writing("cleaned_records") as draft:
             engine.write("select 0 as record_no", draft.file())
-        with lake.writing("matches", facts) as draft:
+        with lake.writing("matches") as draft:
             engine.write(
                 "select l as left_no, r as right_no, p as match_probability from m", draft.file()
             )
-        with lake.writing("true_pairs", facts) as draft:
+        with lake.writing("true_pairs") as draft:
             engine.write("select l as left_no, r as right_no from t", draft.file())
     with DuckDBEngine(threads=2) as engine:
         return measure_matches(engine, lake, threshold=threshold)

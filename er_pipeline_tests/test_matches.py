@@ -9,8 +9,8 @@ import pytest
 import er_pipeline.matching.matches as matches
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
-from er_pipeline.catalog import choose_versions, publish_dataset, write_catalog
-from er_pipeline.matching.matches import judge_matches, score_pairs, weight_classes
+from er_pipeline.flow import flow
+from er_pipeline.matching.matches import MatchesFacts, judge_matches, matches_facts, score_pairs
 from er_pipeline.matching.splink_linker import MODEL_FILE
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
@@ -68,7 +68,7 @@ def splink_scores(data: Dataset) -> dict[tuple[int, int], tuple[float, float]]:
     }
     with DuckDBEngine(threads=2) as engine:
         for table in ("cleaned_records", "unified_pairs"):
-            engine.read(data.lake, table)
+            data.lake.open(engine, table)
         engine.make_table(
             "records",
             """
@@ -94,7 +94,7 @@ def test_every_candidate_is_scored_as_splink_scores_it(
     data: str, request: pytest.FixtureRequest
 ) -> None:
     dataset: Dataset = request.getfixturevalue(data)
-    facts = dataset.lake.facts("matches")
+    facts = matches_facts(dataset.lake)
     stored = {
         (left, right): (probability, weight)
         for left, right, probability, weight in dataset.rows(
@@ -119,10 +119,13 @@ def test_every_candidate_is_scored_as_splink_scores_it(
 
 
 def test_linked_pairs_cross_sources_and_read_by_their_ids(linked: Dataset, tmp_path: Path) -> None:
-    tables = ["cleaned_records", "unified_pairs", "matches"]
-    publish_dataset(linked.lake, linked.spec, choose_versions(linked.lake, tables))
-    with duckdb.connect(tmp_path / "catalog.duckdb") as con:
-        write_catalog(con, linked.lake.root)
+    (table,) = (step.writes[0] for step in flow(linked.spec) if step.name == "matches")
+    relations = {
+        name: f"read_parquet('{linked.lake.path(name)}/*.parquet')" for name in linked.lake.tables()
+    }
+    assert table.view
+    with duckdb.connect() as con:
+        con.execute(f"create schema people; create view people.matches as {table.view(relations)}")
         found = con.execute(
             "select count(*), count(*) filter (where left_source = 'source0'"
             " and right_source = 'source1' and left_id like 'O''Neill %'),"
@@ -146,7 +149,7 @@ def test_levels_of_a_match_are_those_of_its_values(people: Dataset) -> None:
     levels = people.lake.facts("em_model")["levels"]
     with DuckDBEngine(threads=2) as engine:
         for table in ("cleaned_records", "matches"):
-            engine.read(people.lake, table)
+            people.lake.open(engine, table)
         read = engine.rows(
             f"select {values} from matches as m"
             " join cleaned_records as l on l.record_no = m.left_no"
@@ -201,18 +204,12 @@ def test_pairs_of_other_records_are_refused(tmp_path: Path, rows: Rows) -> None:
         score_pairs(engine, people.lake, people.spec)
 
 
-def test_weights_are_classed_heaviest_first() -> None:
-    assert weight_classes([(-3, 5), (0, 2), (7, 1), (8, 4)], most=4) == [
-        ("6", 5),
-        ("0", 2),
-        ("-3", 5),
-    ]
-    assert weight_classes([], most=4) == []
+NOTHING: MatchesFacts = {"candidates": 0, "scored": 0, "stored": 0, "matches": 0, "weights": {}}
 
 
 def test_a_candidate_without_a_score_stops_the_run() -> None:
-    (whole,) = judge_matches({"candidates": 10, "scored": 10})
-    (short,) = judge_matches({"candidates": 10, "scored": 9})
+    (whole,) = judge_matches({**NOTHING, "candidates": 10, "scored": 10})
+    (short,) = judge_matches({**NOTHING, "candidates": 10, "scored": 9})
     assert whole.passed
     assert (short.passed, short.severity) == (False, "error")
     assert short.text.startswith("9 of 10 candidate pairs are scored.")

@@ -10,11 +10,11 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.evaluation.missed_matches import explain_missed, judge_missed
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, arrow_of
+from er_pipeline.evaluation.missed_matches import explain_missed, judge_missed, missed_facts
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.test_real_data import DBLP_ACM, FAKE_1000, FEBRL3, FEBRL4
 
@@ -36,26 +36,24 @@ def explained(
 ) -> tuple[dict[str, Any], Missed]:
     """Run everything up to missed_matches; scores stand for what a model would say."""
     people.pair()
-    with DuckDBEngine(threads=2) as engine:
-        write_true_pairs(engine, people.lake, people.spec, people.folder)
+    people.make("true_pairs")
+    for table in ("dropped_blocks", "record_codes"):
+        people.lake.check(table)
+    plain = Lake(people.root, people.spec.dataset)
     if scores is not None:
-        fingerprint = people.lake.facts("cleaned_records")["fingerprint"]
-        with (
-            DuckDBEngine(threads=2) as engine,
-            people.lake.writing("matches", {"fingerprint": fingerprint}) as draft,
-        ):
-            engine.execute(
-                "create table m (left_no integer, right_no integer, match_probability double)"
-            )
-            for (left, right), probability in scores.items():
-                engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
+        columns = (LEFT_NO, RIGHT_NO, Column("match_probability", "DOUBLE", ""))
+        rows = [(left, right, probability) for (left, right), probability in scores.items()]
+        with DuckDBEngine(threads=2) as engine, plain.writing("matches") as draft:
+            engine.put("m", arrow_of(columns, rows))
             engine.write("select * from m", draft.file())
     with DuckDBEngine(threads=2) as engine:
-        facts = explain_missed(engine, people.lake, people.spec, threshold=threshold)
-    (verdict,) = judge_missed(facts)
+        facts = explain_missed(engine, plain, people.spec, threshold=threshold)
+    (verdict,) = judge_missed(missed_facts(plain))
     assert verdict.passed, verdict.text
-    rows = people.rows("missed_matches", "left_no, right_no, cause, detail, remedy")
-    return facts, {(left, right): (cause, *told) for left, right, cause, *told in rows}
+    with DuckDBEngine(threads=2) as engine:
+        plain.open(engine, "missed_matches")
+        found = engine.rows("select left_no, right_no, cause, detail, remedy from missed_matches")
+    return facts, {(left, right): (cause, *told) for left, right, cause, *told in found}
 
 
 def causes(missed: Missed) -> dict[tuple[int, int], str]:
@@ -499,8 +497,7 @@ def test_found_and_missed_are_all_true_pairs_of_real_data(
     spec = PipelineSpec.model_validate(
         {"dataset": name, **settings, "budget": {"pairs_per_record": 0.8}, "embedding": True}
     )
-    dataset = Dataset.__new__(Dataset)
-    dataset.folder, dataset.spec, dataset.lake = tmp_path, spec, Lake(tmp_path / "lake", name)
+    dataset = Dataset.of(spec, tmp_path / "lake")
     facts, missed = explained(dataset)
     assert facts["found"] + len(missed) == facts["true_pairs"] > 1_000
     assert all(detail and remedy for _, detail, remedy in missed.values())
@@ -519,9 +516,8 @@ def test_learned_rules_are_told_of_like_strategies(
     }
     if second:
         settings["second_pass"] = {"strategies": {"born": "dob"}, "embedding": {"k": 1}}
-    dataset = Dataset.__new__(Dataset)
-    dataset.folder, dataset.lake = tmp_path, Lake(tmp_path / "lake", "fake_1000")
-    dataset.spec = PipelineSpec.model_validate({"dataset": "fake_1000", **settings})
+    spec = PipelineSpec.model_validate({"dataset": "fake_1000", **settings})
+    dataset = Dataset.of(spec, tmp_path / "lake")
     facts, missed = explained(dataset)
     rules = {rule["rule"] for rule in dataset.lake.facts("learned_rules")["rules"]}
     assert facts["causes"]["keys_differ"] > 0

@@ -35,7 +35,7 @@ def session(rule: str, share: float = 0.3, **changes: Any) -> dict[str, Any]:
 
 
 def judged(*sessions: Mapping[str, Any], untrained: Any = (), **checks: Any) -> dict[str, Verdict]:
-    facts = {"sessions": list(sessions), "untrained": list(untrained)}
+    facts: Any = {"sessions": list(sessions), "untrained": list(untrained)}
     return {verdict.check: verdict for verdict in judge_model(facts, spec_with(**checks))}
 
 

@@ -25,9 +25,6 @@ from er_pipeline.blocking.weights.pair_evidence import (
 )
 from er_pipeline_tests.conftest import put_records
 
-NO_LABELS = {"matches": 0, "non_matches": 0}
-
-
 EVIDENCE = (
     "select p.left_no, p.right_no, {} as evidence from {} as p"
     " join key_codes as l on l.record_no = p.left_no"
@@ -217,14 +214,14 @@ def test_evidence_in_sql_is_that_of_em_and_of_brute_force(
         lake = Lake(Path(folder), "people")
         put_records(engine, lake, SPEC, [drawn(n, draw)])
         index_keys(engine, lake, SPEC)
-        engine.read(lake, "key_codes")
+        lake.open(engine, "key_codes")
         engine.make_table(
             "all_pairs", "select * from (values (0, 1)) as t(left_no, right_no) where 1 = 0"
         )
         for pair in combinations(range(n), 2):
             engine.execute("insert into all_pairs values (?, ?)", pair)
         engine.make_table("labelled", "select *, true as is_match from all_pairs where 1 = 0")
-        weights, _ = fit_weights(engine, SPEC.key_choices, "all_pairs", NO_LABELS)
+        weights, _ = fit_weights(engine, SPEC.key_choices, "all_pairs", "labelled")
         # What EM finds on so few is dull; any shares will do, also of 0.
         rng = np.random.default_rng(draw.randrange(1 << 30))
         weights = replace(

@@ -6,13 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from er_pipeline.blocking.blocks.blocks import build_blocks
-from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
 from er_pipeline.blocking.labels.labels import Label, RecordName, journal_of
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
-from er_pipeline.blocking.records.cleaned_records import clean_records
-from er_pipeline.blocking.records.key_codes import index_keys
-from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -30,9 +25,10 @@ from er_pipeline.blocking.weights.pair_weights import (
     sample_records,
     weigh_pairs,
 )
-from er_pipeline.terminal.cli import DEMO_DEFS
+from er_pipeline.flow import flow, open_lake, run
+from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.conftest import Dataset, Rows
-from er_pipeline_tests.test_pair_evidence import NO_LABELS, evidence_of
+from er_pipeline_tests.test_pair_evidence import evidence_of
 
 PEOPLE: Rows = [
     {"id": "1", "last": "lee", "city": "york"},
@@ -91,7 +87,7 @@ def test_without_a_candidate_the_first_guess_stays(
 def test_only_answers_that_are_sure_count(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, **BY_BOTH, labels={})
     answers = {"12": "match", "13": "unsure", "34": "no_match", "23": "no_match"}
-    journal_of(people.spec, people.folder).append(
+    journal_of(people.spec).append(
         [
             Label(RecordName("people", pair[0]), RecordName("people", pair[1]), answer, "eve", NOON)
             for pair, answer in answers.items()
@@ -108,7 +104,7 @@ def test_the_sample_is_of_the_size_wanted_and_the_seeds_own(
     monkeypatch.setattr(pair_weights, "SAMPLED_PAIRS", 500)
 
     def sampled(n_pairs: int, seed: str) -> list[int]:
-        sample_records(engine, n_pairs, seed)
+        sample_records(engine, n_pairs, seed, "sampled_records")
         return [no for (no,) in engine.rows("select record_no from sampled_records order by 1")]
 
     # Of 2,500 pairs every record has five on average: a hundred records have five hundred.
@@ -129,7 +125,8 @@ def test_candidates_of_the_sample_are_pairs_each_once(
         "key_codes", "select i as record_no, i // 2 as source_no from range(4) as t(i)"
     )
     proposals = ["select 0 as a, 1 as b", "select 2 as a, 0 as b union all select 0, 2"]
-    sample_pairs(engine, [*proposals, "select 1 as a, 3 as b union all select 1, 1"], mode)
+    proposals.append("select 1 as a, 3 as b union all select 1, 1")
+    sample_pairs(engine, proposals, mode, "sampled_pairs")
     assert engine.rows("select left_no, right_no from sampled_pairs order by all") == pairs
 
 
@@ -144,17 +141,14 @@ class Made(NamedTuple):
 
 def weigh_made_people(folder: Path, n_records: int, threads: int) -> Made:
     spec = read_spec(DEMO_DEFS, {"sources.0.generate.records": n_records})
-    lake = Lake(folder, "people")
-    with DuckDBEngine(threads=threads) as engine:
-        clean_records(engine, lake, spec, DEMO_DEFS.parent)
-        write_true_pairs(engine, lake, spec, DEMO_DEFS.parent)
-        index_keys(engine, lake, spec)
-        for strategy in spec.strategy_conjunctions:
-            build_blocks(engine, lake, strategy, spec)
-        filter_blocks(engine, lake, spec)
+    spec = spec.model_copy(update={"matching": None})
+    lake = open_lake(folder, spec)
+    for table in ("true_pairs", "pair_weights"):
+        for _ in run(flow(spec), lake, until=table, threads=threads):
+            pass
     engine = DuckDBEngine(threads=threads)
     facts = weigh_pairs(engine, lake, spec)
-    engine.read(lake, "true_pairs")
+    lake.open(engine, "true_pairs")
     return Made(engine, lake, spec, facts)
 
 
@@ -200,9 +194,7 @@ def test_a_hundred_labelled_matches_draw_m_towards_them(made: Made) -> None:
         f" where l.{code} >= 0 and r.{code} >= 0 and l.{code} <> r.{code} order by 1, 2 limit 100",
     )
     assert engine.row("select count(*) from labelled") == (100,)
-    labelled, _ = fit_weights(
-        engine, made.spec.key_choices, "sampled_pairs", {"matches": 100, "non_matches": 0}
-    )
+    labelled, _ = fit_weights(engine, made.spec.key_choices, "sampled_pairs", "labelled")
     before, after = m_of(weights)["city"], m_of(labelled)["city"]
     # By as much as a fifth of so many probable ones would.
     assert before[0] + 0.005 < after[0] < before[0] + 0.03
@@ -216,7 +208,7 @@ def test_a_column_of_noise_changes_next_to_nothing(made: Made) -> None:
     # Records stand in no order, so their number says nothing of the person.
     idf = round(8 * math.log(1000))
     with DuckDBEngine(threads=2) as other:
-        other.read(made.lake, "key_codes", "codes")
+        made.lake.open(other, "key_codes", "codes")
         other.make_table(
             "key_codes",
             f"select *, record_no % 1000 as code_{whole}, {idf}::tinyint as idf_{whole},"
@@ -224,11 +216,9 @@ def test_a_column_of_noise_changes_next_to_nothing(made: Made) -> None:
             f" -record_no - 1 as code_{sound}, 0::tinyint as idf_{sound} from codes",
         )
         for table in ("sampled_pairs", "true_pairs"):
-            pairs = engine.con.sql(f"select left_no, right_no from {table}").to_arrow_table()
-            other.con.register(f"{table}_of_made", pairs)
-            other.make_table(table, f"select * from {table}_of_made")
+            other.put(table, engine.arrow(f"select left_no, right_no from {table}"))
         other.make_table("labelled", "select *, true as is_match from true_pairs where 1 = 0")
-        noisy, _ = fit_weights(other, choices, "sampled_pairs", NO_LABELS)
+        noisy, _ = fit_weights(other, choices, "sampled_pairs", "labelled")
         assert m_of(noisy)["noise"][0] > 0.97
         for field, m in m_of(weights).items():
             assert m_of(noisy)[field] == pytest.approx(m, abs=0.01)

@@ -4,17 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from er_pipeline.orchestration.steps import dataset_steps
 
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.spec.blocking_section import Budget
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError, SpecError
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE
 from er_pipeline.blocking.weights.pair_weights import read_weights
+from er_pipeline.flow import flow
+from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.charts import INLINE_LIMIT
-from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline_tests.conftest import Dataset, Rows
 
 Pair = tuple[int, int]
@@ -31,10 +32,18 @@ def weigh(people: Dataset, mode: str | None = None, **budget: Any) -> dict[Pair,
     """Make unified_pairs anew with another budget, or mode; give the weight of every pair kept."""
     changed: dict[str, Any] = {"budget": Budget(**budget) if budget else None}
     spec = people.spec.model_copy(update=changed | ({"mode": mode} if mode else {}))
+    lake = as_it_comes(people)
     with DuckDBEngine(threads=people.threads) as engine:
-        unify_pairs(engine, people.lake, spec)
-    rows = people.rows("unified_pairs", "left_no, right_no, weight")
+        unify_pairs(engine, lake, spec)
+    with DuckDBEngine(threads=people.threads) as engine:
+        lake.open(engine, "unified_pairs")
+        rows = engine.rows("select left_no, right_no, weight from unified_pairs order by all")
     return {(left, right): weight for left, right, weight in rows}
+
+
+def as_it_comes(people: Dataset) -> Lake:
+    """Open the lake of a dataset without looking which settings its tables were made under."""
+    return Lake(people.lake.root, people.lake.dataset)
 
 
 def facts_of(people: Dataset) -> dict[str, Any]:
@@ -313,23 +322,23 @@ def test_without_weights_pairs_are_as_they_were(dataset: Callable[..., Dataset])
     people = dataset(FIVE, **BY_BOTH, weights=False)
     facts = people.pair()
     with DuckDBEngine() as engine:
-        engine.read(people.lake, "unified_pairs")
-        columns = [name for name, *_ in engine.rows("describe unified_pairs")]
+        people.lake.open(engine, "unified_pairs")
+        columns = [name for name, _ in engine.described("select * from unified_pairs")]
     assert columns == ["left_no", "right_no", "strategy_mask"]
     assert "pairs_made" not in facts
     for weights in (False, True):
         spec = people.spec.model_copy(update={"weights": weights})
-        definitions = BlockingPipeline(spec, people.folder).definitions(people.lake.root)
-        keys = definitions.resolve_asset_graph().materializable_asset_keys
-        assert ({"key_codes", "pair_weights"} <= {key.path[-1] for key in keys}) == weights
+        made = {table.name for step in flow(spec) for table in step.writes}
+        assert ({"key_codes", "pair_weights"} <= made) == weights
 
 
 def test_the_asset_shows_weights_and_ranks_as_pictures(dataset: Callable[..., Dataset]) -> None:
     people = dataset(FIVE, **BY_BOTH, budget={"max_pairs": 2})
     facts = people.pair()
-    (step,) = [s for s in dataset_steps(people.spec, people.folder) if "unified_pairs" in s.tables]
+    (step,) = [step for step in flow(people.spec) if step.name == "unified_pairs"]
     shown = step.show(facts)
+    drawn = metadata_values(shown)
     for name in ("weights", "ranked"):
-        assert "data:image/svg+xml" in shown[name]
-        assert len(shown[name]) < INLINE_LIMIT
+        assert "data:image/svg+xml" in str(drawn[name].value)
+        assert len(str(drawn[name].value)) < INLINE_LIMIT
     assert (shown["pairs"], shown["pairs_cut"], shown["budget_pairs"]) == (2, 2, 2)

@@ -20,8 +20,8 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.weights.pair_evidence import ODDS_PER_NAT
 from er_pipeline.blocking.weights.pair_weights import read_weights
 from er_pipeline_tests.conftest import Dataset
-from er_pipeline_tests.test_ranked_pairs import ROOMY, Pair, facts_of, weigh
-from er_pipeline_tests.test_unified_pairs import joins_of
+from er_pipeline_tests.test_pair_queries import joins_of
+from er_pipeline_tests.test_ranked_pairs import ROOMY, Pair, as_it_comes, facts_of, weigh
 
 VALUES: dict[str, list[str | None]] = {
     "first": ["ann", "anna", "bob", "robert", None],
@@ -241,5 +241,6 @@ def test_ranking_joins_by_hash_only(tmp_path: Path, mode: str, floor: int) -> No
     budget = Budget(max_pairs=500, floor_per_record=floor)
     with PlannedEngine(threads=2) as engine:
         engine.joins = set()
-        unify_pairs(engine, people.lake, people.spec.model_copy(update={"budget": budget}))
+        spec = people.spec.model_copy(update={"budget": budget})
+        unify_pairs(engine, as_it_comes(people), spec)
         assert engine.joins == {"HASH_JOIN"}

@@ -8,8 +8,9 @@ from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
 from er_pipeline.blocking.neighbours.record_embeddings import embed_records
 from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.terminal.cli import main
 
 # One declaration per set, as a user would write it. Floors and ceilings stand a little off what was
@@ -175,13 +176,13 @@ def test_neighbours_alone_find_real_matches(
     )
     lake = Lake(tmp_path / "lake", dataset)
     with DuckDBEngine(threads=2) as engine:
-        clean_records(engine, lake, spec, tmp_path)
+        clean_records(engine, lake, spec)
     for step in (embed_records, find_neighbours):
         with DuckDBEngine(threads=2) as engine:
             step(engine, lake, spec)
     with DuckDBEngine() as engine:
-        engine.read(lake, "cleaned_records")
-        engine.read(lake, "embedding_blocks")
+        lake.open(engine, "cleaned_records")
+        lake.open(engine, "embedding_blocks")
         truth = literal(str(real_data / dataset / "truth.csv"))
         n_pairs, n_found, n_true = engine.row(
             f"""

@@ -29,7 +29,7 @@ def estimated(spec: PipelineSpec, lake: Lake, **settings: Any) -> tuple[dict[str
     with DuckDBEngine(threads=2) as engine:
         facts = estimate_recall(engine, lake, spec, **{**wanted, **settings})
     with DuckDBEngine(threads=2) as engine:
-        engine.read(lake, "recall_sample")
+        lake.open(engine, "recall_sample")
         rows = engine.rows("select * from recall_sample")
     return facts, {(no, left, right): (p, found) for no, left, right, p, found in rows}
 
@@ -70,7 +70,7 @@ def test_a_sample_of_all_records_gives_the_share_of_all_likely_matches(
     assert all(found[left, left, right] == found[right, left, right] for _, left, right in found)
     with DuckDBEngine() as engine:
         for table in ("true_pairs", "unified_pairs"):
-            engine.read(lake, table)
+            lake.open(engine, table)
         (share,) = engine.row(
             "select count(u.left_no) / count(*) from true_pairs as t left join unified_pairs as u"
             " on u.left_no = t.left_no and u.right_no = t.right_no"
@@ -139,11 +139,11 @@ BY_HAND = {
 
 def put_model(data: Dataset, matches: Mapping[tuple[int, int], float] | None = None) -> None:
     data.pair()
-    facts = {"fingerprint": data.lake.facts("cleaned_records")["fingerprint"]}
-    with data.lake.writing("em_model", facts) as draft:
+    plain = Lake(data.root, data.spec.dataset)
+    with plain.writing("em_model") as draft:
         (draft.folder / MODEL_FILE).write_text(json.dumps(BY_HAND), "utf-8")
     if matches is not None:
-        with DuckDBEngine() as engine, data.lake.writing("matches", facts) as draft:
+        with DuckDBEngine() as engine, plain.writing("matches") as draft:
             engine.execute("create table m (l integer, r integer, p double)")
             for (left, right), probability in matches.items():
                 engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
@@ -234,15 +234,16 @@ def test_a_low_or_falling_recall_is_a_warning(
     dataset: Callable[..., Dataset], recall_now: float, last: float | None, passed: bool
 ) -> None:
     spec = dataset(RECORDS, strategies={"name": "name"}, matching=True).spec
-    now = {
+    now: Any = {
         "recall": recall_now,
         "recall_low": recall_now - 0.02,
         "recall_high": recall_now + 0.02,
         "likely_matches": 500,
         "of": "the likely matches of 100 sampled records",
     }
-    before = None if last is None else {"sample": {"recall": last}}
-    (verdict,) = judge_recall({"sample": now}, before, spec)
+    before: Any = None if last is None else {"sample": {"recall": last}}
+    facts: Any = {"sample": now}
+    (verdict,) = judge_recall(facts, before, spec)
     assert (verdict.passed, verdict.severity) == (passed, "warn")
     assert ("See recall_sample" in verdict.text) != passed
     assert ("It was 99.0% in the last good run" in verdict.text) == (last == 0.99)

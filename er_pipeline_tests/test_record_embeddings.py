@@ -1,19 +1,26 @@
 import json
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
+from copy import copy
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from er_pipeline.blocking.encoders import Static
+from er_pipeline.blocking.encoders import Lexical, Static
 from er_pipeline.blocking.neighbours.record_embeddings import (
+    EmbeddingFacts,
     embed_records,
+    embedding_facts,
+    judge_lists,
     load_vectors,
     save_vectors,
 )
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset, write_csv
 
 NAMES = ["ann lee", "bob ray", "cid fox", "ann lee", None]
@@ -51,9 +58,8 @@ def vectors_of(people: Dataset) -> Any:
 
 def fresh(people: Dataset) -> Any:
     """Embed the same records where there is no cache."""
-    lake = type(people.lake)(people.folder / "fresh", "people")
-    other = Dataset.__new__(Dataset)
-    other.folder, other.spec, other.lake = people.folder, people.spec, lake
+    other = copy(people)  # its sources stay where they are
+    other.folder = Path(tempfile.mkdtemp(dir=people.folder))
     other.embed()
     return vectors_of(other)
 
@@ -151,6 +157,19 @@ def test_another_version_encodes_all(
     assert again(people, NAMES) == (3, 0)
 
 
+def test_what_was_found_by_vectors_of_another_version_is_stale(
+    dataset: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch, engine: DuckDBEngine
+) -> None:
+    people = dataset(rows_of(NAMES), **LEXICAL)
+    people.neighbours()
+    people.embed()
+    people.lake.open(engine, "embedding_blocks")
+    monkeypatch.setattr(Lexical, "version", lambda _: "another")
+    people.embed()
+    with pytest.raises(LakeError, match="embedding_blocks was made from an older text_vectors"):
+        people.lake.open(engine, "embedding_blocks")
+
+
 @both
 @pytest.mark.parametrize("damage", ["vectors", "digest", "no digest", "facts", "no file"])
 def test_a_damaged_cache_is_made_anew(
@@ -239,3 +258,26 @@ def test_vectors_come_back_as_they_were_kept(
     people.embed()
     with DuckDBEngine() as engine:
         assert embed_records(engine, people.lake, people.spec)["texts_reused"] == 3
+
+
+def embedded(people: Dataset) -> EmbeddingFacts:
+    people.embed()
+    return embedding_facts(people.lake)
+
+
+FOUR = rows_of(["ann lee", "bob ray", "cid fox", "ann lea"])
+
+
+def test_the_budget_of_lists_is_judged_before_the_search(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(FOUR, strategies={}, embedding={"k": 10, "max_pairs_per_record": 9})
+    (verdict,) = judge_lists(embedded(people), people.spec)
+    assert (verdict.check, verdict.passed, verdict.severity) == (
+        "neighbours_within_budget",
+        False,
+        "error",
+    )
+    assert "Lower embedding: k" in verdict.text
+    assert verdict.numbers == {"entries": 40, "entries_per_record": 10, "budget": 9}
+    roomy = dataset(FOUR, strategies={}, embedding={"k": 10, "max_pairs_per_record": 10})
+    (verdict,) = judge_lists(embedded(people), roomy.spec)
+    assert verdict.passed

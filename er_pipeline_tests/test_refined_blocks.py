@@ -3,12 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from er_pipeline.orchestration.steps import dataset_steps
 
-from er_pipeline.blocking.blocks.blocks import build_blocks
-from er_pipeline.blocking.blocks.em_training_blocks import sum_training_rules
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.pictures import Grid
 from er_pipeline.evaluation.dry_run import count_dataset
+from er_pipeline.flow import flow, open_lake
 from er_pipeline_tests.conftest import Dataset, Rows
 
 # All of york: lee 4 times (ann and bob twice each), may once; one of them without a name.
@@ -220,7 +218,8 @@ def test_a_dry_run_counts_the_divided_blocks(
 ) -> None:
     people = dataset(YORK, strategies={"city": "city"}, blocks=refine(2, "last", "first"))
     counts = people.filter()["strategies"]["city"]
-    lines = [str(line) for line in count_dataset(people.spec, people.folder, tmp_path / "scratch")]
+    scratch = open_lake(tmp_path / "scratch", people.spec)
+    lines = [str(line) for line in count_dataset(people.spec, flow(people.spec), scratch)]
     _, shown = [line for line in lines if line.startswith("city ")]  # the field, the strategy
     assert shown.split(maxsplit=5) == [
         *("city", str(counts["kept_blocks"]), str(counts["pairs"])),
@@ -234,13 +233,14 @@ def test_the_asset_shows_what_was_divided_by_which_keys(dataset: Callable[..., D
         YORK, strategies={"city": "city", "last": "last"}, blocks=refine(4, "last", "first")
     )
     facts = people.filter()
-    (step,) = (
-        s for s in dataset_steps(people.spec, people.folder) if "filtered_blocks" in s.tables
-    )
-    lines = step.show(facts)["strategies"].splitlines()
-    assert lines[0].endswith("| over the cap | pairs avoided | divided | by |")
-    assert lines[2] == "| city | 2 | 7 | 4 | 1 | 9 | 1 | last |"
-    assert lines[3] == "| last | 2 | 7 | 4 | 1 | 8 | 1 | first |"
+    (step,) = (step for step in flow(people.spec) if step.name == "filtered_blocks")
+    grid = step.show(facts)["strategies"]
+    assert isinstance(grid, Grid)
+    assert [*grid.header][-4:] == ["over the cap", "pairs avoided", "divided", "by"]
+    assert [*grid.rows] == [
+        ["city", "2", "7", "4", "1", "9", "1", "last"],
+        ["last", "2", "7", "4", "1", "8", "1", "first"],
+    ]
 
 
 def test_training_rules_and_strategies_tables_stay_as_they_are(
@@ -251,11 +251,6 @@ def test_training_rules_and_strategies_tables_stay_as_they_are(
         people = dataset(
             YORK, strategies={"city": "city"}, training_rules={"r": "city"}, blocks=blocks
         )
-        people.clean()
-        with DuckDBEngine(threads=2) as engine:
-            built = build_blocks(
-                engine, people.lake, people.spec.strategy_conjunctions[0], people.spec
-            )
-            facts.append((built, sum_training_rules(engine, people.spec)))
+        facts.append((people.make("blocks_city"), people.make("em_training_rules")))
     assert facts[0] == facts[1]
     assert facts[1][1]["rules"]["r"]["dropped_blocks"]["oversized"] == 1

@@ -47,7 +47,8 @@ def chosen(
         }
     )
     with DuckDBEngine(threads=2) as engine:
-        counts = count(engine, spec, rows, len(rows))["strategies"]["s"]
+        _, facts = count(engine, spec, rows, len(rows))
+    counts = facts["strategies"]["s"]
     return [division["key"] for division in counts.get("divisions", [])]
 
 

@@ -8,8 +8,12 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.blocks.blocks import DROP_REASONS
-from er_pipeline.blocking.blocks.filtered_blocks import sum_strategies
+from er_pipeline.blocking.blocks.blocks import DROP_REASONS, SizedBlocks
+from er_pipeline.blocking.blocks.filtered_facts import (
+    FilteredFacts,
+    size_strategies,
+    sum_strategies,
+)
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline_tests.test_refined_blocks import refine
@@ -38,7 +42,7 @@ def spec_of(keys: str | list[str], mode: str, blocks: dict[str, Any]) -> Pipelin
 
 def count(
     engine: DuckDBEngine, spec: PipelineSpec, rows: Sequence[Values], n_left: int
-) -> dict[str, Any]:
+) -> tuple[dict[str, SizedBlocks], FilteredFacts]:
     """Count rows of values of the spec's fields; the first n_left are of the first source."""
     columns = {
         "record_no": pa.array(range(len(rows)), pa.int32()),
@@ -48,23 +52,25 @@ def count(
     }
     for i, field in enumerate(spec.field_kinds):
         columns[field] = pa.array([row[i] for row in rows], pa.string())
-    engine.con.register("given", pa.table(columns))
-    engine.make_table("cleaned_records", "select * from given")
-    engine.con.unregister("given")
+    engine.put("cleaned_records", pa.table(columns))
     memberships = {}
     for strategy in spec.strategy_conjunctions:
         memberships[strategy.name] = f"blocks_{strategy.name}"
         engine.make_table(
             f"blocks_{strategy.name}", strategy.keyed_records(engine, "cleaned_records")
         )
-    return sum_strategies(engine, spec, memberships)
+    sized, counts = size_strategies(engine, spec, memberships)
+    return sized, sum_strategies(engine, spec, sized, counts)
 
 
-def pairs_compared(engine: DuckDBEngine, spec: PipelineSpec) -> set[tuple[int, int, int]]:
-    """Make the pairs (block, left, right) of the blocks of strategy s that are compared."""
+def pairs_compared(
+    engine: DuckDBEngine, spec: PipelineSpec, blocks: SizedBlocks
+) -> set[tuple[int, int, int]]:
+    """Make the pairs (block, left, right) of the blocks that are compared."""
     is_pair = "l.source_no < r.source_no" if spec.link_mode == "link" else "true"
     kept = (
-        "select m.record_no, m.source_no, s.block_no from members_s as m join sizes_s as s"
+        f"select m.record_no, m.source_no, s.block_no from {blocks.members} as m"
+        f" join {blocks.sizes} as s"
         " on s.block_key = m.block_key where s.reason is null"
     )
     return set(
@@ -121,11 +127,12 @@ def test_every_pair_of_the_raw_blocks_is_kept_or_dropped_for_one_reason(
     spec = spec_of(keys, mode, refine(cap, *by, min_size=least))
     raw = spec_of(keys, mode, {"max_size": None})
     with DuckDBEngine(threads=1) as engine:
-        whole = count(engine, raw, rows, n_left)
-        counted = count(engine, spec, rows, n_left)
-        made = pairs_compared(engine, spec)
-        listed = engine.rows("select block_key, block_size, pairs, reason from sizes_s")
-        members = engine.rows("select block_key, record_no from members_s")
+        _, whole = count(engine, raw, rows, n_left)
+        sized, counted = count(engine, spec, rows, n_left)
+        blocks = sized["s"]
+        made = pairs_compared(engine, spec, blocks)
+        listed = engine.rows(f"select block_key, block_size, pairs, reason from {blocks.sizes}")
+        members = engine.rows(f"select block_key, record_no from {blocks.members}")
     counts = counted["strategies"]["s"]
     assert counted["potential_pairs"] == whole["pairs"] + sum(
         whole["strategies"]["s"]["dropped_pairs"].values()
@@ -193,9 +200,10 @@ def test_equal_block_keys_mean_equal_values_whatever_these_hold(
 ) -> None:
     spec = spec_of("a", "dedupe", refine(2, *by))
     with DuckDBEngine(threads=1) as engine:
-        count(engine, spec, rows, len(rows))
-        members = engine.rows("select block_key, record_no from members_s")
-        made = pairs_compared(engine, spec)
+        sized, _ = count(engine, spec, rows, len(rows))
+        blocks = sized["s"]
+        members = engine.rows(f"select block_key, record_no from {blocks.members}")
+        made = pairs_compared(engine, spec, blocks)
     values_of = defaultdict(set)
     for key, record in members:
         depth = key.replace("\\\\", "").replace("\\>", "").count(">")
@@ -210,14 +218,17 @@ def test_a_key_that_holds_the_mark_is_no_part_of_another_block() -> None:
     spec = spec_of("a", "dedupe", refine(2, "b"))
     rows = [("x", "y", None), ("x", "y", None), ("x", "z", None), ("x > y", "z", None)]
     with DuckDBEngine(threads=1) as engine:
-        count(engine, spec, rows, 4)
-        assert sorted(engine.rows("select block_key, block_size, pairs, reason from sizes_s")) == [
+        sized, _ = count(engine, spec, rows, 4)
+        blocks = sized["s"]
+        assert sorted(
+            engine.rows(f"select block_key, block_size, pairs, reason from {blocks.sizes}")
+        ) == [
             ("x", 3, 2, "refined"),
             ("x > y", 2, 1, None),
             ("x > z", 1, 0, "below_min_size"),
             ("x \\> y", 1, 0, "below_min_size"),
         ]
-        assert pairs_compared(engine, spec) == {(0, 0, 1)}
+        assert pairs_compared(engine, spec, blocks) == {(0, 0, 1)}
 
 
 def test_the_same_blocks_come_out_whatever_the_number_of_threads() -> None:
@@ -229,12 +240,13 @@ def test_the_same_blocks_come_out_whatever_the_number_of_threads() -> None:
         made = []
         for threads in (1, 2, 4):
             with DuckDBEngine(threads=threads) as engine:
-                facts = count(engine, spec, rows, 1500)
+                sized, facts = count(engine, spec, rows, 1500)
+                blocks = sized["s"]
                 made.append(
                     (
                         facts,
-                        engine.rows("select * from sizes_s order by all"),
-                        engine.rows("select * from members_s order by all"),
+                        engine.rows(f"select * from {blocks.sizes} order by all"),
+                        engine.rows(f"select * from {blocks.members} order by all"),
                     )
                 )
         assert made[0] == made[1] == made[2]

@@ -3,7 +3,7 @@ from itertools import combinations
 from er_pipeline.blocking.learning.conjunction_costs import Keys
 from er_pipeline.blocking.learning.rule_candidates import loosest_affordable
 from er_pipeline.blocking.spec.blocking_section import Blocks
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline_tests.coded_records import (
     FIELD_OF,
     LISTED,
@@ -17,7 +17,7 @@ from er_pipeline_tests.coded_records import (
 
 @every_seed
 def test_a_rule_takes_one_key_of_a_field_and_so_one_many_valued_key(
-    engine: DuckDBEngine, seed: int
+    engine: Engine, seed: int
 ) -> None:
     table = make_table(engine, random_rows(40, seed))
     search = table.search(matches_of(table, 30, seed), limits())
@@ -27,7 +27,7 @@ def test_a_rule_takes_one_key_of_a_field_and_so_one_many_valued_key(
 
 
 @every_seed
-def test_banned_conjunctions_are_no_candidates(engine: DuckDBEngine, seed: int) -> None:
+def test_banned_conjunctions_are_no_candidates(engine: Engine, seed: int) -> None:
     table = make_table(engine, random_rows(40, seed))
 
     def banned(keys: Keys) -> bool:
@@ -43,7 +43,7 @@ def test_banned_conjunctions_are_no_candidates(engine: DuckDBEngine, seed: int) 
 
 @every_seed
 def test_the_loosest_affordable_conjunction_of_every_set_of_fields(
-    engine: DuckDBEngine, seed: int
+    engine: Engine, seed: int
 ) -> None:
     blocks = Blocks(max_size=(None, 8)[seed % 2])
     table = make_table(engine, random_rows(60, seed, values=8), blocks=blocks)

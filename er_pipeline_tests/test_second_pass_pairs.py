@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from er_pipeline.blocking.tables.contracts import judge_contract
-from er_pipeline.orchestration.steps import dataset_steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking
+from er_pipeline.blocking.tables.contract import judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError, SpecError
-from er_pipeline.matching.matches import judge_matches
+from er_pipeline.flow import flow, run
+from er_pipeline.matching.matches import judge_matches, matches_facts
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
 # a is the key of the first pass, b that of the second.
@@ -211,9 +211,8 @@ def scored_passes(folder: Path, rows: Sequence[Rows], **settings: Any) -> Datase
         truth={"cluster_column": "person_id"},
         **settings,
     )
-    for step in dataset_steps(people.spec, folder):
-        with DuckDBEngine(threads=2) as engine:
-            step.run(engine, people.lake)
+    for _ in run(flow(people.spec), people.lake, threads=2):
+        pass
     return people
 
 
@@ -239,7 +238,7 @@ def test_the_second_pass_is_for_records_without_a_match(scored: Dataset) -> None
     second = pairs_of(scored, "second_pass_pairs")
     matched = {no for pair in pairs_of(scored, "first_pass_matches", threshold) for no in pair}
     with DuckDBEngine(threads=2) as engine:
-        engine.read(scored.lake, "cleaned_records")
+        scored.lake.open(engine, "cleaned_records")
         (second_strategy,) = scored.spec.second_conjunctions
         keyed = second_strategy.keyed_records(engine, "cleaned_records")
         keys = dict(engine.rows(f"select record_no, block_key from ({keyed})"))
@@ -262,7 +261,7 @@ def test_the_second_pass_is_for_records_without_a_match(scored: Dataset) -> None
 
 def test_pairs_of_both_passes_are_scored_once(scored: Dataset) -> None:
     assert scored.spec.matching
-    facts = scored.lake.facts("matches")
+    facts = matches_facts(scored.lake)
     pairs = pairs_of(scored, "unified_pairs")
     rows = scored.rows("matches", "left_no, right_no")
     assert facts["candidates"] == facts["scored"] == len(rows) == len(pairs)
@@ -292,6 +291,6 @@ def test_the_report_of_both_passes_adds_up(scored: Dataset) -> None:
         if verdict.severity == "error"
     )
     with DuckDBEngine(threads=2) as engine:
-        for table in ("first_pass_pairs", "unified_pairs", "first_pass_matches", "matches"):
-            contract = judge_contract(engine, scored.lake, scored.spec, table)
-            assert contract.passed, contract.text
+        for step in flow(scored.spec):
+            contract = judge_contract(engine, scored.lake, step.writes)
+            assert contract.passed, (step.name, contract.text)

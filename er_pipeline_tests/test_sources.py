@@ -9,8 +9,9 @@ import pytest
 
 from er_pipeline.blocking.records.sources import RawSource, read_source
 from er_pipeline.blocking.spec.sources_section import Source
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.sql import quoted
 
 Rows = list[tuple[Any, ...]]
 
@@ -20,7 +21,7 @@ class Reader:
     """A folder for files, and the engine that reads them."""
 
     folder: Path
-    engine: DuckDBEngine
+    engine: Engine
 
     def put(self, name: str, content: str | bytes) -> Path:
         file = self.folder / name
@@ -51,7 +52,7 @@ class Reader:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, engine: DuckDBEngine) -> Reader:
+def reader(tmp_path: Path, engine: Engine) -> Reader:
     return Reader(tmp_path, engine)
 
 

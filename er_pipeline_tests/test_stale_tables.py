@@ -117,13 +117,8 @@ def test_training_blocks_of_another_key_function_are_refused(
             {"learning": {"pin": ["metaphone(city)"]}},
             "learned_rules|learned_blocks",
         ),
-        (
-            {"strategies": "auto", "learning": {"ban": ["soundex(city)"]}},
-            {"learning": {"ban": ["soundex(last_name)"]}},
-            "learned_rules|learned_blocks",
-        ),
     ],
-    ids=["refine_by", "pin", "ban"],
+    ids=["refine_by", "pin"],
 )
 def test_what_other_dividing_or_learning_keys_made_is_refused(
     many: Few,

@@ -1,6 +1,5 @@
-import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,16 +10,15 @@ from hypothesis import strategies as st
 
 from er_pipeline.blocking.blocks.blocks import build_blocks
 from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
-from er_pipeline.blocking.pairs import unified_pairs
+from er_pipeline.blocking.pairs import pair_queries
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.records.key_codes import index_keys
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.weights.pair_evidence import FieldEvidence, PairWeights
 from er_pipeline.blocking.weights.pair_weights import weigh_pairs
-from er_pipeline_tests.conftest import Dataset, Rows, write_csv
+from er_pipeline_tests.conftest import Dataset, Rows, put_records, write_csv
 
 
 class Person(NamedTuple):
@@ -85,25 +83,15 @@ def make_pairs(
             "weights": weights,
         }
     )
-    numbered = [(i, person) for i, source in enumerate(sources) for person in source]
     with (
         tempfile.TemporaryDirectory() as folder,
         DuckDBEngine(threads=threads) as engine,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(unified_pairs, "LISTED_PAIRS_PER_RANGE", per_range)
+        patch.setattr(pair_queries, "LISTED_PAIRS_PER_RANGE", per_range)
         lake = Lake(Path(folder), "people")
-        engine.execute(
-            "create table people (record_no integer, record_id varchar, source varchar,"
-            " source_no smallint, first varchar, last varchar, words varchar)"
-        )
-        for no, (source_no, person) in enumerate(numbered):
-            engine.execute(
-                "insert into people values (?, ?, ?, ?, ?, ?, ?)",
-                [no, str(no), f"s{source_no}", source_no, *person],
-            )
-        with lake.writing("cleaned_records", {"fingerprint": "these"}) as draft:
-            engine.write("select * from people", draft.file())
+        rows = [[person._asdict() for person in source] for source in sources]
+        put_records(engine, lake, spec, rows)
         for strategy in spec.strategy_conjunctions:
             build_blocks(engine, lake, strategy, spec)
         filter_blocks(engine, lake, spec)
@@ -111,7 +99,7 @@ def make_pairs(
             index_keys(engine, lake, spec)
             weigh_pairs(engine, lake, spec)
         facts = unify_pairs(engine, lake, spec)
-        engine.read(lake, "unified_pairs")
+        lake.open(engine, "unified_pairs")
         found = engine.rows(f"select {columns} from unified_pairs")
         assert facts["pairs"] == len(found)
     return sorted(found)
@@ -240,7 +228,7 @@ def test_a_small_range_cuts_the_left_records_into_many(
     people.pair()
     whole = people.rows("unified_pairs")
     assert len(list(people.lake.path("unified_pairs").glob("*.parquet"))) == 2
-    monkeypatch.setattr(unified_pairs, "LISTED_PAIRS_PER_RANGE", 5)
+    monkeypatch.setattr(pair_queries, "LISTED_PAIRS_PER_RANGE", 5)
     people.pair()
     assert len(list(people.lake.path("unified_pairs").glob("*.parquet"))) > 4
     assert people.rows("unified_pairs") == whole
@@ -288,21 +276,6 @@ def test_a_strategy_may_be_called_listed_beside_a_many_valued_one(
     assert people.rows("unified_pairs", "left_no, right_no, strategy_mask") == [(0, 1, 1)]
 
 
-def test_the_highest_bits_of_the_mask_are_right(engine: DuckDBEngine) -> None:
-    engine.make_table(
-        "coded_records",
-        "select * from (values (0, 0, 7, 5, 3), (1, 0, 7, 5, 3), (2, 0, 7, -3, 3))"
-        " as t(record_no, source_no, block_0, block_1, block_2)",
-    )
-    layout = unified_pairs.MaskLayout(((29, "a"), (30, "b"), (59, "c")), ())
-    unified_pairs._sort_by_block(engine, 0, layout)
-    assert sorted(engine.rows(unified_pairs._single_pairs_sql(0, layout, "dedupe"))) == [
-        (0, 1, 1 << 29 | 1 << 30 | 1 << 59),
-        (0, 2, 1 << 29 | 1 << 59),
-        (1, 2, 1 << 29 | 1 << 59),
-    ]
-
-
 def test_no_shared_key_makes_an_empty_table(dataset: Callable[..., Dataset]) -> None:
     people = dataset(
         [{"id": "a", "x": "p", "y": None}, {"id": "b", "x": "q", "y": "r"}],
@@ -324,72 +297,3 @@ def test_blocks_of_other_records_are_refused(dataset: Callable[..., Dataset]) ->
     ):
         unify_pairs(engine, people.lake, people.spec)
     assert people.rows("unified_pairs", "left_no, right_no") == [(0, 1)]
-
-
-def joins_of(plan: Any) -> Iterator[str]:
-    """List the names of a plan's operators that join."""
-    if isinstance(plan, list):
-        for part in plan:
-            yield from joins_of(part)
-    elif isinstance(plan, dict):
-        name = str(plan.get("name", ""))
-        if "JOIN" in name or "PRODUCT" in name:
-            yield name
-        yield from joins_of(plan.get("children", []))
-
-
-@pytest.mark.parametrize("weighed", [True, False])
-@pytest.mark.parametrize("mode", ["dedupe", "link", "link_and_dedupe"])
-def test_every_join_is_a_hash_join(engine: DuckDBEngine, mode: str, weighed: bool) -> None:
-    engine.make_table(
-        "record_codes",
-        "select i::int as record_no, (i % 2)::smallint as source_no, (i % 50)::int as code_0,"
-        " (i % 70)::int as code_1, (i % 90)::int as code_2 from range(2000) as t(i)",
-    )
-    engine.make_table(
-        "key_codes",
-        "select i::int as record_no, (i % 2)::smallint as source_no, (i % 99)::int as code_0,"
-        " 9::tinyint as idf_0, (i % 9)::int as code_1, 3::tinyint as idf_1"
-        " from range(2000) as t(i)",
-    )
-    engine.make_table(
-        "filtered_blocks",
-        "select s as strategy, record_no, (record_no % 60)::int as block_no"
-        " from record_codes, unnest(['x', 'y']) as t(s)",
-    )
-    engine.execute("create view listed_blocks as select * from filtered_blocks")
-    engine.make_table(
-        "embedding_blocks",
-        "select i::int as left_no, (i + 1)::int as right_no, 0.5::float as similarity"
-        " from range(1999) as t(i)",
-    )
-    ready = (
-        "select left_no, right_no, 32::bigint as strategy_mask, similarity from embedding_blocks"
-    )
-    field = FieldEvidence("name", (0, 1), (0.1, 0.8, 0.1), ((), ()))
-    layout = unified_pairs.MaskLayout(
-        single=((0, "a"), (1, "b"), (2, "c")),
-        listed=((3, "x"), (4, "y")),
-        ready=(ready,),
-        has_similarity=True,
-        weights=PairWeights((field,), 2000, 8.0) if weighed else None,
-    )
-    unified_pairs._lay_out_codes(engine, layout)
-    queries = []
-    for i in range(3):
-        unified_pairs._sort_by_block(engine, i, layout)
-        queries.append(unified_pairs._single_pairs_sql(i, layout, mode))
-        queries.append(unified_pairs._single_pairs_sql(i, layout, mode, "l.record_no < 9"))
-    listed_sql = unified_pairs._listed_pairs_sql(layout, mode, 0, 900)
-    engine.make_table("listed_pairs", listed_sql)
-    queries.append(listed_sql)
-    queries.append(unified_pairs._only_listed_sql(layout, ", x.similarity"))
-    for sql in queries:
-        assert_only_hash_joins(engine, sql)
-
-
-def assert_only_hash_joins(engine: DuckDBEngine, sql: str) -> None:
-    ((_, plan),) = engine.rows(f"explain (format json) {sql}")
-    joins = [name.strip() for name in joins_of(json.loads(plan))]
-    assert joins
-    assert set(joins) == {"HASH_JOIN"}, sql

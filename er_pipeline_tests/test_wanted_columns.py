@@ -1,12 +1,12 @@
 import pytest
 
 from er_pipeline.blocking.records.wanted_columns import find_columns, keep_wanted
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 
 
 def test_wanted_columns_become_text_under_the_names_they_are_wanted_by(
-    engine: DuckDBEngine,
+    engine: Engine,
 ) -> None:
     engine.make_table("given", "select 7 as ID, date '2020-01-02' as born, null as name, 1 as more")
     keep_wanted(engine, "given", ["name", "id", "Born", "id"], "kept", "people")

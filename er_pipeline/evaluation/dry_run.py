@@ -1,6 +1,6 @@
 """The dry run: what a dataset would cost, counted exactly from block sizes; no pair is made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from er_pipeline.blocking.blocks.blocks import over_the_cap
@@ -28,12 +28,14 @@ def untaught(spec: PipelineSpec) -> PipelineSpec:
     return spec.model_copy(update={"matching": matching})
 
 
-def count_dataset(spec: PipelineSpec, steps: Sequence[Step], lake: Lake) -> Iterator[str | Verdict]:
+def count_dataset(
+    spec: PipelineSpec, steps: Sequence[Step], lake: Lake
+) -> Iterator[str | Mapping[str, Any] | Verdict]:
     """Count every strategy and training rule of a dataset; judge the budgets.
 
     steps: the flow of the `untaught` spec. lake: of that flow, in a place to throw away after; it
     takes the cleaned records.
-    Gives lines for people as it goes, and the verdicts at the end.
+    Gives lines for people as it goes, then the same figures for programs, then the verdicts.
     Raises what `clean_records` raises.
     """
     facts: dict[str, Any] = {}
@@ -63,7 +65,18 @@ def count_dataset(spec: PipelineSpec, steps: Sequence[Step], lake: Lake) -> Iter
     training = cast(TrainingFacts, facts["em_training_rules"])
     yield from _strategies_lines(filtered)
     yield from _training_lines(training)
-    yield from judge_cleaning(cast(CleanedFacts, facts["cleaned_records"]), spec)
+    cleaned = cast(CleanedFacts, facts["cleaned_records"])
+    yield {
+        "records": cleaned["records"],
+        "rejected_rows": cleaned["rejected_rows"],
+        "fields": cleaned["values_of_field"],
+        "pairs": filtered["pairs"],
+        "possible_pairs": filtered["possible_pairs"],
+        "strategies": filtered["strategies"],
+        "training_pairs": training["pairs"],
+        "training_rules": training["rules"],
+    }
+    yield from judge_cleaning(cleaned, spec)
     yield from judge_strategies(filtered, spec)
     yield from judge_training(training, spec)
     yield from _judge_budget(filtered, spec)
@@ -123,8 +136,8 @@ def _commonest(engine: Engine, field: str, n_filled: int) -> str:
     """Show the commonest value of a field and its share: placeholders are seen at a glance."""
     name = quoted(field)
     found = engine.rows(
-        f"select {name}, count(*) as n from cleaned_records where {name} is not null"
-        f" group by {name} order by n desc, {name} limit 1"
+        f"select {name}, count(*) as _n from cleaned_records where {name} is not null"
+        f" group by {name} order by _n desc, {name} limit 1"
     )
     if not found:
         return ""

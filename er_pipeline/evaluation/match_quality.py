@@ -1,4 +1,4 @@
-"""Step 5, with truth: how right the matches are, at the threshold and at the best one.
+"""How right the matches are, at the threshold and at the best one.
 
 A match is a scored pair of at least the threshold. precision: share of the matches that are true.
 recall: share of all true pairs that are matches, also of those that blocking missed. F1: their
@@ -6,17 +6,79 @@ harmonic mean.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import partial
+from typing import TypedDict, cast
 
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import Grid, Shown
+from er_pipeline.blocking.tables.pictures import Quality as QualityPicture
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import Column, Facts, Table
+from er_pipeline.blocking.tables.views import all_columns
 
-# Thresholds that the curve tells, besides the best one.
+# Thresholds of the curve, besides the best one.
 CURVE = (0.01, 0.05, *(round(0.1 * i, 1) for i in range(1, 10)), 0.95, 0.99, 0.999, 0.9999)
 
 
-def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> dict[str, Any]:
+class Quality(TypedDict):
+    """How right the matches of a threshold are; precision, recall and f1 as at the top."""
+
+    threshold: float
+    matches: int
+    true_matches: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class QualityFacts(TypedDict):
+    """The facts kept beside match_quality; thresholds: lowest first."""
+
+    true_pairs: int
+    thresholds: list[Quality]
+    at_threshold: Quality
+    at_best: Quality
+
+
+QUALITY = Table(
+    "match_quality",
+    "Precision, recall and F1 of the matches by threshold.",
+    [
+        Column("threshold", "DOUBLE", "Least match probability of a match", minimum=0),
+        Column("matches", "BIGINT", "Pairs that reach it", minimum=0),
+        Column("true_matches", "BIGINT", "Those of them that are true", minimum=0),
+        Column("precision", "DOUBLE", "Share of the matches that are true", minimum=0),
+        Column("recall", "DOUBLE", "Share of all true pairs that are matches", minimum=0),
+        Column("f1", "DOUBLE", "Harmonic mean of precision and recall", minimum=0),
+    ],
+    all_columns("match_quality"),
+)
+
+
+def quality_facts(lake: Lake) -> QualityFacts:
+    """Read what is noted beside match_quality."""
+    return cast(QualityFacts, lake.facts("match_quality"))
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that measures the matches, where truth is known."""
+    if spec.truth is None or spec.matching is None:
+        return []
+    return [
+        Step(
+            writes=[QUALITY],
+            reads=["true_pairs", "matches"],
+            settings=spec.matching.threshold,
+            run=partial(measure_matches, threshold=spec.matching.threshold),
+            stage="evaluation",
+            show=_show,
+        )
+    ]
+
+
+def measure_matches(engine: Engine, lake: Lake, *, threshold: float) -> Facts:
     """Hold the matches against the true pairs; write match_quality.
 
     Reads matches (left_no, right_no, match_probability) and true_pairs. Writes match_quality
@@ -25,12 +87,9 @@ def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> di
     Returns the facts kept beside it: true_pairs, "thresholds" with all rows, and those
     "at_threshold" and "at_best". The best threshold is the one of most F1 of all probabilities that
     occur, the highest among equals.
-
-    Raises LakeError if a table is missing or was made from other records.
     """
-    fingerprint = read_records(engine, lake)
     for table in ("matches", "true_pairs"):
-        read_numbered(engine, lake, table, fingerprint)
+        lake.open(engine, table)
     (n_true,) = engine.row("select count(*) from true_pairs")
     engine.make_table(
         "matches_of_probability",
@@ -57,33 +116,28 @@ def measure_matches(engine: DuckDBEngine, lake: Lake, *, threshold: float) -> di
     best_threshold = float(best[0][0]) if best else threshold
     thresholds = sorted({*CURVE, threshold, best_threshold})
     rows = {at: _figures(engine, at, n_true) for at in thresholds}
-    facts = {
-        "fingerprint": fingerprint,
+    facts: QualityFacts = {
         "true_pairs": n_true,
         "thresholds": list(rows.values()),
         "at_threshold": rows[threshold],
         "at_best": rows[best_threshold],
     }
     with lake.writing("match_quality", facts) as draft:
-        engine.execute(
-            "create or replace table quality_rows (threshold double, matches bigint,"
-            " true_matches bigint, precision double, recall double, f1 double)"
-        )
-        for row in rows.values():
-            engine.execute("insert into quality_rows values (?, ?, ?, ?, ?, ?)", [*row.values()])
+        engine.put("quality_rows", QUALITY.arrow(tuple(row.values()) for row in rows.values()))
         engine.write("select * from quality_rows order by threshold", draft.file())
-    return facts
+    return dict(facts)
 
 
-def quality_figures(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def quality_figures(facts: QualityFacts) -> Iterator[tuple[str, float]]:
     """Give the figures worth plotting over time, by name, from the facts of `measure_matches`."""
-    for place in ("at_threshold", "at_best"):
-        for metric in ("precision", "recall", "f1"):
-            yield f"{metric}_{place}", facts[place][metric]
+    for place, quality in (("at_threshold", facts["at_threshold"]), ("at_best", facts["at_best"])):
+        yield f"precision_{place}", quality["precision"]
+        yield f"recall_{place}", quality["recall"]
+        yield f"f1_{place}", quality["f1"]
     yield "best_threshold", facts["at_best"]["threshold"]
 
 
-def _figures(engine: DuckDBEngine, threshold: float, n_true: int) -> dict[str, Any]:
+def _figures(engine: Engine, threshold: float, n_true: int) -> Quality:
     """Count the matches of at least a threshold, and those of them that are true."""
     matches, true_matches = engine.row(
         "select coalesce(max(matches), 0), coalesce(max(true_matches), 0)"
@@ -96,4 +150,21 @@ def _figures(engine: DuckDBEngine, threshold: float, n_true: int) -> dict[str, A
         "precision": true_matches / matches if matches else 0.0,
         "recall": true_matches / n_true if n_true else 0.0,
         "f1": 2 * true_matches / (matches + n_true) if matches + n_true else 0.0,
+    }
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    thresholds: list[Quality] = facts["thresholds"]
+    rows = [
+        (
+            f"{row['threshold']:.6g}",
+            f"{row['matches']:,}",
+            *(f"{share:.2%}" for share in (row["precision"], row["recall"], row["f1"])),
+        )
+        for row in thresholds
+    ]
+    return {
+        **dict(quality_figures(cast(QualityFacts, facts))),
+        "curve": QualityPicture(facts["thresholds"]),
+        "thresholds": Grid(("threshold", "matches", "precision", "recall", "F1"), rows),
     }

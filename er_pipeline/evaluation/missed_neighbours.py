@@ -4,17 +4,16 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Dense
 from er_pipeline.blocking.encoders.base import Encoder
 from er_pipeline.blocking.neighbours.nearest import DECIMALS
 from er_pipeline.blocking.neighbours.record_embeddings import load_vectors, vector_folder
-from er_pipeline.blocking.records.cleaned_records import read_numbered
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, arrow_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -27,43 +26,65 @@ RANKED_TEXTS, TEXTS_PER_PRODUCT = 2_000, 50
 # Above so many texts no rank is counted: the product of one text alone takes a tenth of a second.
 MOST_TEXTS_TO_RANK = 300_000
 
+SIMILARITY = Column("similarity", "FLOAT", "Cosine of the two texts")
+LEFT_TEXT = Column("left_text", "INTEGER", "Number of the left record's text")
+RIGHT_TEXT = Column("right_text", "INTEGER", "Number of the right record's text")
+RANK = Column("rank", "INTEGER", "Place in the better of their two lists")
+COSINES = (LEFT_NO, RIGHT_NO, LEFT_TEXT, RIGHT_TEXT, SIMILARITY)
+RANKS = (LEFT_TEXT, RIGHT_TEXT, RANK)
+EXPLAINED = (
+    LEFT_NO,
+    RIGHT_NO,
+    SIMILARITY,
+    RANK,
+    Column("k", "INTEGER", "Length of lists that would hold the pair"),
+    Column("share", "DOUBLE", "Share of the best that would keep it"),
+    Column("floor", "DOUBLE", "Least similarity that would keep it"),
+    Column("is_near", "BOOLEAN", "Whether neighbours had a chance of it"),
+    Column("detail", "VARCHAR", "What left it out"),
+)
+
 
 def explain_neighbours(
-    engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str, *, has_keys: bool
+    engine: Engine,
+    lake: Lake,
+    spec: PipelineSpec,
+    pairs: str,
+    dropped: str,
+    explained: str,
+    *,
+    has_keys: bool,
 ) -> None:
-    """Make missed_neighbours: the pairs of compared_true that share no key, as neighbours see them.
+    """Make the engine table `explained`: the pairs that share no key, as neighbours see them.
 
+    pairs: engine table (left_no, right_no, is_lonely). dropped: of those that do share a key.
+    Reads the engine's record_embeddings and the tables of ready-made pairs.
     Columns left_no, right_no, similarity, rank (NULL where not counted), k, share, floor (what
     would list the pair), is_near and detail. A pair is near where its cosine reaches the floor, or
     where there are no keys at all. Empty without neighbours; only pairs of two vectors stand here.
     """
     second = spec.second_pass.embedding if spec.second_pass else None
-    engine.make_table(
-        "missed_neighbours",
-        "select 0 as left_no, 0 as right_no, 0::float as similarity, 0 as rank, 0 as k,"
-        " 0.0::double as share, 0.0::double as floor, false as is_near, '' as detail where 1 = 0",
-    )
+    engine.put(explained, arrow_of(EXPLAINED))
     for encoder, looked_at in (
-        (spec.embedding, "not is_lonely" if second else "true"),
-        (second, "is_lonely"),
+        (spec.embedding, "not p.is_lonely" if second else "true"),
+        (second, "p.is_lonely"),
     ):
         if encoder is None:
             continue
         engine.make_table(
             "unlisted",
-            f"select left_no, right_no from compared_true where {looked_at} and (left_no, right_no)"
-            " not in (select (left_no, right_no) from dropped_true) order by left_no, right_no",
+            f"select p.left_no, p.right_no from {pairs} as p anti join {dropped} as d"
+            f" on d.left_no = p.left_no and d.right_no = p.right_no where {looked_at}"
+            " order by p.left_no, p.right_no",
         )
         (n_unlisted,) = engine.row("select count(*) from unlisted")
         if n_unlisted:
-            read_numbered(engine, lake, "record_embeddings", fingerprint)
             multiply_vectors(engine, lake, "unlisted", "unlisted_cosines")
             listed = "embedding_blocks" if encoder is spec.embedding else "second_pass_pairs"
-            read_numbered(engine, lake, listed, fingerprint)
-            _judge(engine, lake, spec, encoder, listed, has_keys)
+            _find_cuts(engine, lake, spec, encoder, listed, explained, has_keys)
 
 
-def multiply_vectors(engine: DuckDBEngine, lake: Lake, pairs: str, cosines: str) -> None:
+def multiply_vectors(engine: Engine, lake: Lake, pairs: str, cosines: str) -> None:
     """Make the engine table `cosines` (left_no, right_no, left_text, right_text, similarity).
 
     pairs: engine table (left_no, right_no) of distinct pairs. Reads the engine's record_embeddings.
@@ -79,28 +100,24 @@ def multiply_vectors(engine: DuckDBEngine, lake: Lake, pairs: str, cosines: str)
         join record_embeddings as r on r.record_no = p.right_no
         """,
     )
-    engine.execute(
-        f"create or replace table {cosines} (left_no integer, right_no integer, left_text integer,"
-        " right_text integer, similarity float)"
-    )
+    engine.put(cosines, arrow_of(COSINES))
     (n_pairs,) = engine.row("select count(*) from numbered_pairs")
     for start in range(0, n_pairs, PAIRS_PER_BATCH):
-        batch = engine.con.execute(
+        batch = engine.columns(
             "select left_no, right_no, left_text, right_text from numbered_pairs"
             f" where n >= {start} and n < {start + PAIRS_PER_BATCH} order by n"
-        ).fetchnumpy()
+        )
         left, right = np.asarray(batch["left_text"]), np.asarray(batch["right_text"])
         similarity, present = _cosines(vectors, left, right)
         columns = {name: np.asarray(values)[present] for name, values in batch.items()}
-        engine.con.register("multiplied", pa.table({**columns, "similarity": similarity[present]}))
-        engine.execute(f"insert into {cosines} select * from multiplied")
-        engine.con.unregister("multiplied")
+        engine.put("multiplied", {**columns, "similarity": similarity[present]})
+        engine.append(cosines, "select * from multiplied")
 
 
 def _cosines(
     vectors: "Dense | csr_matrix", left: NDArray[Any], right: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Multiply row by row; tell also where both rows have any direction."""
+    """Multiply row by row; return also where both rows have any direction."""
     one, other = vectors[left], vectors[right]
     if isinstance(vectors, np.ndarray):
         products = np.einsum("ij,ij->i", one, other)
@@ -112,17 +129,18 @@ def _cosines(
     return np.round(products, DECIMALS).astype(np.float32), present
 
 
-def _judge(
-    engine: DuckDBEngine,
+def _find_cuts(
+    engine: Engine,
     lake: Lake,
     spec: PipelineSpec,
     encoder: Encoder,
     listed: str,
+    explained: str,
     has_keys: bool,
 ) -> None:
-    """Add the pairs of unlisted_cosines to missed_neighbours, with the cuts that left them out."""
+    """Add the pairs of unlisted_cosines to `explained`, with the cuts that left them out."""
     _count_ranks(engine, lake, spec, encoder)
-    # The best of a record always stands in its list, so the lists that were kept tell it.
+    # The best of a record always stands in its list, so the lists that were kept show it.
     engine.make_table(
         "best_similarity",
         "select record_no, max(similarity) as best from ("
@@ -130,9 +148,9 @@ def _judge(
         f" union all select right_no, similarity from {listed}) group by record_no",
     )
     near = f"similarity >= {encoder.min_similarity}" if has_keys else "true"
-    engine.execute(
+    engine.append(
+        explained,
         f"""
-        insert into missed_neighbours
         with cut as (
             select c.*, k.rank, least(coalesce(l.best, 0), coalesce(r.best, 0)) as best
             from unlisted_cosines as c
@@ -163,25 +181,23 @@ def _judge(
                 then ', overlooked by a search that is not exact, or by that many equal texts'
                 else '' end as detail
         from judged
-        """
+        """,
     )
 
 
-def _count_ranks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, encoder: Encoder) -> None:
+def _count_ranks(engine: Engine, lake: Lake, spec: PipelineSpec, encoder: Encoder) -> None:
     """Make text_ranks (left_text, right_text, rank): the better rank of two texts in their lists.
 
     As in the search, equal similarities go to the lower number. When linking, a list holds texts of
     the other record's source only. Counted for the first `RANKED_TEXTS` pairs of texts.
     """
-    engine.execute(
-        "create or replace table text_ranks (left_text integer, right_text integer, rank integer)"
-    )
+    engine.put("text_ranks", arrow_of(RANKS))
     vectors = load_vectors(vector_folder(lake))
     n_texts = vectors.shape[0]
     if n_texts > MOST_TEXTS_TO_RANK:
         logger.info("no rank is counted among %s texts", f"{n_texts:,}")
         return
-    found = engine.con.execute(
+    found = engine.columns(
         f"""
         select c.left_text, c.right_text, any_value(c.similarity) as similarity,
             min(l.source_no) as left_source, min(r.source_no) as right_source
@@ -191,7 +207,7 @@ def _count_ranks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, encoder: 
         group by c.left_text, c.right_text
         order by md5(concat(c.left_text, ' ', c.right_text)) limit {RANKED_TEXTS}
         """
-    ).fetchnumpy()
+    )
     left, right = np.asarray(found["left_text"]), np.asarray(found["right_text"])
     if not len(left):
         return
@@ -216,18 +232,15 @@ def _count_ranks(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, encoder: 
                 if link:
                     ahead &= sources[found[f"{side}_source"][at]]
                 rank[at] = min(rank[at], int(ahead.sum()) + 1)
-    engine.con.register(
-        "counted_ranks",
-        pa.table({"left_text": left, "right_text": right, "rank": rank.astype(np.int32)}),
+    engine.put(
+        "text_ranks", {"left_text": left, "right_text": right, "rank": rank.astype(np.int32)}
     )
-    engine.execute("insert into text_ranks select * from counted_ranks")
-    engine.con.unregister("counted_ranks")
 
 
-def _texts_of_source(engine: DuckDBEngine, source_no: int, n_texts: int) -> NDArray[np.bool_]:
-    found = engine.con.execute(
+def _texts_of_source(engine: Engine, source_no: int, n_texts: int) -> NDArray[np.bool_]:
+    found = engine.columns(
         f"select distinct text_no from record_embeddings where source_no = {source_no}"
-    ).fetchnumpy()
+    )
     present = np.zeros(n_texts, bool)
     present[np.asarray(found["text_no"])] = True
     return present

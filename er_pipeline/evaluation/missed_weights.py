@@ -1,37 +1,47 @@
 """True pairs that the budget cut: the weight each had, and what the budget kept."""
 
 from er_pipeline.blocking.pairs.ranked_pairs import DECIMALS, weight_sql
-from er_pipeline.blocking.records.cleaned_records import read_numbered
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, arrow_of
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE
 from er_pipeline.blocking.weights.pair_weights import read_weights
 from er_pipeline.evaluation.missed_neighbours import multiply_vectors
 
+WEIGHED = (
+    LEFT_NO,
+    RIGHT_NO,
+    Column("weight", "FLOAT", "The weight it had"),
+    Column("detail", "VARCHAR", "The same, beside what was kept"),
+)
 
-def weigh_missed(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> None:
-    """Make missed_weights (left_no, right_no, weight FLOAT, detail): the pairs the budget cut.
 
-    Reads the engine's missed_true and unified_pairs. Weights are computed anew, as `rank_pairs`
-    does; when linking, a record's best pair is sought among those kept and those missed, which
+def weigh_missed(
+    engine: Engine,
+    lake: Lake,
+    spec: PipelineSpec,
+    missed: str,
+    weighed: str,
+) -> None:
+    """Make the engine table `weighed` (left_no, right_no, weight FLOAT, detail): what was cut.
+
+    missed: engine table (left_no, right_no, stage); those of the stage cut_by_budget are weighed.
+    Reads the engine's unified_pairs, key_codes and, with an encoder, record_embeddings. Weights are
+    computed anew, as `rank_pairs` does; when linking, a record's best pair is sought among those
+    kept and those missed, which
     holds wherever each record keeps its best one (`floor_per_record`).
     """
-    engine.make_table(
-        "missed_weights",
-        "select 0 as left_no, 0 as right_no, 0::float as weight, '' as detail where 1 = 0",
-    )
-    (n_cut,) = engine.row("select count(*) from missed_true where stage = 'cut_by_budget'")
+    engine.put(weighed, arrow_of(WEIGHED))
+    (n_cut,) = engine.row(f"select count(*) from {missed} where stage = 'cut_by_budget'")
     if not n_cut:
         return
-    read_numbered(engine, lake, "key_codes", fingerprint)
     weights = read_weights(lake)
     engine.make_table(
-        "cut_true", "select left_no, right_no from missed_true where stage = 'cut_by_budget'"
+        "cut_true", f"select left_no, right_no from {missed} where stage = 'cut_by_budget'"
     )
     similarity, cosines = None, ""
     if spec.encoder:
-        read_numbered(engine, lake, "record_embeddings", fingerprint)
         multiply_vectors(engine, lake, "cut_true", "cut_cosines")
         similarity = "x.similarity"
         cosines = " left join cut_cosines as x on x.left_no = p.left_no and x.right_no = p.right_no"
@@ -79,7 +89,7 @@ def weigh_missed(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerpri
     (least,) = engine.row("select min(weight) from unified_pairs")
     kept = "nothing was kept" if least is None else f"the least one kept has {least:.4f}"
     engine.make_table(
-        "missed_weights",
+        weighed,
         f"select left_no, right_no, weight, 'weight ' || printf('%.4f', weight) || ', {kept}'"
         f" as detail from (select p.left_no, p.right_no, {weight} as weight"
         f" from cut_own as p{rivals})",

@@ -16,7 +16,7 @@ import sqlglot
 from numpy.typing import NDArray
 from sqlglot import exp
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine import Engine
 
 # Letters are counted in so many classes: a-z, 0-9, and what else there is, folded.
 CLASSES, FOLDED = 64, 28
@@ -92,11 +92,11 @@ def _one_sided(tree: exp.Expr, ending: str) -> str | None:
 class PossibleLevels:
     """What the levels of one comparison ask of two values, for values numbered from 0.
 
-    Reads the engine's table of distinct values (code, and the columns compared). Keeps some
+    Reads the engine's table of distinct values (_code, and the columns compared). Keeps some
     `CLASSES` bytes per value and column whose letters are looked at.
     """
 
-    def __init__(self, engine: DuckDBEngine, values: str, conditions: Sequence[str]) -> None:
+    def __init__(self, engine: Engine, values: str, conditions: Sequence[str]) -> None:
         """Look at all values once."""
         self.parts = [read_parts(condition) for condition in conditions]
         self.codes: dict[str, NDArray[np.int32]] = {}
@@ -132,7 +132,7 @@ class PossibleLevels:
 class Letters:
     """The letters of all values of a column: how often each class, how many, the first ones."""
 
-    def __init__(self, engine: DuckDBEngine, values: str, column: str) -> None:
+    def __init__(self, engine: Engine, values: str, column: str) -> None:
         """Count them."""
         texts = _texts(engine, values, column)
         n_values = len(texts)
@@ -200,19 +200,19 @@ class Letters:
         return np.asarray(possible | ~self.told, bool)
 
 
-def _numbered(engine: DuckDBEngine, values: str, expression: str) -> NDArray[np.int32]:
+def _numbered(engine: Engine, values: str, expression: str) -> NDArray[np.int32]:
     """Number the values of an expression; -1 is NULL."""
-    found = engine.con.execute(
+    found = engine.columns(
         f"select cast(case when ({expression}) is null then -1"
         f" else dense_rank() over (order by {expression}) end as integer) as number"
-        f" from {values} order by code"
-    ).fetchnumpy()
+        f" from {values} order by _code"
+    )
     return np.asarray(found["number"], np.int32)
 
 
-def _texts(engine: DuckDBEngine, values: str, column: str) -> pa.LargeStringArray:
-    found = engine.con.sql(f"select cast({column} as varchar) as text from {values} order by code")
-    return found.to_arrow_table()["text"].cast(pa.large_string()).combine_chunks()
+def _texts(engine: Engine, values: str, column: str) -> pa.LargeStringArray:
+    found = engine.arrow(f"select cast({column} as varchar) as text from {values} order by _code")
+    return found["text"].cast(pa.large_string()).combine_chunks()
 
 
 def _classes() -> NDArray[np.int64]:

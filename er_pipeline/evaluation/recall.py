@@ -12,26 +12,39 @@ Source: Chao, "Estimating the Population Size for Capture-Recapture Data with Un
 Catchability", Biometrics 43, 1987; Chapman's form of Lincoln and Petersen's estimate, 1951.
 """
 
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from math import floor
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.records.cleaned_records import read_numbered, read_records
+from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import Estimates, Grid, Shown
+from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import (
+    LEFT_NO,
+    RECORD_NO,
+    RIGHT_NO,
+    Check,
+    Column,
+    Facts,
+    Table,
+    arrow_of,
+)
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.evaluation.score_bounds import ScoreBounds, weight_of
-from er_pipeline.matching.scored_pairs import RECORDS, number_compared, score_table
-from er_pipeline.matching.splink_linker import MODEL_FILE
+from er_pipeline.matching.scored_pairs import number_compared, score_table
+from er_pipeline.matching.splink_linker import read_model
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +54,130 @@ CELLS_PER_SLICE = 8_000_000
 BOUNDS_PER_COMPARISON = 50
 
 
+class SampleRecall(TypedDict):
+    """Recall as a sample of records shows it, with the ends of its 95% interval.
+
+    likely_matches: of the sampled records, the sum of probabilities; likely_matches_found: those
+    that are candidates. pairs, candidates: of at least the least probability. of: what the recall
+    is a share of, for people.
+    """
+
+    recall: float
+    recall_low: float
+    recall_high: float
+    likely_matches: float
+    likely_matches_found: float
+    pairs: int
+    candidates: int
+    records_with_likely_matches: int
+    of: str
+
+
+class FamilyRecall(TypedDict):
+    """Recall as the overlap of families of evidence shows it.
+
+    families: the strategies of each. found_by_families: likely matches by the number of families
+    that find them. of: what the recall is a share of, for people.
+    """
+
+    recall: float
+    likely_matches_found: float
+    likely_matches_unseen: float
+    families: dict[str, list[str]]
+    found_by_families: dict[str, float]
+    of: str
+
+
+class RecallFacts(TypedDict):
+    """The facts kept beside recall_sample; families: where there are at least two of them."""
+
+    seed: int
+    records_sampled: int
+    records: int
+    pairs_bounded: int
+    pairs_compared: int
+    pairs_scored: int
+    min_probability: float
+    sample: SampleRecall
+    families: NotRequired[FamilyRecall]
+
+
+IS_KEPT = Check(
+    "recall_is_kept",
+    "What is no candidate is lost, and without truth nobody notices.",
+    stops=False,
+)
+
+
+def recall_facts(lake: Lake) -> RecallFacts:
+    """Read what is noted beside recall_sample."""
+    return cast(RecallFacts, lake.facts("recall_sample"))
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that estimates recall from a sample of records, where pairs are matched."""
+    if spec.matching is None or spec.matching.recall is None:
+        return []
+    sample = spec.matching.recall
+    sampled = "case p.record_no when p.left_no then 'left' else 'right' end as sampled"
+    least = sample.min_probability or spec.matching.threshold
+    return [
+        Step(
+            writes=[
+                Table(
+                    "recall_sample",
+                    "Likely matches of some records among all records, and whether they are"
+                    " candidates: recall without truth.",
+                    [
+                        Column(
+                            "record_no", "INTEGER", "The sampled record, one of the two", minimum=0
+                        ),
+                        LEFT_NO,
+                        RIGHT_NO,
+                        Column(
+                            "match_probability", "DOUBLE", "As the model scores the pair", minimum=0
+                        ),
+                        Column("is_candidate", "BOOLEAN", "Whether it stands in unified_pairs"),
+                    ],
+                    pairs_by_id(
+                        "recall_sample", after=[sampled, "p.match_probability", "p.is_candidate"]
+                    ),
+                )
+            ],
+            reads=[
+                "cleaned_records",
+                "em_model",
+                "unified_pairs",
+                "matches",
+                *(["learned_rules"] if spec.learns else []),
+            ],
+            settings=[
+                sample.records,
+                sample.comparisons,
+                least,
+                spec.seed,
+                spec.link_mode,
+                spec.field_kinds,
+                [[s.name, s.source_columns] for s in spec.strategy_conjunctions],
+            ],
+            run=partial(
+                estimate_recall,
+                spec=spec,
+                max_records=sample.records,
+                max_comparisons=sample.comparisons,
+                min_probability=least,
+                seed=spec.seed,
+            ),
+            stage="evaluation",
+            checks=(IS_KEPT,),
+            judge=partial(_judge, spec=spec),
+            show=_show,
+        )
+    ]
+
+
 def estimate_recall(
-    engine: DuckDBEngine,
+    engine: Engine,
     lake: Lake,
     spec: PipelineSpec,
     *,
@@ -50,7 +185,7 @@ def estimate_recall(
     max_comparisons: int,
     min_probability: float,
     seed: int,
-) -> dict[str, Any]:
+) -> Facts:
     """Estimate which share of all matches the candidates hold; write recall_sample.
 
     Reads cleaned_records, unified_pairs, em_model and, for the families, matches. max_records:
@@ -61,29 +196,25 @@ def estimate_recall(
     per sampled record and pair of it. Returns the facts kept beside it: "sample" with recall,
     recall_low and recall_high, "families" with recall where there are at least two of them, and of
     each what it is a share of.
-
-    Raises LakeError if a table is missing or was made from other records.
     """
-    fingerprint = read_records(engine, lake)
-    read_numbered(engine, lake, "unified_pairs", fingerprint)
-    lake.check_declared("em_model")
-    model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
-    number_compared(engine, spec)
-    bounds = ScoreBounds(engine, model, RECORDS)
+    for table in ("cleaned_records", "unified_pairs", "matches"):
+        lake.open(engine, table)
+    model = read_model(lake)
+    records, bounded, scored = "records_to_score", "bounded_pairs", "scored_pairs"
+    number_compared(engine, spec, records)
+    bounds = ScoreBounds(engine, model, records)
     sampled = _sampled_records(engine, bounds.n_records, max_records, max_comparisons, seed)
     n_sampled, n_compared = _bound_pairs(
-        engine, spec, bounds, sampled, min_probability, max_comparisons
+        engine, spec, bounds, sampled, bounded, min_probability, max_comparisons
     )
-    n_scored = score_table(
-        engine, model, "bounded_pairs", "scored_pairs", min_probability=min_probability
-    )
-    with lake.writing("recall_sample", {"fingerprint": fingerprint, "seed": seed}) as draft:
+    n_scored = score_table(engine, model, records, bounded, scored, min_probability=min_probability)
+    with lake.writing("recall_sample", {"seed": seed}) as draft:
         engine.write(
-            """
+            f"""
             select p.record_no, p.left_no, p.right_no, s.match_probability,
                 u.left_no is not null as is_candidate
-            from bounded_pairs as p
-            join scored_pairs as s on s.left_no = p.left_no and s.right_no = p.right_no
+            from {bounded} as p
+            join {scored} as s on s.left_no = p.left_no and s.right_no = p.right_no
             left join unified_pairs as u on u.left_no = p.left_no and u.right_no = p.right_no
             order by p.record_no, p.left_no, p.right_no
             """,
@@ -100,14 +231,13 @@ def estimate_recall(
             sample=_sample_recall(engine, n_sampled, min_probability),
         )
         families = evidence_families(spec, lake)
-        if len(families) > 1 and lake.has("matches"):
-            read_numbered(engine, lake, "matches", fingerprint)
+        if len(families) > 1:
             draft.facts["families"] = _recall_of_families(engine, lake, families)
         return dict(draft.facts)
 
 
 def judge_recall(
-    facts: Mapping[str, Any], last_facts: Mapping[str, Any] | None, spec: PipelineSpec
+    facts: RecallFacts, last_facts: RecallFacts | None, spec: PipelineSpec
 ) -> Iterator[Verdict]:
     """Judge the estimate, from the facts of `estimate_recall`.
 
@@ -130,7 +260,7 @@ def judge_recall(
     if not enough or not kept:
         text += " See recall_sample; add a strategy, or raise the cap or the budget."
     yield Verdict(
-        "recall_is_kept",
+        IS_KEPT.name,
         enough and kept,
         "warn",
         text,
@@ -145,7 +275,7 @@ def judge_recall(
 
 
 def _sampled_records(
-    engine: DuckDBEngine, n_records: int, max_records: int, max_comparisons: int, seed: int
+    engine: Engine, n_records: int, max_records: int, max_comparisons: int, seed: int
 ) -> NDArray[np.int64]:
     """Draw records in the order of a hash of their id and the seed.
 
@@ -153,35 +283,31 @@ def _sampled_records(
     differ by what was found, not by whom was asked.
     """
     affordable = max(1, floor(BOUNDS_PER_COMPARISON * max_comparisons / max(1, n_records)))
-    found = engine.con.execute(
+    found = engine.columns(
         "select record_no from cleaned_records order by"
         f" md5(concat({literal(str(seed))}, ' ', source_no, ' ', record_id)), record_no"
         f" limit {min(max_records, affordable)}"
-    ).fetchnumpy()
+    )
     return np.asarray(found["record_no"], np.int64)
 
 
 def _bound_pairs(
-    engine: DuckDBEngine,
+    engine: Engine,
     spec: PipelineSpec,
     bounds: ScoreBounds,
     sampled: NDArray[np.int64],
+    bounded: str,
     min_probability: float,
     max_comparisons: int,
 ) -> tuple[int, int]:
-    """Make bounded_pairs (record_no, left_no, right_no): those that may be likely enough.
+    """Make the engine table `bounded` (record_no, left_no, right_no): what may be likely enough.
 
     Stops where it would have to compare the values of too many pairs; the records are in random
     order, so those looked at are a random sample, too. Returns how many these are, and the pairs
     compared.
     """
-    engine.execute(
-        "create or replace table bounded_pairs"
-        " (record_no integer, left_no integer, right_no integer)"
-    )
-    found = engine.con.execute(
-        "select source_no from cleaned_records order by record_no"
-    ).fetchnumpy()
+    engine.put(bounded, arrow_of((RECORD_NO, LEFT_NO, RIGHT_NO)))
+    found = engine.columns("select source_no from cleaned_records order by record_no")
     source = np.asarray(found["source_no"])
     per_slice = max(1, CELLS_PER_SLICE // max(1, bounds.n_records))
     weight, n_compared, n_looked_at = weight_of(min_probability), 0, 0
@@ -200,21 +326,20 @@ def _bound_pairs(
             "left_no": np.minimum(record, other).astype(np.int32),
             "right_no": np.maximum(record, other).astype(np.int32),
         }
-        engine.con.register("bounded", pa.table(columns))
-        engine.execute("insert into bounded_pairs select * from bounded")
-        engine.con.unregister("bounded")
+        engine.put("bounded_slice", columns)
+        engine.append(bounded, "select * from bounded_slice")
         n_compared += n_part
         n_looked_at += len(part)
     return n_looked_at, n_compared
 
 
-def _sample_recall(engine: DuckDBEngine, n_sampled: int, min_probability: float) -> dict[str, Any]:
+def _sample_recall(engine: Engine, n_sampled: int, min_probability: float) -> SampleRecall:
     """Estimate recall as a ratio, the sampled records being clusters of pairs."""
-    found = engine.con.execute(
+    found = engine.columns(
         "select sum(match_probability) as likely,"
-        " coalesce(sum(match_probability) filter (where is_candidate), 0.0) as found,"
+        " coalesce(sum(match_probability) filter (where is_candidate), 0.0) as found"
         " from written_sample group by record_no order by record_no"
-    ).fetchnumpy()
+    )
     likely = np.asarray(found["likely"], np.float64)
     hit = np.asarray(found["found"], np.float64)
     (n_pairs, n_candidates) = engine.row(
@@ -261,15 +386,15 @@ def _cluster_interval(
 
 
 def _recall_of_families(
-    engine: DuckDBEngine, lake: Lake, families: Mapping[str, Sequence[str]]
-) -> dict[str, Any]:
+    engine: Engine, lake: Lake, families: Mapping[str, Sequence[str]]
+) -> FamilyRecall:
     """Estimate recall from how often families of evidence find the same matches.
 
     Every pair of matches counts by its probability. With S likely matches found, Q1 of them by one
     family and Q2 by two, Chao's lower bound of those that none finds is (K-1)/K * Q1^2 / (2 Q2);
     with two families it is Lincoln and Petersen's.
     """
-    bits = lake.facts("unified_pairs")["strategy_bits"]
+    bits = unified_facts(lake)["strategy_bits"]
     masks = [sum(1 << bits[name] for name in names if name in bits) for names in families.values()]
     n_families = " + ".join(
         f"case when u.strategy_mask & {mask}::bigint <> 0 then 1 else 0 end" for mask in masks
@@ -325,4 +450,36 @@ def evidence_families(spec: PipelineSpec, lake: Lake) -> dict[str, tuple[str, ..
     return {
         " and ".join(sorted(fields)): tuple(sorted(names, key=places.index))
         for fields, names in families
+    }
+
+
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    before = cast(RecallFacts | None, lake.last_good_facts("recall_sample"))
+    return judge_recall(recall_facts(lake), before, spec)
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    sample, families = facts["sample"], facts.get("families")
+    drawn = {"sample": (sample["recall_low"], sample["recall"], sample["recall_high"])}
+    rows = [
+        (
+            "sample of records",
+            f"{sample['recall']:.2%}",
+            f"{sample['recall_low']:.2%} to {sample['recall_high']:.2%}",
+            sample["of"],
+        )
+    ]
+    second = {}
+    if families:
+        second["recall_by_families"] = families["recall"]
+        drawn["families"] = (families["recall"],) * 3
+        rows.append(("families of evidence", f"{families['recall']:.2%}", "", families["of"]))
+    costs = ("records_sampled", "pairs_bounded", "pairs_compared", "pairs_scored")
+    return {
+        **{name: sample[name] for name in ("recall", "recall_low", "recall_high")},
+        **second,
+        "likely_matches_sampled": sample["likely_matches"],
+        **{name: facts[name] for name in costs},
+        "interval": Estimates(drawn),
+        "estimates": Grid(("estimate", "recall", "95% interval", "share of"), rows),
     }

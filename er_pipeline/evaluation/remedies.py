@@ -6,68 +6,100 @@ the report can say "raise blocks: max_size to 800 would find 41 more for 1.2 mil
 budgets and thresholds are rounded to two digits in the direction that finds more, so that they
 group; the cost is counted at the rounded setting.
 
-What a strategy would find and cost is counted from its blocks, by the keys of key_choices, alone
-and two of different fields together. All of them cannot be counted: those that seem cheapest on a
-sample of the missed pairs are. A budget may cut what they find.
+New strategies compete, too, see `count_strategies`; a budget may cut what they find.
 """
 
-import logging
-from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TypedDict
 
 from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
-from er_pipeline.blocking.records.cleaned_records import read_numbered
-from er_pipeline.blocking.records.key_codes import IDF_STEPS, key_code_columns
+from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
+from er_pipeline.blocking.neighbours.record_embeddings import embedding_facts
+from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.values.key_choices import KeyChoice
+from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, arrow_of
+from er_pipeline.evaluation.new_strategies import count_strategies
 
-logger = logging.getLogger(__name__)
-
-# Missed pairs by which strategies are chosen to be counted, and how many of these are.
-PAIRS_LOOKED_AT, STRATEGIES_COUNTED = 20_000, 40
-# Remedies told in the facts, those that mend most first.
-REMEDIES_TOLD = 50
+# Remedies listed in the facts, those that mend most first.
+REMEDIES_LISTED = 50
 # Widest lists that can be declared.
 LARGEST_K = 1_000
+REMEDY = Column("remedy", "VARCHAR", "The change, and its cost")
+PAIRS = Column("pairs", "BIGINT", "Pairs that it adds")
+FINDS = Column("finds", "BIGINT", "Missed pairs that it would find")
+
+
+@dataclass(frozen=True)
+class MissedTables:
+    """The engine's tables of the missed pairs, by name; each has left_no and right_no.
+
+    pairs: all of them, with stage and match_probability. compared: those that nothing proposed,
+    with is_lonely, see `compare_keys`. shared_blocks: see `share_blocks`. neighbours: see
+    `explain_neighbours`. weights: see `weigh_missed`.
+    Besides, records: those of the pairs that nothing proposed, as cleaned_records; and with a
+    second pass helped (record_no): the records that it does not look at.
+    """
+
+    pairs: str = "missed_true"
+    compared: str = "compared_true"
+    shared_blocks: str = "shared_blocks"
+    neighbours: str = "missed_neighbours"
+    weights: str = "missed_weights"
+    records: str = "unpaired_records"
+    helped: str = "helped_records"
+
+
+class Remedy(TypedDict):
+    """A change that would find missed pairs.
+
+    pairs: that it adds; of a strategy all it makes, also those that others propose already. finds:
+    missed pairs it would find. mends: those it is the cheapest for, possibly none.
+    """
+
+    remedy: str
+    pairs: int
+    finds: int
+    mends: int
+    pairs_per_match: float
 
 
 def find_remedies(
-    engine: DuckDBEngine,
+    engine: Engine,
     lake: Lake,
     spec: PipelineSpec,
-    fingerprint: str,
+    missed: MissedTables,
+    cheapest: str,
     *,
     threshold: float | None,
-) -> list[dict[str, Any]]:
-    """Make missed_remedies (left_no, right_no, remedy VARCHAR): the cheapest change per pair.
+) -> list[Remedy]:
+    """Make the engine table `cheapest` (left_no, right_no, remedy): the cheapest change per pair.
 
-    Reads what `explain_missed` left in the engine: missed_causes, missed_true, compared_true,
-    shared_blocks, missed_neighbours and missed_weights. A pair that no single change finds has no
-    row. Returns the remedies, those that mend most first: remedy, pairs (that it adds; of a
-    strategy all it makes, also those that others propose already), finds (missed pairs it would
-    find), mends (those it is the cheapest for, possibly none) and pairs_per_match.
+    Reads the engine's cleaned_records, dropped_blocks and, with a threshold, matches. A pair that
+    no single change finds has no row. Returns the remedies, those that mend most first.
     """
-    engine.execute("create or replace table remedies (remedy varchar, pairs bigint, finds bigint)")
-    engine.execute(
-        "create or replace table remedy_options (left_no integer, right_no integer, remedy varchar)"
-    )
-    _raise_caps(engine, spec)
-    _raise_second_caps(engine, spec)
-    _lower_min_size(engine, spec)
-    _raise_budget(engine, lake, spec)
+    engine.put("remedies", arrow_of((REMEDY, PAIRS, FINDS)))
+    engine.put("remedy_options", arrow_of((LEFT_NO, RIGHT_NO, REMEDY)))
+    _raise_caps(engine, missed)
+    _raise_second_caps(engine, spec, missed)
+    _lower_min_size(engine, spec, missed)
+    _raise_budget(engine, lake, spec, missed)
     if threshold is not None:
-        _lower_threshold(engine, threshold)
-    _lengthen_lists(engine, lake, spec)
-    _add_strategies(engine, lake, spec, fingerprint)
+        _lower_threshold(engine, missed, threshold)
+    _lengthen_lists(engine, lake, spec, missed)
+    for new in count_strategies(engine, lake, spec, missed.compared, missed.records):
+        remedy = literal(f"add strategy {new.declared}: costs {new.pairs:,} pairs")
+        _offer(
+            engine,
+            f"select left_no, right_no, {remedy} as remedy from {new.found}",
+            f"select {remedy}, {new.pairs}, {new.finds}",
+        )
     engine.make_table(
-        "missed_remedies",
+        cheapest,
         """
         select left_no, right_no, remedy from (
             select o.left_no, o.right_no, o.remedy, row_number() over (
@@ -78,13 +110,13 @@ def find_remedies(
         ) where place = 1
         """,
     )
-    told = engine.rows(
+    listed = engine.rows(
         f"""
         select r.remedy, r.pairs, r.finds, coalesce(m.mends, 0) as mends
         from remedies as r
-        left join (select remedy, count(*) as mends from missed_remedies group by remedy) as m
+        left join (select remedy, count(*) as mends from {cheapest} group by remedy) as m
             on m.remedy = r.remedy
-        order by mends desc, r.pairs / cast(r.finds as double), r.remedy limit {REMEDIES_TOLD}
+        order by mends desc, r.pairs / cast(r.finds as double), r.remedy limit {REMEDIES_LISTED}
         """
     )
     return [
@@ -95,7 +127,7 @@ def find_remedies(
             "mends": mends,
             "pairs_per_match": round(pairs / finds, 2),
         }
-        for remedy, pairs, finds, mends in told
+        for remedy, pairs, finds, mends in listed
     ]
 
 
@@ -105,30 +137,30 @@ def rounded_up(number: str) -> str:
     return f"(({number} + {step} - 1) // {step} * {step})"
 
 
-def _offer(engine: DuckDBEngine, options: str, costs: str) -> None:
+def _offer(engine: Engine, options: str, costs: str) -> None:
     """Add remedies.
 
     options: query of (left_no, right_no, remedy). costs: query of (remedy, pairs, finds).
     """
-    engine.execute(f"insert into remedies {costs}")
-    engine.execute(
-        f"insert into remedy_options select distinct o.* from ({options}) as o"
-        " join remedies as r on r.remedy = o.remedy"
+    engine.append("remedies", costs)
+    engine.append(
+        "remedy_options",
+        f"select distinct o.* from ({options}) as o join remedies as r on r.remedy = o.remedy",
     )
 
 
-def _raise_caps(engine: DuckDBEngine, spec: PipelineSpec) -> None:
+def _raise_caps(engine: Engine, missed: MissedTables) -> None:
     """Offer a higher blocks: max_size to every pair of a block over the cap."""
     engine.make_table(
         "capped_true",
         f"""
         select left_no, right_no, {rounded_up("min(block_size)")} as step
-        from shared_blocks where reason in ('oversized', 'refined')
+        from {missed.shared_blocks} where reason in ('oversized', 'refined')
             and not is_second
         group by left_no, right_no
         """,
     )
-    # The ledger tells of each pair of a divided block once, in the block or in one of its parts.
+    # The ledger counts each pair of a divided block once, in the block or in one of its parts.
     ledger = (
         f"select {rounded_up('block_size')} as step, sum(pairs) as pairs from dropped_blocks"
         " where reason in ('oversized', 'refined') group by 1"
@@ -136,15 +168,16 @@ def _raise_caps(engine: DuckDBEngine, spec: PipelineSpec) -> None:
     _offer_steps(engine, "capped_true", ledger, "raise blocks: max_size to ", "")
 
 
-def _raise_second_caps(engine: DuckDBEngine, spec: PipelineSpec) -> None:
+def _raise_second_caps(engine: Engine, spec: PipelineSpec, missed: MissedTables) -> None:
     """Offer a higher second_pass: max_size; its ledger is counted here."""
     second = spec.second_pass
     if second is None or second.max_size is None:
         return
     engine.make_table(
         "capped_true",
-        f"select left_no, right_no, {rounded_up('min(block_size)')} as step from shared_blocks"
-        " where is_second and reason = 'oversized' group by left_no, right_no",
+        f"select left_no, right_no, {rounded_up('min(block_size)')} as step"
+        f" from {missed.shared_blocks} where is_second and reason = 'oversized'"
+        " group by left_no, right_no",
     )
     (n_capped,) = engine.row("select count(*) from capped_true")
     if not n_capped:
@@ -155,7 +188,7 @@ def _raise_second_caps(engine: DuckDBEngine, spec: PipelineSpec) -> None:
             f"second_keys_{n}",
             f"select k.*, p.record_no is null as is_lonely from"
             f" ({strategy.keyed_records(engine, 'cleaned_records')}) as k"
-            " left join paired_records as p on p.record_no = k.record_no",
+            f" left join {missed.helped} as p on p.record_no = k.record_no",
         )
         mode, blocks = spec.link_mode, Blocks(max_size=None)
         everyone = sized_blocks_sql(f"second_keys_{n}", ["block_key"], mode, blocks)
@@ -173,7 +206,7 @@ def _raise_second_caps(engine: DuckDBEngine, spec: PipelineSpec) -> None:
     _offer_steps(engine, "capped_true", ledger, "raise second_pass: max_size to ", "")
 
 
-def _offer_steps(engine: DuckDBEngine, capped: str, ledger: str, text: str, unit: str) -> None:
+def _offer_steps(engine: Engine, capped: str, ledger: str, text: str, unit: str) -> None:
     """Offer the steps of a setting: each finds and costs what all lower ones do, too.
 
     capped: engine table (left_no, right_no, step). ledger: query of (step, pairs).
@@ -204,11 +237,14 @@ def _offer_steps(engine: DuckDBEngine, capped: str, ledger: str, text: str, unit
     )
 
 
-def _lower_min_size(engine: DuckDBEngine, spec: PipelineSpec) -> None:
+def _lower_min_size(engine: Engine, spec: PipelineSpec, missed: MissedTables) -> None:
     """Offer blocks: min_size 2 to the pairs of blocks below it."""
     if spec.blocks.min_size == 2:
         return
-    small = "select distinct left_no, right_no from shared_blocks where reason = 'below_min_size'"
+    small = (
+        f"select distinct left_no, right_no from {missed.shared_blocks}"
+        " where reason = 'below_min_size'"
+    )
     (n_small,) = engine.row(f"select count(*) from ({small})")
     if not n_small:
         return
@@ -216,7 +252,7 @@ def _lower_min_size(engine: DuckDBEngine, spec: PipelineSpec) -> None:
         "select coalesce(sum(pairs), 0)::bigint from dropped_blocks where reason = 'below_min_size'"
     )
     # Learned rules keep no ledger of their small blocks.
-    bound = "at least " * bool(spec.learns)
+    bound = "at least " if spec.learns else ""
     remedy = literal(f"lower blocks: min_size to 2 (+{bound}{pairs:,} pairs)")
     _offer(
         engine,
@@ -225,16 +261,16 @@ def _lower_min_size(engine: DuckDBEngine, spec: PipelineSpec) -> None:
     )
 
 
-def _raise_budget(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> None:
+def _raise_budget(engine: Engine, lake: Lake, spec: PipelineSpec, missed: MissedTables) -> None:
     """Offer a larger budget to the pairs it cut, one that keeps their whole class of weight."""
-    (n_cut,) = engine.row("select count(*) from missed_weights")
-    unified = lake.facts("unified_pairs")
+    (n_cut,) = engine.row(f"select count(*) from {missed.weights}")
+    unified = unified_facts(lake)
     if not n_cut or "weight_classes" not in unified or spec.budget is None:
         return
     (n_records,) = engine.row("select count(*) from cleaned_records")
     kept, made, steps = unified["pairs"], 0, []
     for row in unified["weight_classes"]:  # heaviest first
-        made += row["pairs"]
+        made += int(row["pairs"])
         setting = f"max_pairs {made}"
         if spec.budget.pairs_per_record is not None:
             step = 10.0 ** (len(str(int(made / n_records))) - 2)
@@ -242,16 +278,15 @@ def _raise_budget(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> None:
             setting = f"pairs_per_record {per_record:g}"
         extra = max(0, min(made, unified["pairs_made"]) - kept)
         steps.append((row["weight"], f"budget: {setting} (+{extra:,} pairs)", extra))
-    engine.execute("create or replace table budgets (low double, remedy varchar, pairs bigint)")
-    for step_row in steps:
-        engine.execute("insert into budgets values (?, ?, ?)", list(step_row))
+    low = Column("low", "DOUBLE", "Least weight that the budget would keep")
+    engine.put("budgets", arrow_of((low, REMEDY, PAIRS), steps))
     # Weights computed anew may differ in the last digit: one off the ends goes to the end.
     engine.make_table(
         "cut_classes",
-        """
+        f"""
         select left_no, right_no, least(greatest(floor(weight * 2) / 2,
             (select min(low) from budgets)), (select max(low) from budgets)) as low
-        from missed_weights
+        from {missed.weights}
         """,
     )
     _offer(
@@ -270,14 +305,14 @@ def _raise_budget(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> None:
     )
 
 
-def _lower_threshold(engine: DuckDBEngine, threshold: float) -> None:
+def _lower_threshold(engine: Engine, missed: MissedTables, threshold: float) -> None:
     """Offer a lower threshold to the candidates that score below it; its cost are new matches."""
     two_digits = "floor({0} * 100) / 100"
     step = f"case when {{0}} >= 0.01 then {two_digits} else pow(10, floor(log10({{0}}))) end"
     engine.make_table(
         "unscored_true",
-        f"select left_no, right_no, {step.format('match_probability')} as step from missed_true"
-        " where stage = 'below_threshold' and match_probability > 0",
+        f"select left_no, right_no, {step.format('match_probability')} as step"
+        f" from {missed.pairs} where stage = 'below_threshold' and match_probability > 0",
     )
     ledger = (
         f"select {step.format('match_probability')} as step, count(*) as pairs from matches"
@@ -309,29 +344,30 @@ def _lower_threshold(engine: DuckDBEngine, threshold: float) -> None:
     )
 
 
-def _lengthen_lists(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> None:
+def _lengthen_lists(engine: Engine, lake: Lake, spec: PipelineSpec, missed: MissedTables) -> None:
     """Offer longer lists of neighbours and lower cuts, where the pair's rank is known."""
-    (n_near,) = engine.row("select count(*) from missed_neighbours where rank is not null")
+    (n_near,) = engine.row(f"select count(*) from {missed.neighbours} where rank is not null")
     if not n_near:
         return
     second = spec.second_pass.embedding if spec.second_pass else None
     encoder = spec.embedding or second
     assert encoder is not None
     place = "embedding" if spec.embedding else "second_pass: embedding"
-    texts = lake.facts("record_embeddings")["texts"]
-    made = lake.facts("embedding_blocks")["pairs"] if spec.embedding else 0
-    lonely = "true"
+    texts = embedding_facts(lake)["texts"]
+    made = neighbour_facts(lake)["pairs"] if spec.embedding else 0
+    near = missed.neighbours
     if spec.embedding and second:  # the pairs of the second pass have cuts of their own
-        lonely = (
-            "(left_no, right_no) in (select (left_no, right_no) from compared_true"
-            " where not is_lonely)"
+        near = (
+            f"(select n.* from {missed.neighbours} as n"
+            f" semi join (select * from {missed.compared} where not is_lonely) as c"
+            " on c.left_no = n.left_no and c.right_no = n.right_no)"
         )
     engine.make_table(
         "longer_lists",
         f"""
         select left_no, right_no, {rounded_up("k")} as k, floor(share * 20) / 20 as share,
             floor("floor" * 20) / 20 as least
-        from missed_neighbours where rank is not null and k <= {LARGEST_K} and {lonely}
+        from {near} where rank is not null and k <= {LARGEST_K}
             and (k > {encoder.k} or share < {encoder.min_share_of_best}
                 or "floor" < {encoder.min_similarity})
         """,
@@ -352,116 +388,3 @@ def _lengthen_lists(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec) -> Non
         f"select remedy, max(pairs), count(*) from (select {remedy} as remedy,"
         f" greatest(0, {texts} * k - {made})::bigint as pairs from longer_lists) group by remedy",
     )
-
-
-def _add_strategies(engine: DuckDBEngine, lake: Lake, spec: PipelineSpec, fingerprint: str) -> None:
-    """Offer new strategies to the pairs that no strategy brings together."""
-    (n_unpaired,) = engine.row("select count(*) from compared_true")
-    if not n_unpaired:
-        return
-    choices = spec.key_choices
-    expressions = [choice.expression for choice in choices]
-    if spec.weights or spec.learns:
-        read_numbered(engine, lake, "key_codes", fingerprint)
-        assert lake.facts("key_codes")["keys"] == expressions, "key_codes are those of the spec"
-    else:
-        columns, joins = key_code_columns(engine, choices)
-        engine.execute("drop view if exists key_codes")
-        engine.make_table(
-            "key_codes",
-            f"select r.record_no, r.source_no{columns} from cleaned_records as r {joins}",
-        )
-    engine.make_table(
-        "unpaired_codes",
-        "select * from key_codes where record_no in (select record_no from unpaired_records)",
-    )
-    for keys in _promising(engine, spec, choices):
-        codes = [f"code_{key}" for key in keys]
-        keyed = " and ".join(f"{code} >= 0" for code in codes)
-        blocks = sized_blocks_sql(
-            f"(select source_no, {', '.join(codes)} from key_codes where {keyed})",
-            codes,
-            spec.link_mode,
-            spec.blocks,
-        )
-        engine.make_table("new_blocks", f"select * from ({blocks}) where reason is null")
-        (pairs,) = engine.row("select coalesce(sum(pairs), 0)::bigint from new_blocks")
-        same = " and ".join(f"l.{code} = r.{code}" for code in codes)
-        kept = " and ".join(f"b.{code} = l.{code}" for code in codes)
-        engine.make_table(
-            "newly_found",
-            f"select p.left_no, p.right_no from compared_true as p"
-            f" join unpaired_codes as l on l.record_no = p.left_no"
-            f" join unpaired_codes as r on r.record_no = p.right_no and {same}"
-            f" join new_blocks as b on {kept}",
-        )
-        (finds,) = engine.row("select count(*) from newly_found")
-        if not finds:
-            continue
-        told = ", ".join(expressions[key] for key in keys)
-        told = told if len(keys) == 1 else f"[{told}]"
-        remedy = literal(f"add strategy {told}: costs {pairs:,} pairs")
-        _offer(
-            engine,
-            f"select left_no, right_no, {remedy} as remedy from newly_found",
-            f"select {remedy}, {pairs}, {finds}",
-        )
-
-
-def _promising(
-    engine: DuckDBEngine, spec: PipelineSpec, choices: Sequence[KeyChoice]
-) -> list[tuple[int, ...]]:
-    """Choose the conjunctions worth counting: the cheapest for a sample of the missed pairs.
-
-    Pairs are estimated as if fields were independent, and a block must seem to fit the cap.
-    """
-    columns = ", ".join(
-        f"l.code_{i} = r.code_{i} as same_{i}, l.idf_{i} as idf_{i}" for i in range(len(choices))
-    )
-    found = engine.con.execute(
-        f"""
-        select {columns} from (
-            select left_no, right_no from compared_true
-            order by md5(concat({spec.seed}, ' ', left_no, ' ', right_no)), left_no, right_no
-            limit {PAIRS_LOOKED_AT}
-        ) as p
-        join unpaired_codes as l on l.record_no = p.left_no
-        join unpaired_codes as r on r.record_no = p.right_no
-        """
-    ).fetchnumpy()
-    shared = [np.asarray(found[f"same_{i}"], bool) for i in range(len(choices))]
-    nats = [np.asarray(found[f"idf_{i}"], np.float32) / IDF_STEPS for i in range(len(choices))]
-    chances = engine.row(
-        "select count(*), "
-        + ", ".join(
-            f"avg(case when code_{i} >= 0 then exp(-idf_{i} / {float(IDF_STEPS)}) else 0.0 end)"
-            for i in range(len(choices))
-        )
-        + " from key_codes"
-    )
-    n_records, chance = int(chances[0]), [float(c) for c in chances[1:]]
-    cap = float(spec.blocks.max_size or n_records)
-    # What the idf of a block at the cap is; one eighth is lost to rounding.
-    least_idf = np.log(max(n_records, 2) / cap) - 1 / IDF_STEPS
-    options: list[tuple[int, ...]] = [(i,) for i in range(len(choices))]
-    options += [
-        (i, j)
-        for i in range(len(choices))
-        for j in range(i + 1, len(choices))
-        if set(choices[i].key.source_columns).isdisjoint(choices[j].key.source_columns)
-    ]
-    best_ratio = np.full(len(shared[0]), np.inf)
-    best = np.full(len(shared[0]), -1, np.int64)
-    for n, keys in enumerate(options):
-        fits: NDArray[np.bool_] = np.logical_and.reduce([shared[key] for key in keys])
-        fits &= np.sum([nats[key] for key in keys], axis=0) >= least_idf
-        n_found = int(fits.sum())
-        if not n_found:
-            continue
-        pairs = n_records * n_records / 2 * float(np.prod([chance[key] for key in keys]))
-        ratio = (pairs + n_found) / n_found
-        better = fits & (ratio < best_ratio)
-        best_ratio[better], best[better] = ratio, n
-    numbers, counts = np.unique(best[best >= 0], return_counts=True)
-    order = np.lexsort((numbers, -counts))[:STRATEGIES_COUNTED]
-    return [options[int(number)] for number in numbers[order]]

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import sqlglot
 from numpy.typing import NDArray
 from sqlglot import exp
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.possible_levels import PossibleLevels
 
 # What a level without a u is taken to say, in bits: more than any evidence.
@@ -133,7 +133,7 @@ class ScoreBounds:
     compares), and leaves values_<i> behind, the distinct values of each comparison.
     """
 
-    def __init__(self, engine: DuckDBEngine, model: Mapping[str, Any], records: str) -> None:
+    def __init__(self, engine: Engine, model: Mapping[str, Any], records: str) -> None:
         """Number the values of every comparison, and look at their letters."""
         self.engine = engine
         self.prior = prior_weight(model)
@@ -148,17 +148,17 @@ class ScoreBounds:
             columns = ", ".join(quoted(column) for column in comparison.columns)
             engine.make_table(
                 f"values_{i}",
-                f"select cast(row_number() over (order by {columns}) - 1 as integer) as code,"
-                f" {columns}, count(*) as n from {records} group by {columns}",
+                f"select cast(row_number() over (order by {columns}) - 1 as integer) as _code,"
+                f" {columns}, count(*) as _n from {records} group by {columns}",
             )
             same = " and ".join(
                 f"v.{quoted(column)} is not distinct from r.{quoted(column)}"
                 for column in comparison.columns
             )
-            found = engine.con.execute(
-                f"select v.code from {records} as r join values_{i} as v on {same}"
+            found = engine.columns(
+                f"select v._code as code from {records} as r join values_{i} as v on {same}"
                 " order by r.record_no"
-            ).fetchnumpy()
+            )
             self.codes.append(np.asarray(found["code"], np.int32))
             self.missing.append(self._missing(i))
             between = [level.condition for level in comparison.levels[1:-1]]
@@ -223,27 +223,27 @@ class ScoreBounds:
                 where = True if possible is None else possible
                 np.maximum(most[row], terms[row, n + 1], out=most[row], where=where)
             most[row, missing] = 0.0
-        found = self.engine.con.execute(
+        found = self.engine.columns(
             f"select code, {self.comparisons[i].level_sql()} as level from ({self._alike(i)})"
             f" where code in ({', '.join(map(str, own))}) order by code"
-        ).fetchnumpy()
+        )
         rows = np.arange(len(own))
         most[rows, own] = terms[rows, np.asarray(found["level"], np.int64)]
         return most
 
     def _missing(self, i: int) -> NDArray[np.bool_]:
         """Tell which values of a comparison are missing."""
-        found = self.engine.con.execute(
+        found = self.engine.columns(
             f"select coalesce({self.comparisons[i].levels[0].condition}, false) as missing"
             f" from ({self._alike(i)}) order by code"
-        ).fetchnumpy()
+        )
         return np.asarray(found["missing"], bool)
 
     def _alike(self, i: int) -> str:
         """Write the query that puts every value of a comparison beside itself."""
         return (
-            f"select l.code, {self._sides(i)} from values_{i} as l"
-            f" join values_{i} as r on r.code = l.code"
+            f"select l._code as code, {self._sides(i)} from values_{i} as l"
+            f" join values_{i} as r on r._code = l._code"
         )
 
     def _terms_of_pairs(
@@ -258,16 +258,12 @@ class ScoreBounds:
         n_values = len(self.missing[i])
         values, back = np.unique(place.astype(np.int64) * n_values + codes, return_inverse=True)
         left, right = np.divmod(values, n_values)
-        con = self.engine.con
-        con.register(
-            "value_pairs", pa.table({"l": own[left], "r": right, "n": np.arange(len(values))})
-        )
-        found = con.execute(
+        self.engine.put("value_pairs", {"l": own[left], "r": right, "n": np.arange(len(values))})
+        found = self.engine.columns(
             f"select n, {self.comparisons[i].level_sql()} as level from ("
             f"select p.n, {self._sides(i)} from value_pairs as p"
-            f" join values_{i} as l on l.code = p.l join values_{i} as r on r.code = p.r)"
-        ).fetchnumpy()
-        con.unregister("value_pairs")
+            f" join values_{i} as l on l._code = p.l join values_{i} as r on r._code = p.r)"
+        )
         level = np.zeros(len(values), np.int64)
         level[np.asarray(found["n"])] = np.asarray(found["level"])
         exact: NDArray[np.float32] = terms[left, level][back]
@@ -300,9 +296,9 @@ class ScoreBounds:
         if column not in self.comparisons[i].columns:
             return np.full(len(self.missing[i]), 1 / self.n_records)
         name = quoted(column)
-        found = self.engine.con.execute(
-            f"select coalesce(sum(n) over (partition by {name})"
-            f" / cast(sum(n) filter (where {name} is not null) over () as double), 1.0) as share"
-            f" from values_{i} order by code"
-        ).fetchnumpy()
+        found = self.engine.columns(
+            f"select coalesce(sum(_n) over (partition by {name})"
+            f" / cast(sum(_n) filter (where {name} is not null) over () as double), 1.0) as share"
+            f" from values_{i} order by _code"
+        )
         return np.maximum(np.asarray(found["share"], np.float64), 1 / self.n_records)

@@ -33,8 +33,10 @@ def model_scorer(lake: Lake, spec: PipelineSpec) -> Scorer:
 
     def score(engine: Engine, pairs: str) -> NDArray[np.float64]:
         lake.open(engine, "cleaned_records")
-        number_compared(engine, spec)
-        score_table(engine, model, pairs, "scored_by_model", min_probability=0.0)
+        number_compared(engine, spec, "compared_records")
+        score_table(
+            engine, model, "compared_records", pairs, "scored_by_model", min_probability=0.0
+        )
         found = engine.columns(
             "select match_probability from scored_by_model order by left_no, right_no"
         )

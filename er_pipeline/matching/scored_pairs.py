@@ -11,8 +11,6 @@ from er_pipeline.matching.splink_linker import linker_of
 
 # Pairs scored at once: some 250 MB.
 PAIRS_PER_SLICE = 2_000_000
-# The records, as the model compares them.
-RECORDS = "records_to_score"
 SCORES = (
     LEFT_NO,
     RIGHT_NO,
@@ -20,15 +18,16 @@ SCORES = (
 )
 
 
-def number_compared(engine: Engine, spec: PipelineSpec) -> None:
-    """Make `RECORDS` (record_no and the fields) of the engine's cleaned_records."""
+def number_compared(engine: Engine, spec: PipelineSpec, records: str) -> None:
+    """Make the engine table `records` (record_no and the fields) of its cleaned_records."""
     columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
-    engine.make_table(RECORDS, f"select {columns} from cleaned_records order by record_no")
+    engine.make_table(records, f"select {columns} from cleaned_records order by record_no")
 
 
 def score_table(
     engine: Engine,
     model: Mapping[str, Any],
+    records: str,
     pairs: str,
     scored: str,
     *,
@@ -36,9 +35,9 @@ def score_table(
 ) -> int:
     """Make the table `scored` (left_no, right_no, match_probability) of the pairs of another.
 
-    pairs: engine table (left_no, right_no); a pair that stands in it twice is scored once. model:
-    Splink's settings, trained. min_probability: pairs below it are left out. Reads `RECORDS`, all
-    of them, since a value's frequency counts. Returns how many pairs were scored.
+    model: Splink's settings, trained. records: of `number_compared`, all of them, since a value's
+    frequency counts. pairs: engine table (left_no, right_no); a pair that stands in it twice is
+    scored once. min_probability: pairs below it are left out. Returns how many pairs were scored.
     """
     engine.make_table(
         "pairs_to_score",
@@ -51,7 +50,7 @@ def score_table(
         return 0
     # One table, whatever the mode: which pairs are compared is decided already.
     settings = {**model, "link_type": "dedupe_only"}
-    with linker_of(engine, [RECORDS], settings) as (linker, api):
+    with linker_of(engine, [records], settings) as (linker, api):
         for start in range(0, n_pairs, PAIRS_PER_SLICE):
             engine.make_table(
                 "slice_to_score",

@@ -158,7 +158,7 @@ class _Mix:
         for name in free:
             if share is None:
                 break
-            agree, _ = share_agreeing(self.engine, self.spec, "rule_members", ["block_no"], name)
+            agree, _ = share_agreeing(self.engine, self.spec, "rule_members", ["_block_no"], name)
             dragged = max(dragged, agree - share - (1 - share) * self.chance[name])
         return Candidate(
             tuple(choice.expression for choice in choices),
@@ -171,7 +171,7 @@ class _Mix:
         )
 
     def _make_members(self, keys: Keys) -> None:
-        """Make the engine's rule_members (block_no, source_no, a number per value of each field).
+        """Make the engine's rule_members (_block_no, source_no, a number per value of each field).
 
         NULL where a record has no value.
         """
@@ -191,7 +191,7 @@ class _Mix:
         same = " and ".join(f"c.{name} = b.{name}" for name in names)
         self.engine.make_table(
             "rule_members",
-            f"select b.block_no, c.source_no{values} from key_codes as c"
+            f"select b.block_no as _block_no, c.source_no{values} from key_codes as c"
             f" join rule_blocks as b on {same} and b.block_no % {step} = 0",
         )
 
@@ -259,8 +259,8 @@ def rules_yaml(rules: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f"  {name}: [{', '.join(json.dumps(key) for key in keys)}]"
 
 
-def advise(spec: PipelineSpec, lake: Lake) -> Iterator[str | Verdict]:
-    """Propose training rules in words: a table for people, the YAML to paste, and verdicts.
+def advise(spec: PipelineSpec, lake: Lake) -> Iterator[str | Mapping[str, Any] | Verdict]:
+    """Propose training rules: a table for people, the YAML to paste, figures, and verdicts.
 
     lake: holds cleaned_records.
     Raises LakeError if these are missing or stale.
@@ -284,6 +284,15 @@ def advise(spec: PipelineSpec, lake: Lake) -> Iterator[str | Verdict]:
         yield "Paste below attributes:"
         yield ""
         yield from rules_yaml(rules)
+        yield {
+            "training_rules": {
+                name: {"keys": keys, **facts["rules"][name]} for name, keys in rules.items()
+            },
+            "pairs": facts["pairs"],
+            "declared": declared["rules"],
+            "declared_pairs": declared["pairs"],
+            "comparisons_free": facts["comparisons_free"],
+        }
         yield from judge_training(facts, proposed)
         yield judge_expected_mix(facts, proposed)
 

@@ -2,9 +2,14 @@
 
 import logging
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+
+Watcher = Callable[[dg.DagsterEvent], None]
+_watchers: list[Watcher] = []
 
 
 @dg.logger(config_schema={})
@@ -17,23 +22,46 @@ def progress_logger(context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-def show_steps_of_assets() -> None:
-    """Show, indented, what the pure half says of its own progress within an asset."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("    %(message)s"))
-    logger = logging.getLogger("er_pipeline.blocking")
+@contextmanager
+def watched_by(watcher: Watcher) -> Iterator[None]:
+    """Hand every event of a run in this process to a watcher, until the block ends.
+
+    The watcher shows which step is at work, so the lines that only say so are not written.
+    """
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def show_steps_of_assets(handler: logging.Handler | None = None) -> None:
+    """Show what the steps say of their own progress within an asset.
+
+    handler: takes what it says; if omitted, indented lines on stderr.
+    """
+    if handler is None:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("    %(message)s"))
+    logger = logging.getLogger("er_pipeline")
     logger.setLevel(logging.INFO)
     logger.handlers = [handler]
     # Libraries that configure the root logger would show every line again, and their own.
-    logging.getLogger("er_pipeline").propagate = False
+    logger.propagate = False
     logging.getLogger("faiss").setLevel(logging.WARNING)
 
 
 class _ProgressHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         meta: dict[str, Any] = getattr(record, "dagster_meta", {})
-        line = event_line(meta.get("dagster_event"))
-        if line is None and record.levelno >= logging.WARNING and not meta.get("dagster_event"):
+        event: dg.DagsterEvent | None = meta.get("dagster_event")
+        if event is not None:
+            for watcher in _watchers:
+                watcher(event)
+            if _watchers and event.event_type == dg.DagsterEventType.STEP_START:
+                return
+        line = event_line(event)
+        if line is None and record.levelno >= logging.WARNING and event is None:
             text = str(meta.get("orig_message", record.getMessage()))
             # One cause is enough: of the steps that wait for a failed one, nothing is said.
             if not text.startswith("Dependencies for step"):
@@ -43,7 +71,7 @@ class _ProgressHandler(logging.Handler):
 
 
 def event_line(event: dg.DagsterEvent | None) -> str | None:
-    """Say an event in one line; None for those that people need not see."""
+    """Return an event as one line; None for those that people need not see."""
     if event is None:
         return None
     if event.event_type == dg.DagsterEventType.STEP_START and event.step_key:
@@ -61,6 +89,6 @@ def event_line(event: dg.DagsterEvent | None) -> str | None:
         check = event.asset_check_evaluation_data
         if check.passed:
             return None
-        told = "FAILED" if check.severity == dg.AssetCheckSeverity.ERROR else "warning"
-        return f"  [{told}] {check.asset_key.path[-1]}: {check.check_name}: {check.description}"
+        mark = "FAILED" if check.severity == dg.AssetCheckSeverity.ERROR else "warning"
+        return f"  [{mark}] {check.asset_key.path[-1]}: {check.check_name}: {check.description}"
     return None

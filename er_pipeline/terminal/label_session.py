@@ -21,18 +21,18 @@ from er_pipeline.blocking.labels.labels import RETRACTED, Journal, Label, labels
 from er_pipeline.blocking.labels.pair_display import ShownPair
 
 KEYS = {"m": "match", "n": "no_match", "u": "unsure"}
-LAST_KEYS_TOLD = "z undo   q quit"
-KEYS_TOLD = f"m match   n no match   u unsure   {LAST_KEYS_TOLD}"
-REASONS_TOLD = {
-    "likely_uncovered": "of the pairs that no rule proposes, among the likeliest matches",
-    "dearest_rule": "only the dearest rule proposes them",
-    "audit": "drawn blindly from the candidates, for honest estimates",
+LAST_KEYS_SHOWN = "z undo   q quit"
+KEYS_SHOWN = f"m match   n no match   u unsure   {LAST_KEYS_SHOWN}"
+REASON_TEXTS = {
+    "likely_uncovered": "no rule proposes this pair, and it is among the likeliest matches",
+    "dearest_rule": "only the most expensive rule proposes this pair",
+    "audit": "drawn at random from the candidates, for unbiased estimates",
 }
 # Advice on when to stop comes after so many answers.
 ADVICE_EVERY = 10
-# Below so many of either answer, rules and weights rest on too little.
+# With fewer of either answer, rules and weights rest on too little evidence.
 MIN_OF_EACH = 20
-# So many likely matches in a row, with at most one true one, say that there is little left to find.
+# So many likely matches in a row with at most one true match mean that little is left to find.
 LAST_LIKELY, MATCHES_AMONG_THEM = 25, 1
 
 # A field whose values share at least this much is close, not different (difflib's ratio).
@@ -50,10 +50,10 @@ Cell = tuple[str, bool]
 class Session:
     """A person at a terminal, a queue of pairs and the journal.
 
-    pairs: in the order of asking; those that have an answer already are passed over.
+    pairs: in the order of asking; those that already have an answer are skipped.
     who: goes into every label. read_key: waits for one answer, in lower case; raises EOFError when
-    there are no more. show: prints a line. resume: the command that goes on later.
-    width: gives the columns of the terminal. colour: whether it takes ANSI colours.
+    there are no more. show: prints a line. resume: the command that continues later.
+    width: returns the columns of the terminal. colour: whether it takes ANSI colours.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Session:
         self.given: list[Label] = []  # in this session, one per pair from the first on
 
     def run(self) -> int:
-        """Ask until the queue is empty or the person stops; give the number of answers kept.
+        """Ask until the queue is empty or the person stops; return the number of answers kept.
 
         Ctrl-C and the end of the input stop it as q does. Raises InputError if the journal cannot
         be read or written.
@@ -92,23 +92,25 @@ class Session:
         except (KeyboardInterrupt, EOFError):
             self.show("")
         if not self.pairs:
-            self.show("There is no pair to ask about.")
+            self.show("There are no pairs to judge.")
         else:
             self.show(f"{_counted(len(self.given), 'answer')} kept in {self.journal.path}.")
             self.show(self._advice())
         if len(self.given) < len(self.pairs):
-            self.show(f"Go on with: {self.resume}")
+            self.show(f"Continue with: {self.resume}")
         else:
-            self.show("The queue is done; the next run learns from it and makes another.")
+            self.show(
+                "The queue is done; the next run learns from the answers and makes a new one."
+            )
         return len(self.given)
 
     def _go_on(self) -> bool:
-        """Take the next answer, or an undo; False to quit."""
+        """Take the next answer or an undo; return False to quit."""
         if len(self.given) < len(self.pairs):
             return self._ask(self.pairs[len(self.given)])
         while self.given:
             self.show("")
-            self.show(f"That was the last pair.   {LAST_KEYS_TOLD}")
+            self.show(f"That was the last pair.   {LAST_KEYS_SHOWN}")
             key = self.read_key()
             if key == "z":
                 self._undo()
@@ -124,7 +126,7 @@ class Session:
         self.show("")
         self.show(self._progress())
         while True:
-            self.show(KEYS_TOLD)
+            self.show(KEYS_SHOWN)
             key = self.read_key()
             if key in KEYS:
                 self._keep(shown, KEYS[key])
@@ -135,9 +137,9 @@ class Session:
                 self._undo()
                 return True
             if key == "z":
-                self.show("There is nothing to undo: this session has no answer.")
+                self.show("There is nothing to undo: no answer has been given in this session.")
             else:
-                self.show(f"{key!r} is no answer; the keys are:")
+                self.show(f"{key!r} is not an answer; the keys are:")
 
     def _keep(self, shown: ShownPair, answer: str) -> None:
         label = Label(shown.left, shown.right, answer, self.who, utc_now(), "human", shown.reason)
@@ -153,7 +155,7 @@ class Session:
         self.journal.append([replace(last, answer=RETRACTED, who=self.who, at=utc_now())])
         self.given.pop()
         del self.labels[last.pair]
-        self.show(f"-> took back: {last.answer.replace('_', ' ')}")
+        self.show(f"-> undone: {last.answer.replace('_', ' ')}")
 
     def _progress(self) -> str:
         n_of = Counter(label.answer for label in self.labels.values())
@@ -170,13 +172,13 @@ class Session:
 
 
 def stopping_advice(labels: Sequence[Label], *, n_likely_left: int) -> str:
-    """Say whether more labels would change much.
+    """Return advice on whether more labels would change much.
 
-    labels: those in force, oldest first. n_likely_left: pairs that the queue still holds of those
-    that look like matches and that no rule finds (likely_uncovered).
-    The rule: with fewer than 20 matches or 20 non-matches, go on. Else it is enough when the queue
-    holds no such pair any more, or when of the last 25 of them with an answer, unsure not counted,
-    at most one was a match: rules are learned from the matches they miss.
+    labels: those in force, oldest first. n_likely_left: pairs in the queue that look like matches
+    and that no rule finds (likely_uncovered).
+    The rule: with fewer than 20 matches or 20 non-matches, go on. Otherwise it is enough when the
+    queue holds no such pair any more, or when at most one of the last 25 of them with an answer,
+    not counting unsure, was a match: rules are learned from the matches they miss.
     """
     n_of = Counter(label.answer for label in labels)
     missing = [
@@ -188,7 +190,7 @@ def stopping_advice(labels: Sequence[Label], *, n_likely_left: int) -> str:
         if n_of[answer] < MIN_OF_EACH
     ]
     if missing:
-        return f"Go on: {' and '.join(missing)} needed, {MIN_OF_EACH} of each are the least."
+        return f"Go on: {' and '.join(missing)} needed, at least {MIN_OF_EACH} of each."
     known = (
         f"{_counted(n_of['match'], 'match', 'matches')} and"
         f" {_counted(n_of['no_match'], 'non-match', 'non-matches')} are known"
@@ -200,17 +202,17 @@ def stopping_advice(labels: Sequence[Label], *, n_likely_left: int) -> str:
     ][-LAST_LIKELY:]
     n_matches = likely.count("match")
     found = (
-        f"of the last {len(likely)} likely matches outside the rules"
-        f" {n_matches or 'none'} {'was a match' if n_matches < 2 else 'were matches'}"
+        f"{n_matches or 'none'} of the last {len(likely)} likely matches outside the rules"
+        f" {'was a match' if n_matches < 2 else 'were matches'}"
     )
     if len(likely) == LAST_LIKELY and n_matches <= MATCHES_AMONG_THEM:
-        return f"Enough: {found}, and {known}: more labels will change little."
+        return f"Enough: {found}, and {known}; more labels will change little."
     if n_likely_left == 0:
-        return f"Enough for now: the queue holds no likely match outside the rules, and {known}."
+        return f"Enough for now: the queue has no likely match outside the rules, and {known}."
     if len(likely) < LAST_LIKELY:
         wanted = _counted(LAST_LIKELY - len(likely), "more likely match", "more likely matches")
-        return f"Go on: {known}, but {wanted} outside the rules must be judged to tell."
-    return f"Go on: {known}, but {found}: there is more to find."
+        return f"Go on: {known}, but {wanted} outside the rules must be judged to be sure."
+    return f"Go on: {known}, but {found}; there is more to find."
 
 
 @dataclass(frozen=True)
@@ -223,11 +225,11 @@ class _Compared:
 
 
 def rendered(shown: ShownPair, *, width: int, colour: bool) -> list[str]:
-    """Lay a pair out side by side, one field after the other, in lines of at most width columns.
+    """Return a pair side by side, one field after the other, in lines of at most width columns.
 
-    A line begins with its mark, = same, ~ close, ≠ different, - missing, and the field's name. What
-    differs is coloured, or, without colour, underlined by ^ where the values are close.
-    width: from 24 columns on; a narrower terminal gets lines of 24.
+    A line begins with its mark (= same, ~ close, ≠ different, - missing) and the field's name. What
+    differs is coloured or, without colour, underlined by ^ if the values are close.
+    width: at least 24 columns; a narrower terminal gets lines of 24.
     """
     width = max(width, MIN_COLUMNS)
     names = _Compared(" ", _cells(_name(shown, 0)), _cells(_name(shown, 1)))
@@ -235,10 +237,10 @@ def rendered(shown: ShownPair, *, width: int, colour: bool) -> list[str]:
     rows += [(field, _compared(left, right)) for field, (left, right) in shown.values.items()]
     n_name = min(max(len(name) for name, _ in rows), max(8, width // 4))
     n_value = (width - n_name - 5) // 2
-    why = REASONS_TOLD.get(shown.reason, shown.reason)
+    why = REASON_TEXTS.get(shown.reason, shown.reason)
     rules = f" ({', '.join(shown.rules)})" if shown.rules else ""
-    told = _wrapped(_cells(f"Why: {why}{rules}"), width)
-    lines = [_painted(row, colour, BOLD).rstrip() for row in told]
+    reason = _wrapped(_cells(f"Why: {why}{rules}"), width)
+    lines = [_painted(row, colour, BOLD).rstrip() for row in reason]
     for name, compared in rows:
         columns = (
             _wrapped(_cells(name), n_name),
@@ -263,7 +265,7 @@ def rendered(shown: ShownPair, *, width: int, colour: bool) -> list[str]:
 def terminal_key() -> str:
     """Wait for one key, without Enter.
 
-    Keys pressed before the wait are thrown away: they were not meant for what is asked now.
+    Keys pressed before the wait are discarded: they were not meant for what is asked now.
     Raises EOFError on Ctrl-D.
     """
     fd = sys.stdin.fileno()
@@ -281,7 +283,7 @@ def terminal_key() -> str:
 
 
 def line_key() -> str:
-    """Read one answer from a line of the input, where that is no terminal.
+    """Return one answer from a line of the input, if that is not a terminal.
 
     Raises EOFError at its end.
     """
@@ -301,7 +303,7 @@ def _name(shown: ShownPair, side: int) -> str:
 
 
 def _cells(text: str, changed: Sequence[bool] | None = None) -> list[Cell]:
-    """Split a text into cells; what would move the cursor or recolour the screen becomes a dot."""
+    """Split a text into cells; a character that would control the terminal becomes a dot."""
     return [
         (char if char.isprintable() else "·", bool(changed and changed[i]))
         for i, char in enumerate(text)
@@ -322,7 +324,7 @@ def _compared(left: str | None, right: str | None) -> _Compared:
     for tag, left_from, left_to, right_from, right_to in matcher.get_opcodes():
         for side, start, end in ((0, left_from, left_to), (1, right_from, right_to)):
             changed[side].extend([tag != "equal"] * len("".join(units[side][start:end])))
-    if matcher.ratio() < CLOSE:  # the letters that happen to be the same tell nothing
+    if matcher.ratio() < CLOSE:  # letters that happen to be the same mean nothing
         return _Compared("≠", _cells(left, [True] * len(left)), _cells(right, [True] * len(right)))
     return _Compared("~", _cells(left, changed[0]), _cells(right, changed[1]))
 
@@ -332,7 +334,7 @@ def _columns(cells: Sequence[Cell]) -> int:
 
 
 def _columns_of(char: str) -> int:
-    """Tell how many columns a terminal gives a character."""
+    """Return how many columns a terminal gives a character."""
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

@@ -14,7 +14,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 def settings_rows(
     model: type[BaseModel] = PipelineSpec, prefix: str = ""
 ) -> Iterator[tuple[str, str, str, str]]:
-    """Give (setting, default, limits, meaning) of every setting, depth first.
+    """Return (setting, default, limits, meaning) of every setting, depth first.
 
     A setting within another is named by dots: blocks.max_size; sources[].path is one of a list.
     """
@@ -37,16 +37,16 @@ def settings_rows(
 
 
 def settings_markdown() -> str:
-    """Write the table as Markdown, as it stands in the README."""
+    """Return the table as Markdown, as it stands in the README."""
     lines = ["| setting | default | limits | meaning |", "|---|---|---|---|"]
     for place, default, limits, meaning in settings_rows():
-        told = meaning.replace("|", "\\|")
-        lines.append(f"| `{place}` | {default} | {limits} | {told} |")
+        escaped = meaning.replace("|", "\\|")
+        lines.append(f"| `{place}` | {default} | {limits} | {escaped} |")
     return "\n".join(lines)
 
 
 def _encoders(field: FieldInfo) -> list[type[Encoder]]:
-    """List the encoders that a field may hold, the default one first."""
+    """Return the encoders that a field may hold, the default one first."""
 
     def within(annotation: Any) -> Iterator[type[Encoder]]:
         if isinstance(annotation, type) and issubclass(annotation, Encoder):
@@ -58,15 +58,15 @@ def _encoders(field: FieldInfo) -> list[type[Encoder]]:
 
 
 def _encoder_rows(name: str, encoders: list[type[Encoder]]) -> Iterator[tuple[str, str, str, str]]:
-    """Give every setting of the default encoder, and of the others what is different."""
-    told: set[tuple[str, str]] = set()
+    """Return every setting of the default encoder, and of the others what is different."""
+    listed: set[tuple[str, str]] = set()
     for encoder in encoders:
         kind = get_args(encoder.model_fields["encoder"].annotation)[0]
         for setting, field in encoder.model_fields.items():
             default = _default(field)
-            if setting == "encoder" or (setting, default) in told:
+            if setting == "encoder" or (setting, default) in listed:
                 continue
-            told.add((setting, default))
+            listed.add((setting, default))
             place = f"{name}.{setting}" + ("" if encoder is encoders[0] else f" ({kind})")
             yield place, default, _limits(field), field.description or ""
 
@@ -98,11 +98,11 @@ def _limits(field: FieldInfo) -> str:
         annotated_types.MinLen: ("length >=", "min_length"),
         annotated_types.MaxLen: ("length <=", "max_length"),
     }
-    told = []
+    limits = []
     for rule in field.metadata:
         for kind, (sign, attribute) in signs.items():
             if isinstance(rule, kind):
-                told.append(f"{sign} {getattr(rule, attribute):,}")
+                limits.append(f"{sign} {getattr(rule, attribute):,}")
     choices = [
         str(value)
         for candidate in (field.annotation, *get_args(field.annotation))
@@ -110,4 +110,4 @@ def _limits(field: FieldInfo) -> str:
         for value in get_args(candidate)
         if isinstance(value, str)
     ]
-    return ", ".join(told + list(dict.fromkeys(choices)))
+    return ", ".join(limits + list(dict.fromkeys(choices)))

@@ -20,7 +20,7 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"Records:               {run['records']:,}"
     if run.get("rejected_rows"):
         yield (
-            f"Rejected rows:         {run['rejected_rows']:,} that cannot be read; the table"
+            f"Rejected rows:         {run['rejected_rows']:,} could not be read; the table"
             " rejected_records says why"
         )
     yield f"Candidate pairs:       {run['pairs']:,} ({run['pairs_per_record']:.1f} per record)"
@@ -28,30 +28,28 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"Reduction ratio:       {run['reduction_ratio']:.4%}"
     yield f"Reduction factor:      {run['reduction_factor']:,.1f}x"
     yield f"Key coverage:          {run['key_coverage']:.2%} of the records have a key"
-    yield f"Block coverage:        {run['block_coverage']:.2%} stand in a block that is compared"
+    yield f"Block coverage:        {run['block_coverage']:.2%} are in a block that is compared"
     yield f"Pair coverage:         {run['pair_coverage']:.2%} have a candidate"
-    yield (
+    without = (
         f"Without a candidate:   {run['records_without_key']:,} have no key,"
-        f" {run['records_with_a_key_nobody_shares']:,} a key that nobody shares"
-        + (
-            ", the others' pairs were cut by the budget"
-            if run.get("pairs_cut_by_the_budget")
-            else ""
-        )
+        f" {run['records_with_a_key_nobody_shares']:,} have a key that no other record shares"
     )
+    if run.get("pairs_cut_by_the_budget"):
+        without += "; the budget cut the pairs of the others"
+    yield without
     yield (
         f"Lost to filtering:     {run['coverage_lost_to_filtering']:.2%} of the records;"
         f" the cap avoided {run['pairs_avoided_by_the_cap']:,} pairs"
     )
     if run.get("pairs_cut_by_the_budget"):
         yield (
-            f"Cut by the budget:     {run['pairs_cut_by_the_budget']:,} pairs of least weight, with"
-            f" about {run['expected_matches_cut']:,.0f} of {run['expected_matches']:,.0f} expected"
-            " matches;"
+            f"Cut by the budget:     the {run['pairs_cut_by_the_budget']:,} pairs of least weight,"
+            f" with about {run['expected_matches_cut']:,.0f} of"
+            f" {run['expected_matches']:,.0f} expected matches;"
         )
         yield (
-            "                       a million more pairs would buy about"
-            f" {run['matches_per_million_more_pairs']:,.0f} matches"
+            "                       a million more pairs would find about"
+            f" {run['matches_per_million_more_pairs']:,.0f} more"
         )
     if "learned_rules" in run:
         held_out = ""
@@ -69,9 +67,9 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         )
     if "second_pass_pairs" in run:
         yield (
-            f"Second pass:           {run['second_pass_pairs']:,} pairs gave"
+            f"Second pass:           {run['second_pass_pairs']:,} pairs gave a candidate to"
             f" {run['second_pass_records_given_a_candidate']:,} of"
-            f" {run['second_pass_records']:,} records a candidate"
+            f" {run['second_pass_records']:,} records"
         )
     yield ""
     yield from _table(
@@ -101,8 +99,8 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _strategies(strategies: Mapping[str, Mapping[str, Any]], with_truth: bool) -> Iterator[str]:
-    header = ["strategy", "blocks", "pairs", "of it alone", "largest"]
-    header += ["true pairs", "of it alone", "completeness"] if with_truth else []
+    header = ["strategy", "blocks", "pairs", "unique", "largest"]
+    header += ["true pairs", "unique", "completeness"] if with_truth else []
     rows = []
     for name, counts in strategies.items():
         row = [
@@ -140,20 +138,20 @@ def _truth(truth: Mapping[str, Any]) -> Iterator[str]:
     yield f"Pairs quality:         {truth['pairs_quality']:.4%} of the candidates are true"
     if truth["given_pairs_with_unknown_ids"]:
         yield (
-            f"Not counted:           {truth['given_pairs_with_unknown_ids']:,} given pairs name an"
+            f"Not counted:           {truth['given_pairs_with_unknown_ids']:,} given pairs with an"
             " id that no record has"
         )
 
 
 def _matching(matching: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        f"Matches:               {matching['matches']:,} pairs of a probability of at least"
+        f"Matches:               {matching['matches']:,} pairs with a probability of at least"
         f" {matching['threshold']:g}"
     )
     yield (
         f"Entities:              {matching['entities']:,},"
-        f" {matching['entities_of_several_records']:,} of them of several records, the largest of"
-        f" {matching['largest_entity']:,}"
+        f" {matching['entities_of_several_records']:,} of them with several records; the largest"
+        f" has {matching['largest_entity']:,}"
     )
     if "match_f1" in matching:
         for title, place, at in (
@@ -174,8 +172,8 @@ def _recall(recall: Mapping[str, Any]) -> Iterator[str]:
         f" {recall['likely_matches_of_sample']:,.0f} likely"
     )
     yield (
-        f"                       matches of {recall['records_sampled']:,} sampled records with all"
-        " records are candidates"
+        f"                       matches of {recall['records_sampled']:,} sampled records, each"
+        " compared with all records"
     )
     if "recall_by_families" in recall:
         found = recall["likely_matches_found"]
@@ -185,8 +183,8 @@ def _recall(recall: Mapping[str, Any]) -> Iterator[str]:
             f" {found:,.0f} found, the rest"
         )
         yield (
-            "                       as the overlap of"
-            f" {recall['families_of_evidence']} families of evidence tells"
+            "                       estimated from the overlap of"
+            f" {recall['families_of_evidence']} families of evidence"
         )
 
 
@@ -209,15 +207,15 @@ def _missed(
     )
     if matching.get("missed_that_would_score_too_low"):
         yield (
-            f"{matching['missed_that_would_score_too_low']:,} of those that are no candidates would"
-            " score below the threshold if they were."
+            f"{matching['missed_that_would_score_too_low']:,} of those that are not candidates"
+            " would score below the threshold if they were."
         )
-    cheapest = [(told, n) for told, n in remedies.items() if n["mends"]][:REMEDIES_SHOWN]
+    cheapest = [(change, n) for change, n in remedies.items() if n["mends"]][:REMEDIES_SHOWN]
     if cheapest:
         yield ""
         yield "would find  pairs each  the cheapest changes"
-        for told, n in cheapest:
-            yield f"{n['finds']:>10,}  {n['pairs_per_match']:>10,.1f}  {told}"
+        for change, n in cheapest:
+            yield f"{n['finds']:>10,}  {n['pairs_per_match']:>10,.1f}  {change}"
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:

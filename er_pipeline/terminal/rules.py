@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,25 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.lake import Lake, write_whole
+from er_pipeline.terminal.exit_codes import UsageError
+
+RECALL = ("recall", "recall_low", "recall_high")
+# What is shown of all rules together.
+OF_ALL_RULES = (
+    *("pairs", "evidence_found", "held_out_entities", *RECALL),
+    *("ranking", "seed", "conjunctions_counted", "labelled_matches", "labelled_non_matches"),
+)
 
 
 def learned_facts(lake: Lake) -> Mapping[str, Any]:
-    """Read what the last run learned.
+    """Return what the last run learned.
 
     Raises BlockingError if nothing has been learned yet.
     """
     if not lake.has("learned_rules"):
         raise BlockingError(
-            f"no rules have been learned for {lake.dataset} in {lake.root}; write strategies: auto"
-            " or learning: {} into the defs.yaml and run it (is --lake right?)"
+            f"no rules have been learned for {lake.dataset} in {lake.root} (is --lake right?);"
+            " write strategies: auto or learning: {} into the defs.yaml and run it"
         )
     return lake.facts("learned_rules")
 
@@ -48,24 +57,41 @@ def rule_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def rules_answer(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the learned rules for programs: the recall of each with its 95% interval by name."""
+    return {
+        **{name: value for name, value in facts.items() if name in OF_ALL_RULES},
+        "rules": [
+            {
+                **{name: value for name, value in rule.items() if name != "recall"},
+                **dict(zip(RECALL, rule["recall"] or (None, None, None), strict=True)),
+            }
+            for rule in facts["rules"]
+        ],
+    }
+
+
 def pin_rule(path: Path, lake: Lake, name: str, strategy: str | None = None) -> str:
-    """Write a learned rule into a defs.yaml as an ordinary strategy; give the strategy's name.
+    """Write a learned rule into a defs.yaml as an ordinary strategy; return the strategy's name.
 
     The rest of the file stays as it is, comments included. The file is replaced only if it can
     still be read as a declaration.
-    Raises BlockingError if there is no such rule, or the name is taken.
+    Raises BlockingError if nothing has been learned, UsageError if there is no such rule or the
+    strategy's name is taken.
     """
     from ruamel.yaml import YAML
 
     rules = {rule["rule"]: rule for rule in learned_facts(lake)["rules"]}
     if name not in rules:
-        raise BlockingError(
-            f"there is no learned rule {name!r}; er-pipeline rules list shows {', '.join(rules)}"
-        )
+        near = get_close_matches(name, rules, n=1)
+        hint = f"did you mean {near[0]}? The rules are" if near else "the rules are"
+        raise UsageError(f"there is no learned rule {name!r}; {hint} {', '.join(rules) or 'none'}")
     spec = read_spec(path)
     strategy = strategy or name
     if strategy in {conjunction.name for conjunction in spec.strategy_conjunctions}:
-        raise BlockingError(f"{path}: there is a strategy {strategy!r} already; give --as another")
+        raise UsageError(
+            f"{path}: there is a strategy {strategy!r} already; choose another name with --as"
+        )
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
@@ -94,6 +120,6 @@ def _declare(attributes: Any, spec: PipelineSpec, name: str, keys: list[str]) ->
             fitting = {strategy.name for strategy in spec.strategy_conjunctions}
             declared = {n: k for n, k in DEFAULT_STRATEGIES.items() if n in fitting}
         if spec.strategies == "auto" and spec.learning is None:
-            attributes["learning"] = {}  # auto meant: learn; that stays
+            attributes["learning"] = {}  # auto meant learning; that stays
         attributes["strategies"] = declared
     declared[name] = keys if len(keys) > 1 else keys[0]

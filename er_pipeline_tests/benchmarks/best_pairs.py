@@ -57,7 +57,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
 from er_pipeline.blocking.weights.pair_weights import read_weights
-from er_pipeline.terminal.cli import DEMO_DEFS, DEMO_PAIRS_PER_RECORD
+from er_pipeline.terminal.demo import DEMO_DEFS, DEMO_PAIRS_PER_RECORD
 from er_pipeline_tests.benchmarks.measuring import REPOSITORY, run_child, show_machine
 from er_pipeline_tests.other_people import (
     HOUSEHOLD_KINDS,
@@ -182,8 +182,8 @@ class Trial:
     def point(self) -> dict[str, float]:
         """Count the pairs and the true ones among them, and hold the report to it."""
         with DuckDBEngine() as engine:
-            engine.read(self.lake, "unified_pairs")
-            engine.read(self.lake, "true_pairs")
+            self.lake.open(engine, "unified_pairs")
+            self.lake.open(engine, "true_pairs")
             pairs, distinct, found, true = engine.row(
                 "select (select count(*) from unified_pairs),"
                 " (select count(*) from (select distinct left_no, right_no from unified_pairs)),"
@@ -366,8 +366,8 @@ def measure_six(case: Case, trial: Trial) -> Figures:
 def _said_by_fields(engine: DuckDBEngine, lake: Lake) -> dict[str, float]:
     """Tell how many nats each field adds or takes of a candidate, on average."""
     weights = read_weights(lake)
-    engine.read(lake, "unified_pairs")
-    engine.read(lake, "key_codes")
+    lake.open(engine, "unified_pairs")
+    lake.open(engine, "key_codes")
     columns = []
     for one in weights.fields:
         alone = replace(one, repeats=((),) * len(one.keys), swaps=(), redundant=())
@@ -421,7 +421,7 @@ def _candidates(trial: Trial) -> list[tuple[bool, Pair]]:
     """List the true pairs, then the candidates that are not true, by the names of their records."""
     with DuckDBEngine() as engine:
         for table in ("cleaned_records", "true_pairs", "unified_pairs"):
-            engine.read(trial.lake, table)
+            trial.lake.open(engine, table)
         rows = engine.rows(
             """
             select is_true, l.source, l.record_id, r.source, r.record_id

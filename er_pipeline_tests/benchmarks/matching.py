@@ -44,14 +44,15 @@ from er_pipeline.orchestration.steps import dataset_steps
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.match_quality import measure_matches
 from er_pipeline.matching.comparisons import splink_comparisons
 from er_pipeline.matching.em_model import train_model
 from er_pipeline.matching.matches import score_pairs
 from er_pipeline.matching.splink_linker import MODEL_FILE
-from er_pipeline.terminal.cli import DEMO_DEFS
+from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
 from er_pipeline_tests.conftest import REAL_DATA
 
@@ -200,8 +201,8 @@ def measure_quality(data: Path) -> int:
 def _quality(lake: Lake, spec: PipelineSpec, way: str, pairs: str) -> float:
     assert spec.matching is not None, "matching is on"
     with DuckDBEngine() as engine:
-        engine.read(lake, pairs)
-        engine.read(lake, "true_pairs")
+        lake.open(engine, pairs)
+        lake.open(engine, "true_pairs")
         n_pairs, n_found, n_true = engine.row(
             f"select (select count(*) from {pairs}), (select count(*) from {pairs}"
             " semi join true_pairs using (left_no, right_no)), (select count(*) from true_pairs)"
@@ -224,7 +225,7 @@ def match_with_splink(lake: Lake, spec: PipelineSpec, documented: Documented) ->
         return [rule if isinstance(rule, str) else block_on(*rule) for rule in written]
 
     with DuckDBEngine() as engine:
-        engine.read(lake, "cleaned_records")
+        lake.open(engine, "cleaned_records")
         columns = ", ".join(quoted(name) for name in spec.field_kinds)
         api = DuckDBAPI(connection=engine.con)
         tables = []
@@ -337,7 +338,7 @@ def predict(folder: Path, n_records: int) -> dict[str, float]:
     model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
     with DuckDBEngine(spec.threads) as engine:
         for table in ("cleaned_records", "unified_pairs"):
-            engine.read(lake, table)
+            lake.open(engine, table)
         began = time.process_time()
         engine.make_table("records", "select * from cleaned_records")
         engine.make_table(

@@ -42,19 +42,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
 from er_pipeline.blocking.neighbours.nearest import DECIMALS
 from er_pipeline.blocking.neighbours.record_embeddings import (
-    VECTOR_TABLE,
-    embed_records,
+    TEXT_VECTORS,
     load_vectors,
+    vector_folder,
 )
-from er_pipeline.blocking.records.cleaned_records import clean_records, read_records
 from er_pipeline.blocking.records.generated_people import write_people
-from er_pipeline.blocking.records.true_pairs import write_true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.runs import run_step
+from er_pipeline.blocking.tables.table import Facts
+from er_pipeline.flow import flow, open_lake, run
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
 
 if TYPE_CHECKING:
@@ -142,48 +144,51 @@ def _spec(folder: Path, n_records: int) -> PipelineSpec:
 
 
 def _lake(folder: Path, n_records: int) -> Lake:
-    return Lake(folder / f"lake_{n_records}_{SEED}", "people")
+    return open_lake(folder / f"lake_{n_records}_{SEED}", _spec(folder, n_records))
 
 
 def prepare(folder: Path, n_records: int) -> Figures:
     """Write people and clean them, unless an earlier run kept them."""
     began = time.process_time()
-    spec, lake = _spec(folder, n_records), _lake(folder, n_records)
-    if not lake.has("true_pairs"):
+    lake = _lake(folder, n_records)
+    try:
+        lake.check("true_pairs")
+    except LakeError:  # none were kept, or by other code
         write_people(_people(folder, n_records), n_records=n_records, seed=SEED)
-        with DuckDBEngine() as engine:
-            clean_records(engine, lake, spec, folder)
-            write_true_pairs(engine, lake, spec, folder)
+        for _ in run(flow(_spec(folder, n_records)), lake, until="true_pairs"):
+            pass
     return {"cpu_seconds": time.process_time() - began}
 
 
 def encode(folder: Path, n_records: int) -> Figures:
     """Encode every text; vectors that an earlier run kept would be used again and go first."""
-    spec, lake = _spec(folder, n_records), _lake(folder, n_records)
-    if lake.has(VECTOR_TABLE):
-        shutil.rmtree(lake.path(VECTOR_TABLE))
-    with DuckDBEngine() as engine:
-        began = time.process_time()
-        facts = embed_records(engine, lake, spec)
-        cpu_seconds = time.process_time() - began
+    shutil.rmtree(_lake(folder, n_records).folder / TEXT_VECTORS, ignore_errors=True)
+    facts, cpu_seconds = _made("record_embeddings", folder, n_records)
     return {"cpu_seconds": cpu_seconds, "texts": facts["texts"]}
 
 
 def search(folder: Path, n_records: int) -> Figures:
     """Find the neighbours and count the true pairs among them."""
-    spec, lake = _spec(folder, n_records), _lake(folder, n_records)
+    facts, cpu_seconds = _made("embedding_blocks", folder, n_records)
+    lake = _lake(folder, n_records)
     with DuckDBEngine() as engine:
-        began = time.process_time()
-        facts = find_neighbours(engine, lake, spec)
-        cpu_seconds = time.process_time() - began
-    with DuckDBEngine() as engine:
-        engine.read(lake, "embedding_blocks")
+        lake.open(engine, "embedding_blocks")
         completeness = _completeness(engine, lake, "embedding_blocks")
     return {**facts, "cpu_seconds": cpu_seconds, "completeness": completeness}
 
 
-def _completeness(engine: DuckDBEngine, lake: Lake, pairs: str) -> float:
-    engine.read(lake, "true_pairs")
+def _made(table: str, folder: Path, n_records: int) -> tuple[Facts, float]:
+    """Run the one step that makes a table; return its facts and its CPU seconds."""
+    (step,) = [step for step in flow(_spec(folder, n_records)) if step.name == table]
+    lake = _lake(folder, n_records)
+    with DuckDBEngine() as engine:
+        began = time.process_time()
+        facts = run_step(step, engine, lake)
+        return facts, time.process_time() - began
+
+
+def _completeness(engine: Engine, lake: Lake, pairs: str) -> float:
+    lake.open(engine, "true_pairs")
     found, expected = engine.row(
         f"select (select count(*) from true_pairs join {pairs} using (left_no, right_no)),"
         " (select count(*) from true_pairs)"
@@ -197,22 +202,17 @@ def recall(folder: Path, n_records: int) -> Figures:
     encoder = spec.embedding
     assert encoder is not None
     began = time.process_time()
-    vectors = load_vectors(lake.path(VECTOR_TABLE))
+    vectors = load_vectors(vector_folder(lake))
     assert not isinstance(vectors, np.ndarray), "lexical vectors are sparse"
     n_texts = vectors.shape[0]
     rng = np.random.Generator(np.random.PCG64(SEED))
     sample = np.sort(rng.choice(n_texts, min(SAMPLED_TEXTS, n_texts), replace=False))
     with DuckDBEngine() as engine:
-        read_records(engine, lake)
-        engine.read(lake, "record_embeddings")
-        engine.read(lake, "embedding_blocks")
-        (holders,) = (
-            engine.con.execute(
-                "select count(*) from record_embeddings group by text_no order by text_no"
-            )
-            .fetchnumpy()
-            .values()
-        )
+        for table in ("record_embeddings", "embedding_blocks"):
+            lake.open(engine, table)
+        (holders,) = engine.columns(
+            "select count(*) from record_embeddings group by text_no order by text_no"
+        ).values()
         expected, nearest = [], []
         transposed = vectors.T  # a view
         for start in range(0, len(sample), TEXTS_PER_PRODUCT):
@@ -245,18 +245,17 @@ def recall(folder: Path, n_records: int) -> Figures:
     return {**figures, "entries": len(expected), "cpu_seconds": time.process_time() - began}
 
 
-def _share_found(engine: DuckDBEngine, entries: list[tuple[int, int]]) -> float:
+def _share_found(engine: Engine, entries: list[tuple[int, int]]) -> float:
     """Count the entries whose texts stand in a pair, whichever is on its left."""
     if not entries:
         return 1.0
     texts = np.array(entries, np.int32)
-    engine.con.register("wanted_entries", {"one": texts[:, 0], "other": texts[:, 1]})
+    engine.put("wanted_entries", {"one": texts[:, 0], "other": texts[:, 1]})
     ((n_found,),) = engine.rows(
         "select count(*) from wanted_entries as w where exists (from found as f"
         " where f.one = w.one and f.other = w.other)"
         " or exists (from found as f where f.one = w.other and f.other = w.one)"
     )
-    engine.con.unregister("wanted_entries")
     return float(n_found / len(entries))
 
 
@@ -266,7 +265,7 @@ def tfidf(folder: Path, n_records: int) -> Figures:
 
     lake = _lake(folder, n_records)
     with DuckDBEngine() as engine:
-        read_records(engine, lake)
+        lake.open(engine, "cleaned_records")
         columns = ", ".join(FIELDS)
         texts = [
             text
@@ -286,7 +285,7 @@ def tfidf(folder: Path, n_records: int) -> Figures:
         codes = np.unique(left.astype(np.int64) * len(texts) + right)
         cpu_seconds = time.process_time() - began
         pairs = {"left_no": codes // len(texts), "right_no": codes % len(texts)}
-        engine.con.register("tfidf_pairs", pairs)
+        engine.put("tfidf_pairs", pairs)
         completeness = _completeness(engine, lake, "tfidf_pairs")
     return {
         "cpu_seconds": cpu_seconds,
@@ -378,7 +377,7 @@ def _judge(
         counted.append(tfidf["pairs"])
         gain = ours["search"]["completeness"] - tfidf["completeness"]
         times = tfidf["cpu_seconds"] / cpu_seconds
-        print(f"[told] beside tfidf: {gain:+.4f} complete, {times:.1f} times cheaper (no aim)")
+        print(f"[shown] beside tfidf: {gain:+.4f} complete, {times:.1f} times cheaper (no aim)")
     print(f"[{'ok' if all(counted) else 'FAILED'}] every way found pairs")
     return int(not all(counted))
 

@@ -60,7 +60,7 @@ def train_on_people(folder: Path, n_records: int, seed: int) -> tuple[PipelineSp
         index_keys(engine, lake, spec)
         weigh_pairs(engine, lake, spec)
         unify_pairs(engine, lake, spec)
-        write_true_pairs(engine, lake, spec, folder)
+        write_true_pairs(engine, lake, spec)
         build_em_training_blocks(engine, lake, spec)
         train_model(engine, lake, spec)
     return spec, lake
@@ -72,7 +72,7 @@ def measured_recall(spec: PipelineSpec, lake: Lake, probability: float) -> tuple
     shares = []
     with DuckDBEngine() as engine:
         for table in ("cleaned_records", "true_pairs", "unified_pairs"):
-            engine.read(lake, table)
+            lake.open(engine, table)
         number_compared(engine, spec)
         score_table(engine, model, "true_pairs", "seen_pairs", min_probability=probability)
         for table in ("true_pairs", "seen_pairs"):

@@ -5,7 +5,7 @@ blocks, each in a process of its own, in turn, several times; the cheapest run o
 CPU is that of the work alone, imports and the loading of Splink's table not included.
 
 - bound: per strategy, sort by block, join, write left and right. A pair that two strategies find
-  is written twice, and nothing tells which found it. Files as DuckDB writes them by default.
+  is written twice, and nothing shows which found it. Files as DuckDB writes them by default.
 - bound_lean: the same with the cheapest files found: no dictionary over ids, LZ4.
 - er_pipeline: `unify_pairs` with the strategies of every pair and the counts of them, unweighed.
 - splink: `compute_blocked_pairs_for_predict` of Splink 5 on a table with one column per strategy,
@@ -37,14 +37,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.blocks.blocks import build_blocks
-from er_pipeline.blocking.blocks.filtered_blocks import filter_blocks
-from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
-from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, literal, quoted
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.runs import run_step
+from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.flow import flow, open_lake, run
 from er_pipeline.terminal.cli import DEMO_DEFS
 from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
 
@@ -58,7 +58,7 @@ class Outcome:
     """What a way made: pairs written, and how often a strategy proposed one."""
 
     pairs: int
-    proposals: int | None  # not every way can tell
+    proposals: int | None  # not every way counts them
     cpu_seconds: float
     peak_mib: float = 0.0
 
@@ -118,21 +118,18 @@ def _spec(n_records: int) -> PipelineSpec:
 def _lake(spec: PipelineSpec, folder: Path) -> Lake:
     source = spec.sources[0].generate
     assert source is not None, "the demo dataset is generated"
-    return Lake(folder / f"{source.records}_{source.seed}", spec.dataset)
+    return open_lake(folder / f"{source.records}_{source.seed}", spec)
 
 
 def prepare(spec: PipelineSpec, folder: Path) -> Outcome:
     """Make the tables that every way reads, unless an earlier run kept them."""
     lake = _lake(spec, folder)
     began = time.process_time()
-    if not lake.has("record_codes"):
-        with DuckDBEngine() as engine:
-            clean_records(engine, lake, spec, DEMO_DEFS.parent)
-        for strategy in spec.strategy_conjunctions:
-            with DuckDBEngine() as engine:
-                build_blocks(engine, lake, strategy, spec)
-        with DuckDBEngine() as engine:
-            filter_blocks(engine, lake, spec)
+    try:
+        lake.check("record_codes")
+    except LakeError:  # none was kept, or by other code
+        for _ in run(flow(spec), lake, until="record_codes"):
+            pass
     return Outcome(0, None, time.process_time() - began)
 
 
@@ -143,7 +140,7 @@ def run_bound(spec: PipelineSpec, folder: Path, file_options: str = "") -> Outco
     """
     with DuckDBEngine() as engine, tempfile.TemporaryDirectory(dir=folder) as out:
         began = time.process_time()
-        engine.read(_lake(spec, folder), "record_codes")
+        _lake(spec, folder).open(engine, "record_codes")
         engine.execute("set preserve_insertion_order = false")
         for i, strategy in enumerate(spec.strategy_conjunctions):
             engine.make_table(
@@ -171,9 +168,10 @@ def run_bound_lean(spec: PipelineSpec, folder: Path) -> Outcome:
 def run_er_pipeline(spec: PipelineSpec, folder: Path) -> Outcome:
     """Run the step of the graph."""
     lake = _lake(spec, folder)
+    (step,) = [step for step in flow(spec) if step.name == "unified_pairs"]
     with DuckDBEngine() as engine:
         began = time.process_time()
-        facts = unify_pairs(engine, lake, spec)
+        facts = run_step(step, engine, lake)
         cpu_seconds = time.process_time() - began
     shutil.rmtree(lake.folder / "unified_pairs")
     return Outcome(facts["pairs"], sum(facts["proposed_pairs"].values()), cpu_seconds)
@@ -190,7 +188,7 @@ def run_splink(spec: PipelineSpec, folder: Path) -> Outcome:
         for i, name in enumerate(names)
     )
     with DuckDBEngine() as engine:
-        engine.read(_lake(spec, folder), "record_codes")
+        _lake(spec, folder).open(engine, "record_codes")
         engine.make_table("records", f"select record_no as unique_id{columns} from record_codes")
         api = DuckDBAPI(connection=engine.con)
         settings = SettingsCreator(
@@ -210,7 +208,7 @@ def run_group_by(spec: PipelineSpec, folder: Path) -> Outcome:
     """Make every strategy's pairs, then make them distinct by grouping."""
     with DuckDBEngine() as engine, tempfile.TemporaryDirectory(dir=folder) as out:
         began = time.process_time()
-        engine.read(_lake(spec, folder), "record_codes")
+        _lake(spec, folder).open(engine, "record_codes")
         engine.make_table("records", "select * from record_codes")
         proposed = " union all ".join(
             "select l.record_no as left_no, r.record_no as right_no,"

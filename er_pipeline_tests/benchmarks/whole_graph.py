@@ -21,7 +21,7 @@ import duckdb
 import yaml
 
 from er_pipeline.orchestration.resources import CATALOG
-from er_pipeline.terminal.cli import (
+from er_pipeline.terminal.demo import (
     DEMO_DEFS,
     DEMO_PAIRS_PER_RECORD,
     DEMO_TRAINING_PAIRS_PER_RECORD,

@@ -240,7 +240,7 @@ def _texts(engine: Engine, spec: PipelineSpec, fields: list[str], n_texts: int) 
             engine.make_table(
                 "field_values",
                 f"select value, cast(row_number() over (order by value) - 1 as integer) as code"
-                f" from (select distinct {column} as value from texts as t"
+                f" from (select distinct r.{column} as value from texts as t"
                 " join cleaned_records as r on r.record_no = t.first_no) where value is not null",
             )
             values = [

@@ -35,6 +35,9 @@ class Engine(Protocol):
         The whole result lies in memory: callers state what bounds it.
         """
 
+    def arrow(self, sql: str) -> "pa.Table":
+        """Fetch a bounded result as an Arrow table."""
+
     def frame(self, sql: str) -> "pd.DataFrame":
         """Fetch a bounded result as a data frame."""
 

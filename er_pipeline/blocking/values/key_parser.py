@@ -67,7 +67,7 @@ def parse_conjunction(
         raise SpecError(f"{name!r} has no key; write an expression such as left(last_name, 3)")
     free_mail = tuple(sorted({*FREE_MAIL_DOMAINS, *(d.lower() for d in free_mail_domains)}))
     keys = tuple(
-        _parse_key(text, f"lookup_{name}_{i}", tuple(fields), free_mail)
+        _parse_key(text, f"_lookup_{name}_{i}", tuple(fields), free_mail)
         for i, text in enumerate(expressions)
     )
     if sum(key.is_list for key in keys) > 1:

@@ -83,7 +83,7 @@ class Conjunction:
 
         One row per record and key; a record whose key has a NULL or blank member has no row.
         records: name of a table of the engine with the cleaned records. Runs the Python functions
-        over the distinct values of their arguments, as tables lookup_... of the engine.
+        over the distinct values of their arguments, as tables _lookup_... of the engine.
         """
         relation = records
         for lookup in self.lookups:

@@ -2,13 +2,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from er_pipeline.blocking.tables.contracts import columns_of, judge_contract
 
-from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.records.true_pairs import write_true_pairs
+from er_pipeline.blocking.tables.contract import judge_contract
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.evaluation.blocking_report import evaluate
+from er_pipeline.blocking.tables.table import Table
+from er_pipeline.flow import flow
 from er_pipeline_tests.conftest import Dataset, Rows
 
 PEOPLE: Rows = [
@@ -26,28 +25,23 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         strategies={"last": "last", "words": "tokens(words)"},
         truth={"cluster_column": "person_id"},
     )
-    people.pair()
-    with DuckDBEngine(threads=2) as engine:
-        write_true_pairs(engine, people.lake, people.spec, people.folder)
-        build_em_training_blocks(engine, people.lake, people.spec)
-        evaluate(engine, people.lake, people.spec)
+    people.make("blocking_report")
     return people
 
 
+def table_of(people: Dataset, name: str) -> Table:
+    return next(table for step in flow(people.spec) for table in step.writes if table.name == name)
+
+
 def test_every_table_of_a_run_fits_its_contract(people: Dataset) -> None:
-    tables = [table for table in people.lake.tables() if table != "record_codes"]
-    assert len(tables) == 13
+    tables = [table for step in flow(people.spec) for table in step.writes]
+    assert sorted(table.name for table in tables) == people.lake.tables()
     with DuckDBEngine(threads=2) as engine:
         for table in tables:
-            verdict = judge_contract(engine, people.lake, people.spec, table)
+            verdict = judge_contract(engine, people.lake, [table])
             assert verdict.passed, verdict.text
-            assert all(column.description for column in columns_of(table, people.spec))
-
-
-def test_a_name_that_is_no_table_has_no_columns(people: Dataset) -> None:
-    for name in ("blocks_unknown", "pairs", "record_codes"):
-        with pytest.raises(KeyError):
-            columns_of(name, people.spec)
+            assert table.about
+            assert all(column.description for column in table.columns)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +66,10 @@ def test_a_breach_of_contract_is_told(
 ) -> None:
     broken = Lake(tmp_path, "people")
     with DuckDBEngine(threads=2) as engine:
-        engine.read(people.lake, table, "old")
+        people.lake.open(engine, table, "old")
         with broken.writing(table) as draft:
             engine.write(sql, draft.file())
-        verdict = judge_contract(engine, broken, people.spec, table)
+        verdict = judge_contract(engine, broken, [table_of(people, table)])
     assert not verdict.passed
     assert verdict.severity == "error"
     assert told in verdict.text
@@ -91,17 +85,15 @@ def test_the_contract_of_a_long_table_is_held_on_spread_rows(
                 "select i::int as left_no, (i + 1)::int as right_no from range(25000) as t(i)",
                 draft.file(),
             )
-        verdict = judge_contract(engine, long, people.spec, "true_pairs")
+        verdict = judge_contract(engine, long, [table_of(people, "true_pairs")])
     assert verdict.passed
     assert 5_000 < verdict.numbers["rows_looked_at"] <= 10_000
     assert "of 25,000 rows" in verdict.text
 
 
 def test_fields_that_may_be_empty_are_the_only_ones_not_required(people: Dataset) -> None:
-    optional = {
-        column.name for column in columns_of("cleaned_records", people.spec) if not column.required
-    }
-    assert optional == {"last", "words", "true_cluster"}
+    columns = table_of(people, "cleaned_records").columns
+    assert {column.name for column in columns if not column.required} == {"last", "words"}
 
 
 def test_a_table_is_read_by_any_other_program(people: Dataset) -> None:

@@ -1,0 +1,35 @@
+"""The answer of a command: on stdout, as text for people or as one JSON object for programs."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines as they come."""
+    for line in lines:
+        print(line, flush=True)
+
+
+def print_json(answer: Any) -> None:
+    """Print an answer as JSON, indented by two.
+
+    Numbers that JSON lacks (infinity, not a number) become null, sets and generators lists.
+    """
+    print(json.dumps(_plain(answer), ensure_ascii=False, indent=2, allow_nan=False), flush=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset | Iterator):
+        return [_plain(part) for part in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item"):  # a number of numpy's
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,153 @@
+"""A run from the terminal: the very assets that the UI shows, materialized by Dagster."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.terminal.exit_codes import QUERY_INTERRUPTED
+
+INTERRUPTS = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of a run.
+
+    tables: those that were made, in order. failed_checks: table, check, severity (error or warn)
+    and text of each. errors: why it failed, for people. seconds: of wall; cpu_seconds: of this
+    process.
+    """
+
+    succeeded: bool
+    tables: Sequence[str]
+    failed_checks: Sequence[Mapping[str, str]]
+    errors: Sequence[str]
+    seconds: float
+    cpu_seconds: float
+
+
+def run_dataset(
+    path: Path,
+    spec: PipelineSpec,
+    overrides: Mapping[str, Any],
+    *,
+    lake: Path,
+    executor: str = "",
+    selection: str | None = None,
+) -> RunResult:
+    """Materialize a dataset, or the selected part of it, showing progress on stderr.
+
+    path: of its defs.yaml. spec: what `read_spec` read there with the same overrides. lake: its
+    absolute path. executor: in_process, multiprocess or "" for the dataset's own.
+    Raises UsageError if the selection is empty, KeyboardInterrupt if Ctrl-C stops it.
+    """
+    import dagster as dg
+
+    from er_pipeline.orchestration.declared_job import load_job
+    from er_pipeline.orchestration.progress import show_steps_of_assets
+    from er_pipeline.terminal.progress_bar import run_bar, takes_a_moving_line
+    from er_pipeline.terminal.selection import selected_assets
+
+    began_wall, began_cpu = time.perf_counter(), time.process_time()
+    job = dg.build_reconstructable_job(
+        load_job.__module__,
+        load_job.__name__,
+        cast(Any, (str(path.absolute()), str(lake), executor, json.dumps(overrides))),
+        # Within one process Dagster keeps the job of equal arguments; a changed file is another.
+        {"digest": hashlib.sha256(path.read_bytes()).hexdigest()},
+    )
+    keys = selected_assets(job.get_definition(), spec.dataset, selection)
+    is_alone = (executor or spec.executor) == "in_process"
+    has_bar = is_alone and takes_a_moving_line()
+    if not has_bar:
+        show_steps_of_assets()
+    with _instance() as instance, run_bar(len(keys)) if has_bar else nullcontext():
+        try:
+            result = dg.execute_job(
+                job,
+                instance=instance,
+                run_config={"loggers": {"progress": {}}},
+                asset_selection=None if selection is None else sorted(keys),
+                raise_on_error=False,
+            )
+        except dg.DagsterExecutionInterruptedError as error:
+            raise KeyboardInterrupt from error
+        failures = result.filter_events(lambda event: event.is_step_failure)
+        if any(_was_interrupted(event.step_failure_data.error) for event in failures):
+            raise KeyboardInterrupt
+        errors = [_failure_text(event) for event in failures]
+    checks = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    made = [
+        event.asset_key.path[-1]
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    ]
+    return RunResult(
+        succeeded=result.success,
+        tables=list(dict.fromkeys(made)),
+        failed_checks=[
+            {
+                "table": check.asset_key.path[-1],
+                "check": check.check_name,
+                "severity": "error" if check.severity == dg.AssetCheckSeverity.ERROR else "warn",
+                "text": check.description or "",
+            }
+            for check in checks
+        ],
+        errors=errors,
+        seconds=time.perf_counter() - began_wall,
+        cpu_seconds=time.process_time() - began_cpu,
+    )
+
+
+def _was_interrupted(error: Any) -> bool:
+    """Return whether Ctrl-C is among the causes of a step's failure."""
+    while error:
+        if error.cls_name in INTERRUPTS or QUERY_INTERRUPTED in error.message:
+            return True
+        error = error.cause or error.context
+    return False
+
+
+def _failure_text(event: Any) -> str:
+    """Return why a step failed: in our own words where they are ours, else with the traceback."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    if data.error and data.error.cls_name == "DagsterAssetCheckFailedError":
+        return f"{event.step_key.split('__')[1]}: a check failed, see above"
+    return data.error.to_string() if data.error else str(event.message)
+
+
+@contextmanager
+def _instance() -> Iterator[Any]:
+    """Open the Dagster instance of this project, so that the UI shows the run; else a passing one.
+
+    That is DAGSTER_HOME, or the working directory if it holds a dagster.yaml.
+    """
+    import dagster as dg
+
+    if not os.environ.get("DAGSTER_HOME") and Path("dagster.yaml").is_file():
+        os.environ["DAGSTER_HOME"] = str(Path.cwd())
+    if os.environ.get("DAGSTER_HOME"):
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+        return
+    passing = {
+        # Workers of other processes log on their own until they have read the job's loggers.
+        "python_logs": {"python_log_level": "INFO"},
+        # Nobody could read the logs of steps, and keeping them takes two processes for each step.
+        "compute_logs": {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+        },
+    }
+    with dg.DagsterInstance.local_temp(overrides=passing) as instance:
+        yield instance

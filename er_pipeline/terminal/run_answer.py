@@ -1,0 +1,96 @@
+"""What a run answers: its report and where to look, or one JSON object."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.lake import PUBLISHED, Lake
+from er_pipeline.terminal.answer import print_json, print_lines
+from er_pipeline.terminal.demo import DEMO_DEFS
+from er_pipeline.terminal.exit_codes import FAILED, OK
+from er_pipeline.terminal.report import report_lines
+
+
+def run_and_report(
+    path: Path,
+    overrides: Mapping[str, Any],
+    *,
+    lake: Path | None,
+    executor: str,
+    selection: str | None,
+    as_json: bool,
+) -> int:
+    """Run a dataset and print what came of it; return the exit code.
+
+    Raises SpecError if the declaration is wrong, before Dagster is loaded.
+    """
+    spec = read_spec(path, overrides)
+
+    from er_pipeline.orchestration.resources import CATALOG
+    from er_pipeline.terminal.lakes import lake_folder, open_lake
+    from er_pipeline.terminal.run import run_dataset
+
+    folder = lake_folder(lake)
+    result = run_dataset(path, spec, overrides, lake=folder, executor=executor, selection=selection)
+    print(
+        f"{result.seconds:.1f} s wall, {result.cpu_seconds:.1f} s CPU in this process",
+        file=sys.stderr,
+    )
+    for error in result.errors:
+        print(f"error: {error}", file=sys.stderr)
+    tables = open_lake(spec, lake)
+    if not result.succeeded:
+        print(f"The run failed; {_what_is_left(tables)}.", file=sys.stderr)
+    figures = None
+    if result.succeeded and "blocking_report" in result.tables:
+        figures = tables.facts("blocking_report")
+    if as_json:
+        print_json(
+            {
+                "verdict": "ok" if result.succeeded else "failed",
+                "dataset": spec.dataset,
+                "tables": result.tables,
+                "figures": figures,
+                "failed_checks": result.failed_checks,
+                "errors": result.errors,
+                "catalog": folder / CATALOG,
+                "seconds": round(result.seconds, 3),
+                "cpu_seconds": round(result.cpu_seconds, 3),
+            }
+        )
+    elif result.succeeded:
+        print_lines(_lines(figures, tables, folder / CATALOG, path))
+    return OK if result.succeeded else FAILED
+
+
+def _lines(
+    figures: Mapping[str, Any] | None, tables: Lake, catalog: Path, path: Path
+) -> Iterator[str]:
+    if figures:
+        yield ""
+        yield from report_lines(figures)
+    yield ""
+    yield f"Catalog:  {catalog}"
+    if tables.has("unified_pairs"):
+        yield f"""          duckdb {catalog} 'from "{tables.dataset}".unified_pairs limit 10'"""
+    yield f"Graph:    {_how_to_open(path, tables)}"
+
+
+def _what_is_left(tables: Lake) -> str:
+    if (tables.folder / PUBLISHED).exists():
+        return f"the catalog in {tables.root} still shows the tables of the last good run"
+    return f"no run of {tables.dataset} has succeeded yet, so the catalog shows none of its tables"
+
+
+def _how_to_open(defs: Path, tables: Lake) -> str:
+    if not defs.absolute().is_relative_to(DEMO_DEFS.parents[1].absolute()):
+        return (
+            f"copy {defs} to er_pipeline/defs/{tables.dataset}/defs.yaml to see it in dagster dev"
+        )
+    from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
+
+    variable = "" if tables.root == default_lake() else f"{LAKE_VARIABLE}={tables.root} "
+    page = f"http://127.0.0.1:3000/locations/er_pipeline/asset-groups/{tables.dataset}/lineage"
+    return f"{variable}DAGSTER_HOME=$PWD dagster dev, then {page}"

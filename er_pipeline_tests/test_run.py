@@ -1,0 +1,273 @@
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from er_pipeline_tests.projects import COMMAND, GENERATED, SMALL, Project, command, environment
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+
+def test_a_run_prints_progress_a_report_and_where_to_look(finished: Project) -> None:
+    assert re.search(r"^\[OK\] created \d+ blocks with \d+ potential comp", finished.printed, re.M)
+    for table in ("cleaned_records", "blocks_soundex", "unified_pairs", "catalog"):
+        assert f"\n{table} ..." in f"\n{finished.printed}"
+    assert "Records:               400\n" in finished.printed
+    assert "Pairs completeness:" in finished.printed
+    assert f"Catalog:  {finished.lake}/catalog.duckdb" in finished.printed
+
+
+def test_a_run_publishes_every_table_with_the_ids_as_they_were_given(finished: Project) -> None:
+    catalog = finished.catalog()
+    strategies = ["email_exact", "email_domain", "name_key", "soundex", "company_word"]
+    assert set(catalog) == {
+        *("cleaned_records", "rejected_records", "true_pairs", "filtered_blocks"),
+        *("dropped_blocks", "unified_pairs", "em_training_blocks", "em_training_rules"),
+        *("blocking_report", "run_metrics", "blocks_name_combo", "pair_weights", "missed_matches"),
+        *(f"blocks_{name}" for name in strategies),
+    }
+    ids = {row[0] for row in catalog["cleaned_records"]}
+    assert len(ids) == 400
+    assert catalog["unified_pairs"]
+    for left_id, right_id, names, *_ in catalog["unified_pairs"]:
+        assert left_id < right_id
+        assert {left_id, right_id} <= ids
+        assert names
+
+
+def test_bad_input_exits_1_and_leaves_tables_and_catalog_as_they_were(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.run() == 0
+    versions, catalog = project.versions(), project.catalog()
+    file = (project.lake / "catalog.duckdb").stat().st_ino
+    capsys.readouterr()
+    project.records("1,Ann,Smith", "1,Bob,Smith")
+    assert project.run() == 1
+    told = capsys.readouterr().err
+    assert "error: " in told
+    assert "people.csv: 1 ids stand more than once in column 'id': '1' (2 times)" in told
+    assert "Traceback" not in told
+    assert "still shows the tables of the last good run" in told
+    assert project.versions() == versions
+    assert project.catalog() == catalog
+    assert (project.lake / "catalog.duckdb").stat().st_ino == file
+
+
+def test_a_failed_check_exits_1_and_leaves_pairs_and_catalog_as_they_were(
+    finished: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs, catalog = finished.versions()["unified_pairs"], finished.catalog()
+    before = finished.defs.read_text()
+    finished.declare(GENERATED + "  checks: {max_coverage_lost: 1, max_pairs_per_strategy: 10}\n")
+    try:
+        assert finished.run("--select", "filtered_blocks,unified_pairs,catalog") == 1
+    finally:
+        finished.defs.write_text(before)
+    told = capsys.readouterr().err
+    assert "[FAILED] filtered_blocks: every_strategy_within_budget: Over budget: " in told
+    assert "unified_pairs ..." not in told
+    assert finished.versions()["unified_pairs"] == pairs
+    assert finished.catalog() == catalog
+
+
+SAME_PEOPLE = [f"{i},Ann,Smith" for i in range(2_000)]
+
+
+def test_the_budget_stops_identical_records_before_a_pair_is_made(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.records(*SAME_PEOPLE)
+    project.declare(SMALL + "  blocks: {max_size: null}\n  checks: {max_pairs: 1_000_000}\n")
+    assert project.run() == 1
+    told = capsys.readouterr().err
+    assert "pairs_within_budget: The strategies propose 1,999,000 pairs" in told
+    assert "The dearest is same_last with 1,999,000; lower blocks: max_size" in told
+    assert "filtered_blocks" in project.versions()
+    assert "unified_pairs" not in project.versions()
+    assert not (project.lake / "people" / "unified_pairs").exists()
+    assert not (project.lake / "catalog.duckdb").exists()
+
+
+def test_the_coverage_check_stops_identical_records_under_the_cap(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.records(*SAME_PEOPLE)
+    assert project.run() == 1
+    told = capsys.readouterr().err
+    assert "[FAILED] filtered_blocks: filtering_keeps_coverage: 100.00% of the records" in told
+    assert "unified_pairs" not in project.versions()
+
+
+def test_one_record_runs_to_the_end_with_warnings(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.records("only,Ann,Smith")
+    assert project.run() == 0
+    printed = capsys.readouterr()
+    assert "[warning] em_training_rules: every_rule_makes_pairs" in printed.err
+    assert "Records:               1\n" in printed.out
+    catalog = project.catalog()
+    assert catalog["cleaned_records"] == [("only", "people", "ann", "smith", 0)]
+    assert catalog["unified_pairs"] == []
+
+
+@pytest.mark.filterwarnings("ignore:Query string argument")
+def test_a_password_is_neither_printed_nor_stored(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home = project.folder / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.setenv("DB_PASSWORD", "hunter2")
+    with sqlite3.connect(project.folder / "people.sqlite") as con:
+        con.execute("create table people (id, first_name, last_name)")
+        con.execute("insert into people values (1, 'Ann', 'Smith'), (2, 'Bob', 'Smith')")
+    con.close()
+    source = "[{path: people.csv, record_id: id}]"
+    url = f"sqlite:///{project.folder}/people.sqlite?password={{{{ env.DB_PASSWORD }}}}"
+    for table, code in (("person", 1), ("people", 0)):
+        query = f'[{{url: "{url}", query: "select * from {table}"}}]'
+        project.declare(SMALL.replace(source, query))
+        assert project.run() == code
+    printed = capfd.readouterr()
+    assert "no such table: person" in printed.err
+    assert "hunter2" not in printed.out + printed.err
+    files = [path for path in project.folder.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".db" for path in files), "the runs were not stored at all"
+    assert [path for path in files if b"hunter2" in path.read_bytes()] == []
+
+
+def test_the_multiprocess_executor_makes_the_same_table_in_another_process(
+    finished: Project,
+) -> None:
+    before, catalog = finished.versions(), finished.catalog()
+    arguments = ["run", str(finished.defs), "--lake", str(finished.lake)]
+    arguments += ["--select", "blocks_soundex", "--executor", "multiprocess"]
+    ran = command(*arguments, folder=finished.folder)
+    assert ran.returncode == 0, ran.stderr
+    assert "DEBUG" not in ran.stderr
+    after = finished.versions()
+    assert {table for table in after if after[table] != before[table]} == {"blocks_soundex"}
+    assert finished.run("--select", "catalog") == 0
+    assert finished.catalog()["blocks_soundex"] == catalog["blocks_soundex"]
+
+
+def test_a_run_answers_one_json_object_on_stdout_and_shows_progress_on_stderr(
+    project: Project,
+) -> None:
+    arguments = ["run", str(project.defs), "--lake", str(project.lake), "--json"]
+    ran = command(*arguments, folder=project.folder)
+    assert ran.returncode == 0, ran.stderr
+    answer = json.loads(ran.stdout)
+    assert answer["verdict"] == "ok"
+    assert answer["dataset"] == "people"
+    assert {"cleaned_records", "unified_pairs", "blocking_report"} <= set(answer["tables"])
+    assert answer["figures"]["run"]["records"] == 4
+    assert answer["figures"]["run"]["pairs"] == 2
+    assert answer["errors"] == []
+    assert answer["catalog"] == str(project.lake / "catalog.duckdb")
+    assert 0 < answer["seconds"] < 300
+    assert "cleaned_records ...\n" in ran.stderr
+    assert "\x1b" not in ran.stdout + ran.stderr
+
+
+def test_a_failed_run_answers_json_with_the_checks_and_errors(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.declare(SMALL + "  checks: {max_pairs: 1}\n")
+    assert project.run("--json") == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["verdict"] == "failed"
+    assert answer["figures"] is None
+    (stopping,) = [check for check in answer["failed_checks"] if check["severity"] == "error"]
+    assert (stopping["table"], stopping["check"]) == ("filtered_blocks", "pairs_within_budget")
+    assert "The strategies propose 2 pairs" in stopping["text"]
+    assert "unified_pairs" not in answer["tables"]
+
+
+def test_warnings_are_failed_checks_of_a_good_run(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.records("only,Ann,Smith")
+    assert project.run("--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["verdict"] == "ok"
+    assert {check["severity"] for check in answer["failed_checks"]} == {"warn"}
+
+
+def test_ctrl_c_stops_a_run_with_130_and_no_traceback(project: Project) -> None:
+    project.declare(
+        SMALL.replace("{path: people.csv, record_id: id}", "{generate: {records: 100000}}")
+    )
+    running = subprocess.Popen(
+        [*COMMAND, "run", str(project.defs), "--lake", str(project.lake)],
+        cwd=project.folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # as at a terminal, every process of the run gets the signal
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "cleaned_records ..." in line:
+            break
+    os.killpg(running.pid, signal.SIGINT)
+    printed, shown = running.communicate(timeout=60)
+    assert running.returncode == 130, shown
+    assert shown.endswith("stopped; the last good tables are as they were\n")
+    assert "Traceback" not in shown
+    assert printed == ""
+    assert not (project.lake / "catalog.duckdb").exists()
+
+
+def at_a_terminal(*arguments: str, folder: Path, **variables: str) -> tuple[int, str]:
+    """Run a command at a terminal of 100 columns; return its exit code and what it wrote."""
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment(TERM="xterm", COLUMNS="100", **variables),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # when the other side is closed
+        while more := os.read(ours, 4096):
+            shown += more
+    os.close(ours)
+    return running.wait(timeout=60), shown.decode()
+
+
+def test_at_a_terminal_a_run_shows_one_moving_line(project: Project) -> None:
+    arguments = ["run", str(project.defs), "--lake", str(project.lake)]
+    code, shown = at_a_terminal(*arguments, folder=project.folder)
+    assert code == 0, shown
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert re.search(r"(checking )?unified_pairs +━+ +\d+ of \d+ 0:00:\d\d", text)
+    n_of = [tuple(map(int, found)) for found in re.findall(r"(\d+) of (\d+) 0:00", text)]
+    assert n_of == sorted(n_of)
+    assert n_of[0][0] == 0
+    assert n_of[-1][0] == n_of[-1][1]
+    assert "cleaned_records ..." not in text
+    assert "  cleaned_records          4 rows" in text
+    assert "Records:               4\r\n" in text
+
+
+def test_no_color_leaves_the_moving_line_plain(project: Project) -> None:
+    arguments = ["run", str(project.defs), "--dry-run"]
+    code, shown = at_a_terminal(*arguments, folder=project.folder, NO_COLOR="1")
+    assert code == 0, shown
+    assert "counting pairs" in shown
+    assert re.findall(r"\x1b\[[0-9;]*3[0-9][0-9;]*m", shown) == []
