@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from er_pipeline.blocking.labels.labels import Journal, Label, RecordName
+from er_pipeline.blocking.learning.learned_blocks import build_learned_blocks
 from er_pipeline.blocking.learning.learned_rules import rule_name
 from er_pipeline.blocking.spec.learned import LearnedFacts, LearnedRule
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -181,6 +182,23 @@ def test_labels_only_add(people: Made, auto: tuple[float, float]) -> None:
     completeness, per_record = people.pair(budget={"pairs_per_record": 5}, labels={})
     assert completeness >= auto[0] - 0.005
     assert per_record <= 5
+
+
+def test_every_judged_match_is_found_where_the_budget_allows(people: Made) -> None:
+    people.judge_some(60, seed=3)
+    settings: dict[str, Any] = {"labels": {}, "learning": {"recall_floor": 1, "k": 2}}
+    facts = people.learn(**settings)
+    with DuckDBEngine() as engine:
+        build_learned_blocks(engine, people.lake, people.spec(**settings))
+    with DuckDBEngine() as engine:
+        engine.read(people.lake, "learned_blocks")
+        engine.read(people.lake, "labels")
+        (n_found,) = engine.row(
+            "select count(distinct (p.left_no, p.right_no)) from labels as p"
+            " join learned_blocks as l on l.record_no = p.left_no join learned_blocks as r"
+            " on r.record_no = p.right_no and r.rule = l.rule and r.block_no = l.block_no"
+        )
+    assert (n_found, facts["labelled_matches"]) == (60, 60)
 
 
 def test_a_new_round_of_labels_has_its_own_sample(people: Made) -> None:
