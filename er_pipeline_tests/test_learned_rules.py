@@ -10,7 +10,7 @@ from er_pipeline.blocking.spec.learned import LearnedFacts, LearnedRule
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline_tests.conftest import Dataset
-from er_pipeline_tests.learned_people import Made, made_up
+from er_pipeline_tests.learned_people import PREPARED, Made, made_up
 from er_pipeline_tests.other_people import WIDE_KINDS, write_wide
 
 NOISE = list(WIDE_KINDS)[5:]
@@ -164,6 +164,22 @@ def test_labels_only_add(people: Made, auto: tuple[float, float]) -> None:
     completeness, per_record = people.pair(budget={"pairs_per_record": 5}, labels={})
     assert completeness >= auto[0] - 0.005
     assert per_record <= 5
+
+
+def test_every_judged_match_is_found_where_the_budget_allows(people: Made) -> None:
+    people.judge_some(60, seed=3)
+    settings: dict[str, Any] = {"labels": {}, "learning": {"recall_floor": 1, "k": 2}}
+    facts = people.learn(**settings)
+    people.make("learned_blocks", [*PREPARED, "learned_rules"], **settings)
+    with DuckDBEngine() as engine:
+        people.lake.open(engine, "learned_blocks")
+        people.lake.open(engine, "labels")
+        (n_found,) = engine.row(
+            "select count(distinct (p.left_no, p.right_no)) from labels as p"
+            " join learned_blocks as l on l.record_no = p.left_no join learned_blocks as r"
+            " on r.record_no = p.right_no and r.rule = l.rule and r.block_no = l.block_no"
+        )
+    assert (n_found, facts["labelled_matches"]) == (60, 60)
 
 
 def test_the_facts_have_the_names_that_other_tables_read(people: Made) -> None:

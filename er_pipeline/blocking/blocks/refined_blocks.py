@@ -119,7 +119,7 @@ def _refine_strategy(
     if not divisions:
         return whole, divisions
     # A view only now: one made before would not see the parts on every engine.
-    refined = SizedBlocks(f"members_{strategy.name}", f"refined_sizes_{strategy.name}")
+    refined = SizedBlocks(f"refined_members_{strategy.name}", f"refined_sizes_{strategy.name}")
     engine.make_view(
         refined.members, f"select * from {whole.members} union all select * from {parts}"
     )
