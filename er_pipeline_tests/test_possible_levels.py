@@ -34,7 +34,7 @@ WORDS = [
 def told_and_true(values: Sequence[str | None]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Give, of every condition, what is told possible of any two values, and what holds."""
     with DuckDBEngine(threads=1) as engine:
-        engine.execute("create table v (code integer, x varchar)")
+        engine.execute("create table v (_code integer, x varchar)")
         for code, value in enumerate(values):
             engine.execute("insert into v values (?, ?)", [code, value])
         levels = PossibleLevels(engine, "v", CONDITIONS)
@@ -47,7 +47,7 @@ def told_and_true(values: Sequence[str | None]) -> tuple[list[np.ndarray], list[
         true = []
         for condition in CONDITIONS:
             found = engine.rows(
-                f"select coalesce({condition}, false) from (select l.code as l, r.code as r,"
+                f"select coalesce({condition}, false) from (select l._code as l, r._code as r,"
                 " l.x as x_l, r.x as x_r from v as l cross join v as r) order by l, r"
             )
             true.append(np.array(found, bool).reshape(n, n))

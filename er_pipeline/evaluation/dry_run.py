@@ -100,8 +100,8 @@ def _commonest(engine: DuckDBEngine, field: str, n_filled: int) -> str:
     """Show the commonest value of a field and its share: placeholders are seen at a glance."""
     name = quoted(field)
     found = engine.rows(
-        f"select {name}, count(*) as n from cleaned_records where {name} is not null"
-        f" group by {name} order by n desc, {name} limit 1"
+        f"select {name}, count(*) as _n from cleaned_records where {name} is not null"
+        f" group by {name} order by _n desc, {name} limit 1"
     )
     if not found:
         return ""

@@ -92,7 +92,7 @@ def _one_sided(tree: exp.Expr, ending: str) -> str | None:
 class PossibleLevels:
     """What the levels of one comparison ask of two values, for values numbered from 0.
 
-    Reads the engine's table of distinct values (code, and the columns compared). Keeps some
+    Reads the engine's table of distinct values (_code, and the columns compared). Keeps some
     `CLASSES` bytes per value and column whose letters are looked at.
     """
 
@@ -205,13 +205,13 @@ def _numbered(engine: DuckDBEngine, values: str, expression: str) -> NDArray[np.
     found = engine.con.execute(
         f"select cast(case when ({expression}) is null then -1"
         f" else dense_rank() over (order by {expression}) end as integer) as number"
-        f" from {values} order by code"
+        f" from {values} order by _code"
     ).fetchnumpy()
     return np.asarray(found["number"], np.int32)
 
 
 def _texts(engine: DuckDBEngine, values: str, column: str) -> pa.LargeStringArray:
-    found = engine.con.sql(f"select cast({column} as varchar) as text from {values} order by code")
+    found = engine.con.sql(f"select cast({column} as varchar) as text from {values} order by _code")
     return found.to_arrow_table()["text"].cast(pa.large_string()).combine_chunks()
 
 

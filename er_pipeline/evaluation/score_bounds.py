@@ -148,15 +148,15 @@ class ScoreBounds:
             columns = ", ".join(quoted(column) for column in comparison.columns)
             engine.make_table(
                 f"values_{i}",
-                f"select cast(row_number() over (order by {columns}) - 1 as integer) as code,"
-                f" {columns}, count(*) as n from {records} group by {columns}",
+                f"select cast(row_number() over (order by {columns}) - 1 as integer) as _code,"
+                f" {columns}, count(*) as _n from {records} group by {columns}",
             )
             same = " and ".join(
                 f"v.{quoted(column)} is not distinct from r.{quoted(column)}"
                 for column in comparison.columns
             )
             found = engine.con.execute(
-                f"select v.code from {records} as r join values_{i} as v on {same}"
+                f"select v._code as code from {records} as r join values_{i} as v on {same}"
                 " order by r.record_no"
             ).fetchnumpy()
             self.codes.append(np.asarray(found["code"], np.int32))
@@ -242,8 +242,8 @@ class ScoreBounds:
     def _alike(self, i: int) -> str:
         """Write the query that puts every value of a comparison beside itself."""
         return (
-            f"select l.code, {self._sides(i)} from values_{i} as l"
-            f" join values_{i} as r on r.code = l.code"
+            f"select l._code as code, {self._sides(i)} from values_{i} as l"
+            f" join values_{i} as r on r._code = l._code"
         )
 
     def _terms_of_pairs(
@@ -265,7 +265,7 @@ class ScoreBounds:
         found = con.execute(
             f"select n, {self.comparisons[i].level_sql()} as level from ("
             f"select p.n, {self._sides(i)} from value_pairs as p"
-            f" join values_{i} as l on l.code = p.l join values_{i} as r on r.code = p.r)"
+            f" join values_{i} as l on l._code = p.l join values_{i} as r on r._code = p.r)"
         ).fetchnumpy()
         con.unregister("value_pairs")
         level = np.zeros(len(values), np.int64)
@@ -301,8 +301,8 @@ class ScoreBounds:
             return np.full(len(self.missing[i]), 1 / self.n_records)
         name = quoted(column)
         found = self.engine.con.execute(
-            f"select coalesce(sum(n) over (partition by {name})"
-            f" / cast(sum(n) filter (where {name} is not null) over () as double), 1.0) as share"
-            f" from values_{i} order by code"
+            f"select coalesce(sum(_n) over (partition by {name})"
+            f" / cast(sum(_n) filter (where {name} is not null) over () as double), 1.0) as share"
+            f" from values_{i} order by _code"
         ).fetchnumpy()
         return np.maximum(np.asarray(found["share"], np.float64), 1 / self.n_records)

@@ -159,7 +159,7 @@ class _Mix:
         for name in free:
             if share is None:
                 break
-            agree, _ = share_agreeing(self.engine, self.spec, "rule_members", ["block_no"], name)
+            agree, _ = share_agreeing(self.engine, self.spec, "rule_members", ["_block_no"], name)
             dragged = max(dragged, agree - share - (1 - share) * self.chance[name])
         return Candidate(
             tuple(choice.expression for choice in choices),
@@ -172,7 +172,7 @@ class _Mix:
         )
 
     def _make_members(self, keys: Keys) -> None:
-        """Make the engine's rule_members (block_no, source_no, a number per value of each field).
+        """Make the engine's rule_members (_block_no, source_no, a number per value of each field).
 
         NULL where a record has no value.
         """
@@ -192,7 +192,7 @@ class _Mix:
         same = " and ".join(f"c.{name} = b.{name}" for name in names)
         self.engine.make_table(
             "rule_members",
-            f"select b.block_no, c.source_no{values} from key_codes as c"
+            f"select b.block_no as _block_no, c.source_no{values} from key_codes as c"
             f" join rule_blocks as b on {same} and b.block_no % {step} = 0",
         )
 

@@ -99,7 +99,7 @@ def _expected_match_share(
     engine.make_table(
         "rule_members",
         f"""
-        select s.block_no, m.source_no, {columns}
+        select s.block_no as _block_no, m.source_no, {columns} -- no field begins with _
         from keyed_{rule.name} as m join rule_sizes_{rule.name} as s on s.block_key = m.block_key
         join cleaned_records as r on r.record_no = m.record_no
         where s.reason is null

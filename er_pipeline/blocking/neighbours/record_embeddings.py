@@ -140,7 +140,7 @@ def _texts(engine: DuckDBEngine, spec: PipelineSpec, fields: list[str], n_texts:
             engine.make_table(
                 "field_values",
                 f"select value, cast(row_number() over (order by value) - 1 as integer) as code"
-                f" from (select distinct {column} as value from texts as t"
+                f" from (select distinct r.{column} as value from texts as t"
                 " join cleaned_records as r on r.record_no = t.first_no) where value is not null",
             )
             values = [

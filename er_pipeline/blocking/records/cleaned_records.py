@@ -250,8 +250,8 @@ def _check_vectors(engine: DuckDBEngine, column: str) -> None:
     broken = engine.rows(
         "select source, record_id, user_vector from raw_records where trim(user_vector) <> ''"
         " and (try_cast(user_vector as float[]) is null"
-        " or len(list_filter(try_cast(user_vector as float[]), lambda x: x is null or"
-        f" not isfinite(x))) > 0) order by source, record_id limit {EXAMPLES}"
+        " or len(list_filter(try_cast(user_vector as float[]), lambda _x: _x is null or"
+        f" not isfinite(_x))) > 0) order by source, record_id limit {EXAMPLES}"
     )
     if broken:
         source, record_id, text = broken[0]
@@ -264,8 +264,9 @@ def _check_vectors(engine: DuckDBEngine, column: str) -> None:
 def _check_ids(engine: DuckDBEngine, raw: RawSource, column: str) -> None:
     name = quoted(column)
     missing = engine.rows(
-        f"select rowid + 1 from {raw.table} where {name} is null or trim({name}) = ''"
-        f" order by rowid limit {EXAMPLES}"
+        # Not rowid, which a column of the source may be called.
+        f"select _no from (select row_number() over () as _no, {name} as _id from {raw.table})"
+        f" where _id is null or trim(_id) = '' order by _no limit {EXAMPLES}"
     )
     if missing:
         (n_missing,) = engine.row(
@@ -277,8 +278,8 @@ def _check_ids(engine: DuckDBEngine, raw: RawSource, column: str) -> None:
             f" (first: record {rows} of the source); every record needs one"
         )
     repeated = engine.rows(
-        f"select {name}, count(*) as n from {raw.table} group by {name} having count(*) > 1"
-        f" order by n desc, {name} limit {EXAMPLES}"
+        f"select {name}, count(*) from {raw.table} group by {name} having count(*) > 1"
+        f" order by count(*) desc, {name} limit {EXAMPLES}"
     )
     if repeated:
         (n_repeated,) = engine.row(

@@ -104,12 +104,12 @@ def expected_match_share(
     By each identifier it is the share that agree, of the pairs that have both values, less what
     agrees by chance, over the share of matches that do. The median is taken; None without one. Half
     a pair is added to either side, so that a few pairs never tell that there is no match at all.
-    members: engine table with block_no, source_no and the fields. identifiers: those to look at,
+    members: engine table with _block_no, source_no and the fields. identifiers: those to look at,
     of `strong_identifiers`, without what the blocks are made of.
     """
     shares = []
     for name, identifier in identifiers.items():
-        agree, n_pairs = share_agreeing(engine, spec, members, ["block_no"], name)
+        agree, n_pairs = share_agreeing(engine, spec, members, ["_block_no"], name)
         if n_pairs:
             least = 0.5 / (n_pairs + 1)
             seen = agree * n_pairs / (n_pairs + 1) + least

@@ -6,7 +6,10 @@ value; the others are read from it, so a field without a value has none of them.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 
+from er_pipeline.blocking.tables.engine_duckdb import quoted
+from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.values.keys import Conjunction, Key, parse_conjunction
 
 # {0} is the field. Narrow to wide: of two records, the first key they share says most.
@@ -86,6 +89,20 @@ class KeyChoice:
         return self.key.expression
 
 
+@cache
+def whole_value(field: str) -> str:
+    """Write the key that is a field's whole value: its name, quoted if SQL takes that for its own.
+
+    A field may be called order.
+    """
+    try:
+        for key in (field, f"nickname({field})", f"left({field}, 2)", f"left(({field}), 2)"):
+            parse_conjunction("bare", key, (field,))
+    except SpecError:
+        return quoted(field)
+    return field
+
+
 def key_choices(
     field_kinds: Mapping[str, str], free_mail_domains: Collection[str] = ()
 ) -> tuple[KeyChoice, ...]:
@@ -107,7 +124,11 @@ def key_choices(
         KeyChoice(
             " and ".join(names),
             level,
-            parse_conjunction(f"key_swapped_{level}", template.format(*names), tuple(field_kinds)),
+            parse_conjunction(
+                f"key_swapped_{level}",
+                template.format(*map(whole_value, names)),
+                tuple(field_kinds),
+            ),
             swaps=names,
         )
         for level, template in enumerate(SWAPPED_NAMES)
@@ -133,7 +154,7 @@ def _choice(
     field_kinds: Mapping[str, str],
     free_mail_domains: Collection[str],
 ) -> KeyChoice:
-    expression = template.format(field)
+    expression = template.format(whole_value(field))
     # Named by its place, so that the lookups of two keys are two tables.
     name = f"key_{list(field_kinds).index(field)}_{level}"
     parsed = parse_conjunction(name, expression, tuple(field_kinds), free_mail_domains)

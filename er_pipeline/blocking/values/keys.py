@@ -156,7 +156,7 @@ class Conjunction:
 
         One row per record and key; a record whose key has a NULL or blank member has no row.
         records: name of a table of the engine with the cleaned records. Runs the Python functions
-        over the distinct values of their arguments, as tables lookup_... of the engine.
+        over the distinct values of their arguments, as tables _lookup_... of the engine.
         """
         relation = records
         for lookup in self.lookups:
@@ -232,7 +232,7 @@ def parse_conjunction(
         raise SpecError(f"{name!r} has no key; write an expression such as left(last_name, 3)")
     free_mail = tuple(sorted({*FREE_MAIL_DOMAINS, *(d.lower() for d in free_mail_domains)}))
     keys = tuple(
-        _parse_key(text, f"lookup_{name}_{i}", tuple(fields), free_mail)
+        _parse_key(text, f"_lookup_{name}_{i}", tuple(fields), free_mail)
         for i, text in enumerate(expressions)
     )
     if sum(key.is_list for key in keys) > 1:
