@@ -3,6 +3,9 @@ from typing import Any
 import pytest
 
 from er_pipeline.blocking.spec.blocking_section import MAX_STRATEGIES
+from er_pipeline.blocking.spec.problems import KINDS_WITHOUT_FREQUENCY
+from er_pipeline.blocking.values.cleaning import KINDS
+from er_pipeline.matching.comparisons import comparison_of
 from er_pipeline_tests.small_spec import small_spec
 
 
@@ -16,7 +19,7 @@ from er_pipeline_tests.small_spec import small_spec
         ({"mode": "dedupe", "sources": [{"path": "a.csv"}, {"path": "b.csv"}]}, "takes one source"),
         ({"fields": {}}, "no field is declared"),
         ({"fields": {"name": "text", "Name": "text"}}, "differ in case only"),
-        ({"fields": {"name": "text", "record_id": "text"}}, "is a column of our own"),
+        ({"fields": {"name": "text", "record_id": "text"}}, "has the name of a column of our own"),
         ({"fields": {"name": "colour"}}, "'colour' is unknown; there are 'person_name'"),
         (
             {"sources": [{"path": "a.csv", "columns": {"a b": "x"}}]},
@@ -44,3 +47,22 @@ def test_no_more_strategies_are_taken_than_fit_into_a_mask(
     keys = dict.fromkeys(("a", "b", "c"), "name")
     with pytest.raises(ValueError, match="at most 2 strategies fit into one mask"):
         small_spec(strategies=keys)
+
+
+@pytest.mark.parametrize("field", ["case", "select", "full"])
+def test_a_word_of_sql_whose_values_splink_would_count_is_refused(field: str) -> None:
+    fields = {field: "text", "name": "text"}
+    small_spec(fields=fields)
+    small_spec(fields=fields, matching=True, comparisons=["name"])
+    small_spec(
+        fields=fields, matching=True, comparisons={"name": True, field: {"term_frequency": False}}
+    )
+    small_spec(fields={**fields, field: "date"}, matching=True)
+    with pytest.raises(ValueError, match=f"cannot count the values of a field called '{field}'"):
+        small_spec(fields=fields, matching=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_are_counted_of_the_kinds_that_are_compared_so(kind: str) -> None:
+    compared = comparison_of(small_spec(fields={"name": kind}), "name")
+    assert bool(compared.term_frequency) == (kind not in KINDS_WITHOUT_FREQUENCY)

@@ -141,8 +141,8 @@ def _check_ids(engine: Engine, raw: RawSource, column: str) -> None:
     name = quoted(column)
     missing = engine.rows(
         # Not rowid, which a column of the source may be called.
-        f"select _no from (select row_number() over () as _no, {name} from {raw.table})"
-        f" where {name} is null or trim({name}) = '' order by _no limit {EXAMPLES}"
+        f"select _no from (select row_number() over () as _no, {name} as _id from {raw.table})"
+        f" where _id is null or trim(_id) = '' order by _no limit {EXAMPLES}"
     )
     if missing:
         (n_missing,) = engine.row(
@@ -154,8 +154,8 @@ def _check_ids(engine: Engine, raw: RawSource, column: str) -> None:
             f" (first: record {rows} of the source); every record needs one"
         )
     repeated = engine.rows(
-        f"select {name}, count(*) as _n from {raw.table} group by {name} having count(*) > 1"
-        f" order by _n desc, {name} limit {EXAMPLES}"
+        f"select {name}, count(*) from {raw.table} group by {name} having count(*) > 1"
+        f" order by count(*) desc, {name} limit {EXAMPLES}"
     )
     if repeated:
         (n_repeated,) = engine.row(

@@ -7,12 +7,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
 from er_pipeline.blocking.spec.blocking_section import (
     EMBEDDING,
     MAX_STRATEGIES,
     SECOND_EMBEDDING,
 )
+from er_pipeline.blocking.spec.matching_section import Comparison
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
+from er_pipeline.blocking.spec.reserved_fields import is_reserved
 from er_pipeline.blocking.spec.settings import IDENTIFIER, KeyExpressions, Problem
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.values.pair_conditions import parse_condition
@@ -20,10 +24,8 @@ from er_pipeline.blocking.values.pair_conditions import parse_condition
 if TYPE_CHECKING:  # a spec lists its problems itself
     from er_pipeline.blocking.spec.pipeline import PipelineSpec
 
-# Columns of our own tables that a field may not be called.
-RESERVED_FIELDS = frozenset(
-    {"record_no", "record_id", "source", "source_no", "block_key", "true_cluster", "user_vector"}
-)
+# Kinds whose comparison counts no values unless term_frequency says so.
+KINDS_WITHOUT_FREQUENCY = ("email", "phone", "date")
 
 
 def problems(spec: "PipelineSpec") -> Iterator[Problem]:
@@ -38,6 +40,7 @@ def problems(spec: "PipelineSpec") -> Iterator[Problem]:
     yield from _embedding_problems(spec)
     yield from _learning_problems(spec)
     yield from _comparison_problems(spec)
+    yield from _frequency_problems(spec)
     yield from _strategy_problems(spec)
     yield from _training_rule_problems(spec)
     yield from _second_pass_problems(spec)
@@ -65,14 +68,26 @@ def _field_problems(spec: "PipelineSpec") -> Iterator[Problem]:
     for name in spec.field_kinds:
         if not re.fullmatch(IDENTIFIER, name):
             yield (
-                ("sources",),
+                _place_of_field(spec, name),
                 f"field {name!r} must be letters, digits and _; keep the source's own name on"
                 " the right: columns: {my_name: 'the source name'}",
             )
-        if name.lower() in RESERVED_FIELDS:
-            yield (("fields", name), f"field {name!r} is a column of our own; rename it")
+        elif is_reserved(name, spec.field_kinds):
+            own = next((s.columns[name] for s in spec.sources if s.columns.get(name)), name)
+            yield (
+                _place_of_field(spec, name),
+                f"field {name!r} has the name of a column of our own, or of Splink's; rename it:"
+                f" columns: {{my_{name}: {own}}}",
+            )
     if len({name.lower() for name in spec.field_kinds}) < len(spec.field_kinds):
         yield (("fields",), "two fields differ in case only; rename one")
+
+
+def _place_of_field(spec: "PipelineSpec", name: str) -> tuple[str | int, ...]:
+    if name in spec.fields:
+        return ("fields", name)
+    nth = next(i for i, source in enumerate(spec.sources) if name in source.columns)
+    return ("sources", nth, "columns", name)
 
 
 def _expectation_problems(spec: "PipelineSpec") -> Iterator[Problem]:
@@ -177,6 +192,29 @@ def _comparison_problems(spec: "PipelineSpec") -> Iterator[Problem]:
                 parse_condition(condition, tuple(spec.field_kinds))
             except SpecError as error:
                 yield (("comparisons", name, "sql", i), str(error))
+
+
+def _frequency_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    """List compared fields whose name keeps Splink from counting their values."""
+    if spec.matching is None:
+        return
+    for name in spec.comparison_fields:
+        comparison = (spec.comparisons or {}).get(name, Comparison())
+        counts = comparison.term_frequency
+        if counts is None:
+            counts = spec.field_kinds[name] not in KINDS_WITHOUT_FREQUENCY
+        if counts and _is_sql_word(name):
+            yield (
+                _place_of_field(spec, name),
+                f"Splink cannot count the values of a field called {name!r}, a word of SQL; rename"
+                f" it: columns: {{my_{name}: {name}}}, or write"
+                f" comparisons: {{{name}: {{term_frequency: false}}}}",
+            )
+
+
+def _is_sql_word(name: str) -> bool:
+    # As Splink finds out itself: it quotes such a name, then ends that of a table with it.
+    return exp.column(name).sql(dialect="duckdb") != name
 
 
 def _strategy_problems(spec: "PipelineSpec") -> Iterator[Problem]:
