@@ -68,7 +68,7 @@ class Stamp:
     @property
     def value(self) -> str:
         """The stamp itself, 16 hexadecimal digits."""
-        return digest([self.code, self.settings, dict(self.made_from), self.content])
+        return digest([self.code, self.settings, sorted(self.made_from.items()), self.content])
 
     def save(self, folder: Path) -> None:
         """Note the stamp in a table's folder."""
@@ -165,8 +165,11 @@ def stale_tables(before: Mapping[str, Plan], after: Mapping[str, Plan]) -> set[s
 
 
 def digest(value: Any) -> str:
-    """Return 16 hexadecimal digits that stand for a JSON-ready value, settings models included."""
-    text = json.dumps(value, default=_plain, sort_keys=True)
+    """Return 16 hexadecimal digits that stand for a JSON-ready value, settings models included.
+
+    The order of mappings counts: that of fields and strategies shapes tables.
+    """
+    text = json.dumps(value, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
