@@ -1,7 +1,7 @@
 """Which setting shapes which tables: one setting changed at a time, for every setting there is.
 
-A setting shapes a table if it changes its rows, or what is noted beside them for other tables and
-for checks, or decides that there is no such table. All that reads the table is stale as well.
+A setting shapes a table if it changes its rows, or what is noted beside them, such as how many pairs
+its blocks hold, or decides that there is no such table. All that reads the table is stale as well.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,6 +60,7 @@ class Change(NamedTuple):
     setting: as `er-pipeline settings` names it. before: its value, where the declaration has none
     of its own; to: the other value. shapes: a table of every step that the setting shapes itself;
     those that only read what is stale need not stand here. given: what else the change takes.
+    alone: tables of a step whose other tables still fit.
     """
 
     setting: str
@@ -67,6 +68,7 @@ class Change(NamedTuple):
     shapes: tuple[str, ...] = ()
     declaration: Declaration = WHOLE
     given: Mapping[str, Any] = {}
+    alone: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -81,7 +83,7 @@ class Change(NamedTuple):
             kind = self.setting.split(" (")[1].removesuffix(")")
             declared["embedding"] = {"encoder": kind, **ENCODERS[kind]}
         for place, value in self.given.items():
-            put(declared, place, value)
+            put(declared, place, deepcopy(value))
         return declared
 
     @property
@@ -111,7 +113,10 @@ VECTORS = ("record_embeddings",)
 SECOND = ("second_pass_pairs",)
 TRUE = ("true_pairs",)
 # The two sizes hold for blocks of any kind; what is over the cap is refined among strategies only.
-SIZED = ("filtered_blocks", "learned_rules", "learned_blocks", "em_training_blocks")
+SIZED = (
+    *("blocks_name", "blocks_mail", "filtered_blocks"),
+    *("learned_rules", "learned_blocks", "em_training_blocks"),
+)
 MODEL = ("em_model",)
 DATABASE = {"sources": [{"database": "shop.duckdb", "table": "people"}]}
 QUERY = {"sources": [{"url": "sqlite:///a.db", "query": "select 1", "name": "shop"}]}
@@ -248,8 +253,14 @@ CHANGES: Sequence[Change] = (
     Change("truth.right_id", "b", TRUE),
     Change("truth.left_source", "first", TRUE, given=BOTH_SIDES),
     Change("truth.right_source", "second", TRUE, given=BOTH_SIDES),
-    # The column stands in cleaned_records, yet shapes nothing that finds pairs.
-    Change("truth.cluster_column", "house", TRUE, given={"truth": {"cluster_column": "person"}}),
+    # The column is read with the records, yet shapes nothing that finds pairs.
+    Change(
+        "truth.cluster_column",
+        "house",
+        TRUE,
+        given={"truth": {"cluster_column": "person"}},
+        alone=("true_clusters",),
+    ),
     Change("labels.path", "answers.jsonl", ("labels",)),
     Change("threads", 3),
     Change("memory_limit", "4GB"),
@@ -303,7 +314,7 @@ PAIRED = (*LEARNED, *NEIGHBOURS, "pair_weights", "first_pass_pairs", "first_pass
 FITTING: Mapping[str, Iterable[str]] = {
     "strategies": {*TRAINED, *VECTORS, *NEIGHBOURS} - {"blocks_name"},
     "learning.k": (*TRAINED, *VECTORS, *NEIGHBOURS),
-    "blocks.max_size": (*UNTAUGHT, *VECTORS, *NEIGHBOURS),
+    "blocks.max_size": {*UNTAUGHT, *VECTORS, *NEIGHBOURS} - {"blocks_name", "blocks_mail"},
     "blocks.oversized": (*TRAINED, "learned_rules", "learned_blocks", *VECTORS, *NEIGHBOURS),
     "embedding.k": LEARNED,
     "embedding.fields": {*LEARNED} - {*VECTORS},
@@ -367,7 +378,7 @@ def test_a_change_is_from_one_valid_declaration_to_another(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_a_setting_shapes_its_tables_and_all_that_reads_them(name: str) -> None:
     change = EVERY[name]
-    expected = with_readers(change.shapes, flow_of(change.before))
+    expected = with_readers(change.shapes, flow_of(change.before)) | set(change.alone)
     assert stale_after(change) == expected
 
 
