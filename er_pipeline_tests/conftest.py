@@ -145,6 +145,16 @@ class Dataset:
             self.lake.open(engine, table)
             return engine.rows(f"select {columns} from {table} order by {order}")
 
+    def by_id(self, table: str, columns: str, order: str = "all") -> list[tuple[Any, ...]]:
+        """Read a table of record_no, with the columns of cleaned_records beside its own."""
+        with DuckDBEngine(threads=self.threads) as engine:
+            for read in (table, "cleaned_records"):
+                self.lake.open(engine, read)
+            return engine.rows(
+                f"select {columns} from {table} join cleaned_records using (record_no)"
+                f" order by {order}"
+            )
+
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Callable[..., Dataset]:

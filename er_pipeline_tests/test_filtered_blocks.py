@@ -26,7 +26,7 @@ STRATEGIES = {"last": "last", "city": "city"}
 def test_only_blocks_between_min_size_and_cap_are_kept(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, strategies=STRATEGIES, blocks={"min_size": 3, "max_size": 4})
     people.filter()
-    assert people.rows("filtered_blocks", "strategy, block_key, block_size, record_id") == [
+    assert people.by_id("filtered_blocks", "strategy, block_key, block_size, record_id") == [
         ("last", "lee", 3, "1"),
         ("last", "lee", 3, "2"),
         ("last", "lee", 3, "3"),

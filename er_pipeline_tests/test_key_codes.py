@@ -55,15 +55,13 @@ def indexed(
         put_records(engine, lake, SPEC, sources)
         index_keys(engine, lake, SPEC)
         lake.open(engine, "key_codes")
-        found = engine.con.execute("from key_codes")
-        names = [column[0] for column in found.description or []]
-        codes = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        codes = engine.arrow("from key_codes").to_pylist()
         keys: list[dict[int, str]] = [
             dict(
-                engine.con.execute(
+                engine.rows(
                     "select record_no, block_key from"
                     f" ({choice.conjunction.keyed_records(engine, 'cleaned_records')})"
-                ).fetchall()
+                )
             )
             for choice in SPEC.key_choices
         ]
@@ -98,7 +96,7 @@ def test_the_same_people_give_the_same_numbers_with_any_number_of_threads() -> N
 def test_records_stand_in_their_order_with_their_source(dataset: Callable[..., Dataset]) -> None:
     names = [{"id": f"{i:02}", "name": "ann"} for i in range(5)]
     data = dataset(names, names, strategies={"name": "name"})
-    data.filter()
+    data.make("key_codes")
     with DuckDBEngine() as engine:
         data.lake.open(engine, "key_codes")
         rows = engine.rows("select record_no, source_no from key_codes")
@@ -111,7 +109,7 @@ def test_missing_values_and_placeholders_are_never_equal(dataset: Callable[..., 
         [{"id": str(i), "note": "x", "name": name} for i, name in enumerate(values)],
         strategies={"name": "name"},
     )
-    data.filter()
+    data.make("key_codes")
     whole = [choice.expression for choice in data.spec.key_choices].index("name")
     codes = [code for (code,) in data.rows("key_codes", f"code_{whole}", "record_no")]
     assert codes == [-1, -2, -3, -4, -5, 0, 0]
@@ -119,7 +117,7 @@ def test_missing_values_and_placeholders_are_never_equal(dataset: Callable[..., 
 
 def test_a_table_without_a_single_value_can_be_indexed(dataset: Callable[..., Dataset]) -> None:
     data = dataset([{"id": "1", "name": ""}, {"id": "2", "name": ""}], strategies="auto")
-    data.filter()
+    data.make("key_codes")
     assert data.rows("key_codes", "code_0, idf_0", "record_no") == [(-1, 0), (-2, 0)]
 
 
@@ -129,13 +127,13 @@ def test_a_table_without_a_single_value_can_be_indexed(dataset: Callable[..., Da
 def test_fields_may_have_any_name(dataset: Callable[..., Dataset], name: str) -> None:
     people = [{"id": "1", name: "ann lee"}, {"id": "2", name: "ann lee"}, {"id": "3", name: "bo"}]
     data = dataset(people, strategies="auto")
-    data.filter()
+    data.make("key_codes")
     assert data.rows("key_codes", "code_0, idf_0", "record_no") == [(0, 3), (0, 3), (1, 9)]
 
 
 def test_facts_tell_the_keys_in_the_order_of_their_codes(dataset: Callable[..., Dataset]) -> None:
     data = dataset([{"id": "1", "name": "ann"}], fields={"name": "identifier"}, strategies="auto")
-    data.filter()
+    data.make("key_codes")
     facts = data.lake.facts("key_codes")
     assert facts["keys"] == ["name", "right(name, 4)", "left(name, 3)"]
     assert (facts["records"], facts["keys_per_record"]) == (1, 3)
@@ -143,7 +141,7 @@ def test_facts_tell_the_keys_in_the_order_of_their_codes(dataset: Callable[..., 
 
 def test_keys_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> None:
     data = dataset([{"id": "1", "name": "ann"}, {"id": "2", "name": "bo"}], strategies="auto")
-    data.filter()
+    data.make("key_codes")
     (data.folder / "people.csv").write_text("id,name\n1,ann\n7,bo\n")
     data.clean()
     with pytest.raises(LakeError, match="key_codes was made from an older cleaned_records"):

@@ -37,7 +37,7 @@ def test_an_oversized_block_is_divided_and_what_does_not_fit_is_dropped(
 ) -> None:
     people = dataset(YORK, strategies={"city": "city"}, blocks=refine(3, "last"))
     facts = people.filter()
-    assert people.rows("filtered_blocks", "block_key, block_size, record_id, block_no") == [
+    assert people.by_id("filtered_blocks", "block_key, block_size, record_id, block_no") == [
         ("bath", 2, "7", 0),
         ("bath", 2, "8", 0),
     ]
@@ -56,7 +56,7 @@ def test_what_is_still_oversized_is_divided_by_the_next_key(
 ) -> None:
     people = dataset(YORK, strategies={"city": "city"}, blocks=refine(2, "last", "first"))
     facts = people.filter()
-    assert people.rows("filtered_blocks", "block_key, block_size, record_id, block_no") == [
+    assert people.by_id("filtered_blocks", "block_key, block_size, record_id, block_no") == [
         ("bath", 2, "7", 0),
         ("bath", 2, "8", 0),
         ("york > lee > ann", 2, "1", 1),
@@ -131,7 +131,7 @@ def test_a_many_valued_strategy_is_divided_block_by_block(
     ]
     people = dataset(rows, strategies={"words": "tokens(words)"}, blocks=refine(3, "city"))
     people.filter()
-    assert people.rows("filtered_blocks", "block_key, record_id") == [
+    assert people.by_id("filtered_blocks", "block_key, record_id") == [
         ("fox", "1"),
         ("fox", "2"),
         ("red > bath", "3"),

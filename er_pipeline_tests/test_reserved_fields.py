@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
 from er_pipeline.blocking.spec.kinds import default_training_rules
 from er_pipeline.blocking.spec.reserved_fields import RESERVED_FIELDS
 from er_pipeline.blocking.spec.yaml_file import read_spec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError, SpecError
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.dry_run import count_dataset
 from er_pipeline.evaluation.recall import estimate_recall
+from er_pipeline.flow import flow, open_lake
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 from er_pipeline_tests.small_spec import HEAD, small_spec
 
@@ -66,8 +67,8 @@ def people_called(folder: Path, rows: Rows, names: Sequence[str], **settings: An
 def outcome(people: Dataset) -> dict[str, Any]:
     """Give what cleaning, blocks, training blocks and pairs come to."""
     values = list(people.clean()["values_of_field"].values())
-    with DuckDBEngine(threads=2) as engine:
-        training = build_em_training_blocks(engine, people.lake, people.spec)["rules"]
+    training = people.make("em_training_blocks")["rules"]
+    people.make("key_codes")
     people.pair()
     return {
         "values": values,
@@ -75,7 +76,7 @@ def outcome(people: Dataset) -> dict[str, Any]:
             (name, rule["pairs"], rule["largest_block"], rule["expected_match_share"])
             for name, rule in training.items()
         ],
-        "blocks": people.rows("filtered_blocks", "strategy, block_size, record_id"),
+        "blocks": people.by_id("filtered_blocks", "strategy, block_size, record_id"),
         "codes": people.rows("key_codes"),
         "pairs": people.rows("unified_pairs"),
     }
@@ -127,7 +128,9 @@ def test_a_dry_run_counts_fields_of_any_allowed_name(
     def reported(called: Sequence[str], folder: Path) -> list[str]:
         folder.mkdir()
         people = people_called(folder, rows, called)
-        lines = [str(line) for line in count_dataset(people.spec, folder, folder / "scratch")]
+        scratch = open_lake(folder / "scratch", people.spec)
+        counted = count_dataset(people.spec, flow(people.spec), scratch)
+        lines = [str(line) for line in counted]
         return lines[: 2 + len(KINDS)]
 
     usual = reported(list(KINDS), tmp_path / "plain")
