@@ -16,7 +16,7 @@ def test_the_users_vectors_are_scaled_to_length_1() -> None:
     texts = texts_of({"name": "text"}, ("a",), ("b",), ("c",))
     encoder = Column.model_validate({"encoder": "column", "column": "vector"})
     vectors = encoder.encode(replace(texts, vectors=lambda: brought))
-    assert np.allclose(vectors, [[0.6, 0.8], [0, 0], [0, -1]])
+    assert np.allclose(vectors, np.array([[0.6, 0.8], [0, 0], [0, -1]]))
 
 
 def test_the_column_must_be_named() -> None:
