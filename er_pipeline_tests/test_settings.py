@@ -86,7 +86,7 @@ def test_a_name_that_is_none_is_refused_in_a_whole_spec(
 def test_settings_do_not_change_after_they_were_read() -> None:
     section = Section()
     with pytest.raises(ValidationError, match="frozen"):
-        section.most = 5
+        section.most = 5  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(("written", "read"), [(True, {}), (False, None), (None, None), ("a", "a")])
