@@ -162,9 +162,6 @@ def test_a_condition_on_other_fields_is_a_column_of_the_comparison() -> None:
         ({"nam": True}, "unknown field 'nam'"),
         ({"name": {"sql": ["nam_l = name_r"]}}, "unknown column"),
         ({"name": {"sql": ["1 = 1"]}}, "reads no field"),
-        ({"name": {"levels": "exact", "thresholds": [0.9]}}, "thresholds belong to"),
-        ({"name": {"levels": "levenshtein", "thresholds": [0.5]}}, "counts edits"),
-        ({"name": {"levels": "jaro", "thresholds": [0.7, 0.9]}}, "highest first"),
         ({}, "no field is left to compare"),
     ],
 )

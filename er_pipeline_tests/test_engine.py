@@ -1,41 +1,61 @@
-import threading
-from pathlib import Path
+"""What holds of any engine, tried on the one that is always there."""
 
+import inspect
+
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from er_pipeline.blocking.tables import engine_duckdb
+from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.sql import literal, quoted
 
-ODD_NAMES = ["select", 'a"b', "it's", "naïve 🙂", "a;b--c"]
-
-
-@pytest.mark.parametrize("name", ODD_NAMES)
-def test_any_name_and_any_text_can_be_quoted(engine: DuckDBEngine, name: str) -> None:
-    engine.make_table(name, f"select {literal(name)} as {quoted(name)}")
-    assert engine.rows(f"select {quoted(name)} from {quoted(name)}") == [(name,)]
+ASKED = [name for name, value in vars(Engine).items() if inspect.isfunction(value)]
+METHODS = [name for name in ASKED if not name.startswith("_")]
 
 
-@pytest.mark.parametrize("values_per_batch", [1, 2, 3, 500_000])
-def test_a_python_function_sees_every_distinct_value_once_in_any_batch(
-    engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch, values_per_batch: int
-) -> None:
-    monkeypatch.setattr(engine_duckdb, "VALUES_PER_BATCH", values_per_batch)
-    engine.make_table("names", "select unnest(['a', 'b', null, 'a', 'c', '', 'b']) as name")
-    handed: list[str] = []
-
-    def call(value: str) -> str | None:
-        handed.append(value)
-        return value.upper() or None
-
-    engine.map_distinct("mapped names", "select name from names", call)
-    assert sorted(engine.rows('select * from "mapped names"')) == [
-        ("", None),
-        ("a", "A"),
-        ("b", "B"),
-        ("c", "C"),
+@pytest.mark.parametrize("method", METHODS)
+def test_an_engine_takes_the_parameters_that_steps_give_with_the_same_defaults(method: str) -> None:
+    asked = inspect.signature(getattr(Engine, method)).parameters
+    taken = inspect.signature(getattr(DuckDBEngine, method)).parameters
+    assert [(p.name, p.kind, p.default) for p in taken.values()] == [
+        (p.name, p.kind, p.default) for p in asked.values()
     ]
-    assert sorted(handed) == ["", "a", "b", "c"]
+
+
+def test_values_in_memory_become_a_table_and_come_back(engine: DuckDBEngine) -> None:
+    engine.put("t", {"n": np.array([1, 2], np.int32), "x": np.array([0.5, np.inf], np.float32)})
+    assert engine.described("from t") == [("n", "INTEGER"), ("x", "FLOAT")]
+    assert engine.arrow("from t").to_pydict() == {"n": [1, 2], "x": [0.5, float("inf")]}
+    engine.put("t", pa.table({"name": pa.array(["a", None], pa.string())}))
+    assert engine.rows("from t") == [("a",), (None,)]
+    assert engine.frame("from t")["name"].isna().tolist() == [False, True]
+
+
+def test_a_column_with_nulls_is_a_masked_array(engine: DuckDBEngine) -> None:
+    found = engine.columns("select * from (values (1, 2), (null, 3)) as t(few, filled)")
+    assert np.ma.getmaskarray(found["few"]).tolist() == [False, True]
+    assert not np.ma.getmaskarray(found["filled"]).any()
+
+
+def test_rows_are_appended_column_by_column_in_their_order(engine: DuckDBEngine) -> None:
+    engine.make_table("t", "select 1 as a, 2 as b")
+    engine.append("t", "select 3 as b, 4 as a")
+    assert engine.rows("from t order by a") == [(1, 2), (3, 4)]
+    engine.drop("t")
+    engine.make_view("t", "select 5 as a")
+    assert engine.row("select a from t") == (5,)
+
+
+def test_the_hash_of_a_text_is_a_whole_number_below_2_to_the_64_for_each_text(
+    engine: DuckDBEngine,
+) -> None:
+    n, least, most = engine.row(
+        f"select count(distinct h), min(h), max(h) from"
+        f" (select {engine.row_hash('i::varchar')} as h from range(10000) as t(i))"
+    )
+    assert n == 10_000
+    assert 0 <= least < 2**54
+    assert 2**64 - 2**54 < most < 2**64
 
 
 def test_mapping_nothing_makes_an_empty_table(engine: DuckDBEngine) -> None:
@@ -75,46 +95,3 @@ def test_the_fingerprint_changes_with_the_rows(engine: DuckDBEngine, changed: st
     engine.make_table("old", "select * from (values (0, 'a'), (1, 'b'), (2, 'c')) as t(no, id)")
     engine.make_table("new", f"select * from (values {changed}) as t(no, id)")
     assert engine.fingerprint("old", ("no", "id")) != engine.fingerprint("new", ("no", "id"))
-
-
-def test_all_files_of_a_folder_are_one_table(engine: DuckDBEngine, tmp_path: Path) -> None:
-    folder = tmp_path / "n=7" / "it's here"
-    folder.mkdir(parents=True)
-    engine.write("select 1 as n", folder / "a.parquet")
-    engine.write("select 2 as n", folder / "b.parquet", bulk=True)
-    engine.read_folder(folder, "numbers")
-    assert engine.rows("select * from numbers order by n") == [(1,), (2,)]
-
-
-def test_a_written_query_keeps_its_order(engine: DuckDBEngine, tmp_path: Path) -> None:
-    engine.write("select i from range(300000) as t(i) order by -i", tmp_path / "a.parquet")
-    engine.read_folder(tmp_path, "numbers")
-    (in_order,) = engine.row(
-        "select bool_and(i = 299999 - n) from"
-        " (select i, row_number() over () - 1 as n from numbers)"
-    )
-    assert in_order
-
-
-def test_the_settings_reach_duckdb(tmp_path: Path) -> None:
-    with DuckDBEngine(threads=1, memory_limit="123MiB", spill_to=tmp_path / "spill") as engine:
-        assert engine.rows(
-            "select current_setting('threads'), current_setting('memory_limit'),"
-            " current_setting('temp_directory'), current_setting('autoinstall_known_extensions')"
-        ) == [(1, "123.0 MiB", str(tmp_path / "spill"), False)]
-
-
-def test_engines_side_by_side_do_not_see_each_others_tables() -> None:
-    found: list[int] = []
-
-    def work(n: int) -> None:
-        with DuckDBEngine(threads=1) as engine:
-            engine.make_table("mine", f"select {n} as n")
-            found.append(engine.row("select n from mine")[0])
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(found) == [0, 1, 2, 3]

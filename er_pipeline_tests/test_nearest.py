@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from er_pipeline.blocking.encoders import Dense
-from er_pipeline.blocking.encoders.base import unit_rows
+from er_pipeline.blocking.encoders.encoder import unit_rows
 from er_pipeline.blocking.neighbours.nearest import (
     DECIMALS,
     Lists,

@@ -25,9 +25,6 @@ from er_pipeline_tests.small_spec import small_spec
             {"sources": [{"path": "a.csv", "columns": {"a b": "x"}}]},
             "must be letters, digits and _",
         ),
-        ({"truth": {"path": "t.csv", "left_source": "s"}}, "belong together"),
-        ({"fields": {False: "text"}}, "YAML reads a name here as false; put it in quotes"),
-        ({"dataset": "my people"}, "'my people' is no name here: a letter first"),
         ({"threads": 0}, "greater than or equal to 1"),
     ],
 )

@@ -1,15 +1,13 @@
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.spec.blocking_section import Budget
-from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.errors import BudgetError, SpecError
+from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE
 from er_pipeline.blocking.weights.pair_weights import read_weights
@@ -142,51 +140,12 @@ def test_the_run_fails_over_budget_where_it_should_and_keeps_the_last_good_table
     assert len(weigh(people, max_pairs=10, on_over_budget="fail")) == 10
 
 
-@pytest.mark.parametrize(
-    ("budget", "n_records", "pairs"),
-    [
-        ({"max_pairs": 7}, 100, 7),
-        ({"pairs_per_record": 2}, 100, 200),
-        ({"pairs_per_record": 0.29}, 100, 29),  # in binary 28.999999999999996
-        ({"pairs_per_record": 2, "max_pairs": 7}, 100, 7),
-        ({"pairs_per_record": 2, "max_pairs": 700}, 100, 200),
-        ({"pairs_per_record": 0.1}, 5, 0),
-    ],
-)
-def test_the_smaller_limit_holds(budget: dict[str, Any], n_records: int, pairs: int) -> None:
-    assert Budget(**budget).pairs(n_records) == pairs
-
-
 @pytest.mark.parametrize("floor", [0, 1])
 def test_a_budget_below_one_pair_keeps_none(dataset: Callable[..., Dataset], floor: int) -> None:
     people = dataset(FIVE, **BY_BOTH)
     people.pair()
     assert weigh(people, pairs_per_record=0.1, floor_per_record=floor) == {}
     assert (facts_of(people)["pairs_cut"], facts_of(people)["budget_pairs"]) == (4, 0)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ("budget: {max_pairs: 5}\n  weights: false", "weights: a budget keeps the pairs of most"),
-        ("budget: {}", "a budget needs pairs_per_record or max_pairs"),
-        ("budget: {floor_per_record: 1}", "a budget needs pairs_per_record or max_pairs"),
-        ("budget: {max_pairs: 0}", "budget.max_pairs: Input should be greater than or equal to 1"),
-        ("budget: {max_pair: 9}", "did you mean 'max_pairs'?"),
-    ],
-)
-def test_a_budget_that_says_nothing_is_an_error(
-    tmp_path: Path, settings: str, message: str
-) -> None:
-    file = tmp_path / "defs.yaml"
-    file.write_text(
-        "type: er_pipeline.BlockingPipeline\nattributes:\n  dataset: people\n"
-        "  sources: [{path: people.csv}]\n  fields: {first_name: person_name, email: email}\n"
-        f"  {settings}\n"
-    )
-    with pytest.raises(SpecError) as caught:
-        read_spec(file)
-    assert message in str(caught.value)
 
 
 # Copies of 0 and 1 are 3 and 4. 2 is a namesake of 0 next door; 4 was copied badly.

@@ -9,30 +9,6 @@ from er_pipeline_tests.small_spec import HEAD, read_small_spec
 
 
 @pytest.mark.parametrize(
-    ("written", "keys"),
-    [
-        (
-            "[left(last_name, 3), left(first_name, 1)]",
-            ["left(last_name, 3)", "left(first_name, 1)"],
-        ),
-        ('["left(last_name, 3)", email]', ["left(last_name, 3)", "email"]),
-        (
-            "[coalesce(email, concat_ws(' ', company, email)), last_name]",
-            ["coalesce(email, concat_ws(' ', company, email))", "last_name"],
-        ),
-        ("['split_part(email, '','', 1)', last_name]", ["split_part(email, ',', 1)", "last_name"]),
-        ("left(last_name, 3)", ["left(last_name, 3)"]),
-        ("\n      - left(last_name, 3)\n      - first_name", ["left(last_name, 3)", "first_name"]),
-    ],
-)
-def test_a_list_of_keys_needs_no_quotes(tmp_path: Path, written: str, keys: list[str]) -> None:
-    (strategy,) = read_small_spec(
-        tmp_path, f"  strategies:\n    key: {written}\n"
-    ).strategy_conjunctions
-    assert [key.expression for key in strategy.keys] == keys
-
-
-@pytest.mark.parametrize(
     ("more", "line", "message"),
     [
         ("  blokcs: {max_size: 3}\n", 6, "unknown setting 'blokcs'; did you mean 'blocks'?"),

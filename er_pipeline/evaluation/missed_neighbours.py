@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Dense
-from er_pipeline.blocking.encoders.base import Encoder
+from er_pipeline.blocking.encoders.encoder import Encoder
 from er_pipeline.blocking.neighbours.nearest import DECIMALS
 from er_pipeline.blocking.neighbours.record_embeddings import load_vectors, vector_folder
 from er_pipeline.blocking.spec.pipeline import PipelineSpec

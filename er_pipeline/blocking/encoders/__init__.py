@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from er_pipeline.blocking.encoders.base import (
+from er_pipeline.blocking.encoders.column import Column
+from er_pipeline.blocking.encoders.encoder import (
     Dense,
     Encoder,
     EncoderError,
     FieldValues,
     Texts,
 )
-from er_pipeline.blocking.encoders.column import Column
 from er_pipeline.blocking.encoders.lexical import Lexical
 from er_pipeline.blocking.encoders.sentence_transformer import SentenceTransformer
 from er_pipeline.blocking.encoders.static import Static

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from er_pipeline.blocking.encoders.base import Dense, Encoder, Texts, unit_rows
+from er_pipeline.blocking.encoders.encoder import Dense, Encoder, Texts, unit_rows
 
 
 class Column(Encoder):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from er_pipeline.blocking.encoders.base import Encoder, Texts
+from er_pipeline.blocking.encoders.encoder import Encoder, Texts
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -16,7 +16,7 @@ from zipfile import ZipFile
 import numpy as np
 from pydantic import Field
 
-from er_pipeline.blocking.encoders.base import (
+from er_pipeline.blocking.encoders.encoder import (
     Dense,
     Encoder,
     EncoderError,

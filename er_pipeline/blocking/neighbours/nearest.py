@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.encoders.base import Dense
+from er_pipeline.blocking.encoders.encoder import Dense
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

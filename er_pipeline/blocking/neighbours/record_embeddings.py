@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Dense, Encoder, FieldValues, Texts
-from er_pipeline.blocking.encoders.base import TEXTS_PER_BATCH
+from er_pipeline.blocking.encoders.encoder import TEXTS_PER_BATCH
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError

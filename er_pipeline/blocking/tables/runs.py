@@ -32,9 +32,11 @@ def run(
 def steps_for(steps: Sequence[Step], table: str) -> list[Step]:
     """List the steps that a table needs, its own last.
 
-    Raises KeyError if no step makes the table.
+    Raises KeyError that names the tables there are if no step makes this one.
     """
     maker = {made.name: step for step in steps for made in step.writes}
+    if table not in maker:
+        raise KeyError(f"no step makes {table!r}; the tables are {', '.join(maker)}")
     needed, waiting = set(), [maker[table].name]
     while waiting:
         name = waiting.pop()

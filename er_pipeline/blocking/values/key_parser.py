@@ -123,7 +123,7 @@ def _written_out(text: str, fields: tuple[str, ...], free_mail: tuple[str, ...])
     spelling = {name.lower(): name for name in fields}
 
     def write_out(node: "exp.Expr") -> "exp.Expr":
-        if isinstance(node, exp.Column) and not _is_lambda_name(node):
+        if isinstance(node, exp.Column) and not is_lambda_name(node):
             name = spelling[node.name.lower()]
             return exp.column(name, quoted=not _needs_no_quotes(name))
         function = _key_function(node)
@@ -229,7 +229,7 @@ def _source_columns(text: str, tree: "exp.Expr", fields: tuple[str, ...]) -> tup
     by_lower = {name.lower(): name for name in fields}
     found = set()
     for node in tree.find_all(exp.Column):
-        if _is_lambda_name(node):
+        if is_lambda_name(node):
             continue
         if node.table or node.name.lower() not in by_lower:
             raise SpecError(
@@ -242,7 +242,8 @@ def _source_columns(text: str, tree: "exp.Expr", fields: tuple[str, ...]) -> tup
     return tuple(sorted(found))
 
 
-def _is_lambda_name(column: exp.Column) -> bool:
+def is_lambda_name(column: exp.Column) -> bool:
+    """Say whether a name within a lambda is one of its own parameters, and so no column."""
     around = column.find_ancestor(exp.Lambda)
     while around:
         if any(name.name == column.name for name in around.expressions):

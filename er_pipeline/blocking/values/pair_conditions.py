@@ -9,6 +9,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.values.key_parser import is_lambda_name
 
 
 @lru_cache(maxsize=1024)
@@ -29,7 +30,7 @@ def parse_condition(text: str, fields: tuple[str, ...]) -> tuple[str, tuple[str,
     spelled = {f"{name}_{side}".lower(): (name, side) for name in fields for side in "lr"}
     read = set()
     for column in tree.find_all(exp.Column):
-        if column.find_ancestor(exp.Lambda):
+        if is_lambda_name(column):
             continue
         if column.table or column.name.lower() not in spelled:
             raise SpecError(

@@ -1,0 +1,101 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import er_pipeline
+from er_pipeline.blocking.encoders import (
+    Encoder,
+    EncoderError,
+    Lexical,
+    SentenceTransformer,
+    Static,
+)
+from er_pipeline.blocking.encoders.encoder import Dense, folder_of, need, unit_rows
+from er_pipeline_tests.encoder_texts import texts_of
+
+
+def transformer(model: str, batch_size: int = 64) -> SentenceTransformer:
+    return SentenceTransformer.model_validate(
+        {"encoder": "sentence_transformer", "model": model, "batch_size": batch_size}
+    )
+
+
+def test_the_identity_changes_with_what_a_vector_depends_on_and_nothing_else() -> None:
+    identity = Lexical().identity
+    assert Lexical().identity == identity
+    assert Lexical.model_validate({"k": 3, "min_similarity": 0.7}).identity == identity
+    assert Lexical.model_validate({"max_work_per_record": 1000}).identity == identity
+    assert Lexical.model_validate({"ngrams": "5"}).identity != identity
+    assert Lexical.model_validate({"fields": ["a"]}).identity != identity
+
+
+@pytest.mark.parametrize(
+    ("encoder", "module", "words"),
+    [
+        (
+            Static.model_validate({"encoder": "static"}),
+            "wordllama",
+            r"pip install 'er_pipeline\[static\]'",
+        ),
+        (
+            transformer("any"),
+            "sentence_transformers",
+            r"pip install torch==2.13.0 && pip install 'er_pipeline\[semantic\]'",
+        ),
+    ],
+    ids=["static", "semantic"],
+)
+def test_a_missing_extra_names_the_line_that_installs_it(
+    encoder: Encoder, module: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(EncoderError, match=words):
+        encoder.encode(texts_of({"text": "text"}, ("a",)))
+    with pytest.raises(EncoderError, match=words):
+        _ = encoder.identity
+
+
+def test_a_missing_extra_names_the_library_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+    with pytest.raises(EncoderError, match="wordllama is not installed") as caught:
+        need("wordllama", "static")
+    assert isinstance(caught.value.__cause__, ImportError)
+    assert "torch" not in str(caught.value)
+    assert need("json", "static").loads("[1]") == [1]
+
+
+def test_a_setting_of_vectors_is_part_of_the_identity_unless_it_is_of_the_search() -> None:
+    searched = {"k": 3, "min_recall": 0.4, "flat_limit": 5, "direction": "small_to_large"}
+    for name, value in searched.items():
+        changed = Static.model_validate({"encoder": "static", name: value})
+        assert changed.vectors_of() == Static.model_validate({"encoder": "static"}).vectors_of()
+    assert transformer("any", batch_size=1).vectors_of() == transformer("any").vectors_of()
+    assert transformer("any").vectors_of() != transformer("another").vectors_of()
+
+
+@given(
+    arrays(
+        np.float32,
+        st.tuples(st.integers(1, 5), st.integers(1, 4)),
+        elements=st.integers(-1_000, 1_000).map(float),
+    )
+)
+def test_rows_are_scaled_to_length_1_in_their_direction_and_rows_of_zeros_stay(
+    vectors: Dense,
+) -> None:
+    scaled = unit_rows(vectors)
+    is_zero = ~vectors.any(axis=1)
+    assert scaled.dtype == np.float32
+    assert scaled.flags.c_contiguous
+    assert np.allclose(np.linalg.norm(scaled, axis=1), np.where(is_zero, 0, 1), atol=1e-5)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert np.allclose(scaled * lengths, vectors, rtol=1e-4)
+
+
+def test_the_folder_of_a_package_is_the_one_it_is_imported_from() -> None:
+    assert folder_of("er_pipeline") == Path(er_pipeline.__file__).parent

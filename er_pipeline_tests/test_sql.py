@@ -1,0 +1,29 @@
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.sql import literal, quoted
+
+ODD_NAMES = ["select", 'a"b', "it's", "naïve 🙂", "a;b--c"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_any_name_and_any_text_can_be_quoted(engine: DuckDBEngine, name: str) -> None:
+    engine.make_table(name, f"select {literal(name)} as {quoted(name)}")
+    assert engine.rows(f"select {quoted(name)} from {quoted(name)}") == [(name,)]
+
+
+TEXTS = st.text(st.characters(codec="utf-8"))  # half a surrogate pair is no text
+
+
+@given(TEXTS)
+def test_a_text_comes_back_from_duckdb_as_it_went_in(text: str) -> None:
+    assert duckdb.execute(f"select {literal(text)}, 'after'").fetchone() == (text, "after")
+
+
+@given(TEXTS.filter(bool))
+def test_a_name_comes_back_from_duckdb_as_it_went_in(name: str) -> None:
+    found = duckdb.execute(f"select 1 as {quoted(name)}, 2 as after")
+    assert [column[0] for column in found.description or ()] == [name, "after"]
