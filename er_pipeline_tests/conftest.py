@@ -12,6 +12,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.flow import flow, open_lake, run
 from er_pipeline_tests.projects import elsewhere, finished, project  # noqa: F401
@@ -110,6 +111,12 @@ class Dataset:
         """Run the flow up to a table; return the facts kept beside its step's main table."""
         made = list(run(flow(self.spec), self.lake, until=until, threads=self.threads))
         return made[-1][1]
+
+    def make_again(self, table: str) -> Any:
+        """Run the step of one table alone, on what lies in the lake."""
+        (step,) = (step for step in flow(self.spec) if step.name == table)
+        with DuckDBEngine(threads=self.threads) as engine:
+            return run_step(step, engine, self.lake)
 
     def clean(self) -> Any:
         return self.make("cleaned_records")

@@ -145,4 +145,4 @@ def test_keys_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> N
     (data.folder / "people.csv").write_text("id,name\n1,ann\n7,bo\n")
     data.clean()
     with pytest.raises(LakeError, match="key_codes was made from an older cleaned_records"):
-        data.learn()
+        data.make_again("learned_rules")

@@ -171,11 +171,11 @@ def test_nothing_is_divided_where_every_block_fits(dataset: Callable[..., Datase
     wanted = ["strategy", "block_key", "block_size", "record_id", "block_no"]
     dropped = dataset(YORK, strategies={"city": "city"}, blocks={"max_size": 6})
     facts = dropped.filter()
-    rows = dropped.rows("filtered_blocks", ", ".join(wanted))
+    rows = dropped.by_id("filtered_blocks", ", ".join(wanted))
     for blocks in (refine(6), refine(6, "last"), {"max_size": None, "oversized": "refine"}):
         people = dataset(YORK, strategies={"city": "city"}, blocks=blocks)
         assert people.filter() == facts
-        assert people.rows("filtered_blocks", ", ".join(wanted)) == rows
+        assert people.by_id("filtered_blocks", ", ".join(wanted)) == rows
 
 
 # The whole way.

@@ -76,7 +76,7 @@ def outcome(people: Dataset) -> dict[str, Any]:
             (name, rule["pairs"], rule["largest_block"], rule["expected_match_share"])
             for name, rule in training.items()
         ],
-        "blocks": people.by_id("filtered_blocks", "strategy, block_size, record_id"),
+        "blocks": people.rows("filtered_blocks", "strategy, block_size, record_no"),
         "codes": people.rows("key_codes"),
         "pairs": people.rows("unified_pairs"),
     }

@@ -1,7 +1,7 @@
 """Which setting shapes which tables: one setting changed at a time, for every setting there is.
 
-A setting shapes a table if it changes its rows, or what is noted beside them, such as how many pairs
-its blocks hold, or decides that there is no such table. All that reads the table is stale as well.
+A setting shapes a table if it changes its rows, or what is noted beside them, such as the pairs
+of its blocks, or decides that there is no such table. All that reads the table is stale as well.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
