@@ -106,6 +106,7 @@ IS_KEPT = Check(
     "recall_is_kept",
     "What is no candidate is lost, and without truth nobody notices.",
     stops=False,
+    limits=("checks.min_estimated_recall", "checks.max_recall_drop"),
 )
 
 
