@@ -30,7 +30,7 @@ class Static(Encoder):
     def encode(self, texts: Texts) -> Dense:
         """Encode the texts batch by batch."""
         library = need("wordllama", "static")
-        # The package looks for its tokenizer in a folder it does not have, unless told this one.
+        # The package looks for its tokenizer in a folder it does not have, unless given this one.
         model = library.WordLlama.load(
             trunc_dim=None if self.dims == 256 else self.dims,
             cache_dir=folder_of("wordllama"),
