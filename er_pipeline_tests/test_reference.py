@@ -137,7 +137,7 @@ def test_the_page_names_what_each_table_is_made_of() -> None:
 
 def test_views_show_ids_instead_of_numbers() -> None:
     views = columns_of_views(described_tables().values())
-    assert views["entities"] == ["entity_no", "record_id", "source"]
+    assert views["entities"] == ["record_id", "source", "entity_id"]
     assert views["true_pairs"] == ["left_id", "right_id", "left_source", "right_source"]
     assert "strategies" in views["unified_pairs"]
 

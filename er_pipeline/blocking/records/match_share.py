@@ -62,7 +62,7 @@ def count_agreeing_pairs(
 
 
 def strong_identifiers(engine: Engine, spec: PipelineSpec) -> dict[str, Identifier]:
-    """Give the fields that identify an entity; where no kind is strong, those whose values are rare.
+    """Give the fields that identify an entity; if no kind is strong, those whose values are rare.
 
     Reads the engine's cleaned_records. Pairs that agree on another of these fields, and on the
     rarest besides, are nearly all matches; so the share of them that agrees on this one, too, is
