@@ -82,7 +82,7 @@ class Change(NamedTuple):
             kind = self.setting.split(" (")[1].removesuffix(")")
             declared["embedding"] = {"encoder": kind, **ENCODERS[kind]}
         for place, value in self.given.items():
-            put(declared, place, value)
+            put(declared, place, deepcopy(value))
         return declared
 
     @property
@@ -211,18 +211,13 @@ CHANGES: Sequence[Change] = (
         {**WHOLE["training_rules"], "same_mail": "email_user(email)"},
         ("em_training_blocks",),
     ),
-    Change(
-        "comparisons",
-        {**dict.fromkeys(WHOLE["comparisons"], True), "city": "exact"},
-        MODEL,
-    ),
     Change("comparisons.FIELD.levels", "exact", MODEL, COMPARED, OF_CITY),
     Change(
         "comparisons.FIELD.thresholds", [0.9], MODEL, COMPARED, {"comparisons.city": JARO_WINKLER}
     ),
     Change("comparisons.FIELD.term_frequency", False, MODEL, COMPARED, OF_CITY),
     Change(
-        "comparisons.FIELD.sql", ["soundex(city_l) = soundex(city_r)"], MODEL, COMPARED, OF_CITY
+        "comparisons.FIELD.sql", ["left(city_l, 3) = left(city_r, 3)"], MODEL, COMPARED, OF_CITY
     ),
     Change("matching.threshold", 0.9, ("first_pass_matches",)),
     Change("matching.min_probability", 0.02, ("first_pass_matches",)),
@@ -295,6 +290,9 @@ FURTHER: Mapping[str, Change] = {
         (*SECOND, *PAIRS, *RULES),
     ),
     # Whether a rule leaves each compared field free is judged before the model is trained.
+    "a field compared in another way": Change(
+        "comparisons", {**dict.fromkeys(WHOLE["comparisons"], True), "city": "exact"}, MODEL
+    ),
     "a field compared no more": Change(
         "comparisons", ["first_name", "last_name", "email"], ("em_training_rules", *MODEL)
     ),

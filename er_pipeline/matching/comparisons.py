@@ -152,7 +152,7 @@ def _shared_words(left: str, right: str, share: float) -> str:
     )
 
 
-def text_comparison(spec: PipelineSpec, field: str) -> str:
+def comparison_text(spec: PipelineSpec, field: str) -> str:
     """Say how a field is compared, in a few words."""
     comparison = comparison_of(spec, field)
     text = str(comparison.levels)
