@@ -8,9 +8,9 @@ from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.matching.comparisons import (
     BY_KIND,
     comparison_of,
+    comparison_text,
     splink_comparison,
     splink_comparisons,
-    told_comparison,
 )
 from er_pipeline.matching.em_sessions import levels_of
 
@@ -132,8 +132,8 @@ def test_what_is_declared_overrides_the_kind() -> None:
     assert level_of(spec, "firm", "acme", "acm") == OTHER
     assert level_of(spec, "born", "1980-03-12", "1980-03-29") == "left(born_l, 7) = left(born_r, 7)"
     assert comparison_of(spec, "remark").thresholds == [0.9, 0.7]
-    assert told_comparison(spec, "name") == "levenshtein 1, 3"
-    assert told_comparison(spec, "phone") == "damerau_levenshtein 1, 2"
+    assert comparison_text(spec, "name") == "levenshtein 1, 3"
+    assert comparison_text(spec, "phone") == "damerau_levenshtein 1, 2"
     frequency = {
         name: any(
             "tf_adjustment_column" in level for level in levels_of(splink_comparison(spec, name))

@@ -191,7 +191,7 @@ def test_why_a_pair_is_asked_is_said_in_words(journal: Journal) -> None:
     assert "Why: of the pairs that no rule proposes, among the likeliest matches" in shown
     dear = ShownPair(*ABC[0].pair, "dearest_rule", ("city", "last_name"), {"name": ("a", "b")})
     text = "\n".join(rendered(dear, width=120, colour=False))
-    assert "Why: only the dearest rule proposes them (city, last_name)" in text
+    assert "Why: only the most expensive rule proposes this pair (city, last_name)" in text
 
 
 def test_progress_counts_earlier_sessions_and_imports_too(journal: Journal) -> None:

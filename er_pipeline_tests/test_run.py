@@ -89,7 +89,7 @@ def test_the_budget_stops_identical_records_before_a_pair_is_made(
     assert project.run() == 1
     told = capsys.readouterr().err
     assert "pairs_within_budget: The strategies propose 1,999,000 pairs" in told
-    assert "The dearest is same_last with 1,999,000; lower blocks: max_size" in told
+    assert "The most expensive is same_last with 1,999,000; lower blocks: max_size" in told
     assert "filtered_blocks" in project.versions()
     assert "unified_pairs" not in project.versions()
     assert not (project.lake / "people" / "unified_pairs").exists()

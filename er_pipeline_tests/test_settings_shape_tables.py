@@ -14,7 +14,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.stamps import stale_tables
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.flow import flow
-from er_pipeline.terminal.reference import settings_rows
+from er_pipeline.terminal.settings_page import settings_rows
 
 Declaration = Mapping[str, Any]
 
@@ -45,6 +45,7 @@ LINKED: Declaration = {
     "mode": "link",
     "sources": [{"path": "people.csv"}, {"path": "clients.csv"}],
 }
+COMPARED: Declaration = {**WHOLE, "comparisons": dict.fromkeys(WHOLE["comparisons"], True)}
 # Without learned rules the model teaches the weights alone.
 WEIGHED: Declaration = {**WHOLE, "learning": None, "second_pass": None}
 ENCODERS: Mapping[str, Declaration] = {
@@ -73,7 +74,7 @@ class Change(NamedTuple):
     @property
     def place(self) -> str:
         """The setting's place in the declaration: keys and numbers with dots between."""
-        return self.setting.split(" (")[0].replace("[]", ".0")
+        return self.setting.split(" (")[0].replace("[]", ".0").replace("FIELD", "city")
 
     @property
     def before(self) -> dict[str, Any]:
@@ -122,6 +123,8 @@ DATABASE = {"sources": [{"database": "shop.duckdb", "table": "people"}]}
 QUERY = {"sources": [{"url": "sqlite:///a.db", "query": "select 1", "name": "shop"}]}
 MADE_UP = {"sources": [{"generate": {"records": 100}}]}
 BOTH_SIDES = {"truth": {"path": "pairs.csv", "left_source": "l", "right_source": "r"}}
+OF_CITY: Declaration = {"comparisons.city": {}}
+JARO_WINKLER = {"levels": "jaro_winkler"}
 DENSE = {"embedding": {"encoder": "static"}}
 
 CHANGES: Sequence[Change] = (
@@ -213,10 +216,13 @@ CHANGES: Sequence[Change] = (
         {**WHOLE["training_rules"], "same_mail": "email_user(email)"},
         ("em_training_blocks",),
     ),
+    Change("comparisons.FIELD.levels", "exact", MODEL, COMPARED, OF_CITY),
     Change(
-        "comparisons",
-        {**dict.fromkeys(WHOLE["comparisons"], True), "city": "exact"},
-        MODEL,
+        "comparisons.FIELD.thresholds", [0.9], MODEL, COMPARED, {"comparisons.city": JARO_WINKLER}
+    ),
+    Change("comparisons.FIELD.term_frequency", False, MODEL, COMPARED, OF_CITY),
+    Change(
+        "comparisons.FIELD.sql", ["left(city_l, 3) = left(city_r, 3)"], MODEL, COMPARED, OF_CITY
     ),
     Change("matching.threshold", 0.9, ("first_pass_matches",)),
     Change("matching.min_probability", 0.02, ("first_pass_matches",)),
@@ -295,6 +301,9 @@ FURTHER: Mapping[str, Change] = {
         (*SECOND, *PAIRS, *RULES),
     ),
     # Whether a rule leaves each compared field free is judged before the model is trained.
+    "a field compared in another way": Change(
+        "comparisons", {**dict.fromkeys(WHOLE["comparisons"], True), "city": "exact"}, MODEL
+    ),
     "a field compared no more": Change(
         "comparisons", ["first_name", "last_name", "email"], ("em_training_rules", *MODEL)
     ),

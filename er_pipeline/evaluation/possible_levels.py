@@ -1,4 +1,4 @@
-"""Which levels of a comparison two values may reach, told from their letters, without comparing.
+"""Which levels of a comparison two values may reach, judged by their letters, without comparing.
 
 A record meets every distinct value of a field, so this must cost nanoseconds. Conditions that two
 values share an expression, such as the same year, are looked up. Conditions on edits and on Jaro's
@@ -42,9 +42,9 @@ class Part:
 
 
 def read_parts(condition: str) -> tuple[Part, ...]:
-    """Read the parts of a condition that can be told without comparing; all of them must hold.
+    """Read the parts of a condition that can be judged without comparing; all of them must hold.
 
-    condition: SQL over columns x_l and x_r. Empty where nothing can be told.
+    condition: SQL over columns x_l and x_r. Empty where nothing can be judged.
     """
     if condition.upper() == "ELSE":
         return ()
@@ -110,12 +110,12 @@ class PossibleLevels:
                 self.letters[part.of] = Letters(engine, values, part.of)
 
     def of(self, code: int) -> list[NDArray[np.bool_] | None]:
-        """Tell for every level which values may reach it together with one of them.
+        """Say for every level which values may reach it together with one of them.
 
-        Returns an array (n_values) per level, None where nothing can be told.
+        Returns an array (n_values) per level, None where nothing can be judged.
         """
         shared = {of: letters.shared_with(code) for of, letters in self.letters.items()}
-        told: list[NDArray[np.bool_] | None] = []
+        by_level: list[NDArray[np.bool_] | None] = []
         for parts in self.parts:
             possible: NDArray[np.bool_] | None = None
             for part in parts:
@@ -125,8 +125,8 @@ class PossibleLevels:
                 else:
                     one = self.letters[part.of].may_reach(code, shared[part.of], part)
                 possible = one if possible is None else possible & one
-            told.append(possible)
-        return told
+            by_level.append(possible)
+        return by_level
 
 
 class Letters:
@@ -139,7 +139,7 @@ class Letters:
         self.counts = np.zeros((CLASSES, n_values), np.uint8)
         self.starts = np.zeros((PREFIX, n_values), np.uint8)
         self.lengths = np.zeros(n_values, np.int32)
-        self.told = np.ones(n_values, bool)  # ASCII, and neither NULL nor too long
+        self.is_plain = np.ones(n_values, bool)  # ASCII, and neither NULL nor too long
         for start in range(0, n_values, VALUES_PER_BATCH):
             part = slice(start, start + VALUES_PER_BATCH)
             self._count(texts[part], part)
@@ -156,7 +156,7 @@ class Letters:
         odd = lengths > LONGEST
         odd[owner[data > 127]] = True
         odd |= np.asarray(texts.is_null().to_numpy(zero_copy_only=False), bool)
-        self.told[part], self.lengths[part] = ~odd, lengths
+        self.is_plain[part], self.lengths[part] = ~odd, lengths
         kept = ~odd[owner]
         cells = owner[kept] * CLASSES + _CLASS_OF[data[kept]]
         counted = np.bincount(cells, minlength=len(texts) * CLASSES).reshape(-1, CLASSES)
@@ -178,7 +178,7 @@ class Letters:
 
         shared: the letters each has in common with it.
         """
-        if not self.told[code]:
+        if not self.is_plain[code]:
             return np.ones(len(self.lengths), bool)
         if part.kind == "edits":
             longer = np.maximum(self.lengths, self.lengths[code])
@@ -197,7 +197,7 @@ class Letters:
                 same = self.starts[:, near] == self.starts[:, [code]]
                 prefix = np.minimum.accumulate(same, axis=0).sum(axis=0)
                 possible[near] = ratio[near] >= least[prefix]
-        return np.asarray(possible | ~self.told, bool)
+        return np.asarray(possible | ~self.is_plain, bool)
 
 
 def _numbered(engine: Engine, values: str, expression: str) -> NDArray[np.int32]:

@@ -4,7 +4,7 @@ sample: a seeded random sample of records is scored against all records with the
 recall is the share of the likely matches found so that are candidates. A pair counts by its match
 probability, so the figure is right as far as the probabilities are.
 families: strategies that read the same fields are one family of evidence. How often families find
-the same matches tells how many none of them found (capture and recapture). It costs nothing, but
+the same matches shows how many none of them found (capture and recapture). It costs nothing, but
 families are not independent: a record that is damaged everywhere is missed by all. So it is an
 upper bound in practice, and stands beside the sample as a second opinion.
 
@@ -106,6 +106,7 @@ IS_KEPT = Check(
     "recall_is_kept",
     "What is no candidate is lost, and without truth nobody notices.",
     stops=False,
+    limits=("checks.min_estimated_recall", "checks.max_recall_drop"),
 )
 
 

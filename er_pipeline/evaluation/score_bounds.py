@@ -61,7 +61,7 @@ def read_comparisons(model: Mapping[str, Any]) -> list[Comparison]:
 
     Raises ValueError if a comparison does not begin with missing values and end with all others.
     """
-    return [_comparison(told["comparison_levels"]) for told in model["comparisons"]]
+    return [_comparison(described["comparison_levels"]) for described in model["comparisons"]]
 
 
 def prior_weight(model: Mapping[str, Any]) -> float:
@@ -76,9 +76,9 @@ def weight_of(probability: float) -> float:
     return float(np.log2(probability / (1 - probability)))
 
 
-def _comparison(told: Sequence[Mapping[str, Any]]) -> Comparison:
-    conditions = [str(level["sql_condition"]) for level in told]
-    if not told[0].get("is_null_level") or conditions[-1].upper() != "ELSE":
+def _comparison(levels: Sequence[Mapping[str, Any]]) -> Comparison:
+    conditions = [str(level["sql_condition"]) for level in levels]
+    if not levels[0].get("is_null_level") or conditions[-1].upper() != "ELSE":
         raise ValueError(f"levels must begin with missing values and end with ELSE: {conditions}")
     columns = [
         column.name[:-2]
@@ -89,26 +89,28 @@ def _comparison(told: Sequence[Mapping[str, Any]]) -> Comparison:
     equal = next(
         (
             level.get("u_probability")
-            for level in told
+            for level in levels
             if _is_equality(str(level["sql_condition"])) and level.get("u_probability")
         ),
         None,
     )
-    return Comparison(tuple(dict.fromkeys(columns)), tuple(_level(level, equal) for level in told))
+    return Comparison(
+        tuple(dict.fromkeys(columns)), tuple(_level(level, equal) for level in levels)
+    )
 
 
-def _level(told: Mapping[str, Any], equal_u: float | None) -> Level:
-    m, u = told.get("m_probability"), told.get("u_probability")
+def _level(level: Mapping[str, Any], equal_u: float | None) -> Level:
+    m, u = level.get("m_probability"), level.get("u_probability")
     weight = 0.0
-    if not told.get("is_null_level") and m is not None and u is not None:
+    if not level.get("is_null_level") and m is not None and u is not None:
         weight = CERTAIN if u == 0 else float(np.log2(max(m, 1e-300) / u))
     return Level(
-        str(told["sql_condition"]),
+        str(level["sql_condition"]),
         weight,
-        told.get("tf_adjustment_column"),
-        float(told.get("tf_adjustment_weight") or 0.0),
+        level.get("tf_adjustment_column"),
+        float(level.get("tf_adjustment_weight") or 0.0),
         float(equal_u or u or 0.0),
-        float(told.get("tf_minimum_u_value") or 0.0),
+        float(level.get("tf_minimum_u_value") or 0.0),
     )
 
 

@@ -152,11 +152,11 @@ def _shared_words(left: str, right: str, share: float) -> str:
     )
 
 
-def told_comparison(spec: PipelineSpec, field: str) -> str:
-    """Tell how a field is compared, in a few words."""
+def comparison_text(spec: PipelineSpec, field: str) -> str:
+    """Say how a field is compared, in a few words."""
     comparison = comparison_of(spec, field)
-    told = str(comparison.levels)
+    text = str(comparison.levels)
     if comparison.thresholds:
-        told += f" {', '.join(f'{threshold:g}' for threshold in comparison.thresholds)}"
-    told += "".join(f", {literal(condition)}" for condition in comparison.sql)
-    return told + (", term frequency" if comparison.term_frequency else "")
+        text += f" {', '.join(f'{threshold:g}' for threshold in comparison.thresholds)}"
+    text += "".join(f", {literal(condition)}" for condition in comparison.sql)
+    return text + (", term frequency" if comparison.term_frequency else "")

@@ -20,7 +20,11 @@ LARGER = "over 100"
 
 CHECKS = (
     Check("every_record_in_one_entity", "People count and look up entities by record."),
-    Check("no_entity_is_giant", "A chain of wrong matches joins strangers."),
+    Check(
+        "no_entity_is_giant",
+        "A chain of wrong matches joins strangers.",
+        limits=("checks.max_entity_size",),
+    ),
 )
 
 

@@ -9,11 +9,16 @@ from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.model_facts import ModelFacts, SessionFacts
 
 CHECKS = (
-    Check("trained_mix_is_sound", "Where nearly all or no pairs match, EM finds no classes."),
+    Check(
+        "trained_mix_is_sound",
+        "Where nearly all or no pairs match, EM finds no classes.",
+        limits=("checks.match_share_warn", "checks.match_share_fail"),
+    ),
     Check(
         "sessions_agree",
         "Sessions that find different m have learned different things.",
         stops=False,
+        limits=("checks.max_m_difference",),
     ),
     Check("sessions_converge", "What has not converged is not yet an estimate.", stops=False),
     Check("every_level_is_trained", "What no pair taught has a usual value only.", stops=False),

@@ -254,11 +254,11 @@ def _bars(title: str, rows: Sequence[tuple[str, int, str]], dark: Sequence[int] 
     """
     longest = max((length for _, length, _ in rows), default=0) or 1
     bars, texts = "", ""
-    for i, (name, length, told) in enumerate(rows):
+    for i, (name, length, text) in enumerate(rows):
         y = 18 * i
         width = round(150 * length / longest)
         bars += f"M85,{y + 8}h{width}"
-        texts += _text(0, y + 12, name) + (_text(90 + width, y + 12, told) if told else "")
+        texts += _text(0, y + 12, name) + (_text(90 + width, y + 12, text) if text else "")
     pale = " opacity='.4'" if dark else ""
     lines = f"<path stroke='{COLOR}' stroke-width='12'{pale} d='{bars}'/>"
     if dark:

@@ -16,7 +16,7 @@ def load_job(
     """Load the job of a declared dataset; called anew in every process of a run.
 
     overrides: JSON of `read_spec`'s. executor: in_process, multiprocess or "" for the spec's.
-    digest: of the YAML's text, by which Dagster tells jobs apart; not needed to load one.
+    digest: of the YAML's text, by which Dagster distinguishes jobs; not needed to load one.
     """
     spec = read_spec(Path(defs_yaml), json.loads(overrides))
     defs = dg.Definitions.merge(

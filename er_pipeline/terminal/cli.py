@@ -176,11 +176,12 @@ def settings(*, as_json: JsonOption = False) -> int:
     The list is a Markdown table of names, defaults, limits and meanings.
     """
     from er_pipeline.terminal.answer import print_json
-    from er_pipeline.terminal.reference import settings_markdown, settings_rows
+    from er_pipeline.terminal.settings_page import settings_markdown, settings_rows
 
     if as_json:
         names = ("setting", "default", "limits", "meaning")
-        print_json([dict(zip(names, row, strict=True)) for row in settings_rows()])
+        values = ((row.place, row.default, row.limits, row.meaning) for row in settings_rows())
+        print_json([dict(zip(names, row, strict=True)) for row in values])
     else:
         print(settings_markdown())
     return OK

@@ -9,11 +9,32 @@ from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of, unless
 
 CHECKS = (
-    Check("key_coverage_is_enough", "Records without a key are never compared."),
-    Check("filtering_keeps_coverage", "Records whose every block was dropped are lost."),
-    Check("pairs_within_budget", "Every pair costs money; decided before one is made."),
-    Check("every_strategy_within_budget", "One strategy must not eat the whole budget."),
-    Check("no_block_holds_too_much", "A giant block is a placeholder in disguise.", stops=False),
+    Check(
+        "key_coverage_is_enough",
+        "Records without a key are never compared.",
+        limits=("checks.min_key_coverage",),
+    ),
+    Check(
+        "filtering_keeps_coverage",
+        "Records whose every block was dropped are lost.",
+        limits=("checks.max_coverage_lost",),
+    ),
+    Check(
+        "pairs_within_budget",
+        "Every pair costs money; decided before one is made.",
+        limits=("checks.max_pairs",),
+    ),
+    Check(
+        "every_strategy_within_budget",
+        "One strategy must not eat the whole budget.",
+        limits=("checks.max_pairs_per_strategy",),
+    ),
+    Check(
+        "no_block_holds_too_much",
+        "A giant block is a placeholder in disguise.",
+        stops=False,
+        limits=("checks.max_largest_block_share", "checks.min_block_pairs_for_share"),
+    ),
 )
 
 

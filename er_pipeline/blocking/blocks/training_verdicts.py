@@ -10,12 +10,18 @@ from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict, unless
 
 CHECKS = (
-    Check("training_within_budget", "Sessions share no pairs, so their costs add up."),
+    Check(
+        "training_within_budget",
+        "Sessions share no pairs, so their costs add up.",
+        limits=("checks.max_training_pairs",),
+    ),
     Check("every_comparison_is_free", "EM learns nothing about a field its rule fixes."),
     Check("every_rule_makes_pairs", "A rule without pairs trains nothing.", stops=False),
 )
 MIX_CHECK = Check(
-    "expected_mix_is_trainable", "EM needs matches and non-matches; known before it runs."
+    "expected_mix_is_trainable",
+    "EM needs matches and non-matches; known before it runs.",
+    limits=("checks.match_share_warn", "checks.match_share_fail"),
 )
 
 

@@ -9,7 +9,12 @@ from er_pipeline.blocking.tables.verdicts import Verdict, unless
 
 CHECKS = (
     Check("rules_were_found", "Without a rule or strategy nothing is compared."),
-    Check("recall_floor_is_reached", "What no rule finds is lost for good.", stops=False),
+    Check(
+        "recall_floor_is_reached",
+        "What no rule finds is lost for good.",
+        stops=False,
+        limits=("learning.recall_floor",),
+    ),
 )
 
 

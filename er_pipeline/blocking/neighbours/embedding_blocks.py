@@ -33,13 +33,21 @@ SIMILARITY_CLASSES = 10
 MAX_FULL_LISTS = 0.05
 
 CHECKS = (
-    Check("embedding_pairs_within_budget", "Every pair costs money."),
+    Check(
+        "embedding_pairs_within_budget",
+        "Every pair costs money.",
+        limits=("embedding.max_pairs_per_record",),
+    ),
     Check(
         "lists_are_not_full",
         "A full list may have been cut short: k is too small.",
         stops=False,
     ),
-    Check("index_recall_is_enough", "What an approximate index misses is lost for good."),
+    Check(
+        "index_recall_is_enough",
+        "What an approximate index misses is lost for good.",
+        limits=("embedding.min_recall",),
+    ),
 )
 
 

@@ -38,7 +38,11 @@ TEXT_VECTORS = "text_vectors"
 HAS_DIRECTION = "len(list_filter(user_vector, lambda x: x <> 0)) > 0"
 
 CHECKS = (
-    Check("neighbours_within_budget", "What the lists will hold, decided before the search."),
+    Check(
+        "neighbours_within_budget",
+        "What the lists will hold, decided before the search.",
+        limits=("embedding.max_pairs_per_record",),
+    ),
 )
 TEXT_NO = Column("text_no", "INTEGER", "Number of the record's text and vector", minimum=0)
 

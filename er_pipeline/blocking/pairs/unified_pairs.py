@@ -43,8 +43,17 @@ CHECKS = (
     Check("every_id_exists", "A pair of an unknown record cannot be scored."),
 )
 BUDGET_CHECKS = (
-    Check("budget_is_kept", "Every pair beyond the budget costs money; the ledger adds up."),
-    Check("budget_loses_little", "Matches that the budget cuts are lost for good.", stops=False),
+    Check(
+        "budget_is_kept",
+        "Every pair beyond the budget costs money; the ledger adds up.",
+        limits=("budget.pairs_per_record", "budget.max_pairs"),
+    ),
+    Check(
+        "budget_loses_little",
+        "Matches that the budget cuts are lost for good.",
+        stops=False,
+        limits=("checks.max_matches_cut",),
+    ),
 )
 
 

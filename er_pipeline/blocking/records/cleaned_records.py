@@ -34,11 +34,13 @@ CHECKS = (
         "fits_expectations",
         "The Great Expectations suite of the dataset: ids unique and present, no field emptier"
         " than allowed, formats kept.",
+        limits=("expectations.max_null_rate", "expectations.formats"),
     ),
     Check(
         "cleaning_keeps_values",
         "A field of the wrong kind or region is emptied silently.",
         stops=False,
+        limits=("checks.max_cleaned_away",),
     ),
 )
 

@@ -67,7 +67,9 @@ def judge_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[Ve
         numbers[f"unexpected_percent_{column}_{_short(kind)}"] = float(share)
         if not outcome.success:
             examples = outcome.result.get("partial_unexpected_list") or []
-            failed.append(f"{column}: {_told(config.kwargs, _short(kind), share, examples)}")
+            failed.append(
+                f"{column}: {_failure_text(config.kwargs, _short(kind), share, examples)}"
+            )
     text = f"{len(result.results)} expectations hold on {len(sample):,} records."
     if broken:
         text = f"These expectations could not be run (the check is broken): {', '.join(broken)}."
@@ -77,7 +79,9 @@ def judge_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[Ve
     yield Verdict("fits_expectations", not (failed or broken), "error", text, numbers)
 
 
-def _told(settings: Mapping[str, Any], kind: str, share: float, examples: Sequence[Any]) -> str:
+def _failure_text(
+    settings: Mapping[str, Any], kind: str, share: float, examples: Sequence[Any]
+) -> str:
     """Say what fails for a share of the records, in percent."""
     shown = "such as " + ", ".join(map(repr, examples[:1]))
     if kind == "not_be_null":

@@ -13,16 +13,16 @@ STRONG_KINDS = ("email", "phone", "identifier", "date")
 MAX_CHANCE = 0.005
 # What damage hides can be estimated, but not so exactly that nothing but matches would be left.
 MOST_EXPECTED = 0.985
-# Of more records, the values of a sample tell what damage has left.
+# Of more records, the values of a sample show what damage has left.
 RECORDS_LOOKED_AT = 200_000
 
 
 @dataclass(frozen=True)
 class Identifier:
-    """How far equal values of a field tell one entity.
+    """How far equal values of a field mean one entity.
 
     chance: share of all pairs that agree. kept: share of the matches that do, 1 where nothing
-    tells; damage takes the rest.
+    shows it; damage takes the rest.
     """
 
     chance: float
@@ -62,7 +62,7 @@ def count_agreeing_pairs(
 
 
 def strong_identifiers(engine: Engine, spec: PipelineSpec) -> dict[str, Identifier]:
-    """Give the fields that tell one entity; where no kind is strong, those whose values are rare.
+    """Give the fields that identify an entity; if no kind is strong, those whose values are rare.
 
     Reads the engine's cleaned_records. Pairs that agree on another of these fields, and on the
     rarest besides, are nearly all matches; so the share of them that agrees on this one, too, is
@@ -104,7 +104,7 @@ def expected_match_share(
 
     By each identifier it is the share that agree, of the pairs that have both values, less what
     agrees by chance, over the share of matches that do. The median is taken; None without one. Half
-    a pair is added to either side, so that a few pairs never tell that there is no match at all.
+    a pair is added to either side, so that a few pairs never mean that there is no match at all.
     members: engine table with _block_no, source_no and the fields. identifiers: those to look at,
     of `strong_identifiers`, without what the blocks are made of.
     """

@@ -114,9 +114,9 @@ def _check_rejects(engine: Engine, raw: RawSource, max_rate: float) -> None:
     examples = engine.rows(
         f"select line, reason, text from {raw.rejects} order by line limit {EXAMPLES}"
     )
-    told = "; ".join(f"line {line}: {reason}: {text[:80]!r}" for line, reason, text in examples)
+    listed = "; ".join(f"line {line}: {reason}: {text[:80]!r}" for line, reason, text in examples)
     raise InputError(
-        f"{raw.origin}: {raw.n_rejects:,} of {n_rows:,} rows cannot be read ({told})."
+        f"{raw.origin}: {raw.n_rejects:,} of {n_rows:,} rows cannot be read ({listed})."
         " Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01};"
         " is the encoding not UTF-8, say csv: {encoding: latin-1}"
     )
@@ -162,8 +162,8 @@ def _check_ids(engine: Engine, raw: RawSource, column: str) -> None:
             f"select count(*) from (select {name} from {raw.table}"
             f" group by {name} having count(*) > 1)"
         )
-        told = ", ".join(f"{value!r} ({n} times)" for value, n in repeated)
+        listed = ", ".join(f"{value!r} ({n} times)" for value, n in repeated)
         raise InputError(
-            f"{raw.origin}: {n_repeated:,} ids stand more than once in column {column!r}: {told};"
+            f"{raw.origin}: {n_repeated:,} ids stand more than once in column {column!r}: {listed};"
             " ids must be unique within a source"
         )

@@ -30,7 +30,7 @@ class Blocks(Settings):
         None,
         min_length=1,
         description="Keys that divide oversized blocks, in this order; chosen from the fields' own"
-        " where left out.",
+        " if omitted.",
     )
 
 
@@ -121,7 +121,7 @@ class Budget(Settings):
         ge=0,
         le=100,
         description="Each record keeps so many of its best pairs before the rest is shared out;"
-        " 1 when linking, else 0, where left out.",
+        " if omitted, 1 when linking, else 0.",
     )
     on_over_budget: Literal["trim", "fail"] = Field(
         "trim", description="trim: keep the best; fail: stop the run."

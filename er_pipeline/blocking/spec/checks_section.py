@@ -59,7 +59,7 @@ class Checks(Settings):
     )
     min_estimated_recall: Share = Field(
         0.9,
-        description="Share of the likely matches that must be candidates, as far as a sample tells;"
+        description="Share of the likely matches that must be candidates, estimated from a sample;"
         " below it, a warning.",
     )
     max_recall_drop: Share = Field(

@@ -35,7 +35,7 @@ class Comparison(Settings):
             "date",
         ]
         | None
-    ) = Field(None, description="How alike values are graded; by the field's kind if left out.")
+    ) = Field(None, description="How alike values are graded; by the field's kind if omitted.")
     thresholds: list[Annotated[float, Field(gt=0)]] | None = Field(
         None,
         min_length=1,
@@ -86,7 +86,7 @@ class RecallSample(Settings):
         None,
         gt=0,
         lt=1,
-        description="Least probability of a likely match; matching: threshold where left out.",
+        description="Least probability of a likely match; if omitted, matching: threshold.",
     )
 
 

@@ -62,7 +62,7 @@ class PipelineSpec(Settings):
         default_factory=list, description="E-mail addresses, or team:name, shown on every asset."
     )
     mode: Literal["dedupe", "link", "link_and_dedupe"] | None = Field(
-        None, description="dedupe for one source, link for several, where left out."
+        None, description="If omitted, dedupe for one source, link for several."
     )
     sources: list[Source] = Field(min_length=1, description="The tables of records.")
     fields: dict[Identifier, Literal[KINDS]] = Field(  # type: ignore[valid-type]
@@ -88,7 +88,7 @@ class PipelineSpec(Settings):
         None, description="Neighbours of the records as pairs: true, or an encoder's settings."
     )
     second_pass: SecondPass | None = Field(
-        None, description="A pass for records without a candidate; off where left out."
+        None, description="A pass for records without a candidate; off if omitted."
     )
     training_rules: dict[Identifier, KeyExpressions] | None = Field(
         None, description="name: key, or list of keys, for one EM session each."
@@ -104,7 +104,7 @@ class PipelineSpec(Settings):
     ] = Field(
         None,
         description="Fields the matching model compares: a list, or field: how, true for the way"
-        " of its kind; all where left out.",
+        " of its kind; all if omitted.",
     )
     matching: Annotated[
         Matching | None,
@@ -115,7 +115,7 @@ class PipelineSpec(Settings):
     schedule: Schedule = Schedule()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
     labels: Labels | None = Field(
-        None, description="Pairs judged by people; off where left out, {} for the defaults."
+        None, description="Pairs judged by people; off if omitted, {} for the defaults."
     )
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
     threads: int | None = Field(None, ge=1, description="Threads per asset; one per core if null.")
@@ -218,7 +218,7 @@ class PipelineSpec(Settings):
 
     @property
     def is_taught_by_model(self) -> bool:
-        """Whether a trained model tells learned rules and weights which pairs match."""
+        """Whether learned rules and weights learn from a trained model which pairs match."""
         return self.matching is not None and self.matching.teaches_blocking
 
     @property

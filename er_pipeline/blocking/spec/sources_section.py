@@ -12,7 +12,7 @@ from er_pipeline.blocking.values.folded_text import fold
 
 
 class CsvFormat(Settings):
-    """How a csv file is written, where that cannot be told from its header line."""
+    """How a csv file is written, where its header line does not show it."""
 
     delimiter: str | None = Field(
         None, min_length=1, max_length=1, description="Guessed from the header: , ; tab or |."
@@ -38,13 +38,13 @@ class Source(Settings):
     """One table of records: a file, a table of a DuckDB file, or a query on a database."""
 
     name: Identifier | None = Field(
-        None, description="Shown in column source; the file's or table's name where left out."
+        None, description="Shown in column source; the file's or table's name if omitted."
     )
     path: str | None = Field(
         None, description="csv, parquet or json file (glob allowed), relative to the defs.yaml."
     )
     format: Literal["csv", "parquet", "json"] | None = Field(
-        None, description="Told from the ending of path where left out."
+        None, description="If omitted, it follows from the ending of path."
     )
     csv: CsvFormat = CsvFormat()
     database: str | None = Field(None, description="A DuckDB file, relative to the defs.yaml.")

@@ -54,13 +54,13 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
         return spec.located_in(path.parent)
     except ValidationError as error:
         lines = text.splitlines()
-        told = []
+        listed = []
         for problem in error.errors():
             line = _line_of(tree, ("attributes", *problem["loc"]))
             place = ".".join(str(part) for part in problem["loc"])
             shown = PASSWORD_IN_URL.sub(r"\1***@", lines[line - 1].strip())
-            told.append(f"{path}:{line}: {place}: {plain_message(problem)}\n    {shown}")
-        raise SpecError("\n".join(told)) from error
+            listed.append(f"{path}:{line}: {place}: {plain_message(problem)}\n    {shown}")
+        raise SpecError("\n".join(listed)) from error
 
 
 def check_repeated_settings(path: Path) -> None:

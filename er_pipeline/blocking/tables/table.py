@@ -39,11 +39,13 @@ class Check:
 
     name: a true sentence, as the verdict on it is called. why: what breaks without it.
     stops: whether a failure keeps the tables that follow from being made; else it only warns.
+    limits: the settings that it holds the table to, by their dotted names.
     """
 
     name: str
     why: str
     stops: bool = True
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ LISTED_KEYS_OF_KIND: dict[str, tuple[str, ...]] = {
 
 
 # Keys that mostly say again what other fields say: an address is made of its owner's name and
-# employer. Two people of one name would otherwise be told twice to be one.
+# employer. Two people of one name would otherwise count twice as one.
 REPEATED_KINDS = {
     "email_user({0})": "person_name",
     "email_letters({0})": "person_name",
