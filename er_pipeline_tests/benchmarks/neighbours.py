@@ -332,13 +332,9 @@ STEPS: dict[str, Callable[[Path, int], Figures]] = {
 
 def _print_tables(ours: dict[str, Figures], tfidf: Figures | None) -> None:
     encoded, found, checked = ours["encode"], ours["search"], ours["recall"]
+    peak_mib = max(encoded["peak_mib"], found["peak_mib"])
     rows: list[tuple[str, float | None, Figures, float]] = [
-        (
-            "**lexical**",
-            encoded["cpu_seconds"],
-            found,
-            max(encoded["peak_mib"], found["peak_mib"]),
-        )
+        ("**lexical**", encoded["cpu_seconds"], found, peak_mib)
     ]
     if tfidf:
         title = f"plain TF-IDF of the whole text, top {TFIDF_K}"
