@@ -43,7 +43,7 @@ def test_neighbours_are_measured_beside_exact_search(capfd: pytest.CaptureFixtur
         f"\n| {way} | " in printed
         for way in ("**lexical**", "plain TF-IDF of the whole text, top 10")
     )
-    recall = printed.partition("recall of exact search ")[2][:6]
+    found = printed.partition("recall of exact search ")[2][:6]
     assert float(found) > 0.99  # at 2,000 hardly an n-gram is left out
 
 

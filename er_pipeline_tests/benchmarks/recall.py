@@ -55,7 +55,9 @@ def people_spec(options: argparse.Namespace, seed: int) -> PipelineSpec:
 def estimate(spec: PipelineSpec, lake: Lake, seed: int) -> tuple[RecallFacts, float]:
     """Run the flow's step on another sample; return its facts and its CPU seconds."""
     (step,) = [step for step in flow(spec) if step.name == "recall_sample"]
-    _, cpu_seconds = timed_step([replace(step, run=partial(step.run, seed=seed))], step.name, lake)
+    assert isinstance(step.run, partial)
+    sampled = replace(step, run=partial(step.run.func, **{**step.run.keywords, "seed": seed}))
+    _, cpu_seconds = timed_step([sampled], step.name, lake)
     return recall_facts(lake), cpu_seconds
 
 
