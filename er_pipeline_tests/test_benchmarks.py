@@ -1,39 +1,80 @@
 import re
+from pathlib import Path
 
 import pytest
 
-from er_pipeline_tests.benchmarks import best_pairs, demo, neighbours, unified_pairs, whole_graph
+from er_pipeline_tests.benchmarks import (
+    best_pairs,
+    demo,
+    matching,
+    neighbours,
+    recall,
+    unified_pairs,
+    whole_graph,
+)
 
 
 def test_every_way_makes_the_same_pairs(capfd: pytest.CaptureFixture[str]) -> None:
     assert unified_pairs.main(["--records", "2000", "--rounds", "1"]) == 0
     printed = capfd.readouterr().out
-    assert all(f"\n{way} " in printed for way in ("bound", "er_pipeline", "splink", "group_by"))
+    assert all(f"\n| {title} | " in printed for title in unified_pairs.TITLES.values())
     assert "[ok] distinct pairs" in printed
 
 
-def test_the_whole_graph_tells_the_time_of_each_asset(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_graph_shows_the_time_of_each_asset(capfd: pytest.CaptureFixture[str]) -> None:
     assert whole_graph.main(["--records", "1500"]) == 0
     printed = capfd.readouterr().out
     assert all(f"\n{asset} " in printed for asset in ("cleaned_records", "unified_pairs"))
     assert "[ok] 1,500 records" in printed
+    assert "| people | wall s | CPU s | peak GiB |\n|---|---|---|---|\n| 1,500 | " in printed
 
 
 def test_the_demo_and_its_loading_are_measured(capfd: pytest.CaptureFixture[str]) -> None:
     assert demo.main(["--records", "1500", "--rounds", "1"]) == 0
-    assert "assets loaded" in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert "assets loaded" in printed
+    assert "\n| of it, the model's training | " in printed
 
 
 def test_neighbours_are_measured_beside_exact_search(capfd: pytest.CaptureFixture[str]) -> None:
     assert neighbours.main(["--records", "2000"]) == 0
     printed = capfd.readouterr().out
-    assert all(f"\n{way} " in printed for way in ("lexical encode", "lexical search", "tfidf"))
-    recall = printed.partition("recall of exact search ")[2][:6]
-    assert float(recall) > 0.99  # at 2,000 hardly an n-gram is left out
+    assert all(
+        f"\n| {way} | " in printed
+        for way in ("**lexical**", "plain TF-IDF of the whole text, top 10")
+    )
+    found = printed.partition("recall of exact search ")[2][:6]
+    assert float(found) > 0.99  # at 2,000 hardly an n-gram is left out
 
 
 def test_the_best_pairs_stand_beside_the_six_strategies(capfd: pytest.CaptureFixture[str]) -> None:
     assert best_pairs.main(["--records", "1000", "--sets", "people"]) == 0
     printed = capfd.readouterr().out
     assert all(f"people 1,000, {way}: peak " in printed for way in ("six", "auto"))
+    assert re.search(r"\n\| people \| 1,000 \| \d+ \| [\d.]+% \| [\d.]+% \|\n", printed)
     assert re.search(r"the six strategies: 0\.\d+ of [\d.]+ pairs a record", printed)
+
+
+def test_training_and_scoring_cost_what_splink_is_beside(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert matching.main(["--of", "cost", "--records", "1500"]) == 0
+    printed = capfd.readouterr().out
+    assert all(f"\n| {title} | " in printed for title in matching.TITLES.values())
+    assert "[ok] pairs scored, and likely ones" in printed
+
+
+def test_matches_stand_beside_those_of_splink_alone(
+    capfd: pytest.CaptureFixture[str], real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "DOCUMENTED", {"fake_1000": matching.DOCUMENTED["fake_1000"]})
+    assert matching.main(["--of", "quality", "--data", str(real_data)]) == 0
+    printed = capfd.readouterr().out
+    assert "\n| fake_1000 | **er_pipeline** | " in printed
+    assert "\n| fake_1000 | Splink alone | 4,002 | 81.29% | " in printed
+
+
+def test_recall_is_estimated_beside_the_truth(capfd: pytest.CaptureFixture[str]) -> None:
+    assert recall.main(["--records", "1500", "--seeds", "20", "--sampled", "200"]) == 0
+    printed = capfd.readouterr().out
+    assert re.search(r"\n\| 1,500 \| [\d.]+% \| [\d.]+% \| [\d.]+ \|\n", printed)

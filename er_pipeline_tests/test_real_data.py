@@ -12,6 +12,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.terminal.cli import main
+from er_pipeline_tests.benchmarks.measuring import show_table
 
 # One declaration per set, as a user would write it. Floors and ceilings stand a little off what was
 # measured, so that a change that loses matches or makes many more pairs is seen:
@@ -128,6 +129,10 @@ def test_real_matches_are_among_the_candidate_pairs(
             {"truth": truth},
         ).fetchone()
         missed = con.execute("select count(*) from missed_matches").fetchone()
+        sources = con.execute(
+            "select count(*) from cleaned_records group by source order by min(record_no)"
+        ).fetchall()
+    n_records = [n for (n,) in sources]
     assert counted is not None
     assert found is not None
     assert missed is not None
@@ -137,8 +142,17 @@ def test_real_matches_are_among_the_candidate_pairs(
     assert n_pairs <= ceiling
 
     lines = dict(re.findall(r"^([A-Z][\w ]+): +(.+)$", printed.out, re.M))
+    n_left, *n_right = n_records
     with capsys.disabled():
-        print(f"\n{dataset}: completeness {lines['Pairs completeness']} of {n_pairs:,} pairs")
+        show_table(
+            ["set", "left records", "right records", "pairs", "completeness"],
+            [
+                (
+                    *(dataset, n_left, n_right[0] if n_right else None, n_pairs),
+                    f"{n_found / n_true:.2%}",
+                )
+            ],
+        )
     assert f"({n_found:,} of {n_true:,} true pairs" in lines["Pairs completeness"]
     assert n_found + missed[0] == n_true
     assert n_found / n_true >= floor
@@ -158,7 +172,12 @@ def test_real_matches_are_among_the_candidate_pairs(
     ],
 )
 def test_neighbours_alone_find_real_matches(
-    dataset: str, floor: float, ceiling: int, real_data: Path, tmp_path: Path
+    dataset: str,
+    floor: float,
+    ceiling: int,
+    real_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     files = sorted(file for file in (real_data / dataset).glob("*.csv") if file.name != "truth.csv")
     columns = files[0].read_text("utf-8").splitlines()[0].split(",")
@@ -197,6 +216,10 @@ def test_neighbours_alone_find_real_matches(
                 (select count(*) from pairs semi join truth using (left_id, right_id)),
                 (select count(*) from truth)
             """
+        )
+    with capsys.disabled():
+        show_table(
+            ["set", "pairs", "completeness"], [(dataset, n_pairs, f"{n_found / n_true:.2%}")]
         )
     assert n_found / n_true >= floor
     assert n_pairs <= ceiling

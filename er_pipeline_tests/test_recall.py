@@ -8,11 +8,12 @@ import pytest
 from er_pipeline.blocking import DuckDBEngine, Lake
 from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.evaluation import recall
 from er_pipeline.evaluation.recall import estimate_recall, evidence_families, judge_recall
 from er_pipeline.evaluation.score_bounds import ScoreBounds, read_comparisons
 from er_pipeline.matching.splink_linker import MODEL_FILE
-from er_pipeline_tests.benchmarks.recall import train_on_people
+from er_pipeline.terminal.demo import DEMO_DEFS, demo_overrides
 from er_pipeline_tests.conftest import Dataset, Rows
 
 Sampled = dict[tuple[int, int, int], tuple[float, bool]]
@@ -20,8 +21,12 @@ Sampled = dict[tuple[int, int, int], tuple[float, bool]]
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[PipelineSpec, Lake]:
-    """Two thousand people, blocked, and a model trained on them."""
-    return train_on_people(tmp_path_factory.mktemp("people"), 2_000, 20)
+    """Two thousand people, blocked and scored by a model trained on them."""
+    spec = read_spec(DEMO_DEFS, demo_overrides(2_000, 20))
+    data = Dataset.of(spec, tmp_path_factory.mktemp("people"))
+    data.make("recall_sample")
+    data.make("true_pairs")
+    return spec, data.lake
 
 
 def estimated(spec: PipelineSpec, lake: Lake, **settings: Any) -> tuple[dict[str, Any], Sampled]:
@@ -142,14 +147,13 @@ def put_model(data: Dataset, matches: Mapping[tuple[int, int], float] | None = N
     plain = Lake(data.root, data.spec.dataset)
     with plain.writing("em_model") as draft:
         (draft.folder / MODEL_FILE).write_text(json.dumps(BY_HAND), "utf-8")
-    if matches is not None:
-        with DuckDBEngine() as engine, plain.writing("matches") as draft:
-            engine.execute("create table m (l integer, r integer, p double)")
-            for (left, right), probability in matches.items():
-                engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
-            engine.write(
-                "select l as left_no, r as right_no, p as match_probability from m", draft.file()
-            )
+    with DuckDBEngine() as engine, plain.writing("matches") as draft:
+        engine.execute("create table m (l integer, r integer, p double)")
+        for (left, right), probability in (matches or {}).items():
+            engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
+        engine.write(
+            "select l as left_no, r as right_no, p as match_probability from m", draft.file()
+        )
 
 
 def test_scores_are_those_found_by_hand(dataset: Callable[..., Dataset]) -> None:

@@ -4,7 +4,11 @@
     python -m er_pipeline_tests.benchmarks.neighbours        lexical neighbours, beside plain TF-IDF
     python -m er_pipeline_tests.benchmarks.whole_graph       a million people from CSV to catalog
     python -m er_pipeline_tests.benchmarks.demo              er-pipeline demo, and loading the graph
+    python -m er_pipeline_tests.benchmarks.best_pairs        strategies: auto, within a budget
+    python -m er_pipeline_tests.benchmarks.matching          matches, beside Splink alone
+    python -m er_pipeline_tests.benchmarks.recall            recall without truth, beside the truth
+    python -m er_pipeline_tests.benchmarks.measured          all tables of the pages, old and new
 
 Every figure comes from a process of its own. On a machine that others use too, CPU seconds and
-ratios between ways measured in turn tell something; wall time does not.
+ratios between ways measured in turn say something; wall time does not.
 """

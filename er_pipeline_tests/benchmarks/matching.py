@@ -6,9 +6,9 @@ Two measurements, chosen by --of:
   columns, `strategies: auto`, `embedding: true` and `matching: true`, nothing else. Splink 5 alone
   gets the same cleaned records and the same comparisons, with the rules of its own documentation
   for each set: those that block, those that train, and the deterministic ones that its prior is
-  told by, with the recall that is guessed there.
-- cost: made-up people. `train_model` as it is; `score_pairs` and Splink's own predict on the same
-  pairs with the same model, each in a process of its own.
+  estimated by, with the recall that is guessed there.
+- cost: made-up people. The steps em_model and matches of the flow, and Splink's own predict on the
+  same pairs with the same model, each in a process of its own.
 
 Measured 2026-11 on 2 shared cores. F1 counts true pairs that blocking missed:
 
@@ -40,22 +40,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.orchestration.steps import dataset_steps
-
+from er_pipeline.blocking.blocks.training_facts import training_facts
+from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.match_quality import measure_matches
+from er_pipeline.flow import flow, open_lake, run
 from er_pipeline.matching.comparisons import splink_comparisons
-from er_pipeline.matching.em_model import train_model
-from er_pipeline.matching.matches import score_pairs
-from er_pipeline.matching.splink_linker import MODEL_FILE
+from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.terminal.demo import DEMO_DEFS
-from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
+from er_pipeline_tests.benchmarks.measuring import (
+    make_stale,
+    run_child,
+    show_aim,
+    show_machine,
+    show_table,
+    timed_step,
+)
 from er_pipeline_tests.conftest import REAL_DATA
 
+TITLES = {"train": "train", "score": "score", "splink": "Splink's predict"}
+Figures = dict[str, float]
 MAX_TRAINING_CPU_SECONDS = 60
 MAX_TIMES_SPLINK = 1.2
 MAX_PEAK_MIB = 4 * 1024
@@ -181,24 +189,27 @@ def declared(name: str, data: Path) -> PipelineSpec:
 
 def measure_quality(data: Path) -> int:
     """Print completeness and F1 of both ways on every set; return 1 if ours has the lower F1."""
-    print(f"\n{'set':<12}{'way':<14}{'pairs':>9}{'completeness':>14}", end="")
-    print(f"{'F1 at .95':>11}{'precision':>11}{'recall':>8}{'best F1':>9}{'at':>7}")
+    ways = ("**er_pipeline**", "Splink alone")
+    rows: list[tuple[str, str, int, str, str, str]] = []
     worse = 0
     for name in DOCUMENTED:
         spec = declared(name, data)
         with tempfile.TemporaryDirectory(prefix="er_pipeline_") as folder:
-            lake = Lake(Path(folder), name)
-            for step in dataset_steps(spec, data):
-                with DuckDBEngine(spec.threads) as engine:
-                    step.run(engine, lake)
-            ours = _quality(lake, spec, "er_pipeline", "unified_pairs")
+            for step, _ in run(flow(spec), open_lake(Path(folder), spec), until="matches"):
+                print(f"  {name}: {step.name}", file=sys.stderr)
+            list(make_stale(flow(spec), "true_pairs", open_lake(Path(folder), spec)))
+            lake = Lake(Path(folder), name)  # Splink's own matches follow from no step
+            ours = _quality(lake, spec, "unified_pairs")
             match_with_splink(lake, spec, DOCUMENTED[name])
-            theirs = _quality(lake, spec, "splink alone", "matches")
-        worse += ours < theirs
+            theirs = _quality(lake, spec, "matches")
+        rows += [(name, way, *quality) for way, quality in zip(ways, (ours, theirs), strict=True)]
+        worse += float(ours[2]) < float(theirs[2])
+    show_table(["set", "way", "pairs", "completeness", "F1 at 0.95", "best F1"], rows)
     return int(worse > 0)
 
 
-def _quality(lake: Lake, spec: PipelineSpec, way: str, pairs: str) -> float:
+def _quality(lake: Lake, spec: PipelineSpec, pairs: str) -> tuple[int, str, str, str]:
+    """Count the pairs, their completeness, and F1 of the matches at the threshold and the best."""
     assert spec.matching is not None, "matching is on"
     with DuckDBEngine() as engine:
         lake.open(engine, pairs)
@@ -211,10 +222,11 @@ def _quality(lake: Lake, spec: PipelineSpec, way: str, pairs: str) -> float:
         facts = measure_matches(engine, lake, threshold=spec.matching.threshold)
     at, best = facts["at_threshold"], facts["at_best"]
     print(
-        f"{spec.dataset:<12}{way:<14}{n_pairs:>9,}{n_found / n_true:>14.4f}{at['f1']:>11.4f}"
-        f"{at['precision']:>11.4f}{at['recall']:>8.4f}{best['f1']:>9.4f}{best['threshold']:>7.3f}"
+        f"  {spec.dataset}, {pairs}: at the threshold precision {at['precision']:.4f}, recall"
+        f" {at['recall']:.4f}; best at {best['threshold']:.3f}",
+        file=sys.stderr,
     )
-    return float(at["f1"])
+    return n_pairs, f"{n_found / n_true:.2%}", f"{at['f1']:.4f}", f"{best['f1']:.4f}"
 
 
 def match_with_splink(lake: Lake, spec: PipelineSpec, documented: Documented) -> None:
@@ -252,8 +264,7 @@ def match_with_splink(lake: Lake, spec: PipelineSpec, documented: Documented) ->
         for rule in rules(documented.training):
             linker.training.estimate_parameters_using_expectation_maximisation(rule)
         scored = linker.inference.predict(warning_mode="never")
-        facts = {"fingerprint": lake.facts("cleaned_records")["fingerprint"]}
-        with lake.writing("matches", facts) as draft:
+        with lake.writing("matches") as draft:
             engine.write(
                 "select least(record_no_l, record_no_r) as left_no,"
                 " greatest(record_no_l, record_no_r) as right_no, match_probability"
@@ -263,19 +274,24 @@ def match_with_splink(lake: Lake, spec: PipelineSpec, documented: Documented) ->
 
 
 def measure_cost(keep: Path | None, n_records: int) -> int:
-    """Print what training and scoring cost, each in a process of its own; count missed aims."""
+    """Print what training and scoring cost; return 1 if the two ways scored other pairs."""
     module = __spec__.name if __spec__ else __name__
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="er_pipeline_") as temporary:
         folder = keep or Path(temporary)
         for way in WAYS:
             child = ["-m", module, "--way", way, "--records", str(n_records), "--keep", str(folder)]
             cost, printed = run_child(*child)
             found[way] = {**json.loads(printed.splitlines()[-1]), "peak_mib": cost.peak_mib}
-    print(f"\n{n_records:,} people\n{'way':<10}{'pairs':>13}{'CPU s':>8}{'peak MiB':>10}")
-    for way, figures in found.items():
-        pairs, cpu = int(figures["pairs"]), figures["cpu_seconds"]
-        print(f"{way:<10}{pairs:>13,}{cpu:>8.1f}{figures['peak_mib']:>10,.0f}")
+    scored = f"{found['train']['pairs']:,} training pairs, {found['score']['pairs']:,} candidates"
+    print(f"{n_records:,} people, {scored}")
+    show_table(
+        ["way", "CPU s", "peak MiB"],
+        [
+            (title, found[way]["cpu_seconds"], round(found[way]["peak_mib"]))
+            for way, title in TITLES.items()
+        ],
+    )
     ratio = found["score"]["cpu_seconds"] / found["splink"]["cpu_seconds"]
     aims = (
         ("training, CPU", found["train"]["cpu_seconds"], MAX_TRAINING_CPU_SECONDS, " s"),
@@ -287,55 +303,45 @@ def measure_cost(keep: Path | None, n_records: int) -> int:
         show_aim(*aim)
     same = {(found[way]["pairs"], found[way]["likely"]) for way in ("score", "splink")}
     print(f"[{'ok' if len(same) == 1 else 'FAILED'}] pairs scored, and likely ones: {same}")
-    return sum(value > limit for _, value, limit, _ in aims) + (len(same) > 1)
+    return int(len(same) > 1)
 
 
 def _people(folder: Path, n_records: int) -> tuple[PipelineSpec, Lake]:
     spec = read_spec(DEMO_DEFS, {"sources.0.generate.records": n_records, **PEOPLE})
-    return spec, Lake(folder / str(n_records), spec.dataset)
+    return spec, open_lake(folder / str(n_records), spec)
 
 
-def prepare(folder: Path, n_records: int) -> dict[str, float]:
+def prepare(folder: Path, n_records: int) -> Figures:
     """Make the pairs and the training blocks, unless an earlier run kept them."""
     spec, lake = _people(folder, n_records)
     began = time.process_time()
-    for step in dataset_steps(spec, DEMO_DEFS.parent):
-        if not all(lake.has(table) for table in step.tables):
-            with DuckDBEngine(spec.threads) as engine:
-                step.run(engine, lake)
-        if lake.has("unified_pairs") and lake.has("em_training_blocks"):
-            break
-    pairs = lake.facts("unified_pairs")["pairs"]
+    for table in ("unified_pairs", "em_training_rules"):
+        list(make_stale(flow(spec), table, lake))
+    pairs = unified_facts(lake)["pairs"]
     return {"pairs": pairs, "cpu_seconds": time.process_time() - began}
 
 
-def train(folder: Path, n_records: int) -> dict[str, float]:
+def train(folder: Path, n_records: int) -> Figures:
     """Train as the graph does."""
     spec, lake = _people(folder, n_records)
-    with DuckDBEngine(spec.threads) as engine:
-        began = time.process_time()
-        train_model(engine, lake, spec)
-        cpu_seconds = time.process_time() - began
-    return {"pairs": lake.facts("em_training_rules")["pairs"], "cpu_seconds": cpu_seconds}
+    _, cpu_seconds = timed_step(flow(spec), "em_model", lake)
+    return {"pairs": training_facts(lake)["pairs"], "cpu_seconds": cpu_seconds}
 
 
-def score(folder: Path, n_records: int) -> dict[str, float]:
+def score(folder: Path, n_records: int) -> Figures:
     """Score as the graph does, the likely pairs and their levels written."""
     spec, lake = _people(folder, n_records)
-    with DuckDBEngine(spec.threads) as engine:
-        began = time.process_time()
-        facts = score_pairs(engine, lake, spec)
-        cpu_seconds = time.process_time() - began
+    facts, cpu_seconds = timed_step(flow(spec), "matches", lake)
     return {"pairs": facts["scored"], "likely": facts["stored"], "cpu_seconds": cpu_seconds}
 
 
-def predict(folder: Path, n_records: int) -> dict[str, float]:
+def predict(folder: Path, n_records: int) -> Figures:
     """Let Splink score the same pairs with the same model, at once; nothing is written."""
     from splink import DuckDBAPI, Linker
 
     spec, lake = _people(folder, n_records)
     assert spec.matching is not None, "matching is on"
-    model = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
+    model = read_model(lake)
     with DuckDBEngine(spec.threads) as engine:
         for table in ("cleaned_records", "unified_pairs"):
             lake.open(engine, table)
@@ -358,7 +364,7 @@ def predict(folder: Path, n_records: int) -> dict[str, float]:
     return {"pairs": pairs, "likely": likely, "cpu_seconds": cpu_seconds}
 
 
-WAYS: dict[str, Callable[[Path, int], dict[str, float]]] = {
+WAYS: dict[str, Callable[[Path, int], Figures]] = {
     "prepare": prepare,
     "train": train,
     "score": score,

@@ -52,12 +52,17 @@ from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.table import Facts
-from er_pipeline.flow import flow, open_lake, run
-from er_pipeline_tests.benchmarks.measuring import run_child, show_aim, show_machine
+from er_pipeline.flow import flow, open_lake
+from er_pipeline_tests.benchmarks.measuring import (
+    make_stale,
+    run_child,
+    show_aim,
+    show_machine,
+    show_table,
+    timed_step,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -150,13 +155,9 @@ def _lake(folder: Path, n_records: int) -> Lake:
 def prepare(folder: Path, n_records: int) -> Figures:
     """Write people and clean them, unless an earlier run kept them."""
     began = time.process_time()
-    lake = _lake(folder, n_records)
-    try:
-        lake.check("true_pairs")
-    except LakeError:  # none were kept, or by other code
+    if not _people(folder, n_records).exists():
         write_people(_people(folder, n_records), n_records=n_records, seed=SEED)
-        for _ in run(flow(_spec(folder, n_records)), lake, until="true_pairs"):
-            pass
+    list(make_stale(flow(_spec(folder, n_records)), "true_pairs", _lake(folder, n_records)))
     return {"cpu_seconds": time.process_time() - began}
 
 
@@ -178,13 +179,7 @@ def search(folder: Path, n_records: int) -> Figures:
 
 
 def _made(table: str, folder: Path, n_records: int) -> tuple[Facts, float]:
-    """Run the one step that makes a table; return its facts and its CPU seconds."""
-    (step,) = [step for step in flow(_spec(folder, n_records)) if step.name == table]
-    lake = _lake(folder, n_records)
-    with DuckDBEngine() as engine:
-        began = time.process_time()
-        facts = run_step(step, engine, lake)
-        return facts, time.process_time() - began
+    return timed_step(flow(_spec(folder, n_records)), table, _lake(folder, n_records))
 
 
 def _completeness(engine: Engine, lake: Lake, pairs: str) -> float:
@@ -337,15 +332,27 @@ STEPS: dict[str, Callable[[Path, int], Figures]] = {
 
 def _print_tables(ours: dict[str, Figures], tfidf: Figures | None) -> None:
     encoded, found, checked = ours["encode"], ours["search"], ours["recall"]
-    print(f"{'way':<16}{'CPU s':>9}{'peak MiB':>10}{'pairs':>13}{'a record':>10}{'complete':>10}")
-    print(f"{'lexical encode':<16}{encoded['cpu_seconds']:>9.1f}{encoded['peak_mib']:>10,.0f}")
-    rows = [("lexical search", found)] + ([("tfidf", tfidf)] if tfidf else [])
-    for name, figures in rows:
-        print(
-            f"{name:<16}{figures['cpu_seconds']:>9.1f}{figures['peak_mib']:>10,.0f}"
-            f"{figures['pairs']:>13,}{figures['pairs_per_record']:>10.2f}"
-            f"{figures['completeness']:>10.4f}"
-        )
+    peak_mib = max(encoded["peak_mib"], found["peak_mib"])
+    rows: list[tuple[str, float | None, Figures, float]] = [
+        ("**lexical**", encoded["cpu_seconds"], found, peak_mib)
+    ]
+    if tfidf:
+        title = f"plain TF-IDF of the whole text, top {TFIDF_K}"
+        rows.append((title, None, tfidf, tfidf["peak_mib"]))
+    show_table(
+        [
+            *("way", "CPU s, encoding", "CPU s, search"),
+            *("peak MiB", "pairs per record", "completeness"),
+        ],
+        [
+            (
+                *(way, encoding, figures["cpu_seconds"], round(peak_mib)),
+                f"{figures['pairs_per_record']:.1f}",
+                f"{figures['completeness']:.1%}",
+            )
+            for way, encoding, figures, peak_mib in rows
+        ],
+    )
     if not tfidf:
         print(f"tfidf is left out above {SMALL:,} records: its cost grows with their square")
     print(

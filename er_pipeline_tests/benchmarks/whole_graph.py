@@ -28,10 +28,12 @@ from er_pipeline.terminal.demo import (
 )
 from er_pipeline_tests.benchmarks.measuring import (
     Cost,
+    costs_of_assets,
     fresh_instance,
     run_child,
     show_aim,
     show_machine,
+    show_table,
 )
 
 MAX_WALL_SECONDS = 90  # for a million people on two quiet cores
@@ -55,13 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder=folder,
         )
         with duckdb.connect(str(folder / "lake" / CATALOG), read_only=True) as catalog:
-            _print_steps(_wall_of_steps(folder / "dagster"), _costs_of_assets(catalog), cost)
+            _print_steps(
+                _wall_of_steps(folder / "dagster"), costs_of_assets(catalog, "people"), cost
+            )
             counted = catalog.execute(
                 "select (select count(*) from people.cleaned_records),"
                 " (select count(*) from people.unified_pairs)"
             ).fetchone()
     assert counted is not None, "counting gives a row"
     n_records, n_pairs = counted
+    show_table(
+        ["people", "wall s", "CPU s", "peak GiB"],
+        [(options.records, cost.wall_seconds, cost.cpu_seconds, cost.peak_mib / 1024)],
+    )
     show_aim("wall (on a quiet machine)", cost.wall_seconds, MAX_WALL_SECONDS, " s")
     show_aim("peak memory", cost.peak_mib, MAX_PEAK_MIB, " MiB")
     is_whole = n_records == options.records and n_pairs > 0
@@ -105,21 +113,6 @@ def _wall_of_steps(dagster_home: Path) -> list[tuple[str, float]]:
         (name.removeprefix("people__").replace("__", ": "), end - start)
         for start, end, name in sorted(timed)
     ]
-
-
-def _costs_of_assets(catalog: duckdb.DuckDBPyConnection) -> dict[str, tuple[float, float]]:
-    """Read the CPU seconds of each asset, and the peak of the process when it was done, in MiB."""
-    found = catalog.execute(
-        """
-        select table_name,
-            max(value) filter (where metric = 'cpu_seconds') as cpu_seconds,
-            max(value) filter (where metric = 'process_peak_mib') as peak_mib
-        from people.run_metrics
-        where run_id = (select run_id from people.run_metrics order by "at" desc limit 1)
-        group by table_name
-        """
-    ).fetchall()
-    return {name: (cpu_seconds, peak_mib) for name, cpu_seconds, peak_mib in found}
 
 
 def _print_steps(
