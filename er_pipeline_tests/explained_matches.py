@@ -48,7 +48,7 @@ def explained(
     with DuckDBEngine(threads=2) as engine:
         plain.open(engine, "missed_matches")
         found = engine.rows("select left_no, right_no, cause, detail, remedy from missed_matches")
-    return facts, {(left, right): (cause, *told) for left, right, cause, *told in found}
+    return facts, {(left, right): (cause, *shown) for left, right, cause, *shown in found}
 
 
 def causes(missed: Missed) -> dict[tuple[int, int], str]:

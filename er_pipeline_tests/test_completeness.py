@@ -80,8 +80,8 @@ def test_what_a_budget_cuts_of_the_truth_is_shown(dataset: Callable[..., Dataset
     assert truth["completeness_cut_by_the_budget"] == truth["pairs_completeness"] == 0.25
     assert truth["pairs_quality"] == 1
     # A strategy is judged by all that it proposes, also by what the budget cut.
-    told = {name: (c["pairs"], c["pairs_kept"]) for name, c in figures["strategies"].items()}
-    assert told == {"last": (3, 1), "city": (2, 1), "letters": (3, 1)}
+    counted = {name: (c["pairs"], c["pairs_kept"]) for name, c in figures["strategies"].items()}
+    assert counted == {"last": (3, 1), "city": (2, 1), "letters": (3, 1)}
     assert figures["strategies"]["city"]["pairs_completeness"] == 0.5
     assert figures["curve"]["union"] == {
         "pairs_per_record": pytest.approx(4 / 5),
