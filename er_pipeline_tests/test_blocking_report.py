@@ -1,35 +1,10 @@
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.records.true_pairs import write_true_pairs
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.evaluation.blocking_report import (
-    evaluate,
-)
-from er_pipeline_tests.conftest import Dataset, Rows
-
-# By last name: {1, 2, 3}, {4}; by city: {1, 2}, {3, 4}; 5 has neither.
-FIVE: Rows = [
-    {"id": "1", "last": "lee", "city": "york", "person_id": "p"},
-    {"id": "2", "last": "lee", "city": "york", "person_id": "p"},
-    {"id": "3", "last": "lee", "city": "bath", "person_id": "q"},
-    {"id": "4", "last": "may", "city": "bath", "person_id": "q"},
-    {"id": "5", "last": None, "city": None, "person_id": "q"},
-]
-STRATEGIES = {"last": "last", "city": "city"}
-
-
-def figures_of(people: Dataset) -> dict[str, Any]:
-    people.pair()
-    with DuckDBEngine(threads=2) as engine:
-        if people.spec.truth:
-            write_true_pairs(engine, people.lake, people.spec)
-            build_em_training_blocks(engine, people.lake, people.spec)
-        return evaluate(engine, people.lake, people.spec)
+from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.five_records import FIVE, STRATEGIES, figures_of
 
 
 def test_the_figures_of_five_records_are_those_found_by_hand(
@@ -103,31 +78,6 @@ def test_linking_reduces_the_pairs_between_sources(dataset: Callable[..., Datase
     assert run["pair_coverage"] == pytest.approx(5 / 7)
 
 
-@pytest.mark.parametrize("cap", [2, 500])
-def test_true_pairs_are_found_where_a_block_that_is_compared_holds_them(
-    dataset: Callable[..., Dataset], cap: int
-) -> None:
-    people = dataset(
-        FIVE,
-        strategies={"last": "last"},
-        blocks={"max_size": cap},
-        truth={"cluster_column": "person_id"},
-    )
-    figures = figures_of(people)
-    # True are 12, 34, 35 and 45; only 12 shares a key, in a block of three.
-    assert figures["truth"] == {
-        "true_pairs": 4,
-        "given_pairs_with_unknown_ids": 0,
-        "true_pairs_proposed": 1 if cap == 500 else 0,
-        "true_pairs_found": 1 if cap == 500 else 0,
-        "pairs_completeness": 0.25 if cap == 500 else 0.0,
-        "pairs_quality": pytest.approx(1 / 3) if cap == 500 else 0.0,
-        "true_pairs_cut_by_the_budget": 0,
-        "completeness_cut_by_the_budget": 0.0,
-    }
-    assert figures["run"]["pairs_completeness"] == figures["truth"]["pairs_completeness"]
-
-
 def test_match_share_is_the_share_of_true_pairs_of_a_training_rule(
     dataset: Callable[..., Dataset],
 ) -> None:
@@ -159,90 +109,6 @@ def test_match_share_is_the_share_of_true_pairs_of_a_training_rule(
     assert ("training", "same_year", "true_pairs", 2.0) in people.rows("blocking_report")
 
 
-def test_every_strategy_is_told_what_it_finds_of_the_truth(
-    dataset: Callable[..., Dataset],
-) -> None:
-    people = dataset(
-        FIVE,
-        strategies={**STRATEGIES, "letters": "qgrams(last, 1)"},
-        truth={"cluster_column": "person_id"},
-    )
-    found = {
-        name: (counts["true_pairs"], counts["true_pairs_of_it_alone"], counts["pairs_completeness"])
-        for name, counts in figures_of(people)["strategies"].items()
-    }
-    assert found == {"last": (1, 0, 0.25), "city": (2, 1, 0.5), "letters": (1, 0, 0.25)}
-
-
-def test_a_match_costs_pairs_on_the_whole_and_at_the_margin(
-    dataset: Callable[..., Dataset],
-) -> None:
-    people = dataset(
-        FIVE,
-        strategies={**STRATEGIES, "both": ["last", "city"]},
-        truth={"cluster_column": "person_id"},
-    )
-    found = figures_of(people)["strategies"]
-    # last makes 12, 13 and 23 for the match 12; city makes 12 and 34, both matches, 34 by itself.
-    assert found["last"]["pairs_per_true_pair"] == 3
-    assert found["city"]["pairs_per_true_pair"] == found["both"]["pairs_per_true_pair"] == 1
-    assert found["city"]["pairs_per_true_pair_of_it_alone"] == 1
-    # Nothing is found by last alone, so no figure says what such a match costs.
-    assert "pairs_per_true_pair_of_it_alone" not in found["last"]
-
-
-def test_what_a_budget_cuts_of_the_truth_is_told(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(
-        FIVE,
-        strategies={**STRATEGIES, "letters": "qgrams(last, 1)"},
-        truth={"cluster_column": "person_id"},
-        budget={"max_pairs": 1},
-    )
-    figures = figures_of(people)
-    run, truth = figures["run"], figures["truth"]
-    # Of 12, 13, 23 and 34 only 12 is kept; 12 and 34 are true.
-    assert (run["pairs"], run["pairs_cut_by_the_budget"], run["budget_pairs"]) == (1, 3, 1)
-    assert run["pair_coverage"] == pytest.approx(2 / 5)
-    assert (truth["true_pairs_proposed"], truth["true_pairs_found"]) == (2, 1)
-    assert truth["true_pairs_cut_by_the_budget"] == 1
-    assert truth["completeness_cut_by_the_budget"] == truth["pairs_completeness"] == 0.25
-    assert truth["pairs_quality"] == 1
-    # A strategy is judged by all that it proposes, also by what the budget cut.
-    told = {name: (c["pairs"], c["pairs_kept"]) for name, c in figures["strategies"].items()}
-    assert told == {"last": (3, 1), "city": (2, 1), "letters": (3, 1)}
-    assert figures["strategies"]["city"]["pairs_completeness"] == 0.5
-    assert figures["curve"]["union"] == {
-        "pairs_per_record": pytest.approx(4 / 5),
-        "pairs_completeness": 0.5,
-    }
-    assert sum(row["kept"] for row in figures["weight_classes"].values()) == 1
-
-
-@pytest.mark.parametrize("budget", [None, {"max_pairs": 3}])
-def test_true_pairs_are_proposed_by_what_proposes_pairs(
-    dataset: Callable[..., Dataset], budget: dict[str, int] | None
-) -> None:
-    people = dataset(
-        [*FIVE, {"id": "6", "last": "lees", "city": "hull", "person_id": "q"}],
-        strategies={**STRATEGIES, "letters": "qgrams(last, 2)"},
-        embedding={"k": 2, "min_similarity": 0.1},
-        second_pass={"strategies": {"initial": "left(last, 1)"}, "embedding": {"k": 3}},
-        truth={"cluster_column": "person_id"},
-        **({"budget": budget} if budget else {}),
-    )
-    figures = figures_of(people)
-    made = dict(people.lake.facts("unified_pairs")["made_pairs"])
-    assert {name: counts["pairs"] for name, counts in figures["strategies"].items()} == made
-    proposed = {name: counts["true_pairs"] for name, counts in figures["strategies"].items()}
-    # True are 12 and all of 3, 4, 5 and 6; 3 and 6 share two letters, 5 has none at all.
-    assert (proposed["last"], proposed["city"], proposed["letters"]) == (1, 2, 2)
-    truth = figures["truth"]
-    assert truth["true_pairs"] == 7
-    assert truth["true_pairs_proposed"] == 3
-    assert truth["true_pairs_found"] + truth["true_pairs_cut_by_the_budget"] == 3
-    assert (truth["true_pairs_cut_by_the_budget"] == 0) == (budget is None)
-
-
 def test_the_report_table_holds_every_figure(dataset: Callable[..., Dataset]) -> None:
     people = dataset(FIVE, strategies=STRATEGIES, truth={"cluster_column": "person_id"})
     figures = figures_of(people)
@@ -252,7 +118,7 @@ def test_the_report_table_holds_every_figure(dataset: Callable[..., Dataset]) ->
     assert ("size_classes", "2-10", "blocks", 3.0) in rows
     assert ("truth", "", "true_pairs_found", 2.0) in rows
     assert len({row[:3] for row in rows}) == len(rows)
-    assert people.lake.facts("blocking_report")["figures"] == figures
+    assert people.lake.facts("blocking_report") == figures
 
 
 def test_truth_from_a_file_counts_unknown_ids_and_turns_pairs_round(

@@ -5,12 +5,9 @@ import pytest
 
 from er_pipeline.blocking.blocks.training_facts import training_facts
 from er_pipeline.blocking.blocks.training_verdicts import judge_training
-from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.evaluation.blocking_report import training_figures
-from er_pipeline.matching.comparisons import splink_comparisons
-from er_pipeline.matching.em_estimates import combine
-from er_pipeline.matching.em_sessions import Session, TrainingError, rule_sql
+from er_pipeline.matching.em_sessions import TrainingError
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
 KINDS = {
@@ -73,30 +70,6 @@ def test_derived_rules_find_the_m_that_plain_columns_find(
     # Last names agree in all pairs of their own phonetic rule, as first letters do: had they been
     # trained there, m of equal ones would be near 1, of others near 0.
     assert 0.5 < derived["levels"]["last_name"][0]["m"] < 0.9
-
-
-def test_a_rule_names_its_columns_and_compares_block_numbers() -> None:
-    rows = [{"id": "1", "a": "x", "b": "y"}]
-    spec = people_spec(rows)
-    (rule,) = spec.training_conjunctions
-    assert rule_sql(0, rule, "link") == (
-        "l._em_block_0 = r._em_block_0 and l.source_no <> r.source_no"
-        ' and (l."a" is null or l."a" is not null)'
-    )
-
-
-def people_spec(rows: Rows, **settings: Any) -> PipelineSpec:
-    return PipelineSpec.model_validate(
-        {
-            "dataset": "people",
-            "sources": [{"path": "people.csv"}],
-            "fields": {name: "text" for name in rows[0] if name != "id"},
-            "strategies": {"a": "a"},
-            "training_rules": {"rule": "soundex(a)"},
-            "matching": True,
-            **settings,
-        }
-    )
 
 
 def test_sessions_run_on_exactly_the_pairs_that_were_counted(
@@ -216,26 +189,6 @@ def test_sources_that_share_ids_are_linked_across_only(tmp_path: Path, rows: Row
     for session in facts["sessions"]:
         assert session["match_share"] == pytest.approx(shares[session["rule"]], abs=0.05)
     assert facts["expected_matches"] == pytest.approx(true_pairs, rel=0.2)
-
-
-def test_sessions_are_combined_by_the_median_and_nothing_is_left_without_an_m() -> None:
-    spec = people_spec(
-        [{"id": "1", "a": "x", "b": "y", "c": "z"}],
-        comparisons={"a": "exact", "b": "exact", "c": "exact"},
-    )
-    sessions = [
-        Session("one", 100, 0.5, 3, True, {"a": (0.8, 0.2), "b": (1.0, None)}),
-        Session("two", 100, 0.5, 3, True, {"a": (0.6, 0.4)}),
-        Session("three", 100, 0.5, 3, True, {"a": (0.7, 0.3)}),
-    ]
-    m, untrained = combine(splink_comparisons(spec), sessions)
-    assert m["a"] == pytest.approx([0.7, 0.3])
-    assert m["b"] == pytest.approx([1 / 1.01, 0.01 / 1.01])  # half a match of the 50
-    assert m["c"] == pytest.approx([0.9, 0.1])
-    assert untrained == [
-        "b: All other comparisons: no pair of a session is on it",
-        "c: no session left it free",
-    ]
 
 
 def test_a_level_that_nobody_saw_weighs_no_more_than_the_next(tmp_path: Path, rows: Rows) -> None:

@@ -17,7 +17,7 @@ from er_pipeline.blocking.weights.fitted_weights import (
 )
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
 from er_pipeline.flow import flow, open_lake, run
-from er_pipeline.matching.pair_scorer import model_scorer, scorer_of
+from er_pipeline.matching.pair_scorer import model_scorer
 from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.other_people import HOUSEHOLD_KINDS, write_households
 
@@ -276,10 +276,3 @@ def test_scores_are_those_of_the_matches(people: Dataset) -> None:
     }
     assert len(names) > 50
     assert found.tolist() == pytest.approx([stored[pair] for pair in names], abs=1e-5)
-
-
-def test_a_model_that_shall_not_teach_gives_no_scorer(people: Dataset) -> None:
-    matching = {"max_u_pairs": 50_000, "teaches_blocking": False}
-    spec = PipelineSpec.model_validate({**people.spec.model_dump(), "matching": matching})
-    assert scorer_of(spec) is None
-    assert scorer_of(people.spec) is not None

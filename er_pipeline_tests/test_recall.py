@@ -1,22 +1,18 @@
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from er_pipeline.blocking import DuckDBEngine, Lake
-from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.evaluation import recall
-from er_pipeline.evaluation.recall import estimate_recall, evidence_families, judge_recall
-from er_pipeline.evaluation.score_bounds import ScoreBounds, read_comparisons
-from er_pipeline.matching.splink_linker import MODEL_FILE
+from er_pipeline.evaluation.recall import judge_recall
+from er_pipeline.evaluation.score_bounds import ScoreBounds
 from er_pipeline.terminal.demo import DEMO_DEFS, demo_overrides
-from er_pipeline_tests.conftest import Dataset, Rows
-
-Sampled = dict[tuple[int, int, int], tuple[float, bool]]
+from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.model_by_hand import RECORDS, estimated, put_model
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +23,6 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[PipelineSpec, Lake
     data.make("recall_sample")
     data.make("true_pairs")
     return spec, data.lake
-
-
-def estimated(spec: PipelineSpec, lake: Lake, **settings: Any) -> tuple[dict[str, Any], Sampled]:
-    wanted = {"max_records": 50, "max_comparisons": 10**9, "min_probability": 0.001, "seed": 1}
-    with DuckDBEngine(threads=2) as engine:
-        facts = estimate_recall(engine, lake, spec, **{**wanted, **settings})
-    with DuckDBEngine(threads=2) as engine:
-        lake.open(engine, "recall_sample")
-        rows = engine.rows("select * from recall_sample")
-    return facts, {(no, left, right): (p, found) for no, left, right, p, found in rows}
 
 
 def every_pair(self: ScoreBounds, sampled: Any, weight: float) -> tuple[Any, Any, int]:
@@ -102,60 +88,6 @@ def test_the_budget_bounds_the_records_looked_at(
     assert facts["pairs_compared"] <= 1_000 or facts["records_sampled"] == 10
 
 
-RECORDS: Rows = [
-    {"id": "1", "name": "ann", "town": "bath"},
-    {"id": "2", "name": "ann", "town": "bath"},
-    {"id": "3", "name": "ann", "town": "york"},
-    {"id": "4", "name": None, "town": "york"},
-]
-# Equal names say 6 bits, equal towns 4, others take 2; the prior is 1 to 16.
-BY_HAND = {
-    "link_type": "dedupe_only",
-    "unique_id_column_name": "record_no",
-    "probability_two_random_records_match": 1 / 17,
-    "blocking_rules_to_generate_predictions": [],
-    "comparisons": [
-        {
-            "output_column_name": name,
-            "comparison_levels": [
-                {
-                    "sql_condition": f'"{name}_l" IS NULL OR "{name}_r" IS NULL',
-                    "label_for_charts": "null",
-                    "is_null_level": True,
-                },
-                {
-                    "sql_condition": f'"{name}_l" = "{name}_r"',
-                    "label_for_charts": "equal",
-                    "m_probability": 0.8,
-                    "u_probability": 0.8 / 2**bits,
-                },
-                {
-                    "sql_condition": "ELSE",
-                    "label_for_charts": "other",
-                    "m_probability": 0.2,
-                    "u_probability": 0.8,
-                },
-            ],
-        }
-        for name, bits in (("name", 6), ("town", 4))
-    ],
-}
-
-
-def put_model(data: Dataset, matches: Mapping[tuple[int, int], float] | None = None) -> None:
-    data.pair()
-    plain = Lake(data.root, data.spec.dataset)
-    with plain.writing("em_model") as draft:
-        (draft.folder / MODEL_FILE).write_text(json.dumps(BY_HAND), "utf-8")
-    with DuckDBEngine() as engine, plain.writing("matches") as draft:
-        engine.execute("create table m (l integer, r integer, p double)")
-        for (left, right), probability in (matches or {}).items():
-            engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
-        engine.write(
-            "select l as left_no, r as right_no, p as match_probability from m", draft.file()
-        )
-
-
 def test_scores_are_those_found_by_hand(dataset: Callable[..., Dataset]) -> None:
     data = dataset(RECORDS, strategies={"name": "name"})
     put_model(data)
@@ -180,56 +112,6 @@ def test_linking_scores_pairs_between_sources_only(dataset: Callable[..., Datase
     assert {key[1:] for key in found} == {(0, 2), (0, 3), (1, 2), (1, 3)}
 
 
-def test_families_read_different_fields(dataset: Callable[..., Dataset]) -> None:
-    data = dataset(
-        [{"id": "1", "a": "x", "b": "x", "c": "x", "d": "x"}],
-        strategies={"a": "a", "c": "c", "ab": ["a", "b"], "b": "b", "d": "d", "cd": ["c", "d"]},
-    )
-    assert evidence_families(data.spec, data.lake) == {
-        "a and b": ("a", "ab", "b"),
-        "c and d": ("c", "d", "cd"),
-    }
-
-
-def test_two_families_tell_what_both_miss(dataset: Callable[..., Dataset]) -> None:
-    data = dataset(RECORDS, strategies={"name": "name", "town": "town"})
-    # 01 by both; 02 and 12 by the name alone, 23 by the town alone.
-    put_model(data, {(0, 1): 1.0, (0, 2): 1.0, (1, 2): 1.0, (2, 3): 1.0})
-    facts, _ = estimated(data.spec, data.lake, max_records=4)
-    families = facts["families"]
-    assert families["found_by_families"] == {"1": 3.0, "2": 1.0}
-    # (2 - 1) / 2 * 3 * (3 - 1) / (2 * (1 + 1))
-    assert families["likely_matches_unseen"] == pytest.approx(0.75)
-    assert families["recall"] == pytest.approx(4 / 4.75)
-
-
-def test_pairs_of_one_record_count_as_less_than_independent_ones() -> None:
-    alone = np.ones(400), np.repeat([1.0, 0.0], [360, 40])
-    low, high = recall._cluster_interval(*alone, 400)
-    assert [low, high] == pytest.approx([*interval(360, 400)], abs=0.002)
-    # The same pairs, four to a record that are found or missed together.
-    together = np.full(100, 4.0), np.repeat([4.0, 0.0], [90, 10])
-    wider_low, wider_high = recall._cluster_interval(*together, 100)
-    assert wider_low < low < high < wider_high
-    assert recall._cluster_interval(np.ones(50), np.ones(50), 50)[0] < 0.95
-    assert recall._cluster_interval(np.zeros(0), np.zeros(0), 50) == (0.0, 1.0)
-
-
-def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(1)
-    held, rounds = 0, 400
-    for _ in range(rounds):
-        # Records have none to four matches; those of one record share their fate half the time.
-        n = rng.choice(5, 600, p=[0.5, 0.3, 0.1, 0.05, 0.05])
-        fate = rng.random(600) < 0.92
-        alone = rng.binomial(n, 0.92)
-        found = np.where(rng.random(600) < 0.5, n * fate, alone)
-        some = n > 0
-        low, high = recall._cluster_interval(n[some].astype(float), found[some].astype(float), 600)
-        held += low <= 0.92 <= high
-    assert 0.92 <= held / rounds <= 0.99
-
-
 @pytest.mark.parametrize(
     ("recall_now", "last", "passed"),
     [(0.95, None, True), (0.95, 0.96, True), (0.95, 0.99, False), (0.80, None, False)],
@@ -251,11 +133,3 @@ def test_a_low_or_falling_recall_is_a_warning(
     assert (verdict.passed, verdict.severity) == (passed, "warn")
     assert ("See recall_sample" in verdict.text) != passed
     assert ("It was 99.0% in the last good run" in verdict.text) == (last == 0.99)
-
-
-def test_levels_are_read_as_splink_writes_them() -> None:
-    (name, _) = read_comparisons(BY_HAND)
-    assert name.columns == ("name",)
-    assert [level.weight for level in name.levels] == pytest.approx([0, 6, -2])
-    with pytest.raises(ValueError, match="must begin with missing values and end with ELSE"):
-        read_comparisons({"comparisons": [{"comparison_levels": [{"sql_condition": "ELSE"}]}]})

@@ -1,19 +1,13 @@
 """Recall without truth: a sample of records against all, and what the strategies say of each other.
 
 sample: a seeded random sample of records is scored against all records with the trained model;
-recall is the share of the likely matches found so that are candidates. A pair counts by its match
-probability, so the figure is right as far as the probabilities are.
-families: strategies that read the same fields are one family of evidence. How often families find
-the same matches shows how many none of them found (capture and recapture). It costs nothing, but
-families are not independent: a record that is damaged everywhere is missed by all. So it is an
-upper bound in practice, and stands beside the sample as a second opinion.
-
-Source: Chao, "Estimating the Population Size for Capture-Recapture Data with Unequal
-Catchability", Biometrics 43, 1987; Chapman's form of Lincoln and Petersen's estimate, 1951.
+recall is the share of the likely matches found so that are candidates, see `sample_recall`.
+families: how often strategies that read different fields find the same matches, a second opinion;
+see `evidence_families`.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from math import floor
 from typing import NotRequired, TypedDict, cast
@@ -21,9 +15,6 @@ from typing import NotRequired, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.pairs.unified_pairs import unified_facts
-from er_pipeline.blocking.records.intervals import interval
-from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -42,6 +33,12 @@ from er_pipeline.blocking.tables.table import (
 )
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
+from er_pipeline.evaluation.evidence_families import (
+    FamilyRecall,
+    evidence_families,
+    recall_of_families,
+)
+from er_pipeline.evaluation.sample_recall import SampleRecall, sample_recall
 from er_pipeline.evaluation.score_bounds import ScoreBounds, weight_of
 from er_pipeline.matching.scored_pairs import number_compared, score_table
 from er_pipeline.matching.splink_linker import read_model
@@ -52,40 +49,6 @@ logger = logging.getLogger(__name__)
 CELLS_PER_SLICE = 8_000_000
 # Bounding a pair costs about a fiftieth of comparing its values.
 BOUNDS_PER_COMPARISON = 50
-
-
-class SampleRecall(TypedDict):
-    """Recall as a sample of records shows it, with the ends of its 95% interval.
-
-    likely_matches: of the sampled records, the sum of probabilities; likely_matches_found: those
-    that are candidates. pairs, candidates: of at least the least probability. of: what the recall
-    is a share of, for people.
-    """
-
-    recall: float
-    recall_low: float
-    recall_high: float
-    likely_matches: float
-    likely_matches_found: float
-    pairs: int
-    candidates: int
-    records_with_likely_matches: int
-    of: str
-
-
-class FamilyRecall(TypedDict):
-    """Recall as the overlap of families of evidence shows it.
-
-    families: the strategies of each. found_by_families: likely matches by the number of families
-    that find them. of: what the recall is a share of, for people.
-    """
-
-    recall: float
-    likely_matches_found: float
-    likely_matches_unseen: float
-    families: dict[str, list[str]]
-    found_by_families: dict[str, float]
-    of: str
 
 
 class RecallFacts(TypedDict):
@@ -229,11 +192,11 @@ def estimate_recall(
             pairs_compared=n_compared,
             pairs_scored=n_scored,
             min_probability=min_probability,
-            sample=_sample_recall(engine, n_sampled, min_probability),
+            sample=sample_recall(engine, n_sampled, min_probability),
         )
         families = evidence_families(spec, lake)
         if len(families) > 1:
-            draft.facts["families"] = _recall_of_families(engine, lake, families)
+            draft.facts["families"] = recall_of_families(engine, lake, families)
         return dict(draft.facts)
 
 
@@ -332,126 +295,6 @@ def _bound_pairs(
         n_compared += n_part
         n_looked_at += len(part)
     return n_looked_at, n_compared
-
-
-def _sample_recall(engine: Engine, n_sampled: int, min_probability: float) -> SampleRecall:
-    """Estimate recall as a ratio, the sampled records being clusters of pairs."""
-    found = engine.columns(
-        "select sum(match_probability) as likely,"
-        " coalesce(sum(match_probability) filter (where is_candidate), 0.0) as found"
-        " from written_sample group by record_no order by record_no"
-    )
-    likely = np.asarray(found["likely"], np.float64)
-    hit = np.asarray(found["found"], np.float64)
-    (n_pairs, n_candidates) = engine.row(
-        "select count(*), count(*) filter (where is_candidate) from written_sample"
-    )
-    total = float(likely.sum())
-    recall = float(hit.sum()) / total if total else 0.0
-    low, high = _cluster_interval(likely, hit, n_sampled)
-    return {
-        "recall": recall,
-        "recall_low": low,
-        "recall_high": high,
-        "likely_matches": round(total, 2),
-        "likely_matches_found": round(float(hit.sum()), 2),
-        "pairs": n_pairs,
-        "candidates": n_candidates,
-        "records_with_likely_matches": len(likely),
-        "of": f"the likely matches of {n_sampled:,} sampled records with all records"
-        f" ({total:,.1f}: the sum of the probabilities of {n_pairs:,} pairs of at least"
-        f" {min_probability:g})",
-    }
-
-
-def _cluster_interval(
-    likely: NDArray[np.float64], found: NDArray[np.float64], n_sampled: int
-) -> tuple[float, float]:
-    """Give the 95% interval of sum(found) / sum(likely): Wilson's, for as many independent trials.
-
-    The pairs of one record are found or missed together; so their number is replaced by that of
-    independent ones with the same variance, the ratio estimate's. Records without pairs add none.
-    Source: Cochran, "Sampling Techniques", 1977, chapter 6.
-    """
-    total = float(likely.sum())
-    if n_sampled < 2 or total <= 0:
-        return 0.0, 1.0
-    share = float(found.sum()) / total
-    residual = found - share * likely
-    variance = float((residual**2).sum()) * n_sampled / (n_sampled - 1) / total**2
-    # Never more trials than likely matches; where all were found, a cluster is one.
-    trials = min(total, float(len(likely)))
-    if variance > 0:
-        trials = min(total, share * (1 - share) / variance)
-    return interval(share * trials, trials)
-
-
-def _recall_of_families(
-    engine: Engine, lake: Lake, families: Mapping[str, Sequence[str]]
-) -> FamilyRecall:
-    """Estimate recall from how often families of evidence find the same matches.
-
-    Every pair of matches counts by its probability. With S likely matches found, Q1 of them by one
-    family and Q2 by two, Chao's lower bound of those that none finds is (K-1)/K * Q1^2 / (2 Q2);
-    with two families it is Lincoln and Petersen's.
-    """
-    bits = unified_facts(lake)["strategy_bits"]
-    masks = [sum(1 << bits[name] for name in names if name in bits) for names in families.values()]
-    n_families = " + ".join(
-        f"case when u.strategy_mask & {mask}::bigint <> 0 then 1 else 0 end" for mask in masks
-    )
-    counted = dict(
-        engine.rows(
-            f"""
-            select n_families, sum(match_probability) from (
-                select m.match_probability, {n_families} as n_families
-                from matches as m join unified_pairs as u
-                    on u.left_no = m.left_no and u.right_no = m.right_no
-            ) group by n_families
-            """
-        )
-    )
-    found = float(sum(counted.values()))
-    once, twice = float(counted.get(1, 0.0)), float(counted.get(2, 0.0))
-    k = len(families)
-    # The form without division by zero.
-    unseen = (k - 1) / k * once * max(0.0, once - 1) / (2 * (twice + 1))
-    return {
-        "recall": found / (found + unseen) if found else 0.0,
-        "likely_matches_found": round(found, 2),
-        "likely_matches_unseen": round(unseen, 2),
-        "families": {name: list(members) for name, members in families.items()},
-        "found_by_families": {str(n): round(float(p), 2) for n, p in sorted(counted.items())},
-        "of": f"the likely matches found ({found:,.1f}: the sum of the probabilities in matches)"
-        f" and those that {k} families of evidence seem to miss",
-    }
-
-
-def evidence_families(spec: PipelineSpec, lake: Lake) -> dict[str, tuple[str, ...]]:
-    """Group what proposes pairs by the fields it reads: those that share one are one family.
-
-    Neighbours read all their fields, so they would join all families to one: they are left out,
-    and so is the second pass, which looks only where the first found nothing.
-    """
-    conjunctions = list(spec.strategy_conjunctions)
-    if spec.learns:
-        conjunctions += learned_conjunctions(spec, learned_rules_facts(lake))
-    families: list[tuple[set[str], list[str]]] = []
-    for conjunction in conjunctions:
-        columns, names = set(conjunction.source_columns), [conjunction.name]
-        apart = []
-        for fields, members in families:
-            if fields & columns:
-                columns |= fields
-                names = members + names
-            else:
-                apart.append((fields, members))
-        families = [*apart, (columns, names)]
-    places = [conjunction.name for conjunction in conjunctions]
-    return {
-        " and ".join(sorted(fields)): tuple(sorted(names, key=places.index))
-        for fields, names in families
-    }
 
 
 def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:

@@ -1,0 +1,79 @@
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.evaluation.dry_run import count_dataset, untaught
+from er_pipeline.flow import flow, open_lake
+from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.five_records import FIVE, STRATEGIES
+from er_pipeline_tests.small_spec import small_spec
+
+
+def counted(
+    people: Dataset, scratch: Path
+) -> tuple[list[str], Mapping[str, Any], dict[str, Verdict]]:
+    """Count a dataset in another lake; return lines, figures and verdicts."""
+    spec = untaught(people.spec)
+    lines: list[str] = []
+    figures: list[Mapping[str, Any]] = []
+    verdicts: dict[str, Verdict] = {}
+    for item in count_dataset(people.spec, flow(spec), open_lake(scratch, spec)):
+        if isinstance(item, str):
+            lines.append(item)
+        elif isinstance(item, Verdict):
+            verdicts[item.check] = item
+        else:
+            figures.append(item)
+    (found,) = figures
+    return lines, found, verdicts
+
+
+def test_what_is_counted_is_what_a_run_makes(
+    dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    people = dataset(
+        FIVE,
+        strategies=STRATEGIES,
+        training_rules={"city": "city", "initial": "left(last, 1)"},
+        truth={"cluster_column": "person_id"},
+    )
+    lines, figures, _ = counted(people, tmp_path / "scratch")
+    assert not people.root.exists()
+    assert set(open_lake(tmp_path / "scratch", people.spec).tables()) == {"cleaned_records"}
+    blocks = people.filter()
+    people.make("em_training_rules")
+    rules = people.lake.facts("em_training_rules")
+    assert figures["strategies"] == blocks["strategies"]
+    assert (figures["pairs"], figures["possible_pairs"]) == (5, 10)
+    assert figures["training_rules"] == rules["rules"]
+    assert (figures["records"], figures["training_pairs"]) == (5, rules["pairs"])
+    assert "4 true pairs; 0 more name unknown ids." in lines
+    assert [line.split()[:3] for line in lines if line.startswith("city ")] == [
+        ["city", "text", "80.0%"],  # the field
+        ["city", "2", "2"],  # the strategy
+        ["city", "2", "2"],  # the training rule
+    ]
+
+
+def test_a_budget_is_judged_before_a_pair_is_made(
+    dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    # The last name alone makes three pairs, both together at most five.
+    outcome = {}
+    for most, over in ((2, "fail"), (2, "trim"), (3, "fail")):
+        budget = {"max_pairs": most, "on_over_budget": over}
+        people = dataset(FIVE, strategies=STRATEGIES, budget=budget)
+        _, _, verdicts = counted(people, tmp_path / f"{most}_{over}")
+        verdict = verdicts["budget_is_kept"]
+        outcome[most, over] = verdict.passed
+        assert verdict.numbers == {"budget_pairs": most, "most_pairs": 5, "least_pairs": 3}
+    assert outcome == {(2, "fail"): False, (2, "trim"): True, (3, "fail"): True}
+
+
+def test_without_a_model_none_teaches() -> None:
+    taught = small_spec(training_rules={"rule": "name"}, matching=True, strategies="auto")
+    assert taught.is_taught_by_model
+    assert not untaught(taught).is_taught_by_model
+    plain = small_spec()
+    assert untaught(plain) is plain

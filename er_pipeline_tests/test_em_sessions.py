@@ -1,0 +1,70 @@
+from typing import Any
+
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.matching.comparisons import splink_comparisons
+from er_pipeline.matching.em_sessions import (
+    Session,
+    free_comparisons,
+    levels_of,
+    number_blocks,
+    rule_sql,
+    without_frequencies,
+)
+from er_pipeline_tests.small_spec import small_spec
+
+
+def spec_with(rules: Any) -> PipelineSpec:
+    return small_spec(
+        fields=dict.fromkeys("abc", "text"),
+        strategies={"a": "a"},
+        training_rules=rules,
+        matching=True,
+    )
+
+
+def test_a_rule_names_its_columns_and_compares_block_numbers() -> None:
+    (rule,) = spec_with({"rule": "soundex(a)"}).training_conjunctions
+    assert rule_sql(0, rule, "link") == (
+        "l._em_block_0 = r._em_block_0 and l.source_no <> r.source_no"
+        ' and (l."a" is null or l."a" is not null)'
+    )
+
+
+def test_a_comparison_is_free_where_the_rule_reads_none_of_its_columns() -> None:
+    spec = spec_with({"sound": ["soundex(a)", "left(b, 1)"], "whole": "c"})
+    assert [free_comparisons(spec, i) for i in (0, 1)] == [{"c"}, {"a", "b"}]
+
+
+def test_records_are_numbered_by_their_block_in_every_rule() -> None:
+    spec = spec_with({"one": "a", "other": "b"})
+    with DuckDBEngine(threads=1) as engine:
+        engine.make_table(
+            "cleaned_records",
+            "select * from (values (0, 's', 0, 'x', 'y', 'z'), (1, 's', 0, 'x', 'u', 'z'),"
+            " (2, 's', 0, 'w', 'u', 'z')) as t(record_no, source, source_no, a, b, c)",
+        )
+        engine.make_table(
+            "em_training_blocks",
+            "select * from (values ('one', 'x', 0), ('one', 'x', 1), ('other', 'u', 1),"
+            " ('other', 'u', 2)) as t(rule, block_key, record_no)",
+        )
+        number_blocks(engine, spec)
+        found = engine.rows("select record_no, _em_block_0, _em_block_1 from em_records")
+    assert found == [(0, 1, None), (1, 1, 1), (2, None, 1)]
+
+
+def test_frequencies_are_left_out_and_nothing_else() -> None:
+    (comparison, *_) = splink_comparisons(spec_with({"rule": "a"}))
+    plain = without_frequencies(comparison)
+    kept = [
+        {name: value for name, value in level.items() if not name.startswith("tf_")}
+        for level in comparison["comparison_levels"]
+    ]
+    assert plain == {**comparison, "comparison_levels": kept}
+    assert plain != comparison, "texts are compared with term frequencies"
+    assert len(levels_of(plain)) == len(kept) - 1
+
+
+def test_matches_of_a_session_are_its_share_of_its_pairs() -> None:
+    assert Session("rule", 200, 0.25, 3, True, {}).matches == 50

@@ -1,0 +1,28 @@
+from collections.abc import Callable
+
+from er_pipeline_tests.conftest import Dataset, Rows
+from er_pipeline_tests.explained_matches import TRUTH, causes, explained
+
+
+def test_what_a_budget_cut_is_shown_with_its_weight(dataset: Callable[..., Dataset]) -> None:
+    rows: Rows = [
+        {"id": "1", "name": "lee", "town": "bath", "person_id": "p"},
+        {"id": "2", "name": "lee", "town": "bath", "person_id": "p"},
+        {"id": "3", "name": "may", "town": "york", "person_id": "q"},
+        {"id": "4", "name": "mai", "town": "york", "person_id": "q"},
+        {"id": "5", "name": "ray", "town": "hull", "person_id": "r"},
+        {"id": "6", "name": "rae", "town": "deal", "person_id": "s"},
+    ]
+    people = dataset(
+        rows, strategies={"name": "name", "town": "town"}, budget={"max_pairs": 1}, **TRUTH
+    )
+    facts, missed = explained(people)
+    assert causes(missed) == {(2, 3): "cut_by_budget"}
+    whole = dataset(rows, strategies={"name": "name", "town": "town"}, **TRUTH)
+    whole.pair()
+    weights = {row[:2]: row[2] for row in whole.rows("unified_pairs", "left_no, right_no, weight")}
+    assert missed[2, 3][1] == (
+        f"weight {weights[2, 3]:.4f}, the least one kept has {weights[0, 1]:.4f}"
+    )
+    assert missed[2, 3][2] == "budget: max_pairs 2 (+1 pairs)"
+    assert facts["remedies"][0]["finds"] == 1
