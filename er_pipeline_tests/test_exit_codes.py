@@ -1,4 +1,6 @@
+import os
 import re
+import signal
 import threading
 
 import duckdb
@@ -49,9 +51,9 @@ def test_help_and_page_list_every_code() -> None:
     assert [int(code) for code in IN_A_TABLE.findall(page)] == codes
 
 
-def test_an_interrupted_query_of_duckdb_is_a_stop() -> None:
+def test_ctrl_c_during_a_query_of_duckdb_is_a_stop() -> None:
     with duckdb.connect() as connection:
-        stop = threading.Timer(0.2, connection.interrupt)
+        stop = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
         stop.start()
         with pytest.raises(RuntimeError) as raised:
             connection.execute(

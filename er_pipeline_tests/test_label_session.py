@@ -180,7 +180,7 @@ def test_the_end_of_the_queue_ends_the_session(journal: Journal) -> None:
 
 def test_an_unknown_key_says_which_there_are_and_asks_again(journal: Journal) -> None:
     shown = answered(journal, "xm")[1]
-    after = shown.split("'x' is no answer; the keys are:\n")[1]
+    after = shown.split("'x' is not an answer; the keys are:\n")[1]
     assert after.startswith("m match   n no match   u unsure   z undo   q quit")
     assert said(journal)[0] == ("a", "b", "match")
 

@@ -13,8 +13,8 @@ def test_at_a_terminal_a_run_shows_one_moving_line(project: Project) -> None:
     code, shown = at_a_terminal(*arguments, folder=project.folder)
     assert code == 0, shown
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
-    assert re.search(r"(checking )?unified_pairs +[━╺╸]+ +\d+ of \d+ 0:00:\d\d", text)
-    n_of = [tuple(map(int, found)) for found in re.findall(r"(\d+) of (\d+) 0:00", text)]
+    assert re.search(r"(checking )?unified_pairs +[━╺╸]+ +\d+ of \d+ 0:\d\d:\d\d", text)
+    n_of = [tuple(map(int, found)) for found in re.findall(r"(\d+) of (\d+) 0:\d\d:", text)]
     assert n_of == sorted(n_of)
     assert n_of[0][0] == 0
     assert n_of[-1][0] == n_of[-1][1]
