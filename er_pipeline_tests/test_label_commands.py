@@ -11,9 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from er_pipeline.blocking.labels.labels import (
-    Journal,
-)
+from er_pipeline.blocking.labels.labels import Journal
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.terminal.cli import main
 from er_pipeline_tests.conftest import Dataset
@@ -58,7 +56,7 @@ def test_the_label_command_takes_lines_from_a_pipe(
     printed = capsys.readouterr().out
     assert "'' is not an answer; the keys are:" in printed
     assert "1 answer kept in" in printed
-    assert f"Go on with: er-pipeline label {defs} --lake {lake} --who 'Zoë'" in printed
+    assert f"Continue with: er-pipeline label {defs} --lake {lake} --who 'Zoë'" in printed
     (line,) = Journal(declared.folder / "labels.jsonl").read()
     assert (line.left.record_id, line.answer, line.who) == ("a", "match", "Zoë")
 
