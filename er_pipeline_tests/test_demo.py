@@ -22,7 +22,8 @@ def test_a_demo_of_any_size_is_a_valid_declaration_with_a_budget_to_match(n_reco
 
 
 def test_a_small_demo_finds_people_and_says_which_tables_it_made(tmp_path: Path) -> None:
-    ran = command("demo", "--records", "300", "--lake", str(tmp_path / "lake"), "--json")
+    arguments = ["demo", "--records", "300", "--lake", str(tmp_path / "lake")]
+    ran = command(*arguments, "--json", folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr.startswith("Making 300 people (seed 20) and running the graph.\n")
     assert "\x1b" not in ran.stdout + ran.stderr
