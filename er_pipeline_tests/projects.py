@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,23 @@ def command(
         text=True,
         timeout=300,
     )
+
+
+def at_a_terminal(*arguments: str, folder: Path, **variables: str) -> tuple[int, str]:
+    """Run a command at a terminal of 100 columns; return its exit code and what it wrote."""
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment(**{"TERM": "xterm", "COLUMNS": "100", **variables}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # when the other side is closed
+        while more := os.read(ours, 4096):
+            shown += more
+    os.close(ours)
+    return running.wait(timeout=60), shown.decode()

@@ -15,19 +15,6 @@ from er_pipeline_tests.projects import COMMAND, SMALL, Project, command, environ
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
-VERBS = [
-    ["demo"],
-    ["run"],
-    ["label"],
-    ["labels", "import"],
-    ["labels", "export"],
-    ["rules", "list"],
-    ["rules", "pin"],
-    ["training-rules"],
-    ["settings"],
-    ["docs"],
-]
-
 
 def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
     shown = command("--help")
@@ -48,20 +35,6 @@ def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
     }
     for code in (0, 1, 2, 130, 141):
         assert re.search(rf"^  {code} +\w", shown.stdout, re.M)
-
-
-@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
-def test_the_help_of_a_command_ends_with_examples(
-    verb: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*verb, "--help"]) == 0
-    printed = capsys.readouterr()
-    assert printed.err == ""
-    usage, examples = printed.out.split("\nExamples\n")
-    assert usage.startswith(f"Usage: er-pipeline {' '.join(verb)}")
-    assert max(map(len, printed.out.splitlines())) <= 80
-    for line in examples.strip().splitlines():
-        assert line.strip().startswith(f"er-pipeline {' '.join(verb)}")
 
 
 def test_help_imports_none_of_the_heavy_libraries() -> None:

@@ -5,8 +5,7 @@ import pytest
 from er_pipeline.terminal.cli import main
 from er_pipeline.terminal.docs import DOCS, find_page, page_lines, read_pages
 from er_pipeline.terminal.exit_codes import UsageError
-from er_pipeline_tests.projects import command
-from er_pipeline_tests.test_run import at_a_terminal
+from er_pipeline_tests.projects import at_a_terminal, command
 
 
 @pytest.fixture

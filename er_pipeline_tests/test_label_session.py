@@ -98,7 +98,7 @@ def test_q_stops_and_says_how_to_go_on(journal: Journal) -> None:
     assert n_answers == 1
     assert said(journal) == [("a", "b", "match")]
     assert f"1 answer kept in {journal.path}." in shown
-    assert shown.endswith("Go on with: er-pipeline label defs.yaml")
+    assert shown.endswith("Continue with: er-pipeline label defs.yaml")
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, EOFError])
@@ -109,7 +109,7 @@ def test_an_interrupt_keeps_everything_said_so_far(
     assert n_answers == 2
     assert said(journal) == [("a", "b", "match"), ("a", "c", "no_match")]
     assert f"2 answers kept in {journal.path}." in shown
-    assert shown.endswith("Go on with: er-pipeline label defs.yaml")
+    assert shown.endswith("Continue with: er-pipeline label defs.yaml")
 
 
 def test_a_second_session_goes_on_where_the_first_one_stopped(journal: Journal) -> None:
@@ -118,14 +118,16 @@ def test_a_second_session_goes_on_where_the_first_one_stopped(journal: Journal) 
     assert n_answers == 2
     assert said(journal)[1:] == [("a", "c", "no_match"), ("b", "c", "unsure")]
     assert "1 answered, 2 left; 1 match, 0 non-matches, 0 unsure" in shown
-    assert shown.endswith("\nThe queue is done; the next run learns from it and makes another.")
+    assert shown.endswith(
+        "\nThe queue is done; the next run learns from the answers and makes a new one."
+    )
 
 
 def test_pairs_answered_the_other_way_round_are_not_asked_again(journal: Journal) -> None:
     journal.append([label("b", "a"), label("c", "a"), label("c", "b")])
     n_answers, shown = answered(journal, "mmm")
     assert n_answers == 0
-    assert "There is no pair to ask about." in shown
+    assert "There are no pairs to judge." in shown
     assert len(journal.read()) == 3
 
 
@@ -144,15 +146,15 @@ def test_undo_takes_back_and_asks_again(journal: Journal) -> None:
         ("a", "b", RETRACTED),
         ("a", "b", "no_match"),
     ]
-    assert "-> took back: match" in shown
-    assert "0 answered, 3 left; 0 matches, 0 non-matches, 0 unsure" in shown.split("took back")[1]
+    assert "-> undone: match" in shown
+    assert "0 answered, 3 left; 0 matches, 0 non-matches, 0 unsure" in shown.split("undone")[1]
 
 
 def test_undo_may_be_repeated_down_to_the_first_answer_of_the_session(journal: Journal) -> None:
     answered(journal, "m")
     n_answers, shown = answered(journal, "nmzzzq")
     assert n_answers == 0
-    assert "There is nothing to undo: this session has no answer." in shown
+    assert "There is nothing to undo: no answer has been given in this session." in shown
     assert said(journal) == [
         ("a", "b", "match"),
         ("a", "c", "no_match"),
@@ -180,15 +182,15 @@ def test_the_end_of_the_queue_ends_the_session(journal: Journal) -> None:
 
 def test_an_unknown_key_says_which_there_are_and_asks_again(journal: Journal) -> None:
     shown = answered(journal, "xm")[1]
-    after = shown.split("'x' is no answer; the keys are:\n")[1]
+    after = shown.split("'x' is not an answer; the keys are:\n")[1]
     assert after.startswith("m match   n no match   u unsure   z undo   q quit")
     assert said(journal)[0] == ("a", "b", "match")
 
 
 def test_why_a_pair_is_asked_is_said_in_words(journal: Journal) -> None:
     shown = answered(journal, "mm")[1]
-    assert "Why: drawn blindly from the candidates, for honest estimates" in shown
-    assert "Why: of the pairs that no rule proposes, among the likeliest matches" in shown
+    assert "Why: drawn at random from the candidates, for unbiased estimates" in shown
+    assert "Why: no rule proposes this pair, and it is among the likeliest matches" in shown
     dear = ShownPair(*ABC[0].pair, "dearest_rule", ("city", "last_name"), {"name": ("a", "b")})
     text = "\n".join(rendered(dear, width=120, colour=False))
     assert "Why: only the most expensive rule proposes this pair (city, last_name)" in text
@@ -205,7 +207,7 @@ def test_advice_comes_after_every_ten_answers_and_at_the_end(journal: Journal) -
     pairs = [pair(f"l{i}", f"r{i}") for i in range(25)]
     shown = answered(journal, "m" * 23 + "q", pairs)[1]
     assert shown.count("Go on: ") == 3
-    assert "Go on: 10 more matches and 20 more non-matches needed, 20 of each are" in shown
+    assert "Go on: 10 more matches and 20 more non-matches needed, at least 20 of" in shown
     assert shown.count("Go on: 20 more non-matches needed") == 2
 
 
@@ -224,27 +226,27 @@ def likely(*answers: str) -> list[Label]:
 def test_a_few_answers_of_either_kind_are_never_enough() -> None:
     for n_left in (0, 9):
         advice = stopping_advice(known(19, 500), n_likely_left=n_left)
-        assert advice == "Go on: 1 more match needed, 20 of each are the least."
+        assert advice == "Go on: 1 more match needed, at least 20 of each."
     assert stopping_advice([], n_likely_left=0).startswith("Go on: 20 more matches and 20 more non")
 
 
 def test_no_more_matches_outside_the_rules_are_enough() -> None:
     none = likely(*["no_match"] * 25)
     assert stopping_advice(known(120, 85) + none, n_likely_left=9) == (
-        "Enough: of the last 25 likely matches outside the rules none was a match, and 120 matches"
-        " and 110 non-matches are known: more labels will change little."
+        "Enough: none of the last 25 likely matches outside the rules was a match, and 120 matches"
+        " and 110 non-matches are known; more labels will change little."
     )
     one = likely("match", "match", "match", *["no_match"] * 12, "match", *["no_match"] * 12)
     advice = stopping_advice(known(20, 20) + one, n_likely_left=9)
-    assert advice.startswith("Enough: of the last 25 likely matches outside the rules 1 was a mat")
+    assert advice.startswith("Enough: 1 of the last 25 likely matches outside the rules was a mat")
 
 
 def test_two_matches_among_the_last_likely_ones_say_go_on() -> None:
     two = likely(*["no_match"] * 12, "match", "match", *["no_match"] * 11)
     advice = stopping_advice(known(20, 20) + two, n_likely_left=9)
     assert advice == (
-        "Go on: 22 matches and 43 non-matches are known, but of the last 25 likely matches outside"
-        " the rules 2 were matches: there is more to find."
+        "Go on: 22 matches and 43 non-matches are known, but 2 of the last 25 likely matches"
+        " outside the rules were matches; there is more to find."
     )
 
 
@@ -253,14 +255,14 @@ def test_unsure_answers_and_other_reasons_do_not_count_as_likely_matches() -> No
     advice = stopping_advice(labels, n_likely_left=9)
     assert advice == (
         "Go on: 20 matches and 44 non-matches are known, but 1 more likely match outside the rules"
-        " must be judged to tell."
+        " must be judged to be sure."
     )
 
 
 def test_a_queue_without_likely_matches_is_enough_for_now() -> None:
     advice = stopping_advice(known(20, 21) + likely("match", "match"), n_likely_left=0)
     assert advice == (
-        "Enough for now: the queue holds no likely match outside the rules, and 22 matches and 21"
+        "Enough for now: the queue has no likely match outside the rules, and 22 matches and 21"
         " non-matches are known."
     )
 

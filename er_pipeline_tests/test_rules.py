@@ -112,12 +112,3 @@ def test_an_unknown_rule_or_a_taken_name_is_wrong_use_and_changes_nothing(
     assert rules("pin", defs, name, "--as", "mine") == 2
     assert "there is a strategy 'mine' already" in capsys.readouterr().err
     assert defs.read_text() == text
-
-
-def test_rules_that_were_never_learned_are_an_error(
-    learned: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["rules", "list", str(learned.defs), "--lake", str(tmp_path)]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert "error: no rules have been learned for people" in printed.err

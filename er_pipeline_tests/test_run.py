@@ -1,27 +1,13 @@
-import contextlib
-import json
 import os
-import pty
-import re
 import signal
 import sqlite3
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from er_pipeline_tests.projects import COMMAND, GENERATED, SMALL, Project, command, environment
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
-
-
-def test_a_run_prints_progress_a_report_and_where_to_look(finished: Project) -> None:
-    assert re.search(r"^\[OK\] created \d+ blocks with \d+ potential comp", finished.printed, re.M)
-    for table in ("cleaned_records", "blocks_soundex", "unified_pairs", "catalog"):
-        assert f"\n{table} ..." in f"\n{finished.printed}"
-    assert "Records:               400\n" in finished.printed
-    assert "Pairs completeness:" in finished.printed
-    assert f"Catalog:  {finished.lake}/catalog.duckdb" in finished.printed
 
 
 def test_a_run_publishes_every_table_with_the_ids_as_they_were_given(finished: Project) -> None:
@@ -161,49 +147,6 @@ def test_the_multiprocess_executor_makes_the_same_table_in_another_process(
     assert finished.catalog()["blocks_soundex"] == catalog["blocks_soundex"]
 
 
-def test_a_run_answers_one_json_object_on_stdout_and_shows_progress_on_stderr(
-    project: Project,
-) -> None:
-    arguments = ["run", str(project.defs), "--lake", str(project.lake), "--json"]
-    ran = command(*arguments, folder=project.folder)
-    assert ran.returncode == 0, ran.stderr
-    answer = json.loads(ran.stdout)
-    assert answer["verdict"] == "ok"
-    assert answer["dataset"] == "people"
-    assert {"cleaned_records", "unified_pairs", "blocking_report"} <= set(answer["tables"])
-    assert answer["figures"]["run"]["records"] == 4
-    assert answer["figures"]["run"]["pairs"] == 2
-    assert answer["errors"] == []
-    assert answer["catalog"] == str(project.lake / "catalog.duckdb")
-    assert 0 < answer["seconds"] < 300
-    assert "cleaned_records ...\n" in ran.stderr
-    assert "\x1b" not in ran.stdout + ran.stderr
-
-
-def test_a_failed_run_answers_json_with_the_checks_and_errors(
-    project: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
-    project.declare(SMALL + "  checks: {max_pairs: 1}\n")
-    assert project.run("--json") == 1
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["verdict"] == "failed"
-    assert answer["figures"] is None
-    (stopping,) = [check for check in answer["failed_checks"] if check["severity"] == "error"]
-    assert (stopping["table"], stopping["check"]) == ("filtered_blocks", "pairs_within_budget")
-    assert "The strategies propose 2 pairs" in stopping["text"]
-    assert "unified_pairs" not in answer["tables"]
-
-
-def test_warnings_are_failed_checks_of_a_good_run(
-    project: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
-    project.records("only,Ann,Smith")
-    assert project.run("--json") == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["verdict"] == "ok"
-    assert {check["severity"] for check in answer["failed_checks"]} == {"warn"}
-
-
 def test_ctrl_c_stops_a_run_with_130_and_no_traceback(project: Project) -> None:
     project.declare(
         SMALL.replace("{path: people.csv, record_id: id}", "{generate: {records: 100000}}")
@@ -228,46 +171,3 @@ def test_ctrl_c_stops_a_run_with_130_and_no_traceback(project: Project) -> None:
     assert "Traceback" not in shown
     assert printed == ""
     assert not (project.lake / "catalog.duckdb").exists()
-
-
-def at_a_terminal(*arguments: str, folder: Path, **variables: str) -> tuple[int, str]:
-    """Run a command at a terminal of 100 columns; return its exit code and what it wrote."""
-    ours, theirs = pty.openpty()
-    running = subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env=environment(TERM="xterm", COLUMNS="100", **variables),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    with contextlib.suppress(OSError):  # when the other side is closed
-        while more := os.read(ours, 4096):
-            shown += more
-    os.close(ours)
-    return running.wait(timeout=60), shown.decode()
-
-
-def test_at_a_terminal_a_run_shows_one_moving_line(project: Project) -> None:
-    arguments = ["run", str(project.defs), "--lake", str(project.lake)]
-    code, shown = at_a_terminal(*arguments, folder=project.folder)
-    assert code == 0, shown
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
-    assert re.search(r"(checking )?unified_pairs +[━╺╸]+ +\d+ of \d+ 0:00:\d\d", text)
-    n_of = [tuple(map(int, found)) for found in re.findall(r"(\d+) of (\d+) 0:00", text)]
-    assert n_of == sorted(n_of)
-    assert n_of[0][0] == 0
-    assert n_of[-1][0] == n_of[-1][1]
-    assert "cleaned_records ..." not in text
-    assert "  cleaned_records          4 rows" in text
-    assert "Records:               4\r\n" in text
-
-
-def test_no_color_leaves_the_moving_line_plain(project: Project) -> None:
-    arguments = ["run", str(project.defs), "--dry-run"]
-    code, shown = at_a_terminal(*arguments, folder=project.folder, NO_COLOR="1")
-    assert code == 0, shown
-    assert "counting pairs" in shown
-    assert re.findall(r"\x1b\[[0-9;]*3[0-9][0-9;]*m", shown) == []

@@ -87,21 +87,3 @@ def test_a_dry_run_answers_its_figures_and_checks_as_json(
     assert checks["pairs_within_budget"]["severity"] == "error"
     assert checks["pairs_within_budget"]["numbers"] == {"pairs": 2, "max_pairs": 1}
     assert checks["key_coverage_is_enough"]["passed"] is True
-
-
-def test_training_rules_answer_their_keys_and_figures_as_json(
-    finished: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["training-rules", str(finished.defs), "--lake", str(finished.lake)]
-    code = main([*arguments, "--json"])
-    answer = json.loads(capsys.readouterr().out)
-    assert code == (answer["verdict"] == "failed")
-    proposed = answer["figures"]["training_rules"]
-    assert proposed
-    assert sum(rule["pairs"] for rule in proposed.values()) == answer["figures"]["pairs"]
-    assert all(rule["keys"] for rule in proposed.values())
-    assert set(answer["figures"]["declared"]) == {"same_name", "same_email"}
-    assert main(arguments) == code
-    printed = capsys.readouterr().out
-    for name, rule in proposed.items():
-        assert re.search(rf"^{name} +{rule['pairs']:,} ", printed, re.M)

@@ -244,11 +244,8 @@ def named_rules(chosen: Sequence[Candidate]) -> dict[str, tuple[str, ...]]:
 
 
 def with_training_rules(spec: PipelineSpec, rules: Mapping[str, Sequence[str]]) -> PipelineSpec:
-    """Give the declaration with other training rules, name: keys."""
-    declared = spec.model_dump(exclude_unset=True)
-    return PipelineSpec.model_validate(
-        {**declared, "training_rules": {name: list(keys) for name, keys in rules.items()}}
-    )
+    """Return the declaration with other training rules, name: keys."""
+    return spec.changed({"training_rules": {name: list(keys) for name, keys in rules.items()}})
 
 
 def rules_yaml(rules: Mapping[str, Sequence[str]]) -> Iterator[str]:

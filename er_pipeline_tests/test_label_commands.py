@@ -11,9 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from er_pipeline.blocking.labels.labels import (
-    Journal,
-)
+from er_pipeline.blocking.labels.labels import Journal
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.terminal.cli import main
 from er_pipeline_tests.conftest import Dataset
@@ -56,9 +54,9 @@ def test_the_label_command_takes_lines_from_a_pipe(
     monkeypatch.setattr("sys.stdin", io.StringIO("M \n\n"))
     assert main(["label", defs, "--lake", lake, "--who", "Zoë"]) == 0
     printed = capsys.readouterr().out
-    assert "'' is no answer; the keys are:" in printed
+    assert "'' is not an answer; the keys are:" in printed
     assert "1 answer kept in" in printed
-    assert f"Go on with: er-pipeline label {defs} --lake {lake} --who 'Zoë'" in printed
+    assert f"Continue with: er-pipeline label {defs} --lake {lake} --who 'Zoë'" in printed
     (line,) = Journal(declared.folder / "labels.jsonl").read()
     assert (line.left.record_id, line.answer, line.who) == ("a", "match", "Zoë")
 
@@ -73,7 +71,7 @@ def test_the_label_command_without_labels_says_what_to_declare(
         ["labels", "import", defs, "x.csv"],
         ["labels", "export", defs, "x.csv"],
     ):
-        assert main(arguments) == 1
+        assert main(arguments) == 2
         assert "write `labels: {path: labels.jsonl}` below" in capsys.readouterr().err
 
 
