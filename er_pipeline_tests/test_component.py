@@ -52,9 +52,10 @@ def test_paths_start_from_the_folder_and_variables_are_filled_in(
 
 
 def test_a_setting_that_stands_twice_is_refused() -> None:
-    said = r"mode stands a second time \(first in line 6\)"
-    with pytest.raises(Exception, match=said), loaded(HEAD + "  mode: dedupe\n  mode: dedupe\n"):
+    twice = HEAD + "  mode: dedupe\n  mode: dedupe\n"
+    with pytest.raises(Exception, match="while loading component") as caught, loaded(twice):
         pass
+    assert "mode stands a second time (first in line 6)" in str(caught.value.__cause__)
 
 
 def test_the_definitions_are_of_one_dataset_over_one_lake(tmp_path: Path) -> None:
