@@ -168,20 +168,6 @@ def test_an_open_connection_outlives_a_replacement_and_the_next_runs_writing(
         opened.close()
 
 
-def test_a_catalog_that_cannot_be_written_leaves_the_old_one(people: Dataset) -> None:
-    views = people.lake.folder / "views.json"
-    before = views.read_text()
-    views.write_text('{"bad": "select from nothing at all"}')
-    try:
-        with pytest.raises(duckdb.Error):
-            replace_catalog(DuckDBResource(database=str(catalog(people))), people.lake.root)
-    finally:
-        views.write_text(before)
-    assert ask(catalog(people), "select count(*) from people.unified_pairs") == [[15]]
-    leftovers = [path.name for path in people.lake.root.iterdir() if ".tmp" in path.name]
-    assert leftovers == []
-
-
 def test_tables_of_other_records_are_not_published(dataset: Callable[..., Dataset]) -> None:
     people = dataset(PEOPLE, strategies=STRATEGIES)
     people.pair()

@@ -37,7 +37,7 @@ class Declared:
                 "training_rules": {"rule": "name"},
                 **settings,
             }
-        )
+        ).located_in(folder)
         self.lake = Lake(folder / "lake", "people")
 
     def clean(self) -> dict[str, Any]:
@@ -156,28 +156,6 @@ def test_ids_stay_as_the_user_wrote_them(dataset: Callable[..., Dataset], writte
     assert people.rows("cleaned_records", "record_id") == [(written,)]
 
 
-def test_columns_map_the_users_names_to_fields_and_null_to_none(tmp_path: Path) -> None:
-    (tmp_path / "crm.csv").write_text('key,select,"a""b"\n1,Ann,Berlin\n')
-    (tmp_path / "erp.csv").write_text("id,name,city,mail\n1,Bob,Rome,bob@x.org\n")
-    people = Declared(
-        tmp_path,
-        sources=[
-            {
-                "path": "crm.csv",
-                "record_id": "key",
-                "columns": {"name": "select", "city": 'a"b', "mail": None},
-            },
-            {"path": "erp.csv"},
-        ],
-        fields={"name": "text", "city": "text", "mail": "email"},
-    )
-    people.clean()
-    assert people.rows("record_id, source, name, city, mail") == [
-        ("1", "crm", "ann", "berlin", None),
-        ("1", "erp", "bob", "rome", "bob@x.org"),
-    ]
-
-
 def test_a_nul_byte_in_a_value_is_cleaned_away(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_bytes(b"id,name\n1,jo\x00hn\n")
     people = Declared(tmp_path)
@@ -215,49 +193,10 @@ def test_the_cluster_column_becomes_true_cluster(dataset: Callable[..., Dataset]
         truth={"cluster_column": "person_id"},
     )
     people.clean()
-    assert people.rows("cleaned_records", "record_id, true_cluster", "record_no") == [
-        ("1", "P-1"),
-        ("2", "P-1"),
-        ("3", None),
-    ]
-
-
-def test_duplicate_ids_are_an_error_that_names_them(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(
-        [{"id": record_id, "name": "x"} for record_id in ("007", "7", "a'b", "007", "a'b", "007")]
-    )
-    with pytest.raises(
-        InputError,
-        match=r"people\.csv: 2 ids stand more than once in column 'id': '007' \(3 times\),"
-        r" \"a'b\" \(2 times\); ids must be unique within a source",
-    ):
-        people.clean()
-    assert people.lake.tables() == []
-
-
-def test_missing_ids_are_an_error_that_names_the_records(dataset: Callable[..., Dataset]) -> None:
-    people = dataset([{"id": record_id, "name": "x"} for record_id in ("1", None, "2", "  ")])
-    with pytest.raises(
-        InputError,
-        match=r"people\.csv: 2 records have no id in column 'id' \(first: record 2, 4 of the",
-    ):
-        people.clean()
+    assert people.rows("true_clusters", "record_no, true_cluster") == [(0, "P-1"), (1, "P-1")]
 
 
 RAGGED = "id,name\n1,a\n2\n3,c,c\n" + "".join(f"{i},n{i}\n" for i in range(4, 101))
-
-
-def test_no_row_may_be_unreadable_by_default(tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_text(RAGGED)
-    people = Declared(tmp_path)
-    with pytest.raises(InputError) as caught:
-        people.clean()
-    assert str(caught.value).startswith(
-        f"{tmp_path}/people.csv: 2 of 100 rows cannot be read"
-        " (line 3: missing columns in column name: '2'; line 4: too many columns: '3,c,c')."
-        " Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01}"
-    )
-    assert people.lake.tables() == []
 
 
 def test_rows_within_the_allowed_rate_go_to_rejected_records(tmp_path: Path) -> None:
@@ -270,28 +209,6 @@ def test_rows_within_the_allowed_rate_go_to_rejected_records(tmp_path: Path) -> 
     ]
     assert (facts["records"], facts["rejected_rows"]) == (98, 2)
     assert people.rows("count(*)") == [(98,)]
-
-
-def test_one_row_more_than_allowed_stops(tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_text(RAGGED)
-    with pytest.raises(InputError, match="2 of 100 rows cannot be read"):
-        Declared(tmp_path, cleaning={"max_reject_rate": 0.019}).clean()
-
-
-def test_a_file_without_one_readable_row_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_text("id,name\n1\n2\n")
-    with pytest.raises(InputError, match=r"people\.csv: not one row can be read"):
-        Declared(tmp_path, cleaning={"max_reject_rate": 1.0}).clean()
-
-
-def test_the_wrong_encoding_stops_with_the_advice_to_declare_it(tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_bytes("id,name\n1,José\n2,b\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"line 2: invalid encoding.*csv: {encoding: latin-1}"):
-        Declared(tmp_path).clean()
-    source = {"path": "people.csv", "csv": {"encoding": "latin-1"}}
-    people = Declared(tmp_path, sources=[source])
-    people.clean()
-    assert people.rows("name") == [("jose",), ("b",)]
 
 
 def test_a_failed_source_leaves_the_tables_as_they_were(tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+from dagster_duckdb import DuckDBResource
+
+from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.lake import PUBLISHED
+from er_pipeline.flow import flow
+from er_pipeline.orchestration.assets import (
+    Clock,
+    as_dagster_failures,
+    dataset_assets,
+    replace_catalog,
+    source_assets,
+)
+from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.small_spec import small_spec
+from er_pipeline_tests.test_definitions import people as people
+from er_pipeline_tests.test_definitions import run_graph, shown
+
+
+def test_assets_show_rows_place_lineage_and_pictures(people: Dataset) -> None:
+    result = run_graph(people)
+    blocks = shown(result, "blocks_soundex")
+    assert blocks["dagster/row_count"] == 5
+    assert blocks["dagster/uri"].startswith("file://")
+    lineage = blocks["dagster/column_lineage"].deps_by_column
+    assert [dep.column_name for dep in lineage["block_key"]] == ["last"]
+    assert "data:image/svg+xml" in blocks["block_sizes"]
+    assert "data:image/svg+xml" in shown(result, "unified_pairs")["overlap"]
+    records = shown(result, "cleaned_records")
+    lineage = records["dagster/column_lineage"].deps_by_column
+    assert [dep.asset_key.path[-1] for dep in lineage["email"]] == ["source_people"]
+
+
+def specs_of(settings: Sequence[dg.AssetsDefinition | dg.AssetSpec]) -> dict[str, dg.AssetSpec]:
+    return {
+        spec.key.path[-1]: spec
+        for asset in settings
+        for spec in (asset.specs if isinstance(asset, dg.AssetsDefinition) else [asset])
+    }
+
+
+def test_an_asset_hangs_on_what_its_step_reads() -> None:
+    spec = small_spec()
+    assets = specs_of(dataset_assets(spec, flow(spec)))
+
+    def upstream(name: str) -> set[str]:
+        return {dep.asset_key.path[-1] for dep in assets[name].deps}
+
+    assert upstream("cleaned_records") == {"source_people"}
+    assert upstream("blocks_name") == {"cleaned_records"}
+    # record_codes is internal: it stands behind filtered_blocks.
+    assert "filtered_blocks" in upstream("unified_pairs")
+    assert "record_codes" not in assets
+    assert upstream("catalog") == set(assets) - {"catalog", "source_people"}
+
+
+def test_an_asset_has_another_version_only_where_its_settings_shape_it() -> None:
+    def versions(**settings: object) -> dict[str, str | None]:
+        spec = small_spec(**settings)
+        return {n: a.code_version for n, a in specs_of(dataset_assets(spec, flow(spec))).items()}
+
+    plain, capped = versions(), versions(blocks={"max_size": 7})
+    assert plain == versions(schedule={"enabled": False})
+    changed = {name for name, version in plain.items() if capped[name] != version}
+    assert "filtered_blocks" in changed
+    assert changed.isdisjoint({"cleaned_records", "rejected_records"})
+
+
+def test_a_source_is_a_file_or_a_table() -> None:
+    sources = [{"path": "a.csv"}, {"name": "b", "database": "b.duckdb", "table": "b"}]
+    declared = source_assets(small_spec(sources=sources))
+    found = {asset.key.path[-1]: asset.kinds for asset in declared}
+    assert found == {"source_a": {"file"}, "source_b": {"table"}}
+
+
+def test_an_error_for_the_user_is_a_failure_and_any_other_stays() -> None:
+    with pytest.raises(dg.Failure) as caught, as_dagster_failures():
+        raise InputError("people.csv: no such file")
+    assert caught.value.description == "people.csv: no such file"
+    assert not caught.value.allow_retries
+    with pytest.raises(ZeroDivisionError), as_dagster_failures():
+        1 / 0  # noqa: B018
+
+
+def test_the_clock_counts_waiting_as_wall_time_alone() -> None:
+    clock = Clock()
+    time.sleep(0.2)
+    figures = clock.figures()
+    assert figures["wall_seconds"] >= 0.2
+    assert figures["cpu_seconds"] < figures["wall_seconds"]
+    assert figures["process_peak_mib"] > 1
+
+
+def test_a_catalog_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    views = tmp_path / "people" / "views.json"
+    views.parent.mkdir()
+    (views.parent / PUBLISHED).write_text("{}")
+    catalog = DuckDBResource(database=str(tmp_path / "catalog.duckdb"))
+
+    def answer() -> list[tuple[int]]:
+        with duckdb.connect(catalog.database, read_only=True) as con:
+            return con.execute("select * from people.seven").fetchall()
+
+    views.write_text('{"seven": "select 7 as n"}')
+    assert replace_catalog(catalog, tmp_path) == {"people": ["seven"]}
+    views.write_text('{"seven": "select from nothing at all"}')
+    with pytest.raises(duckdb.Error):
+        replace_catalog(catalog, tmp_path)
+    assert answer() == [(7,)]
+    views.write_text('{"seven": "select 8 as n"}')
+    replace_catalog(catalog, tmp_path)
+    assert answer() == [(8,)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["catalog.duckdb", "people"]
