@@ -9,6 +9,8 @@ from dagster_duckdb import DuckDBResource
 
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import PUBLISHED
+from er_pipeline.blocking.tables.stamps import stale_tables
+from er_pipeline.blocking.tables.step import plans_of
 from er_pipeline.flow import flow
 from er_pipeline.orchestration.assets import (
     Clock,
@@ -68,7 +70,11 @@ def test_an_asset_has_another_version_only_where_its_settings_shape_it() -> None
     plain, capped = versions(), versions(blocks={"max_size": 7})
     assert plain == versions(schedule={"enabled": False})
     changed = {name for name, version in plain.items() if capped[name] != version}
-    assert "filtered_blocks" in changed
+    plans = [
+        plans_of(flow(small_spec(**settings))) for settings in ({}, {"blocks": {"max_size": 7}})
+    ]
+    assert changed - {"catalog"} == stale_tables(*plans) & set(plain)
+    assert changed > {"filtered_blocks", "unified_pairs", "catalog"}
     assert changed.isdisjoint({"cleaned_records", "rejected_records"})
 
 

@@ -73,7 +73,7 @@ def compare_keys(
     keys = list({k.expression: k for p in proposers for k in p.conjunction.keys}.values())
     logger.info("%s keys of %s strategies and rules", len(keys), len(proposers))
     shared = _list_values(engine, keys, pairs, records)
-    agree, apart, values = "", "", ""
+    agree, apart = "", ""
     for j, key in enumerate(keys):
         same = f"s{j}.left_no is not null" if key.is_list else f"l.v_{j} = r.v_{j}"
         agree += (
@@ -82,7 +82,6 @@ def compare_keys(
             f" when {same} then 1 else 0 end as a_{j}"
         )
         left, right = f"left(l.v_{j}, {SHOWN})", f"left(r.v_{j}, {SHOWN})"
-        values += f", {left} as left_{j}, {right} as right_{j}"
         apart += (
             f", levenshtein({left}, {right})"
             f" / cast(greatest(length({left}), length({right}), 1) as double) as d_{j}"
@@ -91,7 +90,7 @@ def compare_keys(
     # it, -2 the right, -3 both; d_<key>: the share of letters that differ.
     engine.make_table(
         "key_agreement",
-        f"select p.left_no, p.right_no, p.is_lonely{agree}{apart}{values} from {pairs} as p"
+        f"select p.left_no, p.right_no, p.is_lonely{agree}{apart} from {pairs} as p"
         " join missed_values as l on l.record_no = p.left_no"
         f" join missed_values as r on r.record_no = p.right_no{shared}",
     )
@@ -107,18 +106,20 @@ def compare_keys(
             f", case when {proposer.applies} and {all_keyed}"
             f" then {n_differ} + ({letters}) / {len(members) + 1} else {_NO_SCORE} end as score_{n}"
         )
-    flags = "".join(f", shares_{n}" for n in range(len(proposers)))
+    flags = "".join(f", p.shares_{n}" for n in range(len(proposers)))
     differing = "".join(f" when {n} then {_differing(p, keys)}" for n, p in enumerate(proposers))
     engine.make_table(
         compared,
         f"""
-        select left_no, right_no, is_lonely{flags},
-            case nearest when -1 then 'no_key' else 'keys_differ' end as cause,
-            case nearest{differing} when -1 then {_lacking(keys)} end as detail
+        select p.left_no, p.right_no, p.is_lonely{flags},
+            case p.nearest when -1 then 'no_key' else 'keys_differ' end as cause,
+            case p.nearest{differing} when -1 then {_lacking(keys)} end as detail
         from (
             select *, {_nearest(len(proposers))} as nearest
             from (select p.*{shares}{scores} from key_agreement as p)
-        )
+        ) as p
+        join missed_values as l on l.record_no = p.left_no
+        join missed_values as r on r.record_no = p.right_no
         """,
     )
 
@@ -176,8 +177,9 @@ def _differing(proposer: Proposer, keys: Sequence[Key]) -> str:
         j = keys.index(_same(keys, key))
         verb = "shares nothing:" if key.is_list else "is"
         members.append(
-            f"case when a_{j} = 0 then {literal(f'{key.expression} {verb} ')}"
-            f" || '''' || left_{j} || ''' and ''' || right_{j} || '''' end"
+            f"case when p.a_{j} = 0 then {literal(f'{key.expression} {verb} ')}"
+            f" || '''' || left(l.v_{j}, {SHOWN}) || ''' and ''' || left(r.v_{j}, {SHOWN}) || ''''"
+            " end"
         )
     return f"{literal(f'{proposer.name}: ')} || concat_ws('; ', {', '.join(members)})"
 
@@ -187,7 +189,7 @@ def _lacking(keys: Sequence[Key]) -> str:
     sides = []
     for side, missing in (("left", (-1, -3)), ("right", (-2, -3))):
         listed = ", ".join(
-            f"case when a_{j} in {missing} then {literal(key.expression)} end"
+            f"case when p.a_{j} in {missing} then {literal(key.expression)} end"
             for j, key in enumerate(keys)
         )
         if listed:

@@ -23,7 +23,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import numbers
 from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.sql import literal, quoted
-from er_pipeline.blocking.tables.stamps import Plan, code_version, digest
+from er_pipeline.blocking.tables.stamps import code_version, digest, planned_stamps
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.table import Table
 from er_pipeline.catalog import (
@@ -41,11 +41,11 @@ def dataset_assets(
     spec: PipelineSpec, steps: Sequence[Step]
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Make the assets of a dataset: its sources as external ones, its steps, and the catalog."""
-    plans = plans_of(steps)
+    planned = planned_stamps(plans_of(steps))
     return [
         *source_assets(spec),
-        *(step_asset(spec, step, steps, plans) for step in steps),
-        catalog_asset(spec, steps),
+        *(step_asset(spec, step, steps, planned) for step in steps),
+        catalog_asset(spec, steps, planned),
     ]
 
 
@@ -65,9 +65,13 @@ def source_assets(spec: PipelineSpec) -> list[dg.AssetSpec]:
 
 
 def step_asset(
-    spec: PipelineSpec, step: Step, steps: Sequence[Step], plans: Mapping[str, Plan]
+    spec: PipelineSpec, step: Step, steps: Sequence[Step], planned: Mapping[str, str]
 ) -> dg.AssetsDefinition:
-    """Turn a step into an asset of one or several tables."""
+    """Turn a step into an asset of one or several tables.
+
+    planned: table -> stamp, see `planned_stamps`. As its code version it marks, in the UI, all that
+    a change of settings makes stale; a new source does so by the data version, the stamp itself.
+    """
     deps = _upstream_assets(spec, step, steps)
 
     @dg.multi_asset(
@@ -81,7 +85,7 @@ def step_asset(
                 tags={"er_pipeline/stage": step.stage},
                 kinds={"duckdb", "parquet"},
                 owners=spec.owners,
-                code_version=digest([plans[table.name].code, plans[table.name].settings]),
+                code_version=planned[table.name],
                 metadata={
                     "dagster/column_schema": _column_schema(table),
                     **_code_references(step.code),
@@ -119,7 +123,9 @@ def step_asset(
     return asset
 
 
-def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinition:
+def catalog_asset(
+    spec: PipelineSpec, steps: Sequence[Step], planned: Mapping[str, str]
+) -> dg.AssetsDefinition:
     """Publish every table of the dataset as a view for people, in one step."""
     tables = [table for step in steps for table in step.writes]
 
@@ -136,7 +142,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         tags={"er_pipeline/stage": "catalog"},
         kinds={"duckdb"},
         owners=spec.owners,
-        code_version=code_version(write_catalog.__module__),
+        code_version=digest([code_version(write_catalog.__module__), *planned.values()]),
         metadata=_code_references(write_catalog),
     )
     def catalog_views(

@@ -140,27 +140,24 @@ def check_stamp(
     )
 
 
+def planned_stamps(plans: Mapping[str, Plan]) -> dict[str, str]:
+    """Return table -> its stamp as far as settings and code decide it, sources aside.
+
+    plans: of every table, in the order of the flow.
+    """
+    planned: dict[str, str] = {}
+    for table, plan in plans.items():
+        inputs = {read: planned[read] for read in plan.reads}
+        planned[table] = Stamp(plan.code, plan.settings, inputs).value
+    return planned
+
+
 def stale_tables(before: Mapping[str, Plan], after: Mapping[str, Plan]) -> set[str]:
-    """Name the tables that a change of settings makes stale, those of other tables included.
+    """Name the tables that a change of settings makes stale, those made of stale ones included.
 
     A table that only one of the two has is stale.
     """
-
-    def stamps(plans: Mapping[str, Plan]) -> dict[str, str]:
-        made: dict[str, str] = {}
-
-        def stamp(table: str) -> str:
-            if table not in made:
-                plan = plans[table]
-                inputs = {read: stamp(read) for read in plan.reads}
-                made[table] = Stamp(plan.code, plan.settings, inputs).value
-            return made[table]
-
-        for table in plans:
-            stamp(table)
-        return made
-
-    old, new = stamps(before), stamps(after)
+    old, new = planned_stamps(before), planned_stamps(after)
     return {table for table in old.keys() | new.keys() if old.get(table) != new.get(table)}
 
 
