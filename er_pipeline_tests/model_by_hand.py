@@ -61,14 +61,13 @@ def put_model(data: Dataset, matches: Mapping[tuple[int, int], float] | None = N
     plain = Lake(data.root, data.spec.dataset)
     with plain.writing("em_model") as draft:
         (draft.folder / MODEL_FILE).write_text(json.dumps(BY_HAND), "utf-8")
-    if matches is not None:
-        with DuckDBEngine() as engine, plain.writing("matches") as draft:
-            engine.execute("create table m (l integer, r integer, p double)")
-            for (left, right), probability in matches.items():
-                engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
-            engine.write(
-                "select l as left_no, r as right_no, p as match_probability from m", draft.file()
-            )
+    with DuckDBEngine() as engine, plain.writing("matches") as draft:
+        engine.execute("create table m (l integer, r integer, p double)")
+        for (left, right), probability in (matches or {}).items():
+            engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
+        engine.write(
+            "select l as left_no, r as right_no, p as match_probability from m", draft.file()
+        )
 
 
 def estimated(spec: PipelineSpec, lake: Lake, **settings: Any) -> tuple[dict[str, Any], Sampled]:

@@ -197,6 +197,7 @@ def test_tables_of_other_settings_are_refused_not_mixed_in(people: Dataset) -> N
     (failure,) = result.filter_events(lambda event: event.is_step_failure)
     data = failure.step_failure_data.user_failure_data
     assert data is not None
-    assert "filtered_blocks was made under other settings" in (data.description or "")
+    assert "was made under other settings" in (data.description or "")
+    assert "materialize people/filtered_blocks again" in (data.description or "")
     assert not run_graph(people, asset_selection=[dg.AssetKey(["people", "catalog"])]).success
     assert run_graph(people).success

@@ -3,14 +3,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
+from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.evaluation import recall
 from er_pipeline.evaluation.recall import judge_recall
 from er_pipeline.evaluation.score_bounds import ScoreBounds
-from er_pipeline_tests.benchmarks.recall import train_on_people
+from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.model_by_hand import RECORDS, estimated, put_model
 
@@ -18,7 +20,15 @@ from er_pipeline_tests.model_by_hand import RECORDS, estimated, put_model
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[PipelineSpec, Lake]:
     """Two thousand people, blocked, and a model trained on them."""
-    return train_on_people(tmp_path_factory.mktemp("people"), 2_000, 20)
+    folder = tmp_path_factory.mktemp("people")
+    write_people(folder / "people.csv", n_records=2_000, seed=20)
+    declared = yaml.safe_load(DEMO_DEFS.read_text("utf-8"))["attributes"]
+    declared["sources"] = [{"path": "people.csv", "record_id": "id"}]
+    spec = PipelineSpec.model_validate(declared).located_in(folder)
+    people = Dataset.of(spec, folder / "lake")
+    for table in ("matches", "true_pairs"):
+        people.make(table)
+    return spec, Lake(people.root, spec.dataset)
 
 
 def every_pair(self: ScoreBounds, sampled: Any, weight: float) -> tuple[Any, Any, int]:

@@ -248,7 +248,7 @@ def with_training_rules(spec: PipelineSpec, rules: Mapping[str, Sequence[str]]) 
     declared = spec.model_dump(exclude_unset=True)
     return PipelineSpec.model_validate(
         {**declared, "training_rules": {name: list(keys) for name, keys in rules.items()}}
-    )
+    ).located_in(spec.folder)
 
 
 def rules_yaml(rules: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -199,6 +199,8 @@ def _frequency_problems(spec: "PipelineSpec") -> Iterator[Problem]:
     if spec.matching is None:
         return
     for name in spec.comparison_fields:
+        if name not in spec.field_kinds:  # a problem of its own
+            continue
         comparison = (spec.comparisons or {}).get(name, Comparison())
         counts = comparison.term_frequency
         if counts is None:
