@@ -8,10 +8,12 @@ from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blo
 from er_pipeline.blocking.spec.kinds import default_training_rules
 from er_pipeline.blocking.spec.reserved_fields import RESERVED_FIELDS
 from er_pipeline.blocking.spec.yaml_file import read_spec
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, quoted
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError, SpecError
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.dry_run import count_dataset
 from er_pipeline.evaluation.recall import estimate_recall
+from er_pipeline.flow import flow, open_lake
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 from er_pipeline_tests.small_spec import HEAD, small_spec
 
@@ -127,7 +129,8 @@ def test_a_dry_run_counts_fields_of_any_allowed_name(
     def reported(called: Sequence[str], folder: Path) -> list[str]:
         folder.mkdir()
         people = people_called(folder, rows, called)
-        lines = [str(line) for line in count_dataset(people.spec, folder, folder / "scratch")]
+        scratch = open_lake(folder / "scratch", people.spec)
+        lines = [str(line) for line in count_dataset(people.spec, flow(people.spec), scratch)]
         return lines[: 2 + len(KINDS)]
 
     usual = reported(list(KINDS), tmp_path / "plain")
