@@ -139,10 +139,11 @@ def test_without_a_match_everyone_is_alone(tmp_path: Path) -> None:
 def test_a_record_that_is_missing_is_found(tmp_path: Path) -> None:
     lake, spec = Lake(tmp_path, "people"), spec_with()
     joined(lake, 3, {}, spec)
+    facts = entities_facts(lake)
     with DuckDBEngine(threads=2) as engine:
         with lake.writing("entities") as draft:
             engine.write("select 0 as record_no, 0 as entity_no from range(3)", draft.file())
-        verdicts = {v.check: v for v in judge_entities(engine, lake, spec, entities_facts(lake))}
+        verdicts = {v.check: v for v in judge_entities(engine, lake, spec, facts)}
     assert not verdicts["every_record_in_one_entity"].passed
     assert verdicts["every_record_in_one_entity"].numbers == {
         "records": 3,

@@ -41,7 +41,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "matching": {"recall": {"records": 300}},
             "truth": {"cluster_column": "person_id"},
         }
-    )
+    ).located_in(folder)
     job = BlockingPipeline(spec).definitions(folder / "lake").resolve_job_def("people_nightly")
     result = job.execute_in_process(raise_on_error=False)
     assert result.success

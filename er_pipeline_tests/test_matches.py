@@ -119,13 +119,16 @@ def test_every_candidate_is_scored_as_splink_scores_it(
 
 
 def test_linked_pairs_cross_sources_and_read_by_their_ids(linked: Dataset, tmp_path: Path) -> None:
-    (table,) = (step.writes[0] for step in flow(linked.spec) if step.name == "matches")
+    tables = {step.name: step.writes[0] for step in flow(linked.spec)}
     relations = {
         name: f"read_parquet('{linked.lake.path(name)}/*.parquet')" for name in linked.lake.tables()
     }
-    assert table.view
     with duckdb.connect() as con:
-        con.execute(f"create schema people; create view people.matches as {table.view(relations)}")
+        con.execute("create schema people")
+        for name in ("unified_pairs", "matches"):
+            view = tables[name].view
+            assert view
+            con.execute(f"create view people.{name} as {view(relations)}")
         found = con.execute(
             "select count(*), count(*) filter (where left_source = 'source0'"
             " and right_source = 'source1' and left_id like 'O''Neill %'),"
@@ -199,7 +202,7 @@ def test_pairs_of_other_records_are_refused(tmp_path: Path, rows: Rows) -> None:
     people.clean()
     with (
         DuckDBEngine(threads=2) as engine,
-        pytest.raises(LakeError, match="unified_pairs was made"),
+        pytest.raises(LakeError, match="unified_pairs is made of people/blocks_sound"),
     ):
         score_pairs(engine, people.lake, people.spec)
 

@@ -16,8 +16,8 @@ def scored(data: Dataset, pairs: str, least: float) -> tuple[int, dict[tuple[int
     with DuckDBEngine(threads=2) as engine:
         data.lake.open(engine, "cleaned_records")
         number_compared(engine, data.spec, "compared")
-        engine.make_table("some", f"select * from (values {pairs}) as t(left_no, right_no)")
-        n = score_table(engine, BY_HAND, "compared", "some", "scored", min_probability=least)
+        engine.make_table("a_few", f"select * from (values {pairs}) as t(left_no, right_no)")
+        n = score_table(engine, BY_HAND, "compared", "a_few", "scored", min_probability=least)
         rows = engine.rows("select left_no, right_no, match_probability from scored")
     assert len({row[:2] for row in rows}) == len(rows)
     return n, {(left, right): probability for left, right, probability in rows}

@@ -103,7 +103,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
                     pairs_by_id("missed_matches", after=["p.cause", "p.detail", "p.remedy"]),
                 )
             ],
-            reads=_reads(spec),
+            reads=_reads(spec, threshold),
             settings=[
                 threshold,
                 [[strategy.name, strategy.identity] for strategy in spec.strategy_conjunctions],
@@ -132,7 +132,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
     ]
 
 
-def _reads(spec: PipelineSpec) -> list[str]:
+def _reads(spec: PipelineSpec, threshold: float | None) -> list[str]:
     tables = ["cleaned_records", "unified_pairs", "dropped_blocks", *tables_of_proposals(spec)]
     if spec.learns:
         tables.append("learned_rules")
@@ -142,8 +142,10 @@ def _reads(spec: PipelineSpec) -> list[str]:
         tables.append("pair_weights")
     if spec.encoder:
         tables += ["record_embeddings", "text_vectors"]
+    if threshold is not None:
+        tables.append("matches")
     if spec.matching:
-        tables += ["matches", "em_model"]
+        tables.append("em_model")
     if spec.has_two_passes:
         tables += ["first_pass_pairs", "first_pass_matches"]
     return list(dict.fromkeys(tables))
@@ -163,7 +165,7 @@ def explain_missed(
     change finds them), "causes" with their counts, and "remedies" with what each would find and
     cost.
     """
-    for table in _reads(spec):
+    for table in _reads(spec, threshold):
         lake.open(engine, table)
     missed = MissedTables()
     proposed = "proposed_true"

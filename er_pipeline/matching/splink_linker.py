@@ -88,3 +88,5 @@ def linker_of(
         yield linker, api
     finally:
         linker.table_management.invalidate_cache()
+        # Predictions are in no cache, and a linker with an empty one drops nothing by itself.
+        linker.table_management.delete_tables_created_by_splink_from_db()
