@@ -46,8 +46,8 @@ def test_a_narrow_terminal_is_served_in_24_columns() -> None:
 
 def test_a_pair_at_40_columns() -> None:
     assert rendered(pair("a", "b", **ALIKE), width=40, colour=False) == [
-        "Why: drawn blindly from the candidates,",
-        "for honest estimates",
+        "Why: drawn at random from the",
+        "candidates, for unbiased estimates",
         "  record     a             b",
         "~ name       smith         smyth",
         "               ^             ^",
@@ -69,7 +69,7 @@ def test_a_pair_at_40_columns() -> None:
 
 def test_a_pair_at_120_columns() -> None:
     assert rendered(pair("a", "b", **ALIKE), width=120, colour=False) == [
-        "Why: drawn blindly from the candidates, for honest estimates",
+        "Why: drawn at random from the candidates, for unbiased estimates",
         f"  record              {'a':48}  b",
         f"~ name                {'smith':48}  smyth",
         f"                      {'  ^':48}    ^",
