@@ -60,6 +60,19 @@ def test_warnings_are_failed_checks_of_a_good_run(
     assert {check["severity"] for check in answer["failed_checks"]} == {"warn"}
 
 
+def test_warnings_stand_at_the_end_again_and_a_part_of_the_run_publishes_nothing(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.records("only,Ann,Smith")
+    assert project.run() == 0
+    whole = capsys.readouterr().out
+    assert "[warning] em_training_rules: every_rule_makes_pairs: " in whole
+    assert project.run("--select", "cleaned_records") == 0
+    part = capsys.readouterr().out
+    assert "The catalog shows what it showed before; add catalog to --select" in part
+    assert "Catalog:" not in part
+
+
 def test_a_failed_first_run_says_that_the_catalog_shows_nothing(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,7 @@
 """What a run answers: its report and where to look, or one JSON object."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,21 +61,34 @@ def run_and_report(
             }
         )
     elif result.succeeded:
-        print_lines(_lines(figures, tables, folder / CATALOG, path))
+        published = "catalog" in result.tables
+        lines = _lines(figures, tables, folder / CATALOG, path, published=published)
+        print_lines([*lines, *_warnings(result.failed_checks)])
     return OK if result.succeeded else FAILED
 
 
 def _lines(
-    figures: Mapping[str, Any] | None, tables: Lake, catalog: Path, path: Path
+    figures: Mapping[str, Any] | None, tables: Lake, catalog: Path, path: Path, *, published: bool
 ) -> Iterator[str]:
     if figures:
         yield ""
         yield from report_lines(figures)
     yield ""
+    if not published:
+        yield "The catalog shows what it showed before; add catalog to --select to publish."
+        return
     yield f"Catalog:  {catalog}"
     if tables.has("unified_pairs"):
         yield f"""          duckdb {catalog} 'from "{tables.dataset}".unified_pairs limit 10'"""
     yield f"Graph:    {_how_to_open(path, tables)}"
+
+
+def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Repeat the warnings of a run, which progress has carried out of sight."""
+    if checks:
+        yield ""
+    for check in checks:
+        yield f"[warning] {check['table']}: {check['check']}: {check['text']}"
 
 
 def _what_is_left(tables: Lake) -> str:

@@ -121,6 +121,7 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
         small or share <= checks.max_largest_block_share,
         "warn",
         f"The largest block ({held}) holds {largest:,} pairs, {share:.1%} of all"
-        f" (a warning above {checks.max_largest_block_share:.0%}).",
+        f" (a warning above {checks.max_largest_block_share:.0%}, from"
+        f" {checks.min_block_pairs_for_share:,} pairs).",
         {"largest_block_pairs": largest, "largest_block_share": share},
     )

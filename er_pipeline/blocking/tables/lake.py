@@ -118,7 +118,7 @@ class Lake:
             step = self.plans[table].step if table in self.plans else table
             raise LakeError(
                 f"table {self.dataset}/{table} is not in the lake {self.root}: "
-                f"materialize {self.dataset}/{step} first"
+                f"materialize {self.dataset}/{step} first, or name the lake that holds it"
             ) from error
 
     def path(self, table: str, version: str | None = None) -> Path:

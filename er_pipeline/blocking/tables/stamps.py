@@ -135,8 +135,8 @@ def check_stamp(
     if stale != table:
         subject = f"{dataset}/{table} is made of {subject}, which"
     raise LakeError(
-        f"{subject} {reason}: materialize {dataset}/{plans[stale].step} again and what hangs on"
-        " it, or run the whole dataset"
+        f"{subject} {reason}: materialize {dataset}/{plans[stale].step} again, with all that is"
+        f" made of it (--select '{plans[stale].step}+'), or run the whole dataset"
     )
 
 
