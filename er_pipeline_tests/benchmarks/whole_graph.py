@@ -5,9 +5,7 @@ People are written to a CSV file, a defs.yaml beside it declares them as `er-pip
 fresh lake and a fresh Dagster home. Wall times of assets and of their checks are those of
 Dagster's steps; CPU and memory of the assets are those that the run noted in run_metrics.
 
-Measured 2026-11 on 2 cores, quiet, 1,000,000 people: 35 s wall, 54 CPU s, 1.5 GiB at the peak,
-which is that of cleaned_records (10 CPU s). unified_pairs took 7, filtered_blocks 5. At load 4 an
-earlier version took 75 to 87 s wall.
+Measured 2026-11 on 2 cores, 1,000,000 people: 568 s wall, 1,060 CPU s, 9.2 GiB at the peak.
 """
 
 import argparse
