@@ -15,7 +15,7 @@ from er_pipeline.blocking.labels.labels import Journal
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.terminal.cli import main
 from er_pipeline_tests.conftest import Dataset
-from er_pipeline_tests.test_labels import NOON, PEOPLE, queue
+from er_pipeline_tests.judged_people import NOON, PEOPLE, queue
 
 
 @pytest.fixture

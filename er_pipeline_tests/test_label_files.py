@@ -1,5 +1,4 @@
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,25 +12,9 @@ from er_pipeline.blocking.labels.labels import (
 )
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline_tests.conftest import Dataset
-from er_pipeline_tests.test_labels import CITY, PEOPLE, label, queue
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "labels.jsonl")
-
-
-@pytest.fixture
-def people(dataset: Callable[..., Dataset]) -> Dataset:
-    people = dataset(PEOPLE, strategies=CITY, labels={})
-    people.clean()
-    return people
-
-
-def importing(people: Dataset, name: str, text: str) -> dict[str, int]:
-    file = people.folder / name
-    file.write_text(text)
-    return import_labels(journal_of(people.spec), people.spec, file)
+from er_pipeline_tests.judged_people import importing, label, queue
+from er_pipeline_tests.judged_people import journal as journal
+from er_pipeline_tests.judged_people import people as people
 
 
 def test_importing_twice_adds_nothing_new(people: Dataset, journal: Journal) -> None:

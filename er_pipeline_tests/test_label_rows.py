@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -9,27 +8,10 @@ from er_pipeline.blocking.labels.labels import (
 )
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline_tests.conftest import Dataset
-from er_pipeline_tests.test_label_files import importing
-from er_pipeline_tests.test_labels import CITY, NOON, PEOPLE
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "labels.jsonl")
-
-
-@pytest.fixture
-def people(dataset: Callable[..., Dataset]) -> Dataset:
-    people = dataset(PEOPLE, strategies=CITY, labels={})
-    people.clean()
-    return people
-
-
-@pytest.fixture
-def shops(dataset: Callable[..., Dataset]) -> Dataset:
-    shops = dataset(PEOPLE[:2], PEOPLE[:2], strategies=CITY, labels={})
-    shops.clean()
-    return shops
+from er_pipeline_tests.judged_people import CITY, NOON, PEOPLE, importing
+from er_pipeline_tests.judged_people import journal as journal
+from er_pipeline_tests.judged_people import people as people
+from er_pipeline_tests.judged_people import shops as shops
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from er_pipeline.blocking.labels.labels import (
 )
 from er_pipeline.blocking.labels.pair_display import ShownPair
 from er_pipeline.terminal.label_session import Session, rendered, stopping_advice
-from er_pipeline_tests.test_labels import label
+from er_pipeline_tests.judged_people import label
 
 
 def pair(left: str, right: str, reason: str = "audit", **values: Any) -> ShownPair:

@@ -12,20 +12,9 @@ from er_pipeline.blocking.labels.labels import (
 )
 from er_pipeline.blocking.tables.errors import InputError, LakeError
 from er_pipeline_tests.conftest import Dataset, Rows
-from er_pipeline_tests.test_label_files import importing
-from er_pipeline_tests.test_labels import CITY, NOON, PEOPLE, label, queue
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "labels.jsonl")
-
-
-@pytest.fixture
-def people(dataset: Callable[..., Dataset]) -> Dataset:
-    people = dataset(PEOPLE, strategies=CITY, labels={})
-    people.clean()
-    return people
+from er_pipeline_tests.judged_people import NOON, importing, label, queue
+from er_pipeline_tests.judged_people import journal as journal
+from er_pipeline_tests.judged_people import people as people
 
 
 def test_tasks_show_the_values_of_labelled_and_of_queued_pairs(

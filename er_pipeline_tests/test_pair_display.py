@@ -6,7 +6,7 @@ import pytest
 from er_pipeline.blocking.labels.pair_display import show_queue
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset
-from er_pipeline_tests.test_labels import PEOPLE, queue
+from er_pipeline_tests.judged_people import PEOPLE, queue
 
 
 @pytest.fixture
