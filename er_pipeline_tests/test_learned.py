@@ -4,7 +4,6 @@ import pytest
 
 from er_pipeline.blocking.spec.learned import (
     LearnedBlocksFacts,
-    conjunction_of,
     learned_blocks_facts,
     learned_conjunctions,
     learned_rules_facts,
@@ -54,8 +53,8 @@ def test_keys_are_parsed_over_the_fields_and_free_mail_domains_of_the_dataset(
     dataset: Callable[..., Dataset],
 ) -> None:
     data = dataset(ROWS, strategies={"name": "name"}, cleaning={"free_mail_domains": ["home.org"]})
-    (key,) = conjunction_of(data.spec, "email_domain(email)").keys
+    (key,) = data.spec.parse("rule", "email_domain(email)").keys
     other = dataset(ROWS, strategies={"name": "name"})
-    assert key.sql != conjunction_of(other.spec, "email_domain(email)").keys[0].sql
+    assert key.sql != other.spec.parse("rule", "email_domain(email)").keys[0].sql
     with pytest.raises(SpecError, match="unknown column"):
-        conjunction_of(data.spec, ["name", "surname"])
+        data.spec.parse("rule", ["name", "surname"])

@@ -76,8 +76,6 @@ def steps(spec: PipelineSpec) -> list[Step]:
 
 def _reads(spec: PipelineSpec) -> list[str]:
     tables = ["cleaned_records", "unified_pairs", "filtered_blocks", *ready_pair_tables(spec)]
-    if spec.second_pass:
-        tables.append("second_pass_pairs")
     if spec.learns:
         tables.append("learned_rules")
     if spec.truth:

@@ -22,7 +22,7 @@ from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import numbers
 from er_pipeline.blocking.tables.runs import run_step
-from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.stamps import code_version, digest, planned_stamps
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.table import Table
@@ -236,7 +236,7 @@ def _upstream_assets(spec: PipelineSpec, step: Step, steps: Sequence[Step]) -> l
 
 def _count_rows(engine: Engine, lake: Lake, table: Table) -> int:
     engine.read_folder(lake.path(table.name), "counted_table")
-    return int(engine.row(f"select count(*) from {quoted('counted_table')}")[0])
+    return int(engine.row("select count(*) from counted_table")[0])
 
 
 def _column_schema(table: Table) -> dg.TableSchema:

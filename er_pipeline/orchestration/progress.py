@@ -75,8 +75,8 @@ def event_line(event: dg.DagsterEvent | None) -> str | None:
     if event is None:
         return None
     if event.event_type == dg.DagsterEventType.STEP_START and event.step_key:
-        name = event.step_key.split("__", 1)[-1]
-        return None if name.endswith("__checks") else f"{name} ..."
+        table, is_check = table_of_step(event.step_key)
+        return None if is_check else f"{table} ..."
     if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
         materialization = event.step_materialization_data.materialization
         known = {name: value.value for name, value in materialization.metadata.items()}
@@ -89,6 +89,20 @@ def event_line(event: dg.DagsterEvent | None) -> str | None:
         check = event.asset_check_evaluation_data
         if check.passed:
             return None
-        mark = "FAILED" if check.severity == dg.AssetCheckSeverity.ERROR else "warning"
-        return f"  [{mark}] {check.asset_key.path[-1]}: {check.check_name}: {check.description}"
+        table = check.asset_key.path[-1]
+        is_error = check.severity == dg.AssetCheckSeverity.ERROR
+        text = check.description or ""
+        return f"  {failed_check_line(table, check.check_name, text, is_error=is_error)}"
     return None
+
+
+def failed_check_line(table: str, check: str, text: str, *, is_error: bool) -> str:
+    """Write a check that did not pass as one line."""
+    return f"[{'FAILED' if is_error else 'warning'}] {table}: {check}: {text}"
+
+
+def table_of_step(step_key: str) -> tuple[str, bool]:
+    """Return the table that a step of Dagster's makes or checks, and whether it checks it."""
+    name = step_key.split("__", 1)[-1]
+    table = name.removesuffix("__checks")
+    return table, table != name

@@ -9,8 +9,8 @@ PIPE_CLOSED = 141  # 128 + SIGPIPE
 EXIT_CODES = """Exit codes
   0    all is well: every check that stops a run has passed
   1    a check failed, or the records or the tables in the lake are wrong
-  2    wrong use: an unknown option, a file that does not exist, a --select
-       that selects nothing, a defs.yaml that is wrong
+  2    wrong use: an unknown option, a --select that selects nothing, a
+       defs.yaml that is missing or wrong, a file to import that is missing
   130  stopped by Ctrl-C
   141  the output was closed before its end, as by head
 

@@ -43,7 +43,7 @@ def run_bar(n_tables: int) -> Iterator[None]:
         TimeElapsedColumn,
     )
 
-    from er_pipeline.orchestration.progress import show_steps_of_assets, watched_by
+    from er_pipeline.orchestration.progress import show_steps_of_assets, table_of_step, watched_by
 
     with _terminal() as console:
         progress = Progress(
@@ -63,9 +63,8 @@ def run_bar(n_tables: int) -> Iterator[None]:
         def watch(event: "dg.DagsterEvent") -> None:
             kind = event.event_type.value
             if kind == "STEP_START" and event.step_key:
-                name = event.step_key.split("__", 1)[-1]
-                table = name.removesuffix("__checks")
-                text = f"checking {table}" if table != name else name
+                table, is_check = table_of_step(event.step_key)
+                text = f"checking {table}" if is_check else table
                 progress.update(task, description=text, detail="", refresh=True)
             elif kind == "ASSET_MATERIALIZATION":
                 progress.advance(task)

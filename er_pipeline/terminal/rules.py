@@ -1,11 +1,12 @@
 """Learned rules in the terminal: show them, and write one into the declaration for good."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from er_pipeline.blocking.spec.learned import LearnedFacts, learned_rules_facts
 from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
@@ -21,7 +22,7 @@ OF_ALL_RULES = (
 )
 
 
-def learned_facts(lake: Lake) -> Mapping[str, Any]:
+def learned_facts(lake: Lake) -> LearnedFacts:
     """Return what the last run learned.
 
     Raises BlockingError if nothing has been learned yet.
@@ -31,10 +32,10 @@ def learned_facts(lake: Lake) -> Mapping[str, Any]:
             f"no rules have been learned for {lake.dataset} in {lake.root} (is --lake right?);"
             " write strategies: auto or learning: {} into the defs.yaml and run it"
         )
-    return lake.facts("learned_rules")
+    return learned_rules_facts(lake)
 
 
-def rule_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+def rule_lines(facts: LearnedFacts) -> Iterator[str]:
     """Write the learned rules for people, line by line, best first."""
     rules = facts["rules"]
     width = max((len(rule["rule"]) for rule in rules), default=4)
@@ -57,7 +58,7 @@ def rule_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def rules_answer(facts: Mapping[str, Any]) -> dict[str, Any]:
+def rules_answer(facts: LearnedFacts) -> dict[str, Any]:
     """Return the learned rules for programs: the recall of each with its 95% interval by name."""
     return {
         **{name: value for name, value in facts.items() if name in OF_ALL_RULES},

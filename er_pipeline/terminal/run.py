@@ -118,11 +118,13 @@ def _was_interrupted(error: Any) -> bool:
 
 def _failure_text(event: Any) -> str:
     """Return why a step failed: in our own words where they are ours, else with the traceback."""
+    from er_pipeline.orchestration.progress import table_of_step
+
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
     if data.error and data.error.cls_name == "DagsterAssetCheckFailedError":
-        return f"{event.step_key.split('__')[1]}: a check failed, see above"
+        return f"{table_of_step(event.step_key)[0]}: a check failed, see above"
     return data.error.to_string() if data.error else str(event.message)
 
 

@@ -85,10 +85,12 @@ def _lines(
 
 def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """Repeat the warnings of a run, which progress has carried out of sight."""
+    from er_pipeline.orchestration.progress import failed_check_line
+
     if checks:
         yield ""
     for check in checks:
-        yield f"[warning] {check['table']}: {check['check']}: {check['text']}"
+        yield failed_check_line(check["table"], check["check"], check["text"], is_error=False)
 
 
 def _what_is_left(tables: Lake) -> str:

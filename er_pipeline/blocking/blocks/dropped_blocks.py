@@ -69,8 +69,8 @@ def write_dropped_blocks(
             "select rule as strategy, block_key, block_size, pairs, reason from learned_dropped"
         )
     if not ledger:
-        strategy = Column("strategy", "VARCHAR", "")
-        engine.put("nothing_dropped", arrow_of([strategy, BLOCK_KEY, BLOCK_SIZE, PAIRS, REASON]))
+        *counted, _ = dropped_table(spec).columns  # matches_lost comes below
+        engine.put("nothing_dropped", arrow_of(counted))
         ledger.append("select * from nothing_dropped")
     lost, join = "cast(null as double)", ""
     if spec.labels is not None:

@@ -33,27 +33,20 @@ from er_pipeline.blocking.tables.views import all_columns, with_records
 
 def steps(spec: PipelineSpec) -> list[Step]:
     """Declare the step that blocks the records by every training rule."""
-    rules = spec.training_conjunctions
-    rule = Column(
-        "rule",
-        "VARCHAR",
-        "Name of the training rule",
-        allowed=tuple(rule.name for rule in rules),
-    )
     return [
         Step(
             writes=[
-                _rules_table(rule),
+                _rules_table(spec),
                 Table(
                     "em_training_blocks",
                     "The blocks of every training rule, one EM session each.",
-                    [rule, BLOCK_KEY, RECORD_NO],
+                    [_rule_column(spec), BLOCK_KEY, RECORD_NO],
                     with_records("em_training_blocks", ["rule", "block_key"]),
                 ),
             ],
             reads=["cleaned_records"],
             settings=[
-                [[rule.name, rule.identity] for rule in rules],
+                [[rule.name, rule.identity] for rule in spec.training_conjunctions],
                 *size_limits(spec),
                 spec.compared_columns,
             ],
@@ -67,12 +60,17 @@ def steps(spec: PipelineSpec) -> list[Step]:
     ]
 
 
-def _rules_table(rule: Column) -> Table:
+def _rule_column(spec: PipelineSpec) -> Column:
+    names = tuple(rule.name for rule in spec.training_conjunctions)
+    return Column("rule", "VARCHAR", "Name of the training rule", allowed=names)
+
+
+def _rules_table(spec: PipelineSpec) -> Table:
     return Table(
         "em_training_rules",
         "Training rules with their exact cost and source columns.",
         [
-            rule,
+            _rule_column(spec),
             Column("expression", "VARCHAR", "The rule's keys; all must be equal"),
             Column("source_columns", "VARCHAR[]", "Fields the rule reads, and so fixes"),
             Column("pairs", "BIGINT", "Exact number of pairs of its session", minimum=0),
@@ -110,9 +108,7 @@ def build_em_training_blocks(engine: Engine, lake: Lake, spec: PipelineSpec) -> 
                 draft.file(rule),
             )
     with lake.writing("em_training_rules", facts) as draft:
-        engine.put(
-            "training_rules", _rules_table(Column("rule", "VARCHAR", "")).arrow(_rows(facts))
-        )
+        engine.put("training_rules", _rules_table(spec).arrow(_rows(facts)))
         engine.write("select * from training_rules", draft.file())
     return dict(facts)
 

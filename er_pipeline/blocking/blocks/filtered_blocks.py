@@ -35,7 +35,6 @@ from er_pipeline.blocking.tables.table import (
     Column,
     Facts,
     Table,
-    arrow_of,
 )
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import records_by_id
@@ -45,25 +44,7 @@ LEARNED = ("learned_blocks", "learned_dropped", "learned_codes")
 
 def steps(spec: PipelineSpec) -> list[Step]:
     """Declare the step that filters the blocks of all strategies."""
-    largest = "any number of" if spec.blocks.max_size is None else f"{spec.blocks.max_size:,}"
     strategies = spec.strategy_conjunctions
-    table = Table(
-        "filtered_blocks",
-        f"Blocks worth comparing: {spec.blocks.min_size} to {largest} records.",
-        [
-            Column(
-                "strategy",
-                "VARCHAR",
-                "Name of the strategy",
-                allowed=tuple(strategy.name for strategy in strategies),
-            ),
-            BLOCK_KEY,
-            BLOCK_SIZE,
-            RECORD_NO,
-            BLOCK_NO,
-        ],
-        partial(_view, with_learned=spec.learns is not None),
-    )
     reads = ["cleaned_records", *(blocks_table(strategy) for strategy in strategies)]
     if spec.learns:
         reads += LEARNED
@@ -78,7 +59,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
         refining = [[key.identity for key in keys], [strategy.identity for strategy in strategies]]
     return [
         Step(
-            writes=[table, dropped_table(spec), CODES],
+            writes=[_blocks_table(spec), dropped_table(spec), CODES],
             reads=reads,
             settings=[
                 [[strategy.name, strategy.is_list] for strategy in strategies],
@@ -93,6 +74,27 @@ def steps(spec: PipelineSpec) -> list[Step]:
             show=_show,
         )
     ]
+
+
+def _blocks_table(spec: PipelineSpec) -> Table:
+    largest = "any number of" if spec.blocks.max_size is None else f"{spec.blocks.max_size:,}"
+    return Table(
+        "filtered_blocks",
+        f"Blocks worth comparing: {spec.blocks.min_size} to {largest} records.",
+        [
+            Column(
+                "strategy",
+                "VARCHAR",
+                "Name of the strategy",
+                allowed=tuple(strategy.name for strategy in spec.strategy_conjunctions),
+            ),
+            BLOCK_KEY,
+            BLOCK_SIZE,
+            RECORD_NO,
+            BLOCK_NO,
+        ],
+        partial(_view, with_learned=spec.learns is not None),
+    )
 
 
 def filter_blocks(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
@@ -127,9 +129,7 @@ def filter_blocks(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
                 draft.file(name),
             )
         if not sized:  # neighbours alone: a table all the same
-            strategy_column = Column("strategy", "VARCHAR", "")
-            empty = arrow_of([strategy_column, BLOCK_KEY, BLOCK_SIZE, RECORD_NO, BLOCK_NO])
-            engine.put("no_blocks", empty)
+            engine.put("no_blocks", _blocks_table(spec).arrow())
             engine.write("select * from no_blocks", draft.file())
     write_record_codes(engine, lake, spec, sized, learned)
     return dict(facts)

@@ -8,7 +8,7 @@ blindly from the candidates (they keep estimates honest).
 from collections.abc import Sequence
 from functools import partial
 
-from er_pipeline.blocking.labels.labels import LABEL_REASONS
+from er_pipeline.blocking.labels.labels import ASK_REASONS
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -21,8 +21,7 @@ from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.blocking.weights.pair_weights import read_weights
 
 # Pairs of each kind, and so how they are mixed.
-QUEUE = {"likely_uncovered": 80, "dearest_rule": 40, "audit": 80}
-ASK_REASONS = LABEL_REASONS[: len(QUEUE)]
+QUEUE = dict(zip(ASK_REASONS, (80, 40, 80), strict=True))
 # Where likely matches are looked for beyond the candidates: every key, in blocks up to so many
 # records, of so many records.
 WIDEST_BLOCK, RECORDS_LOOKED_AT = 200, 2_000

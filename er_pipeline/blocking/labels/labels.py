@@ -31,9 +31,10 @@ logger = logging.getLogger(__name__)
 ANSWERS = ("match", "no_match", "unsure")
 # In the journal only: the pair has no answer any more.
 RETRACTED = "retracted"
-# Why a pair was judged: it was asked for one of the `ASK_REASONS` of label_queue, or its label was
-# imported from a file.
-LABEL_REASONS = ("likely_uncovered", "dearest_rule", "audit", "imported")
+# Why label_queue asks about a pair.
+ASK_REASONS = ("likely_uncovered", "dearest_rule", "audit")
+# Why a pair was judged: it was asked about, or its label was imported from a file.
+LABEL_REASONS = (*ASK_REASONS, "imported")
 RECORD_COLUMNS = ("left_source", "left_id", "right_source", "right_id")
 SAID = ("answer", "who", "at", "source", "reason")
 COLUMNS = (*RECORD_COLUMNS, *SAID)

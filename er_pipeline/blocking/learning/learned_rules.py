@@ -47,7 +47,6 @@ from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.spec.learned import (
     LearnedFacts,
     LearnedRule,
-    conjunction_of,
     learned_rules_facts,
 )
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -110,7 +109,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
             reads=reads,
             settings=[
                 learning,
-                [conjunction_of(spec, keys).identity for keys in (*learning.pin, *learning.ban)],
+                [spec.parse("rule", keys).identity for keys in (*learning.pin, *learning.ban)],
                 [strategy.identity for strategy in spec.strategy_conjunctions],
                 spec.proposers,
                 *size_limits(spec),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from er_pipeline.blocking.learning.conjunction_costs import Index, Keys
 from er_pipeline.blocking.spec.blocking_section import Learning
-from er_pipeline.blocking.spec.learned import conjunction_of
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
@@ -30,9 +29,9 @@ def open_index(engine: Engine, spec: PipelineSpec, learning: Learning) -> Index:
     choices += listed_choices(spec.field_kinds, _wordy_fields(engine, spec))
     known = {plain(choice.expression) for choice in choices}
     for i, keys in enumerate(learning.pin):
-        for j, key in enumerate(conjunction_of(spec, keys).keys):
+        for j, key in enumerate(spec.parse("rule", keys).keys):
             if plain(key.expression) not in known:
-                parsed = conjunction_of(spec, key.expression, f"pinned_{i}_{j}")
+                parsed = spec.parse(f"pinned_{i}_{j}", key.expression)
                 field = " and ".join(key.source_columns)
                 choices.append(KeyChoice(field, len(choices), parsed))
                 known.add(plain(key.expression))
@@ -77,7 +76,7 @@ def pinned_conjunctions(index: Index, spec: PipelineSpec, learning: Learning) ->
     places = {plain(choice.expression): i for i, choice in enumerate(index.choices)}
     pinned = []
     for keys in learning.pin:
-        members = conjunction_of(spec, keys).keys
+        members = spec.parse("rule", keys).keys
         pinned.append(tuple(sorted({places[plain(key.expression)] for key in members})))
     return list(dict.fromkeys(pinned))
 
@@ -104,7 +103,7 @@ class Banned:
         """Look up what the settings ban."""
         places = {plain(choice.expression): i for i, choice in enumerate(choices)}
         wanted = [
-            [plain(key.expression) for key in conjunction_of(spec, keys).keys]
+            [plain(key.expression) for key in spec.parse("rule", keys).keys]
             for keys in learning.ban
         ]
         # A key that is never tried need not be banned.

@@ -8,7 +8,6 @@ from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.values.key_parser import parse_conjunction
 from er_pipeline.blocking.values.keys import Conjunction
 
 
@@ -80,10 +79,4 @@ def learned_blocks_facts(lake: Lake) -> LearnedBlocksFacts:
 
 def learned_conjunctions(spec: PipelineSpec, facts: LearnedFacts) -> tuple[Conjunction, ...]:
     """Parse the learned rules back into conjunctions."""
-    return tuple(conjunction_of(spec, rule["expressions"], rule["rule"]) for rule in facts["rules"])
-
-
-def conjunction_of(spec: PipelineSpec, keys: str | list[str], name: str = "rule") -> Conjunction:
-    """Parse key expressions over the fields of a dataset."""
-    free_mail = tuple(spec.cleaning.free_mail_domains)
-    return parse_conjunction(name, keys, tuple(spec.field_kinds), free_mail)
+    return tuple(spec.parse(rule["rule"], rule["expressions"]) for rule in facts["rules"])

@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 import duckdb
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.dialect import DialectType
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 
@@ -80,11 +81,7 @@ def parse_conjunction(
 
 @lru_cache(maxsize=4096)
 def _parse_key(text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple[str, ...]) -> Key:
-    try:
-        tree = _parsed(text)
-    except (ParseError, TokenError) as error:
-        reason = str(error).split("\n")[0].replace("\033[4m", "").replace("\033[0m", "")
-        raise SpecError(f"key {text!r} is not a SQL expression: {reason}") from error
+    tree = parse_expression(text, "key", KeyDialect)
     _forbid(text, tree)
     columns = _source_columns(text, tree, fields)
     width = _width(tree)
@@ -240,6 +237,18 @@ def _source_columns(text: str, tree: "exp.Expr", fields: tuple[str, ...]) -> tup
     if not found:
         raise SpecError(f"key {text!r} reads no field; the fields are {', '.join(fields)}")
     return tuple(sorted(found))
+
+
+def parse_expression(text: str, what: str, dialect: "DialectType") -> "exp.Expr":
+    """Parse a SQL expression as people write it; what: what it is, as the error calls it.
+
+    Raises SpecError that says where the text is not SQL.
+    """
+    try:
+        return sqlglot.parse_one(text, dialect=dialect)
+    except (ParseError, TokenError) as error:
+        reason = str(error).split("\n")[0].replace("\033[4m", "").replace("\033[0m", "")
+        raise SpecError(f"{what} {text!r} is not a SQL expression: {reason}") from error
 
 
 def is_lambda_name(column: exp.Column) -> bool:

@@ -3,13 +3,11 @@
 from functools import lru_cache
 
 import duckdb
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, TokenError
 
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.tables.sql import quoted
-from er_pipeline.blocking.values.key_parser import is_lambda_name
+from er_pipeline.blocking.values.key_parser import is_lambda_name, parse_expression
 
 
 @lru_cache(maxsize=1024)
@@ -20,11 +18,7 @@ def parse_condition(text: str, fields: tuple[str, ...]) -> tuple[str, tuple[str,
     whoever must know which fields a condition reads can compare their names as texts.
     Raises SpecError that says what is wrong, and which names exist.
     """
-    try:
-        tree = sqlglot.parse_one(text, dialect="duckdb")
-    except (ParseError, TokenError) as error:
-        reason = str(error).split("\n")[0].replace("\033[4m", "").replace("\033[0m", "")
-        raise SpecError(f"condition {text!r} is not a SQL expression: {reason}") from error
+    tree = parse_expression(text, "condition", "duckdb")
     if isinstance(tree, exp.Query | exp.DDL | exp.DML | exp.Command) or tree.find(exp.Query):
         raise SpecError(f"condition {text!r} must be an expression over one pair, no query")
     spelled = {f"{name}_{side}".lower(): (name, side) for name in fields for side in "lr"}
