@@ -333,8 +333,7 @@ def training_figures(engine: Engine, lake: Lake) -> dict[str, dict[str, int | fl
     """Count the true pairs among those that each training rule trains on.
 
     Reads the engine's true_pairs and em_training_blocks, and the facts of em_training_rules.
-    Returns pairs,
-    true_pairs and match_share by rule; a rule without a pair has no match_share.
+    Returns pairs, true_pairs and match_share by rule; a rule without a pair has no match_share.
     """
     true = dict(
         engine.rows(

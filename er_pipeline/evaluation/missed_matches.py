@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypedDict, cast
 
+from er_pipeline.blocking.neighbours.record_embeddings import TEXT_VECTORS
 from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -141,7 +142,7 @@ def _reads(spec: PipelineSpec, threshold: float | None) -> list[str]:
     if spec.weights:
         tables.append("pair_weights")
     if spec.encoder:
-        tables += ["record_embeddings", "text_vectors"]
+        tables += ["record_embeddings", TEXT_VECTORS]
     if threshold is not None:
         tables.append("matches")
     if spec.matching:

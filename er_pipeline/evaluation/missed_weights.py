@@ -29,8 +29,7 @@ def weigh_missed(
     missed: engine table (left_no, right_no, stage); those of the stage cut_by_budget are weighed.
     Reads the engine's unified_pairs, key_codes and, with an encoder, record_embeddings. Weights are
     computed anew, as `rank_pairs` does; when linking, a record's best pair is sought among those
-    kept and those missed, which
-    holds wherever each record keeps its best one (`floor_per_record`).
+    kept and those missed, which holds wherever each record keeps its best one (`floor_per_record`).
     """
     engine.put(weighed, arrow_of(WEIGHED))
     (n_cut,) = engine.row(f"select count(*) from {missed} where stage = 'cut_by_budget'")

@@ -171,9 +171,7 @@ def _levels(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str
             {
                 "m": level["m_probability"],
                 "u": level["u_probability"],
-                "match_weight": round(
-                    math.log2(level["m_probability"] / level["u_probability"]), 6
-                ),
+                "match_weight": _match_weight(level),
             }
             for level in levels_of(comparison)
         ]
@@ -181,19 +179,22 @@ def _levels(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str
     }
 
 
+def _match_weight(level: Mapping[str, Any]) -> float:
+    return round(math.log2(level["m_probability"] / level["u_probability"]), 6)
+
+
 def _rows(comparisons: Sequence[Mapping[str, Any]]) -> Iterator[tuple[object, ...]]:
     """Give the rows of em_model."""
     for comparison in comparisons:
         levels = levels_of(comparison)
         for i, level in enumerate(levels):
-            m, u = level["m_probability"], level["u_probability"]
             yield (
                 comparison["output_column_name"],
                 len(levels) - 1 - i,
                 level["label_for_charts"],
-                m,
-                u,
-                round(math.log2(m / u), 6),
+                level["m_probability"],
+                level["u_probability"],
+                _match_weight(level),
                 level["sql_condition"],
             )
 

@@ -15,7 +15,8 @@ from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Check, Column, 
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.matching.em_sessions import levels_of
-from er_pipeline.matching.splink_linker import linker_of, read_model
+from er_pipeline.matching.scored_pairs import number_compared
+from er_pipeline.matching.splink_linker import linker_of, predicted, read_model
 
 logger = logging.getLogger(__name__)
 
@@ -144,8 +145,7 @@ def score_pairs(
     model = read_model(lake)
     # One table of numbered records, whatever the mode: which pairs to score is decided already.
     settings = {**model, "link_type": "dedupe_only"}
-    columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
-    engine.make_table(RECORDS, f"select {columns} from cleaned_records order by record_no")
+    number_compared(engine, spec, RECORDS)
     least = spec.matching.min_probability
     before = matches_facts(lake, first) if first else None
     weights = {int(w): n for w, n in before["weights"].items()} if before else {}
@@ -159,20 +159,16 @@ def score_pairs(
         for i, some in enumerate(slices):
             logger.info("scoring slice %s of %s", i + 1, len(slices))
             engine.make_table("slice_to_score", some)
-            linker.table_management.register_blocked_pairs_for_predict(
-                api.register("slice_to_score")
-            )
-            scored = linker.inference.predict(warning_mode="never")
-            for weight, n in engine.rows(
-                "select cast(floor(greatest(-99, least(99, match_weight))) as integer), count(*)"
-                f" from {scored.physical_name} group by 1"
-            ):
-                weights[weight] = weights.get(weight, 0) + n
-            stored = f"{SCORED} from {scored.physical_name} where match_probability >= {least!r}"
-            engine.write(
-                _matches_sql(spec, model, stored), draft.file(f"{table}_{i:04}"), bulk=True
-            )
-            scored.drop_table_from_database_and_remove_from_cache()
+            with predicted(linker, api, "slice_to_score") as scored:
+                for weight, n in engine.rows(
+                    "select cast(floor(greatest(-99, least(99, match_weight))) as integer),"
+                    f" count(*) from {scored} group by 1"
+                ):
+                    weights[weight] = weights.get(weight, 0) + n
+                stored = f"{SCORED} from {scored} where match_probability >= {least!r}"
+                engine.write(
+                    _matches_sql(spec, model, stored), draft.file(f"{table}_{i:04}"), bulk=True
+                )
         if not slices:
             engine.write(_matches_sql(spec, model, NONE_SCORED), draft.file(f"{table}_0000"))
         engine.read_folder(draft.folder, "written_matches")

@@ -7,7 +7,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, arrow_of
-from er_pipeline.matching.splink_linker import linker_of
+from er_pipeline.matching.splink_linker import linker_of, predicted
 
 # Pairs scored at once: some 250 MB.
 PAIRS_PER_SLICE = 2_000_000
@@ -57,16 +57,12 @@ def score_table(
                 "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
                 f" from pairs_to_score where n >= {start} and n < {start + PAIRS_PER_SLICE}",
             )
-            linker.table_management.register_blocked_pairs_for_predict(
-                api.register("slice_to_score")
-            )
-            predicted = linker.inference.predict(
-                threshold_match_probability=min_probability, warning_mode="never"
-            )
-            engine.append(
-                scored,
-                "select least(record_no_l, record_no_r), greatest(record_no_l, record_no_r),"
-                f" match_probability from {predicted.physical_name}",
-            )
-            predicted.drop_table_from_database_and_remove_from_cache()
+            with predicted(
+                linker, api, "slice_to_score", threshold_match_probability=min_probability
+            ) as found:
+                engine.append(
+                    scored,
+                    "select least(record_no_l, record_no_r), greatest(record_no_l, record_no_r),"
+                    f" match_probability from {found}",
+                )
     return int(n_pairs)

@@ -65,6 +65,19 @@ def splink_api(engine: Engine) -> Any:
 
 
 @contextmanager
+def predicted(linker: Any, api: Any, pairs: str, **options: Any) -> Iterator[str]:
+    """Have Splink score pairs that are chosen already; give the name of its table, dropped after.
+
+    linker, api: of `linker_of`. pairs: engine table (join_key_l, join_key_r, match_key), as Splink
+    takes pairs. options: of Splink's predict.
+    """
+    linker.table_management.register_blocked_pairs_for_predict(api.register(pairs))
+    scored = linker.inference.predict(warning_mode="never", **options)
+    yield scored.physical_name
+    scored.drop_table_from_database_and_remove_from_cache()
+
+
+@contextmanager
 def linker_of(
     engine: Engine, tables: Sequence[str], settings: Mapping[str, Any]
 ) -> Iterator[tuple[Any, Any]]:
