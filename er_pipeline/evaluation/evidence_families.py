@@ -16,6 +16,7 @@ from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rule
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import exact_sum
 
 
 class FamilyRecall(TypedDict):
@@ -50,7 +51,7 @@ def recall_of_families(
     counted = dict(
         engine.rows(
             f"""
-            select n_families, sum(match_probability) from (
+            select n_families, {exact_sum("match_probability")} from (
                 select m.match_probability, {n_families} as n_families
                 from matches as m join unified_pairs as u
                     on u.left_no = m.left_no and u.right_no = m.right_no

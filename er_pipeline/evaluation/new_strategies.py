@@ -15,6 +15,7 @@ from er_pipeline.blocking.records.key_codes import IDF_STEPS, key_code_columns
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import exact_sum
 from er_pipeline.blocking.values.key_choices import KeyChoice
 
 # Missed pairs by which strategies are chosen to be counted, and how many of these are.
@@ -122,15 +123,17 @@ def _promising(
     )
     shared = [np.asarray(found[f"same_{i}"], bool) for i in range(len(choices))]
     nats = [np.asarray(found[f"idf_{i}"], np.float32) / IDF_STEPS for i in range(len(choices))]
+    rarities = [f"exp(-idf_{i} / {float(IDF_STEPS)})" for i in range(len(choices))]
     chances = engine.row(
         "select count(*), "
         + ", ".join(
-            f"avg(case when code_{i} >= 0 then exp(-idf_{i} / {float(IDF_STEPS)}) else 0.0 end)"
-            for i in range(len(choices))
+            exact_sum(f"case when code_{i} >= 0 then {rarity} else 0.0 end")
+            for i, rarity in enumerate(rarities)
         )
         + f" from {indexed}"
     )
-    n_records, chance = int(chances[0]), [float(c) for c in chances[1:]]
+    n_records = int(chances[0])
+    chance = [float(total or 0.0) / max(1, n_records) for total in chances[1:]]
     cap = float(spec.blocks.max_size or n_records)
     # What the idf of a block at the cap is; one eighth is lost to rounding.
     least_idf = np.log(max(n_records, 2) / cap) - 1 / IDF_STEPS

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.sql import exact_sum
 
 
 class SampleRecall(TypedDict):
@@ -34,8 +35,8 @@ class SampleRecall(TypedDict):
 def sample_recall(engine: Engine, n_sampled: int, min_probability: float) -> SampleRecall:
     """Estimate recall as a ratio, the sampled records being clusters of pairs."""
     found = engine.columns(
-        "select sum(match_probability) as likely,"
-        " coalesce(sum(match_probability) filter (where is_candidate), 0.0) as found"
+        f"select {exact_sum('match_probability')} as likely,"
+        f" {exact_sum('case when is_candidate then match_probability else 0.0 end')} as found"
         " from written_sample group by record_no order by record_no"
     )
     likely = np.asarray(found["likely"], np.float64)

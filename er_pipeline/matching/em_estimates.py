@@ -17,7 +17,7 @@ from typing import Any
 from er_pipeline.blocking.records.match_share import count_agreeing_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.sql import exact_sum, quoted
 from er_pipeline.matching.em_sessions import (
     RECORDS,
     START_SHARE,
@@ -178,7 +178,9 @@ def _shared_matches(
     with linker_of(engine, [RECORDS], settings) as (linker, api):
         linker.table_management.register_blocked_pairs_for_predict(api.register("shared_pairs"))
         scored = linker.inference.predict(warning_mode="never")
-        (matches,) = engine.row(f"select sum(match_probability) from {scored.physical_name}")
+        (matches,) = engine.row(
+            f"select {exact_sum('match_probability')} from {scored.physical_name}"
+        )
     return float(matches)
 
 

@@ -19,6 +19,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import exact_sum
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE, PairWeights
 
@@ -287,13 +288,14 @@ def _account(
     engine.make_table(
         "weight_counts",
         f"select p.weight, {cut.condition} as is_kept, count(*) as n,"
-        f" sum(p.probability) as matches from weighed_pairs as p{cut.joins} group by 1, 2",
+        f" {exact_sum('p.probability')} as matches"
+        f" from weighed_pairs as p{cut.joins} group by 1, 2",
     )
     counted = engine.rows(
-        """
+        f"""
         select floor(weight * 2) / 2 as low, sum(n)::bigint,
-            coalesce(sum(n) filter (where is_kept), 0)::bigint, sum(matches),
-            coalesce(sum(matches) filter (where is_kept), 0)
+            coalesce(sum(n) filter (where is_kept), 0)::bigint, {exact_sum("matches")},
+            {exact_sum("case when is_kept then matches else 0.0 end")}
         from weight_counts group by 1 order by 1 desc
         """
     )
@@ -335,7 +337,7 @@ def _exchange_rate(engine: Engine) -> float:
             select n, matches, sum(n) over (order by weight desc) - n as n_before
             from weight_counts where not is_kept
         )
-        select coalesce(sum(matches * least(n, {A_MILLION} - n_before) / n), 0)
+        select coalesce({exact_sum(f"matches * least(n, {A_MILLION} - n_before) / n")}, 0)
         from cut where n_before < {A_MILLION}
         """
     )
@@ -345,7 +347,7 @@ def _exchange_rate(engine: Engine) -> float:
 def _ranks(engine: Engine, n_records: int, matches: float) -> list[dict[str, float]]:
     """Return at which weight how many pairs are reached, and what share of the expected matches."""
     counted = engine.columns(
-        "select weight, sum(n)::bigint as n, sum(matches) as matches from weight_counts"
+        f"select weight, sum(n)::bigint as n, {exact_sum('matches')} as matches from weight_counts"
         " group by weight order by weight desc"
     )
     weight = np.asarray(counted["weight"], np.float64)
