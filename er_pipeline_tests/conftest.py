@@ -1,6 +1,7 @@
 """Fixtures: an engine, a lake in a temporary folder, a spec in a few words, and real data."""
 
 import csv
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from er_pipeline.flow import flow, open_lake, run
 from er_pipeline_tests.projects import elsewhere, finished, project  # noqa: F401
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+# A shell starts what runs in the background deaf to Ctrl-C, and so would be all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Rows = Sequence[Mapping[str, str | None]]
 

@@ -1,6 +1,7 @@
 """The job of one declared dataset, loaded from its YAML in every process of a run."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import dagster as dg
@@ -10,13 +11,14 @@ from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline.orchestration.progress import progress_logger
 
 
+@lru_cache(maxsize=1)  # Dagster asks for it at each stage of a run
 def load_job(
-    defs_yaml: str, lake: str, executor: str, overrides: str, digest: str = ""
+    defs_yaml: str, lake: str, executor: str, overrides: str, digest: str
 ) -> dg.JobDefinition:
     """Load the job of a declared dataset; called anew in every process of a run.
 
     overrides: JSON of `read_spec`'s. executor: in_process, multiprocess or "" for the spec's.
-    digest: of the YAML's text, by which Dagster distinguishes jobs; not needed to load one.
+    digest: of the YAML's text, so that the job of a changed file is another.
     """
     spec = read_spec(Path(defs_yaml), json.loads(overrides))
     defs = dg.Definitions.merge(

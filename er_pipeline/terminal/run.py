@@ -60,7 +60,7 @@ def run_dataset(
         load_job.__module__,
         load_job.__name__,
         cast(Any, (str(path.absolute()), str(lake), executor, json.dumps(overrides))),
-        # Within one process Dagster keeps the job of equal arguments; a changed file is another.
+        # Within one process the job of equal arguments is kept; a changed file is another.
         {"digest": hashlib.sha256(path.read_bytes()).hexdigest()},
     )
     keys = selected_assets(job.get_definition(), spec.dataset, selection)
@@ -68,7 +68,7 @@ def run_dataset(
     has_bar = is_alone and takes_a_moving_line()
     if not has_bar:
         show_steps_of_assets()
-    with _instance() as instance, run_bar(len(keys)) if has_bar else nullcontext():
+    with _instance(is_alone) as instance, run_bar(len(keys)) if has_bar else nullcontext():
         try:
             result = dg.execute_job(
                 job,
@@ -129,10 +129,11 @@ def _failure_text(event: Any) -> str:
 
 
 @contextmanager
-def _instance() -> Iterator[Any]:
+def _instance(is_alone: bool) -> Iterator[Any]:
     """Open the Dagster instance of this project, so that the UI shows the run; else a passing one.
 
-    That is DAGSTER_HOME, or the working directory if it holds a dagster.yaml.
+    That is DAGSTER_HOME, or the working directory if it holds a dagster.yaml. is_alone: whether one
+    process does all, so that a passing instance may stand in its memory.
     """
     import dagster as dg
 
@@ -140,6 +141,10 @@ def _instance() -> Iterator[Any]:
         os.environ["DAGSTER_HOME"] = str(Path.cwd())
     if os.environ.get("DAGSTER_HOME"):
         with dg.DagsterInstance.get() as instance:
+            yield instance
+        return
+    if is_alone:  # half a second less than one of files
+        with dg.DagsterInstance.ephemeral() as instance:
             yield instance
         return
     passing = {
