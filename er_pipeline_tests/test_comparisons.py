@@ -159,8 +159,8 @@ def test_a_condition_on_other_fields_is_a_column_of_the_comparison() -> None:
 @pytest.mark.parametrize(
     ("comparisons", "reason"),
     [
-        ({"nam": True}, "unknown field 'nam'"),
-        ({"name": {"sql": ["nam_l = name_r"]}}, "unknown column"),
+        ({"nam": True}, "unknown field 'nam'; did you mean 'name'"),
+        ({"name": {"sql": ["nam_l = name_r"]}}, "unknown column.*; did you mean 'name_l'"),
         ({"name": {"sql": ["1 = 1"]}}, "reads no field"),
         ({}, "no field is left to compare"),
     ],

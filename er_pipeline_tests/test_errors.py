@@ -6,6 +6,7 @@ from er_pipeline.blocking.tables.errors import (
     InputError,
     LakeError,
     SpecError,
+    did_you_mean,
     first_line,
 )
 from er_pipeline.terminal.exit_codes import FAILED, WRONG_USE, exit_code_of
@@ -54,3 +55,11 @@ def test_an_error_that_nobody_raised_on_purpose_is_none_of_ours(kind: type[Excep
 )
 def test_the_first_paragraph_of_an_error_stands_on_one_short_line(text: str, line: str) -> None:
     assert first_line(ValueError(text)) == line
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("surnam", " did you mean 'Surname'?"), ("SURNAME", " did you mean 'Surname'?"), ("x", "")],
+)
+def test_the_nearest_known_name_is_asked_for(name: str, asked: str) -> None:
+    assert did_you_mean(name, ["Surname", "city"]) == asked

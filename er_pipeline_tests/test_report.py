@@ -126,7 +126,7 @@ def test_a_budget_says_what_it_cut_and_what_more_pairs_would_find() -> None:
             "matches_per_million_more_pairs": 8_000.0,
         }
     )
-    (without,) = starting(lines, "Without a candidate:")
+    (without,) = starting(lines, "Without a shared key:")
     assert without.endswith("; the budget cut the pairs of the others")
     (cut,) = starting(lines, "Cut by the budget:")
     assert cut.endswith("the 400 pairs of least weight, with about 3 of 90 expected matches;")

@@ -83,7 +83,11 @@ def test_keys_that_differ_in_quotes_only_are_two_keys(dataset: Callable[..., Dat
 @pytest.mark.parametrize(
     ("learning", "place", "text"),
     [
-        ({"pin": ["left(lastname, 3)"]}, ("learning", "pin", 0), "names an unknown column"),
+        (
+            {"pin": ["left(lastname, 3)"]},
+            ("learning", "pin", 0),
+            "column 'lastname'; did you mean 'last_name'",
+        ),
         ({"ban": ["phone", "sum(phone)"]}, ("learning", "ban", 1), "from one record alone"),
         ({"pin": [["tokens(company)", "tokens(city)"]]}, ("learning", "pin", 0), "several many-"),
         ({"ban": [["phone", "left(x"]]}, ("learning", "ban", 0), "not a SQL expression"),

@@ -87,3 +87,10 @@ def test_a_dry_run_answers_its_figures_and_checks_as_json(
     assert checks["pairs_within_budget"]["severity"] == "error"
     assert checks["pairs_within_budget"]["numbers"] == {"pairs": 2, "max_pairs": 1}
     assert checks["key_coverage_is_enough"]["passed"] is True
+
+
+def test_a_dry_run_of_a_part_is_wrong_use(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert project.run("--dry-run", "--select", "unified_pairs") == 2
+    assert "leave --select out" in capfd.readouterr().err

@@ -113,7 +113,7 @@ def train_model(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         what = "leaves a comparison free" if pairs else "makes a pair"
         raise TrainingError(
             f"no training rule {what}: correct training_rules;"
-            " er-pipeline training-rules DEFS.yaml proposes some"
+            " `er-pipeline training-rules` proposes some for a defs.yaml"
         )
     number_blocks(engine, spec)
     comparisons = splink_comparisons(spec)

@@ -141,6 +141,8 @@ def run(
     the last good run.
     """
     if dry_run:
+        if select is not None:
+            raise UsageError("--dry-run counts every strategy; leave --select out")
         return _dry_run(defs, as_json=as_json)
 
     from er_pipeline.terminal.run_answer import run_and_report

@@ -31,7 +31,7 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"Block coverage:        {run['block_coverage']:.2%} are in a block that is compared"
     yield f"Pair coverage:         {run['pair_coverage']:.2%} have a candidate"
     without = (
-        f"Without a candidate:   {run['records_without_key']:,} have no key,"
+        f"Without a shared key:  {run['records_without_key']:,} have no key,"
         f" {run['records_with_a_key_nobody_shares']:,} have a key that no other record shares"
     )
     if run.get("pairs_cut_by_the_budget"):
@@ -82,6 +82,8 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"The largest block holds {run['largest_block_share_of_pairs']:.2%} of all pairs."
     yield ""
     yield from _strategies(strategies, "truth" in figures)
+    if run.get("pairs_cut_by_the_budget"):
+        yield "(pairs of strategies as they were made, before the budget's cut)"
     if figures.get("curve"):
         yield ""
         yield from _curve(figures["curve"], "truth" in figures)

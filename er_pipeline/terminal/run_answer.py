@@ -100,12 +100,14 @@ def _what_is_left(tables: Lake) -> str:
 
 
 def _how_to_open(defs: Path, tables: Lake) -> str:
+    from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
+
     if not defs.absolute().is_relative_to(DEMO_DEFS.parents[1].absolute()):
         return (
             f"copy {defs} to er_pipeline/defs/{tables.dataset}/defs.yaml to see it in dagster dev"
+            " (with its paths absolute, or the files copied too),"
+            f" and start that with {LAKE_VARIABLE}={tables.root}"
         )
-    from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
-
     variable = "" if tables.root == default_lake() else f"{LAKE_VARIABLE}={tables.root} "
     page = f"http://127.0.0.1:3000/locations/er_pipeline/asset-groups/{tables.dataset}/lineage"
     return f"{variable}DAGSTER_HOME=$PWD dagster dev, then {page}"

@@ -18,7 +18,7 @@ from er_pipeline.blocking.spec.matching_section import Comparison
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
 from er_pipeline.blocking.spec.reserved_fields import is_reserved
 from er_pipeline.blocking.spec.settings import IDENTIFIER, KeyExpressions, Problem
-from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.values.pair_conditions import parse_condition
 
 if TYPE_CHECKING:  # a spec lists its problems itself
@@ -287,4 +287,5 @@ def _limit_problems(spec: "PipelineSpec") -> Iterator[Problem]:
 
 
 def _unknown_field(spec: "PipelineSpec", name: str) -> str:
-    return f"unknown field {name!r}; the fields are {', '.join(spec.field_kinds)}"
+    near = did_you_mean(name, spec.field_kinds)
+    return f"unknown field {name!r};{near} the fields are {', '.join(spec.field_kinds)}"

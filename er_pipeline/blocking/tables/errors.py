@@ -1,5 +1,8 @@
 """What can go wrong, said so that the reader knows what to do next."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class BlockingError(Exception):
     """Base of every error this package raises on purpose; its text is meant for the user."""
@@ -19,6 +22,13 @@ class LakeError(BlockingError):
 
 class BudgetError(BlockingError):
     """There are, or would be, more pairs than a budget allows."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest known name was meant: " did you mean 'x'?"; empty if none is near."""
+    by_lower = {other.lower(): other for other in known}
+    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
+    return f" did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def first_line(error: BaseException) -> str:

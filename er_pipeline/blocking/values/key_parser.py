@@ -18,7 +18,7 @@ from sqlglot.dialects.dialect import DialectType
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 
-from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.values.free_mail import FREE_MAIL_DOMAINS
 from er_pipeline.blocking.values.key_functions import KEY_FUNCTIONS, KeyFunction
@@ -231,7 +231,7 @@ def _source_columns(text: str, tree: "exp.Expr", fields: tuple[str, ...]) -> tup
         if node.table or node.name.lower() not in by_lower:
             raise SpecError(
                 f"key {text!r} names an unknown column {_sql(node)!r};"
-                f" the fields are {', '.join(fields)}"
+                f"{did_you_mean(node.name, fields)} the fields are {', '.join(fields)}"
             )
         found.add(by_lower[node.name.lower()])
     if not found:

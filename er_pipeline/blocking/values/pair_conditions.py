@@ -5,7 +5,7 @@ from functools import lru_cache
 import duckdb
 from sqlglot import exp
 
-from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.values.key_parser import is_lambda_name, parse_expression
 
@@ -29,6 +29,7 @@ def parse_condition(text: str, fields: tuple[str, ...]) -> tuple[str, tuple[str,
         if column.table or column.name.lower() not in spelled:
             raise SpecError(
                 f"condition {text!r} names an unknown column {column.sql(dialect='duckdb')!r};"
+                f"{did_you_mean(column.name, spelled)}"
                 f" write a field with _l or _r, such as {fields[0]}_l = {fields[0]}_r;"
                 f" the fields are {', '.join(fields)}"
             )
