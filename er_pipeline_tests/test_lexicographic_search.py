@@ -80,8 +80,8 @@ def test_lexicographic_counts_too_many_on_the_full_data(engine: Engine) -> None:
     rules = search_lexicographically(
         table.index, sample, evidence, known, none, limits(of_rule=7, k=1), 100, lambda keys: False
     )
-    # City and name find two matches, the phone one.
-    assert [(rule.keys, rule.pairs) for rule in rules] == [((2,), 7), ((3,), 3), ((0,), 2)]
+    # City and name find two matches, the phone one; all pairs of a name share a city.
+    assert [(rule.keys, rule.pairs) for rule in rules] == [((2,), 7), ((0,), 2)]
 
 
 def test_lexicographic_leaves_out_what_finds_no_match(engine: Engine) -> None:
@@ -94,7 +94,17 @@ def test_lexicographic_extends_every_key_greedily(engine: Engine) -> None:
     table = make_table(engine, SIX_PEOPLE)
     # Reduction comes first: one pair of two keys beats two pairs of one, though a match is lost.
     found = ranked(table, [(0, 1), (2, 3)], k=2)
-    assert found == [((PHONE, CITY), 1), ((PHONE, NAME), 1)]
+    # The phone and the name would make the same pair again.
+    assert found == [((PHONE, CITY), 1)]
+
+
+def test_lexicographic_counts_the_pairs_of_several_rules_once(engine: Engine) -> None:
+    # Phone: (0, 1), (2, 4); name: (0, 1), (2, 3), (4, 5): four pairs, and five with repeats.
+    table = make_table(engine, SIX_PEOPLE)
+    matches = [(0, 1), (2, 3)]
+    assert [keys for keys, _ in ranked(table, matches, n_covered=4, k=1)] == [(PHONE,), (NAME,)]
+    more = ranked(table, matches, n_covered=5, k=1)
+    assert [keys for keys, _ in more] == [(PHONE,), (NAME,), (CITY,)]
 
 
 def test_lexicographic_prefers_more_matches_then_fewer_non_matches(engine: Engine) -> None:

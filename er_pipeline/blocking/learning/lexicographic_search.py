@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.learning.conjunction_costs import Index, Keys, Sample
+from er_pipeline.blocking.learning.distinct_pairs import DistinctPairs
 from er_pipeline.blocking.learning.rule_evidence import Evidence
 from er_pipeline.blocking.learning.rule_limits import Limits
 from er_pipeline.blocking.learning.rule_search import Rule
@@ -25,8 +26,9 @@ def search_lexicographically(
     """Rank conjunctions by reduction ratio, then matches found, then non-matches avoided.
 
     From every key the best conjunction of up to k keys is built greedily; those that find no match
-    are out. They are applied from the best on until they make `n_covered` pairs, or the next one
-    would make too many; both are counted on the full data. The reduction ratio is the sample's.
+    are out. They are applied from the best on until they make `n_covered` distinct pairs, or the
+    next one would make too many; both are counted on the full data. One that makes no new pair is
+    left out. The reduction ratio is the sample's.
     known: (n_pairs,) which pairs of the evidence may be looked at. negatives: (n, n_keys).
     pinned: applied first, whatever they cost.
     Source: the forward-index learner of oagdedupe (Chansoo Song and others), "Blocking".
@@ -63,13 +65,18 @@ def search_lexicographically(
     rules: list[Rule] = []
     covered = np.zeros(len(evidence.worth), bool)
     spent, total = 0, float(known.sum()) or 1.0
+    distinct = DistinctPairs(index)
     for keys in dict.fromkeys([*pinned, *sorted(best, key=rank)]):
         cost = index.cost(keys)
         if keys not in pinned:
-            if spent >= n_covered or len(rules) >= limits.rules:
+            if distinct.total >= n_covered or len(rules) >= limits.rules:
                 break
             if cost.pairs > limits.pairs_of_rule or spent + cost.pairs > limits.pairs:
                 break
+        new_pairs = distinct.count(keys)
+        if not new_pairs and keys not in pinned:
+            continue
+        distinct.apply(keys, new_pairs)
         found = found_by(keys)
         lost = index.beyond_cap(keys, evidence.table)
         found[lost[lost < len(found)]] = False
@@ -79,7 +86,7 @@ def search_lexicographically(
                 keys,
                 cost.pairs,
                 cost.largest,
-                new_pairs=cost.pairs,
+                new_pairs=new_pairs,
                 worth=float(found.sum()) / total,
                 new_worth=new,
                 origin="pinned" if keys in pinned else "learned",
