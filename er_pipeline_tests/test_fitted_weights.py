@@ -1,5 +1,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -276,3 +278,29 @@ def test_scores_are_those_of_the_matches(people: Dataset) -> None:
     }
     assert len(names) > 50
     assert found.tolist() == pytest.approx([stored[pair] for pair in names], abs=1e-5)
+
+
+def test_many_columns_of_noise_do_not_drown_the_rest(tmp_path: Path, people_rows: Rows) -> None:
+    draw = Random(3)
+    noise = [f"noise_{i}" for i in range(45)]
+    rows = [{**row, **{name: f"v{draw.randrange(50)}" for name in noise}} for row in people_rows]
+    kinds = {"first_name": "person_name", "last_name": "person_name", "birth_date": "date"}
+    people = Dataset(
+        tmp_path,
+        [rows],
+        fields={**kinds, "email": "email", **dict.fromkeys(noise, "text")},
+        strategies={"sound": "soundex(last_name)", "birth_date": "birth_date"},
+        truth={"cluster_column": "person_id"},
+    )
+    facts = people.make("pair_weights")
+    people.make("unified_pairs")
+    people.make("true_pairs")
+    with DuckDBEngine(threads=2) as engine:
+        for table in ("unified_pairs", "true_pairs"):
+            people.lake.open(engine, table)
+        (found,) = engine.row(
+            "select count(*) from unified_pairs join true_pairs using (left_no, right_no)"
+        )
+    assert facts["expected_matches_in_sample"] == pytest.approx(found, rel=0.25)
+    whole = {field["field"]: field["m"][1] for field in facts["fields"]}
+    assert min(whole[name] for name in kinds) > 0.5 > max(whole[name] for name in noise)

@@ -362,7 +362,7 @@ def _ranks(engine: Engine, n_records: int, matches: float) -> list[dict[str, flo
             {
                 "pairs_per_record": round(float(pairs[place]) / n_records, 4),
                 "weight": round(float(weight[place]), DECIMALS),
-                "expected_completeness": round(min(1.0, float(found[place]) / matches), 6),
+                "expected_completeness": round(min(1.0, share_of(float(found[place]), matches)), 6),
             }
         )
         if place == len(pairs) - 1:

@@ -97,7 +97,9 @@ class Learning(Settings):
         0.99, description="Share of the known or probable matches to find before pairs are saved."
     )
     n_covered: int | None = Field(
-        None, ge=1, description="lexicographic: distinct pairs after which no further rule is applied."
+        None,
+        ge=1,
+        description="lexicographic: distinct pairs after which no further rule is applied.",
     )
     sample: int = Field(
         20_000, ge=100, le=1_000_000, description="Records of the forward index, blocks_train."

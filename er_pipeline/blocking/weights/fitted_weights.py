@@ -50,6 +50,8 @@ RECORDS_LOOKED_AT = 50_000
 LEAST_REDUNDANT = 0.95
 # Relatives differ in at least so many fields, nearly always, and matches there seldom.
 FIELDS_APART, APART, TOGETHER = 2, 0.8, 0.3
+# Where fewer matches are expected, EM began wrong.
+LEAST_EXPECTED = 1.0
 # Fewer pairs are too few to make a class.
 LEAST_CLASS = 20.0
 
@@ -102,6 +104,10 @@ def fit_weights(
     ).levels
     fit = _Fit(fields, seen, known, float(np.log(max(n_records, 3) / MATCHES_PER_RECORD)), None)
     m, probability = fit.one_class()
+    if probability.sum() < LEAST_EXPECTED:
+        # Among many columns of noise everybody differs in most of them, matches too, and what that
+        # is taken to say at first drowns the rest.
+        m, probability = fit.one_class(forgiving=True)
     taught = scores is not None and bool(scores.sum() >= LEAST_OF_MODEL * probability.sum())
     if taught:
         fit = replace(fit, scores=scores)
@@ -210,13 +216,18 @@ class _Fit:
     prior: float
     scores: NDArray[np.float64] | None
 
-    def one_class(self) -> tuple[Shares, NDArray[np.float64]]:
-        """Find m of the probable matches, and each pair's probability to be one."""
+    def one_class(self, forgiving: bool = False) -> tuple[Shares, NDArray[np.float64]]:
+        """Find m of the probable matches, and each pair's probability to be one.
+
+        forgiving: at first no field speaks against a match.
+        """
         m = [np.array(field.m) for field in self.fields]
         probability = np.zeros(len(self.seen.levels))
-        for _ in range(EM_ROUNDS):
+        for i in range(EM_ROUNDS):
             if self.scores is None:
-                probability = _sigmoid(sum_evidence(self.seen, self.fields, m) - self.prior)
+                least = 0.0 if forgiving and i == 0 else None
+                evidence = sum_evidence(self.seen, self.fields, m, least)
+                probability = _sigmoid(evidence - self.prior)
             else:
                 probability = self.scores
             m = self._shares(probability, self.known)
@@ -296,9 +307,15 @@ class _Fit:
 
 
 def sum_evidence(
-    seen: Agreement, fields: Sequence[FieldEvidence], m: Sequence[NDArray[np.float64]]
+    seen: Agreement,
+    fields: Sequence[FieldEvidence],
+    m: Sequence[NDArray[np.float64]],
+    least: float | None = None,
 ) -> NDArray[np.float64]:
-    """Give the evidence of every pair against strangers, in nats, for a class of such m."""
+    """Give the evidence of every pair against strangers, in nats, for a class of such m.
+
+    least: what every field says at least, if anything.
+    """
     said = np.zeros(seen.levels.shape, order="F")
     for f, (field, shares) in enumerate(zip(fields, m, strict=True)):
         level = seen.levels[:, f]
@@ -314,7 +331,7 @@ def sum_evidence(
         if field.swaps:
             before = said[:, field.swaps].sum(axis=1)
             says = np.where(level > 0, np.maximum(0, says - before), 0.0)
-        said[:, f] = says
+        said[:, f] = says if least is None else np.maximum(least, says)
     total: NDArray[np.float64] = said.sum(axis=1)
     return total
 
