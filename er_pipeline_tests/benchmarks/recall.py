@@ -6,10 +6,9 @@ reach the least probability (seen), since a sample knows nothing of matches that
 recognize. The aim is that the estimate lies within three points of the latter.
 
 Measured 2026-11 on 2 shared cores, 1,000 records sampled, least probability 0.95: among 100,000
-people truth 94.6%, seen 97.8% to 98.0%, the estimate off by 0.5 to 0.9 points on seeds 20 and 22,
-for 5.5 CPU s and some 750 to 25,000 pairs whose values were compared; on seed 21 by 7 and 14,
-since its model takes a user that two addresses share for proof. Among a million, truth 91.6%, the
-estimate of three samples 93.5% to 94.8%, for 52 CPU s and 190,000 pairs compared.
+people truth 94.6%, seen 98.0%, the estimate off by 0.4 to 0.9 points on seeds 20 to 22, for 8 to 10
+CPU s and some 750 pairs whose values were compared. Among a million, truth 91.5%, seen 96.1%, the
+estimate of three samples 94.7% to 95.8%, for 101 CPU s and 1,400 pairs compared.
 """
 
 import argparse
