@@ -30,7 +30,7 @@ With labels learned_rules took 6.3 CPU s on febrl3, 1.7 on fake_1000, and the co
 without, but for abt_buy (.9954, .9972); of eight other draws of labels fake_1000 lost one of 2,031
 pairs at the first budget in two. The interval contained the recall in 10 of 10 draws on febrl3, and
 on 10,000 people. wide finds .9894 and .9943; large_clusters .9998 with 42 pairs a record. A million
-people: search, emission, weights, ranking and cut take 80 s on quiet cores (134 CPU s), 3.4 GiB.
+people: search, emission, weights, ranking and cut take 97 s beside other work (159 CPU s), 3.4 GiB.
 """
 
 import argparse
