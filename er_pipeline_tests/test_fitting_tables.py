@@ -71,7 +71,7 @@ def test_true_pairs_of_another_column_ask_for_the_records_first(
     assert true_pairs(people) == in_x | {("4", "5"), ("4", "6"), ("5", "6")}
 
 
-@pytest.mark.parametrize("before", ["none", "cluster"])
+@pytest.mark.parametrize("before", ["none", "pairs", "cluster"])
 def test_truth_shapes_no_pair_and_no_match(tmp_path: Path, before: str) -> None:
     rows = made_up_people(tmp_path, 120, seed=4)
     pair = [{"a": rows[0]["id"], "b": rows[1]["id"]}]

@@ -59,7 +59,7 @@ persons = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     sources=st.lists(st.lists(persons, min_size=2, max_size=9), min_size=1, max_size=2),
     keys=st.lists(st.sampled_from(list(MEANINGS)), min_size=1, max_size=4, unique=True),

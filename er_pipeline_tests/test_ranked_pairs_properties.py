@@ -75,7 +75,7 @@ modes = st.sampled_from(["dedupe", "link", "link_and_dedupe"])
 draws = st.randoms(use_true_random=False)
 
 
-@settings(max_examples=7, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(n=st.integers(2, 16), draw=draws, mode=modes, lexical=st.booleans(), data=st.data())
 def test_what_a_budget_keeps_is_what_sorting_would(
     n: int, draw: Random, mode: str, lexical: bool, data: st.DataObject

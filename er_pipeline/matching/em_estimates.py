@@ -26,7 +26,7 @@ from er_pipeline.matching.em_sessions import (
     levels_of,
     without_frequencies,
 )
-from er_pipeline.matching.splink_linker import linker_of, model_settings
+from er_pipeline.matching.splink_linker import linker_of, model_settings, predicted
 
 # m of a comparison that no session trained: what most clean fields are like.
 UNTRAINED_EQUAL = 0.9
@@ -175,12 +175,11 @@ def _shared_matches(
     ]
     share = min(max(session.match_share, 1e-9), 1 - 1e-9)
     settings = model_settings(spec, judged, share, "dedupe_only")
-    with linker_of(engine, [RECORDS], settings) as (linker, api):
-        linker.table_management.register_blocked_pairs_for_predict(api.register("shared_pairs"))
-        scored = linker.inference.predict(warning_mode="never")
-        (matches,) = engine.row(
-            f"select {exact_sum('match_probability')} from {scored.physical_name}"
-        )
+    with (
+        linker_of(engine, [RECORDS], settings) as (linker, api),
+        predicted(linker, api, "shared_pairs") as scored,
+    ):
+        (matches,) = engine.row(f"select {exact_sum('match_probability')} from {scored}")
     return float(matches)
 
 

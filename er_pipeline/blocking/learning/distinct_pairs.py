@@ -15,7 +15,7 @@ class DistinctPairs:
 
     Makes engine tables: rule_members (record_no, source_no, block_no) of the rule counted last, in
     blocks that are compared; covered_blocks (record_no, block_<i>) of the rules applied so far; and
-    for those with a many-valued key listed_pairs_<i> (left_no, right_no).
+    of each rule with a many-valued key listed_pairs_<i> (left_no, right_no), made to be counted.
     """
 
     def __init__(self, index: Index) -> None:
@@ -27,26 +27,30 @@ class DistinctPairs:
 
     def count(self, keys: Keys) -> int:
         """Count the pairs of a rule that no rule applied so far makes, exactly."""
-        self.index.engine.make_table(MEMBERS, self._members_sql(keys))
+        engine = self.index.engine
+        engine.make_table(MEMBERS, self._members_sql(keys))
+        pairs = self._pairs_sql(keys)
+        if self._is_listed(keys):
+            engine.make_table(f"listed_pairs_{self._place}", pairs)
+            pairs = f"select * from listed_pairs_{self._place}"
         is_new = "".join(f" and (cl.block_{i} = cr.block_{i}) is not true" for i in self._single)
         made = "".join(
             f" anti join listed_pairs_{i} as x{i}"
             f" on x{i}.left_no = p.left_no and x{i}.right_no = p.right_no"
             for i in self._listed
         )
-        covered = "".join(
-            f" join {COVERED} as c{side} on c{side}.record_no = {side}.record_no" for side in "lr"
+        (n_pairs,) = engine.row(
+            f"select count(*) from ({pairs}) as p join {COVERED} as cl on cl.record_no = p.left_no"
+            f" join {COVERED} as cr on cr.record_no = p.right_no{made} where true{is_new}"
         )
-        pairs = self._pairs_sql(keys, covered, is_new)
-        return int(self.index.engine.row(f"select count(*) from ({pairs}) as p{made}")[0])
+        return int(n_pairs)
 
     def apply(self, keys: Keys, new: int) -> None:
         """Apply the rule that was counted last; new: what `count` gave."""
-        place, engine = len(self._single) + len(self._listed), self.index.engine
+        place, engine = self._place, self.index.engine
         self.total += new
-        if self.index.listed.keys() & set(keys):
+        if self._is_listed(keys):
             self._listed.append(place)
-            engine.make_table(f"listed_pairs_{place}", self._pairs_sql(keys))
             return
         self._single.append(place)
         engine.make_table("covered_before", f"select * from {COVERED}")
@@ -55,6 +59,14 @@ class DistinctPairs:
             f"select c.*, m.block_no as block_{place} from covered_before as c"
             f" left join {MEMBERS} as m on m.record_no = c.record_no order by c.record_no",
         )
+
+    @property
+    def _place(self) -> int:
+        """Place of the next rule to be applied."""
+        return len(self._single) + len(self._listed)
+
+    def _is_listed(self, keys: Keys) -> bool:
+        return not self.index.listed.keys().isdisjoint(keys)
 
     def _members_sql(self, keys: Keys) -> str:
         names = [f"code_{key}" for key in keys]
@@ -66,15 +78,14 @@ class DistinctPairs:
         members = self.index.memberships_sql(keys, "c.record_no, c.source_no")
         return (
             f"select m.record_no, m.source_no, b.block_no from ({members}) as m"
-            f" join ({kept}) as b on {same} order by b.block_no, m.record_no"
+            f" join ({kept}) as b on {same}"
         )
 
-    def _pairs_sql(self, keys: Keys, joins: str = "", condition: str = "") -> str:
+    def _pairs_sql(self, keys: Keys) -> str:
         # A pair may share several values of a many-valued key.
-        each = "distinct " if self.index.listed.keys() & set(keys) else ""
+        each = "distinct " if self._is_listed(keys) else ""
         column = "source_no" if self.index.mode == "link" else "record_no"
         return (
             f"select {each}l.record_no as left_no, r.record_no as right_no from {MEMBERS} as l"
-            f" join {MEMBERS} as r on l.block_no = r.block_no and l.{column} < r.{column}{joins}"
-            f" where true{condition}"
+            f" join {MEMBERS} as r on l.block_no = r.block_no and l.{column} < r.{column}"
         )

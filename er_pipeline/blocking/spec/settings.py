@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -15,6 +14,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails, InitErrorDetails
+
+from er_pipeline.blocking.tables.errors import did_you_mean
 
 IDENTIFIER = r"^[A-Za-z][A-Za-z0-9_]{0,62}$"
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
@@ -104,11 +105,8 @@ class Settings(BaseModel):
             for problem in error.errors():
                 place, text = problem["loc"], plain_message(problem)
                 if problem["type"] == "extra_forbidden" and len(place) == 1:
-                    near = get_close_matches(str(place[0]), cls.model_fields, n=1)
-                    text = f"unknown setting {place[0]!r}; " + (
-                        f"did you mean {near[0]!r}?"
-                        if near
-                        else f"there are {', '.join(cls.model_fields)}"
-                    )
+                    near = did_you_mean(str(place[0]), cls.model_fields, least=0.6)
+                    there_are = f" there are {', '.join(cls.model_fields)}"
+                    text = f"unknown setting {place[0]!r};{near or there_are}"
                 problems.append((place, text))
             raise validation_error(cls.__name__, problems) from error

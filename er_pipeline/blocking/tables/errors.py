@@ -24,10 +24,13 @@ class BudgetError(BlockingError):
     """There are, or would be, more pairs than a budget allows."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Ask whether the nearest known name was meant: " did you mean 'x'?"; empty if none is near."""
+def did_you_mean(name: str, known: Iterable[str], least: float = 0.75) -> str:
+    """Ask whether the nearest known name was meant: " did you mean 'x'?"; empty if none is near.
+
+    least: share of common characters, as difflib counts them, that makes a name near.
+    """
     by_lower = {other.lower(): other for other in known}
-    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
+    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=least)
     return f" did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
