@@ -15,7 +15,7 @@ from er_pipeline.blocking.neighbours.embedding_blocks import (
     judge_neighbours,
     neighbour_facts,
 )
-from er_pipeline.blocking.neighbours.record_embeddings import load_vectors
+from er_pipeline.blocking.neighbours.vector_files import load_vectors
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.orchestration.component import BlockingPipeline

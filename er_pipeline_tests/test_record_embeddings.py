@@ -16,9 +16,8 @@ from er_pipeline.blocking.neighbours.record_embeddings import (
     embed_records,
     embedding_facts,
     judge_lists,
-    load_vectors,
-    save_vectors,
 )
+from er_pipeline.blocking.neighbours.vector_files import load_vectors, save_vectors
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset, write_csv

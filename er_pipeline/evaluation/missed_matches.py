@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypedDict, cast
 
-from er_pipeline.blocking.neighbours.record_embeddings import TEXT_VECTORS
+from er_pipeline.blocking.neighbours.vector_files import TEXT_VECTORS
 from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -114,7 +114,8 @@ def steps(spec: PipelineSpec) -> list[Step]:
                 [key.identity for key in spec.refine_conjunctions or ()],
                 second.max_size if second else None,
                 [
-                    encoder and [encoder.k, encoder.min_similarity, encoder.min_share_of_best]
+                    encoder
+                    and [encoder.n_listed, encoder.min_similarity, encoder.min_share_of_best]
                     for encoder in (spec.embedding, second.embedding if second else None)
                 ],
                 spec.budget.pairs_per_record is not None if spec.budget else None,

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Dense
 from er_pipeline.blocking.encoders.encoder import Encoder
+from er_pipeline.blocking.neighbours.cosines import PAIRS_PER_BATCH, cosines
+from er_pipeline.blocking.neighbours.embedding_blocks import as_searched
 from er_pipeline.blocking.neighbours.nearest import DECIMALS
-from er_pipeline.blocking.neighbours.record_embeddings import load_vectors, vector_folder
+from er_pipeline.blocking.neighbours.vector_files import load_vectors, vector_folder
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PAIRS_PER_BATCH = 100_000
 # Texts whose rank in each other's lists is counted: each costs a product with all texts.
 RANKED_TEXTS, TEXTS_PER_PRODUCT = 2_000, 50
 # Above so many texts no rank is counted: the product of one text alone takes a tenth of a second.
@@ -84,8 +85,8 @@ def explain_neighbours(
             _find_cuts(engine, lake, spec, encoder, listed, explained, has_keys)
 
 
-def multiply_vectors(engine: Engine, lake: Lake, pairs: str, cosines: str) -> None:
-    """Make the engine table `cosines` (left_no, right_no, left_text, right_text, similarity).
+def multiply_vectors(engine: Engine, lake: Lake, pairs: str, table: str) -> None:
+    """Make the engine table `table` (left_no, right_no, left_text, right_text, similarity).
 
     pairs: engine table (left_no, right_no) of distinct pairs. Reads the engine's record_embeddings.
     Pairs of which a record has no vector, or one of zeros, are left out.
@@ -100,7 +101,7 @@ def multiply_vectors(engine: Engine, lake: Lake, pairs: str, cosines: str) -> No
         join record_embeddings as r on r.record_no = p.right_no
         """,
     )
-    engine.put(cosines, arrow_of(COSINES))
+    engine.put(table, arrow_of(COSINES))
     (n_pairs,) = engine.row("select count(*) from numbered_pairs")
     for start in range(0, n_pairs, PAIRS_PER_BATCH):
         batch = engine.columns(
@@ -108,25 +109,20 @@ def multiply_vectors(engine: Engine, lake: Lake, pairs: str, cosines: str) -> No
             f" where n >= {start} and n < {start + PAIRS_PER_BATCH} order by n"
         )
         left, right = np.asarray(batch["left_text"]), np.asarray(batch["right_text"])
-        similarity, present = _cosines(vectors, left, right)
+        similarity = cosines(vectors, left, right)
+        present = _has_direction(vectors, left) & _has_direction(vectors, right)
         columns = {name: np.asarray(values)[present] for name, values in batch.items()}
         engine.put("multiplied", {**columns, "similarity": similarity[present]})
-        engine.append(cosines, "select * from multiplied")
+        engine.append(table, "select * from multiplied")
 
 
-def _cosines(
-    vectors: "Dense | csr_matrix", left: NDArray[Any], right: NDArray[Any]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Multiply row by row; return also where both rows have any direction."""
-    one, other = vectors[left], vectors[right]
+def _has_direction(vectors: "Dense | csr_matrix", rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Mark the vectors that are not all zeros."""
     if isinstance(vectors, np.ndarray):
-        products = np.einsum("ij,ij->i", one, other)
-        present = np.any(one, axis=1) & np.any(other, axis=1)
-    else:
-        products = np.asarray(one.multiply(other).sum(axis=1)).ravel()
-        present = (np.diff(one.indptr) > 0) & (np.diff(other.indptr) > 0)
-    products = np.where(left == right, 1.0, products)
-    return np.round(products, DECIMALS).astype(np.float32), present
+        filled: NDArray[np.bool_] = np.any(vectors[rows], axis=1)
+        return filled
+    sizes: NDArray[np.bool_] = np.diff(vectors.indptr)[rows] > 0
+    return sizes
 
 
 def _find_cuts(
@@ -140,6 +136,8 @@ def _find_cuts(
 ) -> None:
     """Add the pairs of unlisted_cosines to `explained`, with the cuts that left them out."""
     _count_ranks(engine, lake, spec, encoder)
+    encoder = as_searched(lake, spec, encoder)
+    k = encoder.n_listed
     # The best of a record always stands in its list, so the lists that were kept show it.
     engine.make_table(
         "best_similarity",
@@ -161,11 +159,11 @@ def _find_cuts(
         judged as (
             select *, similarity < {encoder.min_similarity} as below_floor,
                 similarity < {encoder.min_share_of_best} * best as below_share,
-                rank > {encoder.k} as beyond_k
+                rank > {k} as beyond_k
             from cut
         )
         select left_no, right_no, similarity, rank,
-            case when beyond_k then rank else {encoder.k} end as k,
+            case when beyond_k then rank else {k} end as k,
             case when below_share then similarity / best
                 else {encoder.min_share_of_best} end as share,
             case when below_floor then similarity else {encoder.min_similarity} end as floor,
@@ -176,8 +174,8 @@ def _find_cuts(
             || case when below_share then ', below {encoder.min_share_of_best:g} of the best of'
                 || ' either record (' || printf('%.4f', best) || ')' else '' end
             || case when rank is null then ', rank not counted'
-                else ', rank ' || rank || ' of lists of {encoder.k}' end
-            || case when not below_floor and not below_share and rank <= {encoder.k}
+                else ', rank ' || rank || ' of lists of {k}' end
+            || case when not below_floor and not below_share and rank <= {k}
                 then ', overlooked by a search that is not exact, or by that many equal texts'
                 else '' end as detail
         from judged

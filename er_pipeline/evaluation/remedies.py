@@ -14,7 +14,7 @@ from math import ceil
 from typing import TypedDict
 
 from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
-from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
+from er_pipeline.blocking.neighbours.embedding_blocks import as_searched, neighbour_facts
 from er_pipeline.blocking.neighbours.record_embeddings import embedding_facts
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.blocking_section import Blocks
@@ -355,6 +355,8 @@ def _lengthen_lists(engine: Engine, lake: Lake, spec: PipelineSpec, missed: Miss
     place = "embedding" if spec.embedding else "second_pass: embedding"
     texts = embedding_facts(lake)["texts"]
     made = neighbour_facts(lake)["pairs"] if spec.embedding else 0
+    searched = as_searched(lake, spec, encoder)
+    listed = searched.n_listed
     near = missed.neighbours
     if spec.embedding and second:  # the pairs of the second pass have cuts of their own
         near = (
@@ -368,15 +370,15 @@ def _lengthen_lists(engine: Engine, lake: Lake, spec: PipelineSpec, missed: Miss
         select left_no, right_no, {rounded_up("k")} as k, floor(share * 20) / 20 as share,
             floor("floor" * 20) / 20 as least
         from {near} where rank is not null and k <= {LARGEST_K}
-            and (k > {encoder.k} or share < {encoder.min_share_of_best}
+            and (k > {listed} or share < {searched.min_share_of_best}
                 or "floor" < {encoder.min_similarity})
         """,
     )
     # What lists of k would hold is known only as a bound: every text lists k others.
     remedy = (
         f"{literal(place + ': ')} || concat_ws(', ',"
-        f" case when k > {encoder.k} then 'k ' || k end,"
-        f" case when share < {encoder.min_share_of_best}"
+        f" case when k > {listed} then 'k ' || k end,"
+        f" case when share < {searched.min_share_of_best}"
         " then 'min_share_of_best ' || printf('%g', share) end,"
         f" case when least < {encoder.min_similarity}"
         " then 'min_similarity ' || printf('%g', least) end)"

@@ -43,11 +43,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from er_pipeline.blocking.neighbours.nearest import DECIMALS
-from er_pipeline.blocking.neighbours.record_embeddings import (
-    TEXT_VECTORS,
-    load_vectors,
-    vector_folder,
-)
+from er_pipeline.blocking.neighbours.vector_files import TEXT_VECTORS, load_vectors, vector_folder
 from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine

@@ -5,11 +5,12 @@ its `encode` makes the vectors. To add one, write the class and name it in `enco
 """
 
 import importlib
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 Dense = NDArray[np.float32]
 TEXTS_PER_BATCH = 100_000
+# Neighbours per record where nothing says how many; with a budget so many times its pairs per
+# record: of the pairs that a ranking shall choose from, three times as many must be there.
+LISTED, LISTED_OF_BUDGET, MOST_LISTED = 10, 2.5, 1_000
+PAIRS_PER_RECORD, PAIRS_PER_LISTED = 50.0, 4
+# The least share of the best cosine where a budget cuts the pairs by more than a cosine.
+SHARE_WITHIN_BUDGET = 0.2
 
 
 class EncoderError(BlockingError):
@@ -68,7 +75,18 @@ class Encoder(BaseModel):
 
     encoder: str
     fields: list[str] | None = Field(None, description="Fields the texts are made of; null is all.")
-    k: int = Field(10, ge=1, le=1000, description="Neighbours listed per record, itself left out.")
+    k: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_LISTED,
+        description="Neighbours listed per record, itself left out; if omitted 10, or 2.5 for each"
+        " pair per record of the budget where that is more.",
+    )
+    whole_record: bool = Field(
+        True,
+        description="Find neighbours by the words of the whole record as one text, too, and let"
+        " that view speak when pairs are ranked; not with the encoder column.",
+    )
     min_similarity: float = Field(0.1, ge=-1, le=1, description="Least cosine of a pair.")
     min_share_of_best: float = Field(
         0.4, ge=0, le=1, description="Least share of the best cosine of either record of a pair."
@@ -76,8 +94,11 @@ class Encoder(BaseModel):
     direction: Literal["both", "small_to_large"] = Field(
         "both", description="When linking: search from both sources, or from the smaller one only."
     )
-    max_pairs_per_record: float = Field(
-        50, gt=0, description="Most pairs per record: of lists (n x k) before, of pairs after."
+    max_pairs_per_record: float | None = Field(
+        None,
+        gt=0,
+        description="Most pairs per record: of lists (n x k) before, of pairs after; if omitted 50,"
+        " or four times k where that is more.",
     )
     min_recall: float = Field(
         0.98, gt=0, le=1, description="Least recall of an approximate index against exact search."
@@ -85,6 +106,29 @@ class Encoder(BaseModel):
     flat_limit: int = Field(
         200_000, ge=0, description="Texts up to which dense vectors are searched exactly."
     )
+
+    @property
+    def n_listed(self) -> int:
+        """How many neighbours a list holds."""
+        return self.k or LISTED
+
+    @property
+    def most_pairs_per_record(self) -> float:
+        """How many pairs per record are too many."""
+        return self.max_pairs_per_record or max(PAIRS_PER_RECORD, PAIRS_PER_LISTED * self.n_listed)
+
+    def within(self, pairs_per_record: float | None) -> Self:
+        """Return the encoder with k and its cut as a budget has them, where the user set none."""
+        if pairs_per_record is None:
+            return self
+        k = max(LISTED, math.ceil(LISTED_OF_BUDGET * pairs_per_record))
+        follow = {"k": min(k, MOST_LISTED), "min_share_of_best": SHARE_WITHIN_BUDGET}
+        kept = {name: value for name, value in follow.items() if self.is_open(name)}
+        return self.model_copy(update=kept)
+
+    def is_open(self, name: str) -> bool:
+        """Say whether a setting is not the user's."""
+        return name not in self.model_fields_set or getattr(self, name) is None
 
     @abstractmethod
     def encode(self, texts: Texts) -> "Dense | csr_matrix":
@@ -99,6 +143,7 @@ class Encoder(BaseModel):
         """Name the settings that a vector depends on; those of the search are none of them."""
         searched = {
             "k",
+            "whole_record",
             "min_similarity",
             "min_share_of_best",
             "direction",

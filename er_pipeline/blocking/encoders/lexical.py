@@ -78,7 +78,7 @@ class Lexical(Encoder):
         for space, block in zip(spaces, blocks, strict=True):
             by_space[space] = by_space[space] + block if space in by_space else block
         joined = sp.hstack(list(by_space.values()), format="csr", dtype=np.float32)
-        return _unit_rows(_used_columns(joined))
+        return unit_length(used_columns(joined))
 
     def _ngrams(self, n_texts: int) -> tuple[Sequence[int], bool]:
         chosen = self.ngrams
@@ -141,7 +141,7 @@ def _ngram_batch(values: Sequence[str], lengths: Sequence[int], within_words: bo
             hashed = hashed * np.uint32(0x9E3779B1) + letters[offset : offset + n_grams]
         whole = unit[:n_grams] == unit[length - 1 :]
         rows.append(owner[:n_grams][whole])
-        cells.append(_cell(hashed[whole]))
+        cells.append(cells_of(hashed[whole]))
     # A unit shorter than every n-gram is one itself, so that "bo" is not lost among 4-grams.
     starts = np.flatnonzero(begins)
     unit_sizes = np.diff(np.append(starts, len(letters)))
@@ -154,7 +154,7 @@ def _ngram_batch(values: Sequence[str], lengths: Sequence[int], within_words: bo
             grown = hashed * np.uint32(0x9E3779B1) + letters[place]
             hashed = np.where(inside, grown, hashed)
         rows.append(owner[short])
-        cells.append(_cell(hashed))
+        cells.append(cells_of(hashed))
     row, cell = np.concatenate(rows), np.concatenate(cells)
     found = sp.csr_matrix(
         (np.ones(len(row), np.float32), (row, cell)), shape=(len(values), 1 << HASH_BITS)
@@ -164,14 +164,14 @@ def _ngram_batch(values: Sequence[str], lengths: Sequence[int], within_words: bo
     return found
 
 
-def _cell(hashed: NDArray[np.uint32]) -> NDArray[np.int32]:
-    """Spread a hash over the cells: the finalizer of MurmurHash3."""
+def cells_of(hashed: NDArray[np.uint32], bits: int = HASH_BITS) -> NDArray[np.int32]:
+    """Spread a hash over 2 ** bits cells: the finalizer of MurmurHash3."""
     hashed = hashed ^ (hashed >> np.uint32(16))
     hashed = hashed * np.uint32(0x85EBCA6B)
     hashed = hashed ^ (hashed >> np.uint32(13))
     hashed = hashed * np.uint32(0xC2B2AE35)
     hashed = hashed ^ (hashed >> np.uint32(16))
-    return (hashed & np.uint32((1 << HASH_BITS) - 1)).astype(np.int32)
+    return (hashed & np.uint32((1 << bits) - 1)).astype(np.int32)
 
 
 def _weighted(
@@ -188,10 +188,11 @@ def _weighted(
     frequency = values.T @ n_holders
     idf = np.log((1 + n_holders.sum()) / (1 + frequency)) + 1
     values.data = values.data * idf[values.indices].astype(np.float32)
-    return (sp.diags(np.full(values.shape[0], weight, np.float32)) @ _unit_rows(values)).tocsr()
+    return (sp.diags(np.full(values.shape[0], weight, np.float32)) @ unit_length(values)).tocsr()
 
 
-def _unit_rows(matrix: "csr_matrix") -> "csr_matrix":
+def unit_length(matrix: "csr_matrix") -> "csr_matrix":
+    """Scale every row to length 1, in place; rows of zeros stay."""
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     lengths[lengths == 0] = 1
     scale = np.repeat((1 / lengths).astype(np.float32), np.diff(matrix.indptr))
@@ -199,7 +200,7 @@ def _unit_rows(matrix: "csr_matrix") -> "csr_matrix":
     return matrix
 
 
-def _used_columns(matrix: "csr_matrix") -> "csr_matrix":
+def used_columns(matrix: "csr_matrix") -> "csr_matrix":
     """Number the columns that hold anything from 0, in their order."""
     import scipy.sparse as sp
 

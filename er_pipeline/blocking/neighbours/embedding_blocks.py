@@ -1,22 +1,28 @@
 """Vectors -> near neighbours -> pairs with a similarity.
 
-The lists are of texts, so records with identical texts neither crowd others out nor are searched
-twice; the pairs are of records. A pair is kept when either side lists the other, its similarity
-reaches the floor, and it reaches the given share of the best similarity of one of its two sides:
-that cut needs no scale, where a fixed cosine would keep 2 to 67% of the true pairs of n-grams.
+Records are searched for by the encoder's vectors, field by field, and by the words of the whole
+record as one text, which finds what stands in another field. The lists are of texts, so records
+with identical texts neither crowd others out nor are searched twice; the pairs are of records. A
+pair is kept when either side lists the other, its similarity reaches the floor, and it reaches the
+given share of the best similarity of one of its two sides: that cut needs no scale, where a fixed
+cosine would keep 2 to 67% of the true pairs of n-grams.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
-from er_pipeline.blocking.encoders import Encoder
+from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
+from er_pipeline.blocking.neighbours.cosines import fill_cosines, texts_of_records
 from er_pipeline.blocking.neighbours.nearest import SearchStats
 from er_pipeline.blocking.neighbours.neighbour_lists import search_settings, write_lists
-from er_pipeline.blocking.neighbours.record_embeddings import (
+from er_pipeline.blocking.neighbours.vector_files import (
     TEXT_VECTORS,
+    WHOLE_VECTORS,
+    WORDS,
     load_vectors,
+    load_whole_vectors,
     vector_folder,
 )
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -28,7 +34,11 @@ from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Check, Column, 
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 SIMILARITY_CLASSES = 10
+WORD_SIMILARITY = Column("word_similarity", "FLOAT", "Cosine of the words of both", minimum=-1)
 # Share of lists that are full above which k is too small to be the end of them.
 MAX_FULL_LISTS = 0.05
 
@@ -52,10 +62,18 @@ CHECKS = (
 
 
 class NeighbourFacts(TypedDict):
-    """What is noted beside embedding_blocks; similarities: range such as 0.3-0.4 -> pairs."""
+    """What is noted beside embedding_blocks; similarities: range such as 0.3-0.4 -> pairs.
+
+    k: neighbours per list. min_share_of_best: as the budget had it. pairs_by_fields,
+    pairs_by_words: as either search found them.
+    """
 
     pairs: int
     pairs_per_record: float
+    k: int
+    min_share_of_best: float
+    pairs_by_fields: int
+    pairs_by_words: int
     full_lists_share: float
     index: str
     recall: float
@@ -68,23 +86,37 @@ def steps(spec: PipelineSpec) -> list[Step]:
     """Declare the step that pairs every record with its neighbours, where they are asked for."""
     if spec.embedding is None:
         return []
+    whole = [WORD_SIMILARITY] if spec.reads_whole_records else []
     table = Table(
         "embedding_blocks",
-        f"The {spec.embedding.k} nearest neighbours of every record, as pairs with their"
-        " similarity.",
+        "The nearest neighbours of every record, by its fields and as a whole, as pairs with their"
+        " similarities.",
         [
             LEFT_NO,
             RIGHT_NO,
-            Column("similarity", "FLOAT", "Cosine similarity of the two texts", minimum=-1),
-            Column("rank", "SMALLINT", "Place in the better of their two lists", minimum=1),
+            Column("similarity", "FLOAT", "Cosine similarity of their vectors", minimum=-1),
+            *whole,
+            Column("rank", "SMALLINT", "Place in the best of their lists", minimum=1),
         ],
-        pairs_by_id("embedding_blocks", after=["p.similarity", "p.rank"]),
+        pairs_by_id(
+            "embedding_blocks",
+            after=["p.similarity", *(f"p.{column.name}" for column in whole), "p.rank"],
+        ),
     )
     return [
         Step(
             writes=[table],
-            reads=["cleaned_records", "record_embeddings", TEXT_VECTORS],
-            settings=[search_settings(spec.embedding, spec.link_mode), spec.link_mode],
+            reads=[
+                "cleaned_records",
+                "record_embeddings",
+                TEXT_VECTORS,
+                *([WHOLE_VECTORS] if spec.reads_whole_records else []),
+            ],
+            settings=[
+                search_settings(spec.embedding, spec.link_mode),
+                spec.link_mode,
+                spec.budget if _follows_budget(spec.embedding) else None,
+            ],
             run=partial(find_neighbours, spec=spec),
             stage="blocks",
             checks=CHECKS,
@@ -98,30 +130,59 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Find the neighbours of every record; write them as pairs.
 
     Reads record_embeddings and the vectors of its texts. Writes embedding_blocks (left_no,
-    right_no INTEGER, similarity FLOAT from -1 to 1, rank SMALLINT from 1, the better one of the
-    two lists), each pair once, left_no < right_no; when linking only between sources.
+    right_no INTEGER, similarity and, where records are compared as a whole, too, word_similarity
+    FLOAT from -1 to 1, rank SMALLINT from 1, the best one in their lists), each pair once, left_no
+    < right_no; when linking only between sources.
     A text of several records stands for at most k of them in another's list.
     Returns the facts kept beside the table, see `NeighbourFacts`.
     """
-    encoder = spec.embedding
-    assert encoder is not None
+    assert spec.embedding is not None
     for table in ("cleaned_records", "record_embeddings"):
         lake.open(engine, table)
+    (n_records,) = engine.row("select count(*) from cleaned_records")
+    per_record = spec.budget.per_record(n_records) if spec.budget else None
+    encoder = spec.embedding.within(per_record)
     search = SearchStats()
     with lake.writing("embedding_blocks") as draft:
-        n_lists = search_pairs(engine, lake, spec, encoder, draft.folder, "neighbour_pairs", search)
+        vectors = {"similarity": load_vectors(vector_folder(lake))}
+        by_fields = vectors["similarity"]
+        n_lists = search_pairs(engine, spec, encoder, by_fields, draft.folder, "near", search)
+        found = "select left_no, right_no, similarity, {}rank from near"
+        word_columns = ""
+        (n_full,) = engine.row(f"select count(*) from kept_lists where rank = {encoder.n_listed}")
+        n_pairs = {"near": 0, "near_by_words": 0}
+        if spec.reads_whole_records:
+            words = load_whole_vectors(lake)[WORDS]
+            vectors[WORD_SIMILARITY.name] = words
+            by_words = Lexical(k=encoder.n_listed, direction=encoder.direction).within(per_record)
+            search_pairs(engine, spec, by_words, words, draft.folder, "near_by_words", search)
+            word_columns = "max(word_similarity) as word_similarity, "
+            found = found.format("null::float as word_similarity, ") + (
+                " union all select left_no, right_no, null, similarity, rank from near_by_words"
+            )
+        else:
+            engine.make_table("near_by_words", "select * from near where false")
+            found = found.format("")
+        for pairs in n_pairs:
+            (n_pairs[pairs],) = engine.row(f"select count(*) from {pairs}")
         engine.write(
-            "select left_no, right_no, similarity, rank from neighbour_pairs"
+            f"select left_no, right_no, max(similarity) as similarity, {word_columns}"
+            f"min(rank) as rank from ({found}) group by left_no, right_no"
             " order by left_no, right_no",
             draft.file(),
         )
-        (n_full,) = engine.row(f"select count(*) from kept_lists where rank = {encoder.k}")
-        (n_pairs, n_records) = engine.row(
-            "select (select count(*) from neighbour_pairs), (select count(*) from cleaned_records)"
-        )
+        if spec.reads_whole_records:
+            text = texts_of_records(engine, lake, n_records)
+            fill_cosines(draft.folder, vectors, text, missing_only=True)
+        engine.read_folder(draft.folder, "neighbour_pairs")
+        (n_all,) = engine.row("select count(*) from neighbour_pairs")
         facts = NeighbourFacts(
-            pairs=n_pairs,
-            pairs_per_record=n_pairs / n_records,
+            pairs=n_all,
+            pairs_per_record=n_all / n_records,
+            k=encoder.n_listed,
+            min_share_of_best=encoder.min_share_of_best,
+            pairs_by_fields=n_pairs["near"],
+            pairs_by_words=n_pairs["near_by_words"],
             full_lists_share=n_full / n_lists if n_lists else 0.0,
             index=search.index,
             recall=search.recall,
@@ -133,16 +194,29 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         return dict(draft.facts)
 
 
+def _follows_budget(encoder: Encoder) -> bool:
+    return encoder.whole_record or any(map(encoder.is_open, ("k", "min_share_of_best")))
+
+
 def neighbour_facts(lake: Lake) -> NeighbourFacts:
     """Read what is noted beside embedding_blocks."""
     return cast(NeighbourFacts, lake.facts("embedding_blocks"))
 
 
+def as_searched(lake: Lake, spec: PipelineSpec, encoder: Encoder) -> Encoder:
+    """Give an encoder with what it was searched with, the first pass's as the budget had it."""
+    if encoder is not spec.embedding:
+        return encoder
+    facts = neighbour_facts(lake)
+    searched = {"k": facts["k"], "min_share_of_best": facts["min_share_of_best"]}
+    return encoder.model_copy(update=searched)
+
+
 def search_pairs(
     engine: Engine,
-    lake: Lake,
     spec: PipelineSpec,
     encoder: Encoder,
+    vectors: "Dense | csr_matrix",
     scratch: Path,
     pairs: str,
     search: SearchStats,
@@ -150,12 +224,11 @@ def search_pairs(
 ) -> int:
     """Search, and make the engine table `pairs`; return how many texts were searched for.
 
-    Reads the engine's record_embeddings and the vectors that belong to it. encoder: its k and cuts.
+    Reads the engine's record_embeddings. vectors: row by text. encoder: its k and cuts.
     scratch: an existing folder for the lists on their way. queries: see `write_lists`.
     pairs: (left_no, right_no, similarity, rank); see `make_pairs`.
     """
     lists = scratch / "lists.tmp"
-    vectors = load_vectors(vector_folder(lake))
     n_lists = write_lists(engine, spec, encoder, vectors, lists, search, queries)
     lists.unlink()  # the engine holds them by now
     make_pairs(engine, encoder, spec.link_mode, "record_embeddings", pairs)
@@ -167,10 +240,10 @@ def make_pairs(engine: Engine, encoder: Encoder, mode: str, embeddings: str, pai
 
     Leaves kept_lists behind: the entries that reach the floor and the share of the best.
     """
-    across, near = "", f"r.nth <= l.nth + {encoder.k}"
+    across, near = "", f"r.nth <= l.nth + {encoder.n_listed}"
     if mode == "link":  # everyone lists the first k of each other source
         across = "and l.source_no <> r.source_no"
-        near = f"(l.nth <= {encoder.k} or r.nth <= {encoder.k})"
+        near = f"(l.nth <= {encoder.n_listed} or r.nth <= {encoder.n_listed})"
     engine.make_table(
         "members",
         "select record_no, source_no, text_no, row_number() over (partition by text_no,"
@@ -209,7 +282,7 @@ def make_pairs(engine: Engine, encoder: Encoder, mode: str, embeddings: str, pai
                 and (k.query_source = -1 or k.query_source = l.source_no)
             join members as r on r.text_no = k.neighbour_no
                 and (k.neighbour_source = -1 or k.neighbour_source = r.source_no)
-                and r.nth <= {encoder.k}
+                and r.nth <= {encoder.n_listed}
             where l.record_no <> r.record_no {across}
             union all
             select l.record_no, r.record_no, 1.0, 1
@@ -228,13 +301,14 @@ def judge_neighbours(facts: NeighbourFacts, spec: PipelineSpec) -> Iterator[Verd
     """Judge what the search found, from the facts of `find_neighbours`."""
     encoder = spec.embedding
     assert encoder is not None
-    within = facts["pairs_per_record"] <= encoder.max_pairs_per_record
+    most = encoder.model_copy(update={"k": facts["k"]}).most_pairs_per_record
+    within = facts["pairs_per_record"] <= most
     yield Verdict(
         "embedding_pairs_within_budget",
         within,
         "error",
         f"{facts['pairs']:,} pairs, {facts['pairs_per_record']:.2f} per record (at most"
-        f" {encoder.max_pairs_per_record:g} wanted)."
+        f" {most:g} wanted)."
         + ("" if within else " Lower embedding: k, or raise min_similarity or min_share_of_best."),
         {"pairs": facts["pairs"], "pairs_per_record": facts["pairs_per_record"]},
     )

@@ -31,7 +31,7 @@ SEED = 20  # of the sample that an approximate index is measured on
 
 def search_settings(encoder: Encoder, mode: str) -> dict[str, Any]:
     """Return the settings of an encoder that shape what is found, given the vectors."""
-    names = {"k", "min_similarity", "min_share_of_best"}
+    names = {"k", "min_similarity", "min_share_of_best", "whole_record"}
     if mode == "link":
         names.add("direction")
     if isinstance(encoder, Lexical):
@@ -159,7 +159,7 @@ def _search(
     left = right if same else vectors[wanted]
     # Where only some texts of one side are searched for, each finds itself once more.
     itself = query_source == -1 and not same
-    k = encoder.k + itself
+    k = encoder.n_listed + itself
     if isinstance(encoder, Lexical):
         found = nearest_sparse(
             left,
@@ -193,5 +193,6 @@ def _search(
             continue
         other = np.flatnonzero(query != neighbour)
         rank = ranks(query[other])
-        other, rank = other[rank <= encoder.k], rank[rank <= encoder.k]
+        listed = rank <= encoder.n_listed
+        other, rank = other[listed], rank[listed]
         yield Lists(query[other], neighbour[other], part.similarity[other], rank.astype(np.int16))

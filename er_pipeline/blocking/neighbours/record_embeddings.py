@@ -5,11 +5,9 @@ with the same settings and version, is not encoded again. What is no longer in t
 carried on, so the cache never grows beyond it; one that does not match its digest is rebuilt.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
@@ -17,6 +15,16 @@ from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Dense, Encoder, FieldValues, Texts
 from er_pipeline.blocking.encoders.encoder import TEXTS_PER_BATCH
+from er_pipeline.blocking.encoders.whole_record import whole_record_vectors
+from er_pipeline.blocking.neighbours.vector_files import (
+    TEXT_VECTORS,
+    TRIGRAMS,
+    WHOLE_VECTORS,
+    WORDS,
+    digest_of,
+    load_vectors,
+    save_vectors,
+)
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
@@ -33,7 +41,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TEXT_VECTORS = "text_vectors"
 # A vector of zeros is like no other, not even like itself.
 HAS_DIRECTION = "len(list_filter(user_vector, lambda x: x <> 0)) > 0"
 
@@ -78,10 +85,18 @@ def steps(spec: PipelineSpec) -> list[Step]:
         is_internal=True,
         is_from_outside=True,  # the library and the model that make the vectors
     )
+    whole = Table(
+        WHOLE_VECTORS,
+        "The words, and their 3-grams, of every distinct text, whatever field they stand in; the"
+        " vectors are the rows of the numpy files beside it.",
+        [TEXT_NO],
+        view=None,
+        is_internal=True,
+    )
     kinds = {name: spec.field_kinds[name] for name in spec.embedding_fields}
     return [
         Step(
-            writes=[embeddings, vectors],
+            writes=[embeddings, vectors, *([whole] if spec.reads_whole_records else [])],
             reads=["cleaned_records"],
             settings=[encoder.vectors_of(), None if spec.vector_column else list(kinds.items())],
             run=partial(embed_records, spec=spec),
@@ -98,7 +113,8 @@ def embed_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
     Reads cleaned_records. Writes record_embeddings (record_no, source_no, text_no), one row per
     record with any text; and text_vectors (text_no, text_hash), with the vectors beside it as
-    numpy files, row text_no. Texts are numbered in the order of their first record.
+    numpy files, row text_no. Texts are numbered in the order of their first record. Writes
+    whole_vectors (text_no) alike, where records are compared as a whole, too.
     Returns the facts kept beside record_embeddings, see `EmbeddingFacts`.
 
     Raises EncoderError if the encoder cannot work here, InputError if the user's vectors do not
@@ -111,14 +127,21 @@ def embed_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     _number_texts(engine, fields, encoder)
     n_records, n_texts = engine.row("select count(*), count(distinct text_no) from record_texts")
     (n_all,) = engine.row("select count(*) from cleaned_records")
-    texts = _texts(engine, spec, fields, n_texts)
+    texts = texts_of(engine, spec, fields, n_texts)
     identity = _identity(engine, spec, encoder)
     vectors, n_encoded = _vectors(engine, lake, encoder, identity, texts)
     with lake.writing(TEXT_VECTORS, {"identity": identity}) as draft:
         engine.write("select text_no, text_hash from texts order by text_no", draft.file())
         save_vectors(vectors, draft.folder)
-        draft.facts["digest"] = _digest(draft.folder)
+        draft.facts["digest"] = digest_of(draft.folder)
         draft.content = digest(encoder.identity)
+    if spec.reads_whole_records:
+        logger.info("encoding %s texts as whole records", f"{n_texts:,}")
+        with lake.writing(WHOLE_VECTORS) as draft:
+            engine.write("select text_no from texts order by text_no", draft.file())
+            for name, bag in zip((WORDS, TRIGRAMS), whole_record_vectors(texts), strict=True):
+                if bag is not None:
+                    save_vectors(bag, draft.folder / name)
     facts = EmbeddingFacts(
         encoder=encoder.encoder,
         records_with_text=n_records,
@@ -143,10 +166,15 @@ def embedding_facts(lake: Lake) -> EmbeddingFacts:
 def judge_lists(facts: EmbeddingFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge what the search would cost, from the facts of `embed_records`, before it begins."""
     assert spec.encoder is not None
-    budget, n_records = spec.encoder.max_pairs_per_record, facts["records_with_text"]
+    n_records = facts["records_with_text"]
+    per_record_kept = None
+    if spec.budget:
+        per_record_kept = spec.budget.per_record(n_records + facts["records_without_text"])
     second = spec.second_pass.embedding if spec.second_pass else None
-    passes = [encoder for encoder in (spec.embedding, second) if encoder]
-    per_record = float(max(encoder.k for encoder in passes))
+    first = spec.embedding.within(per_record_kept) if spec.embedding else None
+    passes = [encoder for encoder in (first, second) if encoder]
+    budget = passes[0].most_pairs_per_record
+    per_record = float(max(encoder.n_listed for encoder in passes))
     is_within = per_record <= budget
     advice = "" if is_within else " Lower embedding: k, or raise max_pairs_per_record."
     yield Verdict(
@@ -157,36 +185,6 @@ def judge_lists(facts: EmbeddingFacts, spec: PipelineSpec) -> Iterator[Verdict]:
         f" entries (at most {budget:g} per record wanted).{advice}",
         {"entries": n_records * per_record, "entries_per_record": per_record, "budget": budget},
     )
-
-
-def save_vectors(vectors: "Dense | csr_matrix", folder: Path) -> None:
-    """Keep vectors as numpy files, so that they can be read without being loaded."""
-    if isinstance(vectors, np.ndarray):
-        np.save(folder / "dense.npy", vectors)
-        return
-    np.save(folder / "shape.npy", np.array(vectors.shape))
-    for part in ("data", "indices", "indptr"):
-        np.save(folder / f"{part}.npy", getattr(vectors, part))
-
-
-def load_vectors(folder: Path) -> "Dense | csr_matrix":
-    """Read the vectors of `save_vectors`; dense ones stay on disk until they are used."""
-    if (folder / "dense.npy").exists():
-        dense: Dense = np.load(folder / "dense.npy", mmap_mode="r")
-        return dense
-    from scipy.sparse import csr_matrix
-
-    parts = [np.load(folder / f"{part}.npy") for part in ("data", "indices", "indptr")]
-    return csr_matrix(tuple(parts), shape=tuple(np.load(folder / "shape.npy")))
-
-
-def vector_folder(lake: Lake) -> Path:
-    """Return the folder of the vectors, which belong to record_embeddings.
-
-    Raises LakeError if they are missing or stale.
-    """
-    lake.check(TEXT_VECTORS)
-    return lake.path(TEXT_VECTORS)
 
 
 def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
@@ -234,7 +232,7 @@ def _number_texts(engine: Engine, fields: list[str], encoder: Encoder) -> None:
     )
 
 
-def _texts(engine: Engine, spec: PipelineSpec, fields: list[str], n_texts: int) -> Texts:
+def texts_of(engine: Engine, spec: PipelineSpec, fields: list[str], n_texts: int) -> Texts:
     """Let an encoder read the texts: by field, as lines, or as the user's vectors."""
 
     def by_field() -> Iterator[FieldValues]:
@@ -365,7 +363,7 @@ def _read_cache(
         if facts["identity"] != identity:
             logger.info("the encoder or what it reads has changed; every text is encoded anew")
             return None
-        if facts["digest"] != _digest(folder):
+        if facts["digest"] != digest_of(folder):
             logger.warning("the kept vectors are damaged; every text is encoded anew")
             return None
         engine.read_folder(folder, "cached_texts")
@@ -375,16 +373,6 @@ def _read_cache(
     except (OSError, ValueError, KeyError):
         logger.warning("the kept vectors cannot be read; every text is encoded anew")
         return None
-
-
-def _digest(folder: Path) -> str:
-    seen = hashlib.blake2b(digest_size=16)
-    for file in sorted([*folder.glob("*.npy"), *folder.glob("*.parquet")]):
-        seen.update(file.name.encode())
-        with file.open("rb") as content:
-            while chunk := content.read(1 << 22):
-                seen.update(chunk)
-    return seen.hexdigest()
 
 
 def _column(engine: Engine, sql: str, kind: Any) -> NDArray[Any]:

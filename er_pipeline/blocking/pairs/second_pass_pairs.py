@@ -16,7 +16,11 @@ from er_pipeline.blocking.blocks.blocks import size_blocks
 from er_pipeline.blocking.neighbours.embedding_blocks import search_pairs
 from er_pipeline.blocking.neighbours.nearest import SearchStats
 from er_pipeline.blocking.neighbours.neighbour_lists import search_settings
-from er_pipeline.blocking.neighbours.record_embeddings import TEXT_VECTORS
+from er_pipeline.blocking.neighbours.vector_files import (
+    TEXT_VECTORS,
+    load_vectors,
+    vector_folder,
+)
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
 from er_pipeline.blocking.pairs.unified_pairs import (
     SIMILARITY,
@@ -157,8 +161,9 @@ def build_second_pass_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> F
         if second.embedding:
             lake.open(engine, "record_embeddings")
             wanted = "record_no in (select record_no from lonely)"
+            vectors = load_vectors(vector_folder(lake))
             search_pairs(
-                engine, lake, spec, second.embedding, draft.folder, "near", SearchStats(), wanted
+                engine, spec, second.embedding, vectors, draft.folder, "near", SearchStats(), wanted
             )
             bit = 1 << spec.proposers.index(SECOND_EMBEDDING)
             proposed.append(

@@ -10,11 +10,12 @@ from dataclasses import replace
 from functools import partial
 from typing import NotRequired, TypedDict, cast
 
-from er_pipeline.blocking.neighbours.record_embeddings import TEXT_VECTORS
+from er_pipeline.blocking.neighbours.vector_files import TEXT_VECTORS, WHOLE_VECTORS
 from er_pipeline.blocking.pairs.mask_layout import MaskLayout
 from er_pipeline.blocking.pairs.pair_queries import pair_queries
 from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
-from er_pipeline.blocking.pairs.ranked_pairs import RankedFacts, judge_ranking, rank_pairs
+from er_pipeline.blocking.pairs.ranked_facts import RankedFacts
+from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking, rank_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -96,6 +97,8 @@ def steps(spec: PipelineSpec) -> list[Step]:
         reads += ["key_codes", "pair_weights"]
     if spec.weights and spec.encoder:
         reads += ["record_embeddings", TEXT_VECTORS]
+        if spec.reads_whole_records:
+            reads.append(WHOLE_VECTORS)
     step = Step(
         writes=[table],
         reads=reads,
@@ -103,7 +106,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             [[strategy.name, strategy.is_list] for strategy in spec.strategy_conjunctions],
             spec.proposers,
             spec.link_mode,
-            spec.encoder is not None,
+            [spec.encoder is not None, spec.reads_whole_records, spec.seed],
             spec.budget,
         ],
         run=partial(unify_pairs, spec=spec, table=name),

@@ -21,7 +21,9 @@ from er_pipeline.blocking.values.key_choices import KeyChoice
 logger = logging.getLogger(__name__)
 
 # How rare a key is, in eighths of a nat, so that it fits into one byte: idf = -ln(share of the
-# records that have it). 127 eighths are one record in eight million.
+# records with a value that have it). 127 eighths are one record in eight million. Were it the share
+# of all records, whatever a column that one source alone fills holds would seem to be rare, and
+# records of that source to be one entity: its 30 columns made the matches of dedupe_csv come last.
 IDF_STEPS = 8
 MAX_IDF = 127
 
@@ -96,14 +98,13 @@ class KeyColumns:
 
 def key_code_columns(engine: Engine, choices: Sequence[KeyChoice]) -> KeyColumns:
     """Number the distinct values of the keys; write the query that gives records their codes."""
-    (n_records,) = engine.row("select count(*) from cleaned_records")
     columns, joins = "", ""
     values: dict[str, str] = {}
     for nth, field in enumerate(dict.fromkeys(choice.field for choice in choices)):
         logger.info("numbering the keys of %s", field)
         of_field = [(i, choice) for i, choice in enumerate(choices) if choice.field == field]
         values[field] = f"codes_of_{nth}"
-        _number_values(engine, of_field, n_records, values[field])
+        _number_values(engine, of_field, values[field])
         same = same_values(of_field[0][1], f"v{nth}")
         joins += f" left join {values[field]} as v{nth} on {same}"
         for i, _ in of_field:
@@ -125,7 +126,6 @@ def same_values(choice: KeyChoice, values: str) -> str:
 def _number_values(
     engine: Engine,
     choices: Sequence[tuple[int, KeyChoice]],
-    n_records: int,
     table: str,
 ) -> None:
     """Make a table of the field's distinct values with the number and idf of each of their keys.
@@ -151,14 +151,15 @@ def _number_values(
             f"key_of_value_{i}",
             f"""
             with keyed as materialized ({keyed}),
+            filled as (select sum(_n) as n_filled from distinct_values),
             sized as (
                 select k.block_key, sum(v._n) as n from keyed as k
                 join distinct_values as v on v.record_no = k.record_no group by k.block_key
             ),
             numbered as (
                 select block_key, row_number() over (order by block_key) - 1 as code,
-                    least({MAX_IDF}, round({IDF_STEPS} * ln({n_records} / n))) as idf
-                from sized
+                    least({MAX_IDF}, round({IDF_STEPS} * ln(n_filled / n))) as idf
+                from sized cross join filled
             )
             select k.record_no, cast(s.code as integer) as code, cast(s.idf as tinyint) as idf
             from keyed as k join numbered as s on s.block_key = k.block_key

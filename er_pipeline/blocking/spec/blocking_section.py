@@ -143,6 +143,10 @@ class Budget(Settings):
             limits.append(int(round(self.pairs_per_record * n_records, 6)))
         return min(limits)
 
+    def per_record(self, n_records: int) -> float:
+        """The most pairs per record that may remain of so many records."""
+        return self.pairs(n_records) / max(1, n_records)
+
 
 class Labels(Settings):
     """Pairs that people have judged, and will be asked about."""

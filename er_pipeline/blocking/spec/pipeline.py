@@ -244,6 +244,12 @@ class PipelineSpec(Settings):
         return (self.encoder.fields if self.encoder else None) or list(self.field_kinds)
 
     @property
+    def reads_whole_records(self) -> bool:
+        """Whether records are compared as one text, too; vectors that are brought have no words."""
+        encoder = self.embedding
+        return encoder is not None and encoder.whole_record and self.vector_column is None
+
+    @property
     def vector_column(self) -> str | None:
         """The column of the sources that holds the user's own vectors."""
         return self.encoder.column if isinstance(self.encoder, Column) else None

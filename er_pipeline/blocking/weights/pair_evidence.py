@@ -1,9 +1,9 @@
 """Pair evidence: what it says that two records share these keys and differ in those.
 
 Every field speaks once. The narrowest key of it that two records share adds its idf, -ln(share of
-records that have it), plus ln m, m being the share of matches that agree just so far; a field that
-both have and agree in nowhere adds ln m of that; a field that one lacks adds nothing. That is the
-Fellegi-Sunter log odds with u taken from how often the very value occurs.
+the records with a value that have it), plus ln m, m being the share of matches that agree just so
+far; a field that both have and agree in nowhere adds ln m of that; a field that one lacks adds
+nothing. That is the Fellegi-Sunter log odds with u taken from how often the very value occurs.
 
 Fields are not independent, as that would need:
 - What one field says may follow from another: a postcode from a suburb. Where the one agrees, of

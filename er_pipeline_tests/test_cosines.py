@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.sparse import csr_matrix
 
-from er_pipeline.blocking.neighbours.record_embeddings import save_vectors
-from er_pipeline.blocking.pairs import pair_similarities
-from er_pipeline.blocking.pairs.pair_similarities import fill_similarities
+from er_pipeline.blocking.neighbours import cosines
+from er_pipeline.blocking.neighbours.cosines import fill_cosines, texts_of_records
+from er_pipeline.blocking.neighbours.vector_files import load_vectors, save_vectors, vector_folder
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 
@@ -41,12 +41,18 @@ def made_pairs(engine: Engine, folder: Path, pairs: Sequence[tuple[int, int]]) -
     return made
 
 
+def fill(engine: Engine, lake: Lake, n_records: int, made: Path) -> None:
+    """Fill the similarities of all pairs."""
+    vectors = {"similarity": load_vectors(vector_folder(lake))}
+    fill_cosines(made, vectors, texts_of_records(engine, lake, n_records))
+
+
 @pytest.mark.parametrize("is_dense", [True, False])
 @pytest.mark.parametrize("batch", [3, 100_000])
 def test_every_pair_of_two_texts_has_their_cosine(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_dense: bool, batch: int
 ) -> None:
-    monkeypatch.setattr(pair_similarities, "PAIRS_PER_BATCH", batch)
+    monkeypatch.setattr(cosines, "PAIRS_PER_BATCH", batch)
     draw = np.random.default_rng(4)
     dense = draw.normal(size=(5, 3)).astype(np.float32)
     dense /= np.linalg.norm(dense, axis=1, keepdims=True)
@@ -54,7 +60,7 @@ def test_every_pair_of_two_texts_has_their_cosine(
     lake = lake_of(engine, tmp_path, dense if is_dense else csr_matrix(dense), text_of)
     pairs = list(combinations(range(len(text_of)), 2))
     made = made_pairs(engine, tmp_path, pairs)
-    fill_similarities(engine, lake, len(text_of), made)
+    fill(engine, lake, len(text_of), made)
     assert sorted(file.name for file in made.iterdir()) == ["part-0.parquet", "part-1.parquet"]
     found = pq.read_table(made).to_pylist()
     assert sorted((row["left_no"], row["right_no"]) for row in found) == pairs
@@ -72,5 +78,5 @@ def test_one_text_is_like_itself_even_if_its_vector_says_nothing(
 ) -> None:
     lake = lake_of(engine, tmp_path, csr_matrix((2, 4), dtype=np.float32), [0, 0, 1])
     made = made_pairs(engine, tmp_path, [(0, 1), (0, 2)])
-    fill_similarities(engine, lake, 3, made)
+    fill(engine, lake, 3, made)
     assert pq.read_table(made)["similarity"].to_pylist() == [1, 0]
