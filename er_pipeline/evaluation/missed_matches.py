@@ -12,7 +12,7 @@ from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.neighbours.vector_files import TEXT_VECTORS
 from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
-from er_pipeline.blocking.pairs.unified_pairs import unified_facts
+from er_pipeline.blocking.pairs.unified_pairs import CUT_PAIRS, keeps_cut_pairs, unified_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -142,6 +142,8 @@ def _reads(spec: PipelineSpec, threshold: float | None) -> list[str]:
         tables.append("key_codes")
     if spec.weights:
         tables.append("pair_weights")
+    if keeps_cut_pairs(spec):
+        tables.append(CUT_PAIRS.name)
     if spec.encoder:
         tables += ["record_embeddings", TEXT_VECTORS]
     if threshold is not None:

@@ -1,6 +1,7 @@
 """True pairs that the budget cut: the weight each had, and what the budget kept."""
 
 from er_pipeline.blocking.pairs.ranked_pairs import DECIMALS, weight_sql
+from er_pipeline.blocking.pairs.unified_pairs import CUT_PAIRS, keeps_cut_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -27,18 +28,37 @@ def weigh_missed(
     """Make the engine table `weighed` (left_no, right_no, weight FLOAT, detail): what was cut.
 
     missed: engine table (left_no, right_no, stage); those of the stage cut_by_budget are weighed.
-    Reads the engine's unified_pairs, key_codes and, with an encoder, record_embeddings. Weights are
-    computed anew, as `rank_pairs` does; when linking, a record's best pair is sought among those
-    kept and those missed, which holds wherever each record keeps its best one (`floor_per_record`).
+    Reads the engine's unified_pairs and, where several views rank the pairs, cut_pairs. Elsewhere
+    weights are computed anew, as `rank_pairs` does, from key_codes and, with an encoder,
+    record_embeddings; when linking, a record's best pair is sought among those kept and those
+    missed, which holds wherever each record keeps its best one (`floor_per_record`).
     """
     engine.put(weighed, arrow_of(WEIGHED))
     (n_cut,) = engine.row(f"select count(*) from {missed} where stage = 'cut_by_budget'")
     if not n_cut:
         return
-    weights = read_weights(lake)
     engine.make_table(
         "cut_true", f"select left_no, right_no from {missed} where stage = 'cut_by_budget'"
     )
+    if keeps_cut_pairs(spec):
+        lake.open(engine, CUT_PAIRS.name)
+        engine.make_table(
+            "weighed_cut", "select * from cut_true join cut_pairs using (left_no, right_no)"
+        )
+    else:
+        _weigh_anew(engine, lake, spec)
+    (least,) = engine.row("select min(weight) from unified_pairs")
+    kept = "nothing was kept" if least is None else f"the least one kept has {least:.4f}"
+    engine.make_table(
+        weighed,
+        f"select left_no, right_no, weight, 'weight ' || printf('%.4f', weight) || ', {kept}'"
+        " as detail from weighed_cut",
+    )
+
+
+def _weigh_anew(engine: Engine, lake: Lake, spec: PipelineSpec) -> None:
+    """Make weighed_cut (left_no, right_no, weight) of cut_true, as evidence alone weighs pairs."""
+    weights = read_weights(lake)
     similarity, cosines = None, ""
     if spec.encoder:
         multiply_vectors(engine, lake, "cut_true", "cut_cosines")
@@ -85,11 +105,7 @@ def weigh_missed(
             " join own_of_record as l on l.record_no = p.left_no"
             " join own_of_record as r on r.record_no = p.right_no"
         )
-    (least,) = engine.row("select min(weight) from unified_pairs")
-    kept = "nothing was kept" if least is None else f"the least one kept has {least:.4f}"
     engine.make_table(
-        weighed,
-        f"select left_no, right_no, weight, 'weight ' || printf('%.4f', weight) || ', {kept}'"
-        f" as detail from (select p.left_no, p.right_no, {weight} as weight"
-        f" from cut_own as p{rivals})",
+        "weighed_cut",
+        f"select p.left_no, p.right_no, {weight} as weight from cut_own as p{rivals}",
     )

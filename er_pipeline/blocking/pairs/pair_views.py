@@ -27,6 +27,8 @@ from er_pipeline.blocking.pairs.view_ranking import (
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.table import Check
+from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,13 @@ LEAST_AGREEMENT = 0.5
 DISPUTED_PAIRS, FIELDS_NAMED = 5_000, 3
 LEAST_GAP = 1e-4  # between weights, where all of them are one
 BATCH = 1_000_000
+
+
+VIEWS_AGREE = Check(
+    "views_agree",
+    "Where the fields and the whole record rank the pairs differently, one of them is wrong.",
+    stops=False,
+)
 
 
 class ViewFacts(TypedDict):
@@ -110,6 +119,24 @@ def rank_again(
     engine.read_file(placed, "placed_pairs")
     engine.make_view("weighed_pairs", "select * from placed_pairs")
     return facts
+
+
+def judge_views(facts: ViewFacts) -> Verdict:
+    """Judge whether the views tend to put the same pairs first."""
+    agreement = facts["agreement"]
+    agrees = agreement >= LEAST_AGREEMENT
+    sentence = (
+        f"Of the pairs that stand first by the evidence of the fields, {agreement:.0%} do by all"
+        f" views together (a warning below {LEAST_AGREEMENT:.0%})."
+    )
+    if not agrees:
+        fields = ", ".join(f"{name} ({nats:+.1f} nats)" for name, nats in facts["disputed_fields"])
+        sentence += (
+            " The views decide, not the evidence. What speaks most for the others is"
+            f" {fields or 'no single field'}: look whether it follows from where a record came from"
+            " or from another field, and leave it out of fields if it does."
+        )
+    return Verdict("views_agree", agrees, "warn", sentence, {"agreement": agreement})
 
 
 def _cosines(vectors: Any, left: NDArray[np.int64], right: NDArray[np.int64]) -> Floats:

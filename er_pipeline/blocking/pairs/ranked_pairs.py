@@ -54,6 +54,7 @@ def rank_pairs(
     weights: PairWeights,
     made: Path,
     kept: Path | None,
+    cut_off: Path | None = None,
 ) -> RankedFacts:
     """Give all pairs their weight and write the best.
 
@@ -61,6 +62,7 @@ def rank_pairs(
     and evidence in nats, or weight where `is_final`); similarities are filled in there.
     kept: the file to write, with weight instead of evidence; None where `is_final`, since all
     pairs stay as they are. Reads record_embeddings and the vectors where there is an encoder.
+    cut_off: the file to write of the pairs that are not kept (left_no, right_no, weight), if any.
     Returns what was made, kept and cut, by class of weight, and what a million more would bring.
 
     Raises BudgetError if there are too many pairs and the budget says to fail.
@@ -94,6 +96,13 @@ def rank_pairs(
             f"select {', '.join(f'p.{column}' for column in [*columns, 'weight'])}"
             f" from weighed_pairs as p{cut.joins} where {cut.condition}",
             kept,
+            bulk=True,
+        )
+    if cut_off is not None:
+        engine.write(
+            f"select p.left_no, p.right_no, p.weight from weighed_pairs as p{cut.joins}"
+            f" where not ({cut.condition})",
+            cut_off,
             bulk=True,
         )
     return facts

@@ -14,6 +14,7 @@ from er_pipeline.blocking.neighbours.vector_files import TEXT_VECTORS, WHOLE_VEC
 from er_pipeline.blocking.pairs.mask_layout import MaskLayout
 from er_pipeline.blocking.pairs.pair_queries import pair_queries
 from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
+from er_pipeline.blocking.pairs.pair_views import VIEWS_AGREE, judge_views
 from er_pipeline.blocking.pairs.ranked_facts import RankedFacts
 from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking, rank_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -38,6 +39,13 @@ STRATEGY_MASK = Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", 
 SIMILARITY = Column("similarity", "FLOAT", "Cosine similarity, of neighbours", required=False)
 WEIGHT = Column("weight", "FLOAT", "Evidence for a match; 1 singles out one record")
 
+CUT_PAIRS = Table(
+    "cut_pairs",
+    "Pairs that the budget cut, with the weight that was not enough.",
+    [LEFT_NO, RIGHT_NO, WEIGHT],
+    view=None,
+    is_internal=True,
+)
 CHECKS = (
     Check("every_pair_once", "Training and scoring would weigh a repeated pair twice."),
     Check("every_pair_canonical", "left before right, and across sources when linking."),
@@ -100,7 +108,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
         if spec.reads_whole_records:
             reads.append(WHOLE_VECTORS)
     step = Step(
-        writes=[table],
+        writes=[table, *([CUT_PAIRS] if keeps_cut_pairs(spec) else [])],
         reads=reads,
         settings=[
             [[strategy.name, strategy.is_list] for strategy in spec.strategy_conjunctions],
@@ -132,9 +140,18 @@ def pairs_table(name: str, about: str, spec: PipelineSpec) -> Table:
     return Table(name, about, columns, view)
 
 
+def keeps_cut_pairs(spec: PipelineSpec) -> bool:
+    """Say whether the pairs that a budget cuts are kept, since nothing else shows their weight.
+
+    Where several views rank the pairs, a weight depends on all of them.
+    """
+    return spec.weights and spec.budget is not None and spec.reads_whole_records
+
+
 def pair_checks(spec: PipelineSpec) -> tuple[Check, ...]:
     """List what must hold of unified_pairs."""
-    return CHECKS if spec.budget is None else (*CHECKS, *BUDGET_CHECKS)
+    checks = CHECKS if spec.budget is None else (*CHECKS, *BUDGET_CHECKS)
+    return (*checks, VIEWS_AGREE) if spec.weights and spec.reads_whole_records else checks
 
 
 def unify_pairs(
@@ -182,7 +199,13 @@ def unify_pairs(
             draft.facts["made_pairs"] = summed["proposed_pairs"]
             draft.facts["made_pairs_of_one_strategy_only"] = summed["pairs_of_one_strategy_only"]
             kept = None if layout.is_final else draft.file("ranked")
-            draft.facts.update(rank_pairs(engine, lake, spec, layout.weights, made, kept))
+            weights = layout.weights
+            if keeps_cut_pairs(spec):
+                with lake.writing(CUT_PAIRS.name) as cut:
+                    ranked = rank_pairs(engine, lake, spec, weights, made, kept, cut.file())
+            else:
+                ranked = rank_pairs(engine, lake, spec, weights, made, kept)
+            draft.facts.update(ranked)
         if made != draft.folder:
             shutil.rmtree(made)
         engine.read_folder(draft.folder, "written_pairs")
@@ -231,6 +254,8 @@ def judge_unified(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Ve
     """Judge unified_pairs: its rows, and what the budget left."""
     yield from judge_pairs(engine, lake, spec)
     yield from judge_ranking(unified_facts(lake), spec)
+    if "views" in unified_facts(lake):
+        yield judge_views(unified_facts(lake)["views"])
 
 
 def show_pairs(facts: Facts) -> Mapping[str, Shown]:
@@ -239,6 +264,14 @@ def show_pairs(facts: Facts) -> Mapping[str, Shown]:
     names = list(proposed)
     rows = [(name, f"{proposed[name]:,}", f"{alone[name]:,}") for name in names]
     weighed: dict[str, Shown] = {}
+    if "views" in facts:
+        weighed["views"] = Grid(
+            ("view", "mutual bests", "trust"),
+            [
+                (view["name"], f"{view['mutual_best']:.1%}", f"{view['trust']:.3f}")
+                for view in facts["views"]["views"]
+            ],
+        )
     if "weight_classes" in facts:
         curve = [
             (rank["pairs_per_record"], rank["expected_completeness"]) for rank in facts["ranks"]
