@@ -109,6 +109,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
             reads=reads,
             settings=[
                 learning,
+                _room(spec),
                 [spec.parse("rule", keys).identity for keys in (*learning.pin, *learning.ban)],
                 [strategy.identity for strategy in spec.strategy_conjunctions],
                 spec.proposers,
@@ -124,6 +125,17 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
             count=partial(learn_rules, spec=spec, scorer=scorer),
         )
     ]
+
+
+def _room(spec: PipelineSpec) -> Any:
+    """Return what of the budget shapes the search: nothing, where it leaves room as it is."""
+    budget, learning = spec.budget, spec.learns
+    if budget is None or learning is None:
+        return None
+    if budget.max_pairs is not None:  # per record only once they are counted
+        return budget
+    wider = learning.within(budget.pairs_per_record)
+    return None if wider == learning else [wider.rule_pairs_per_record, wider.pairs_per_record]
 
 
 def _settings_of(choice: KeyChoice) -> list[Any]:

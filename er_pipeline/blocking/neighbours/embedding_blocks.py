@@ -11,7 +11,7 @@ cosine would keep 2 to 67% of the true pairs of n-grams.
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
 from er_pipeline.blocking.neighbours.cosines import fill_cosines, texts_of_records
@@ -115,7 +115,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             settings=[
                 search_settings(spec.embedding, spec.link_mode),
                 spec.link_mode,
-                spec.budget if _follows_budget(spec.embedding) else None,
+                _lists_of(spec),
             ],
             run=partial(find_neighbours, spec=spec),
             stage="blocks",
@@ -194,8 +194,15 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         return dict(draft.facts)
 
 
-def _follows_budget(encoder: Encoder) -> bool:
-    return encoder.whole_record or any(map(encoder.is_open, ("k", "min_share_of_best")))
+def _lists_of(spec: PipelineSpec) -> Any:
+    """Return what of the budget shapes the search: its lists, which it may lengthen."""
+    budget, encoder = spec.budget, spec.embedding
+    if budget is None or encoder is None:
+        return None
+    if budget.max_pairs is not None:  # per record only once they are counted
+        return budget
+    searched = encoder.within(budget.pairs_per_record)
+    return [searched.k, searched.min_share_of_best]
 
 
 def neighbour_facts(lake: Lake) -> NeighbourFacts:

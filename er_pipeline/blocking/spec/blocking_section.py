@@ -71,6 +71,10 @@ class SecondPass(Settings):
     max_pairs: int = Field(5_000_000, ge=0, description="Most pairs of its strategies together.")
 
 
+# Of each pair that a budget keeps, so many should be there to choose from.
+PAIRS_TO_CHOOSE_FROM = 3
+
+
 class Learning(Settings):
     """How blocking rules are learned, from labels or from the data alone."""
 
@@ -81,10 +85,16 @@ class Learning(Settings):
     )
     k: int = Field(3, ge=1, le=5, description="Most keys of a conjunction.")
     pairs_per_record: float = Field(
-        60, gt=0, description="Most pairs of all learned rules together, per record."
+        60,
+        gt=0,
+        description="Most pairs of all learned rules together, per record; where it is not set, at"
+        " least three times the budget.",
     )
     rule_pairs_per_record: float = Field(
-        6, gt=0, description="Most pairs of one learned rule, per record."
+        6,
+        gt=0,
+        description="Most pairs of one learned rule, per record; where it is not set, at least the"
+        " budget.",
     )
     max_pairs: int = Field(
         20_000_000,
@@ -111,6 +121,21 @@ class Learning(Settings):
     ban: KeyExpressionsList = Field(
         default_factory=list, description="Conjunctions, or single keys, never to be used."
     )
+
+    def within(self, pairs_per_record: float | None) -> Self:
+        """Return these settings with room for a budget, in those that the user has not set.
+
+        A ranking can only choose among pairs that are there: three times as many as it keeps.
+        """
+        if pairs_per_record is None:
+            return self
+        together = PAIRS_TO_CHOOSE_FROM * pairs_per_record
+        room = {
+            "rule_pairs_per_record": max(self.rule_pairs_per_record, pairs_per_record),
+            "pairs_per_record": max(self.pairs_per_record, together),
+        }
+        is_open = room.keys() - self.model_fields_set
+        return self.model_copy(update={name: room[name] for name in is_open})
 
 
 class Budget(Settings):
