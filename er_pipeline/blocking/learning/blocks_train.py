@@ -1,12 +1,18 @@
 """The sample that rules are learned from, with the text of each of its keys, for people to read."""
 
+import logging
+
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.table import RECORD_ID, RECORD_NO, SOURCE, Column, Table
 from er_pipeline.blocking.tables.views import all_columns
 from er_pipeline.blocking.values.key_choices import KeyChoice, listed_choices
+
+logger = logging.getLogger(__name__)
+
+KEYS_PER_LINE = 100  # of the log
 
 
 def train_table(spec: PipelineSpec) -> Table:
@@ -50,10 +56,14 @@ def write_blocks_train(engine: Engine, lake: Lake, spec: PipelineSpec, sampled: 
     """
     engine.make_table(
         "trained_on",
-        f"select * from cleaned_records where record_no in (select record_no from {sampled})",
+        f"select * from cleaned_records where record_no in (select record_no from {sampled})"
+        " order by record_no",
     )
-    columns, joins = "", ""
-    for i, choice in enumerate(train_choices(spec)):
+    columns = engine.arrow("select record_no, record_id, source from trained_on order by record_no")
+    choices = train_choices(spec)
+    for i, choice in enumerate(choices):
+        if i % KEYS_PER_LINE == 0:
+            logger.info("writing the sample's keys: %s of %s", i, len(choices))
         keyed = choice.conjunction.keyed_records(engine, "trained_on")
         text = f"select record_no, block_key from ({keyed})"
         if choice.key.is_list:
@@ -61,12 +71,13 @@ def write_blocks_train(engine: Engine, lake: Lake, spec: PipelineSpec, sampled: 
                 "select record_no, string_agg(block_key, ' ' order by block_key) as block_key"
                 f" from ({keyed}) group by record_no"
             )
-        engine.make_table(f"train_key_{i}", text)
-        columns += f", k{i}.block_key as {quoted(choice.expression)}"
-        joins += f" left join train_key_{i} as k{i} on k{i}.record_no = r.record_no"
-    with lake.writing("blocks_train") as draft:
-        engine.write(
-            f"select r.record_no, r.record_id, r.source{columns} from trained_on as r {joins}"
-            " order by r.record_no",
-            draft.file(),
+        # Column beside column, for the rows stand in one order: to join hundreds of columns to the
+        # others copies all of them for each.
+        key = engine.arrow(
+            f"select k.block_key from trained_on as r left join ({text}) as k"
+            " on k.record_no = r.record_no order by r.record_no"
         )
+        columns = columns.append_column(choice.expression, key.column(0))
+    engine.put("train_keys", columns)
+    with lake.writing("blocks_train") as draft:
+        engine.write("select * from train_keys", draft.file())
