@@ -1,6 +1,7 @@
 """The sample that rules are learned from, with the text of each of its keys, for people to read."""
 
 import logging
+from collections.abc import Sequence
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -12,7 +13,7 @@ from er_pipeline.blocking.values.key_choices import KeyChoice, listed_choices
 
 logger = logging.getLogger(__name__)
 
-KEYS_PER_LINE = 100  # of the log
+KEYS_AT_A_TIME = 10
 
 
 def train_table(spec: PipelineSpec) -> Table:
@@ -61,23 +62,29 @@ def write_blocks_train(engine: Engine, lake: Lake, spec: PipelineSpec, sampled: 
     )
     columns = engine.arrow("select record_no, record_id, source from trained_on order by record_no")
     choices = train_choices(spec)
-    for i, choice in enumerate(choices):
-        if i % KEYS_PER_LINE == 0:
-            logger.info("writing the sample's keys: %s of %s", i, len(choices))
-        keyed = choice.conjunction.keyed_records(engine, "trained_on")
-        text = f"select record_no, block_key from ({keyed})"
-        if choice.key.is_list:
-            text = (
-                "select record_no, string_agg(block_key, ' ' order by block_key) as block_key"
-                f" from ({keyed}) group by record_no"
-            )
+    for first in range(0, len(choices), KEYS_AT_A_TIME):
+        some = choices[first : first + KEYS_AT_A_TIME]
+        logger.info("writing the sample's keys: %s of %s", first + len(some), len(choices))
         # Column beside column, for the rows stand in one order: to join hundreds of columns to the
         # others copies all of them for each.
-        key = engine.arrow(
-            f"select k.block_key from trained_on as r left join ({text}) as k"
-            " on k.record_no = r.record_no order by r.record_no"
-        )
-        columns = columns.append_column(choice.expression, key.column(0))
+        keys = engine.arrow(_keys_sql(engine, some))
+        for choice, key in zip(some, keys.columns, strict=True):
+            columns = columns.append_column(choice.expression, key)
     engine.put("train_keys", columns)
     with lake.writing("blocks_train") as draft:
         engine.write("select * from train_keys", draft.file())
+
+
+def _keys_sql(engine: Engine, choices: Sequence[KeyChoice]) -> str:
+    """Write the query of some keys, as texts, of trained_on, in the order of the records."""
+    columns, joins = [], ""
+    for i, choice in enumerate(choices):
+        text = choice.conjunction.keyed_records(engine, "trained_on")
+        if choice.key.is_list:
+            text = (
+                "select record_no, string_agg(block_key, ' ' order by block_key) as block_key"
+                f" from ({text}) group by record_no"
+            )
+        columns.append(f"k{i}.block_key as key_{i}")
+        joins += f" left join ({text}) as k{i} on k{i}.record_no = r.record_no"
+    return f"select {', '.join(columns)} from trained_on as r{joins} order by r.record_no"

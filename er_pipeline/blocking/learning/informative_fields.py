@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 # Up to so many fields all are searched: tables of 25 columns, 20 of them noise, need no less.
 MOST_FIELDS = 30
+# Beyond, so many are at least, and of the others those that say this share of what the one does
+# that says most.
+LEAST_FIELDS, LEAST_SHARE = 15, 0.03
 # Pairs of a key are looked at in the order of so many sampled records at most.
 RECORDS_OF_KEY = 20_000
 # What a field says of a match that another one has spoken for counts for this part: of ten columns
@@ -57,22 +60,30 @@ def left_out_fields(
         f"{int(matches.sum()):,}",
         ", ".join(field for field in spec.field_kinds if field in chosen),
     )
-    swapped = {choice.field for choice in own if choice.swaps and not chosen.issuperset(choice.swaps)}
+    swapped = {
+        choice.field for choice in own if choice.swaps and not chosen.issuperset(choice.swaps)
+    }
     return frozenset(spec.field_kinds.keys() - chosen) | swapped
 
 
 def most_telling(worth: NDArray[np.float64], n: int) -> list[int]:
-    """Choose n fields, what adds most first; of equals the first one.
+    """Choose up to n fields, what adds most first; of equals the first one.
 
     worth: (n_matches, n_fields) of what each field says of each match, 0 for nothing.
     """
     left = np.ones(len(worth))
+    whole = worth.sum(axis=0)
+    least = LEAST_SHARE * whole.max(initial=0.0)
     chosen: list[int] = []
     for _ in range(min(n, worth.shape[1])):
         # Rounded, so that threads do not decide between equals.
         gain = np.round(left @ worth, 6)
+        if len(chosen) >= LEAST_FIELDS:
+            gain[whole < least] = -1.0
         gain[chosen] = -1.0
         best = int(np.argmax(gain))
+        if gain[best] < 0:
+            break
         chosen.append(best)
         left = np.where(worth[:, best] > 0, left * WORTH_OF_ANOTHER_FIELD, left)
     return chosen

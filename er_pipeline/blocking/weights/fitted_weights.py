@@ -28,6 +28,7 @@ from er_pipeline.blocking.weights.pair_evidence import (
     log_share,
 )
 from er_pipeline.blocking.weights.redundant_fields import find_redundant
+from er_pipeline.blocking.weights.speaking_fields import MOST_SPEAKING, choose_speaking, only
 
 EM_ROUNDS, EM_ROUNDS_SPLIT = 12, 30
 # A split is looked at every so many rounds, and given up where it has gone nowhere near.
@@ -46,6 +47,9 @@ LABEL_WEIGHT = 0.2
 FIELDS_APART, APART, TOGETHER = 2, 0.8, 0.3
 # Where fewer matches are expected, EM began wrong.
 LEAST_EXPECTED = 1.0
+# Begun again, EM takes the best hundredth of the pairs for matches as long as that, if need be.
+BEST, ROUNDS_OF_BEST = 0.01, 6
+NOTHING = 1e-9
 # Fewer pairs are too few to make a class.
 LEAST_CLASS = 20.0
 
@@ -94,7 +98,7 @@ def fit_weights(
     """
     (n_records,) = engine.row("select count(*) from key_codes")
     fit = _open_fit(engine, choices, pairs, labelled, n_records, left_out)
-    fields, m, probability = fit.fields, *fit.begin()
+    m, probability = fit.begin()
     taught = scores is not None and bool(scores.sum() >= LEAST_OF_MODEL * probability.sum())
     if taught:
         fit = replace(fit, scores=scores)
@@ -102,8 +106,14 @@ def fit_weights(
     related: Shares | None = None
     if split := fit.two_classes(m, probability):
         m, related, probability = split
+    if len(fit.fields) > MOST_SPEAKING:
+        kept = choose_speaking(fit.fields, say_evidence(fit.seen, fit.fields, m), probability)
+        fit, m = fit.only(kept), [m[place] for place in kept]
+        related = related and [related[place] for place in kept]
     weights = PairWeights(
-        tuple(replace(field, m=_rounded(shares)) for field, shares in zip(fields, m, strict=True)),
+        tuple(
+            replace(field, m=_rounded(shares)) for field, shares in zip(fit.fields, m, strict=True)
+        ),
         n_records,
         round(fit.prior, 6),
         0.0,
@@ -182,6 +192,11 @@ class _Fit:
     prior: float
     scores: NDArray[np.float64] | None
 
+    def only(self, kept: Sequence[int]) -> "_Fit":
+        """Leave out the fields that are not at some places."""
+        seen = Agreement(self.seen.levels[:, kept], self.seen.idf[:, kept])
+        return replace(self, fields=only(self.fields, kept), seen=seen, known=self.known[:, kept])
+
     def begin(self) -> tuple[Shares, NDArray[np.float64]]:
         """Find m and probabilities from nothing."""
         m, probability = self.one_class()
@@ -194,7 +209,8 @@ class _Fit:
     def one_class(self, forgiving: bool = False) -> tuple[Shares, NDArray[np.float64]]:
         """Find m of the probable matches, and each pair's probability to be one.
 
-        forgiving: at first no field speaks against a match.
+        forgiving: at first no field speaks against a match, and where next to no pair reaches what
+        a match takes, the best ones begin.
         """
         m = [np.array(field.m) for field in self.fields]
         probability = np.zeros(len(self.seen.levels))
@@ -203,6 +219,10 @@ class _Fit:
                 least = 0.0 if forgiving and i == 0 else None
                 evidence = sum_evidence(self.seen, self.fields, m, least)
                 probability = _sigmoid(evidence - self.prior)
+                if forgiving and i < ROUNDS_OF_BEST and probability.sum() < LEAST_EXPECTED:
+                    probability = _sigmoid(evidence - _reached_by(evidence, BEST))
+                if not forgiving and probability.sum() < NOTHING:
+                    break  # what nobody taught stays as it is
             else:
                 probability = self.scores
             m = self._shares(probability, self.known)
@@ -364,6 +384,12 @@ def read_agreement(engine: Engine, fields: Sequence[FieldEvidence], pairs: str) 
         for other, share in reversed(field.redundant):
             left[:, f] = np.where(levels[:, other] == 1, nats * share, left[:, f])
     return Agreement(levels, left)
+
+
+def _reached_by(evidence: NDArray[np.float64], share: float) -> float:
+    """Give the evidence that this share of the pairs has."""
+    nth = len(evidence) - max(1, round(share * len(evidence)))
+    return float(np.partition(evidence, nth)[nth]) if len(evidence) else 0.0
 
 
 def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,5 +1,4 @@
-"""Redundant fields: how much of what one field says follows from another, as a city from a postcode.
-"""
+"""Redundant fields: how much of what one field says follows from another, as a suburb does."""
 
 from collections.abc import Sequence
 from dataclasses import replace
