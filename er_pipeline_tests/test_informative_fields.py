@@ -91,14 +91,14 @@ def test_left_out_fields_are_in_no_rule_but_a_pinned_one(
     monkeypatch.setattr(informative_fields, "MOST_FIELDS", 4)
     monkeypatch.setattr(informative_fields, "LEAST_FIELDS", 4)
     rules = people.learn(learning={"pin": ["city"]})["rules"]
-    assert [rule["origin"] for rule in rules][0] == "pinned"
+    assert rules[0]["origin"] == "pinned"
     used = {column for rule in rules[1:] for column in rule["source_columns"]}
     assert 0 < len(used) <= 4
 
 
 def test_what_adds_most_is_chosen_first_so_that_copies_come_late() -> None:
     draw = np.random.default_rng(5)
-    agree = (draw.random((400, 4)) < [0.9, 0.8, 0.7, 0.6]).astype(float)
+    agree = (draw.random((400, 4)) < [0.7, 0.65, 0.6, 0.55]).astype(float)
     # Three copies of the first before all others.
     worth = 5 * np.column_stack([agree[:, 0], agree[:, 0], agree[:, 0], agree])
     chosen = most_telling(worth, 7)

@@ -20,6 +20,8 @@ from er_pipeline.blocking.weights.pair_evidence import (
     PairWeights,
 )
 from er_pipeline.blocking.weights.pair_weights import (
+    SAMPLED_PAIRS,
+    pairs_to_sample,
     read_weights,
     sample_pairs,
     sample_records,

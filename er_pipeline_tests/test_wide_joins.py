@@ -12,7 +12,9 @@ def joined(engine: DuckDBEngine) -> list[tuple[int, ...]]:
     engine.make_table("rows_", "select i // 10 as a, i % 10 as b, i as n from range(50) as t(i)")
     tables = []
     for i in range(N_TABLES):
-        engine.make_table(f"t{i}", f"select n, 100 * n + {i} as v from rows_ where n % 3 <> {i % 3}")
+        engine.make_table(
+            f"t{i}", f"select n, 100 * n + {i} as v from rows_ where n % 3 <> {i % 3}"
+        )
         tables.append((f", t{i}.v as v{i}, r.a + {i} as w{i}", f" left join t{i} on t{i}.n = r.n"))
     columns, joins = join_in_parts(engine, "rows_", ["a", "b"], tables, "part")
     return engine.rows(f"select r.n{columns} from rows_ as r{joins} order by r.n")

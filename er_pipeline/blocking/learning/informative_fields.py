@@ -30,7 +30,7 @@ LEAST_FIELDS, LEAST_SHARE = 15, 0.03
 RECORDS_OF_KEY = 20_000
 # What a field says of a match that another one has spoken for counts for this part: of ten columns
 # that repeat one fact the first brings the others' due, and different facts come before them.
-WORTH_OF_ANOTHER_FIELD = 0.7
+WORTH_OF_ANOTHER_FIELD = 0.25
 FIELDS_PER_LINE = 25  # of the log
 
 
@@ -71,22 +71,19 @@ def most_telling(worth: NDArray[np.float64], n: int) -> list[int]:
 
     worth: (n_matches, n_fields) of what each field says of each match, 0 for nothing.
     """
+    # Rounded, so that threads do not decide between equals.
+    whole = np.round(worth.sum(axis=0), 6)
+    waiting = set(np.flatnonzero(whole >= LEAST_SHARE * whole.max(initial=0.0)).tolist())
     left = np.ones(len(worth))
-    whole = worth.sum(axis=0)
-    least = LEAST_SHARE * whole.max(initial=0.0)
     chosen: list[int] = []
-    for _ in range(min(n, worth.shape[1])):
-        # Rounded, so that threads do not decide between equals.
+    while waiting and len(chosen) < n:
         gain = np.round(left @ worth, 6)
-        if len(chosen) >= LEAST_FIELDS:
-            gain[whole < least] = -1.0
-        gain[chosen] = -1.0
-        best = int(np.argmax(gain))
-        if gain[best] < 0:
-            break
+        best = min(waiting, key=lambda field: (-gain[field], field))
+        waiting.remove(best)
         chosen.append(best)
         left = np.where(worth[:, best] > 0, left * WORTH_OF_ANOTHER_FIELD, left)
-    return chosen
+    others = sorted(set(range(len(whole))) - set(chosen), key=lambda field: (-whole[field], field))
+    return chosen + others[: max(0, min(n, LEAST_FIELDS) - len(chosen))]
 
 
 def _sample_pairs(index: Index, sample: Sample, spec: PipelineSpec, seed: str) -> str:
