@@ -15,7 +15,8 @@ from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.values.key_choices import key_choices
 from er_pipeline.blocking.weights import pair_weights
-from er_pipeline.blocking.weights.fitted_weights import fit_weights, read_agreement
+from er_pipeline.blocking.weights.fitted_weights import fit_weights
+from er_pipeline.blocking.weights.pair_agreement import read_agreement
 from er_pipeline.blocking.weights.pair_evidence import (
     PairWeights,
 )

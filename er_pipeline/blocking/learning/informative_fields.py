@@ -89,7 +89,7 @@ def most_telling(worth: NDArray[np.float64], n: int) -> list[int]:
 def _sample_pairs(index: Index, sample: Sample, spec: PipelineSpec, seed: str) -> str:
     """Make first_pairs (left_no, right_no): pairs of each key to look at, of each about as many."""
     engine, pairs, proposed = index.engine, "first_pairs", "first_proposals"
-    keys = _keys_to_look_at(index, sample, spec)
+    keys = [key for key in _keys_to_look_at(sample, spec) if not _is_alone(sample, key)]
     of_key = max(1, pairs_to_sample(len(spec.field_kinds)) // max(1, len(keys)))
     order = f"md5(concat({literal(seed)}, ' ', record_no)), record_no"
     engine.make_table(
@@ -116,15 +116,23 @@ def _sample_pairs(index: Index, sample: Sample, spec: PipelineSpec, seed: str) -
             f" order by md5(concat({literal(seed)}, ' ', a, ' ', b)), a, b limit {of_key}",
         )
     sample_pairs(engine, [f"select left_no as a, right_no as b from {proposed}"], index.mode, pairs)
+    (n_pairs,) = engine.row(f"select count(*) from {pairs}")
+    logger.info("finding what %s fields say of %s pairs", len(spec.field_kinds), f"{n_pairs:,}")
     return pairs
 
 
-def _keys_to_look_at(index: Index, sample: Sample, spec: PipelineSpec) -> list[int]:
+def _is_alone(sample: Sample, key: int) -> bool:
+    """Return whether a key surely has no pair within the cap."""
+    return sample.is_whole and not sample.pairs((key,))
+
+
+def _keys_to_look_at(sample: Sample, spec: PipelineSpec) -> list[int]:
     """Choose of every field its whole value and the widest key that a rule may consist of.
 
     Where a field's whole value makes more pairs than that, it is still looked at.
     """
-    most = spec.learns.rule_pairs_per_record * index.n_records if spec.learns else 0
+    assert spec.learns is not None
+    most = spec.learns.rule_pairs_per_record * sample.index.n_records
     keys: list[int] = []
     for field in spec.field_kinds:
         own = [
