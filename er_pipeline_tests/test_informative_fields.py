@@ -69,6 +69,11 @@ def test_conjunctions_counted_do_not_grow_with_the_square_of_the_fields(tmp_path
     assert counted[1] <= 2 * counted[0]
 
 
+def test_many_fields_learn_the_same_with_any_number_of_threads(tmp_path: Path) -> None:
+    people = wide(tmp_path, 40, first=True, n_records=600)
+    assert people.learn(threads=1) == people.learn(threads=2)
+
+
 def test_few_fields_are_all_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     people = made_up(tmp_path, 500)
     rules = people.learn()["rules"]

@@ -2,8 +2,8 @@
 
 Rules are sought among pairs and triples of fields, so that the search grows with their square and
 cube. Beyond `MOST_FIELDS` a first EM looks at pairs that share a single key, some of each field,
-and only the fields that say most of the probable matches are searched. The others are weighed
-still (pair_weights.py).
+and only the fields that say most of the probable matches are searched. Whether a field is weighed
+is decided anew, by the pairs of the rules (speaking_fields.py).
 """
 
 import logging

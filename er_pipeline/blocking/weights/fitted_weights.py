@@ -83,6 +83,7 @@ def fit_weights(
     pairs: engine table (left_no, right_no), without repeats, in this order. scores: (n_pairs,)
     match probabilities of a model, if there is one. labelled: engine table (left_no, right_no,
     is_match) of the judged pairs. Reads the engine's key_codes.
+    Beyond `MOST_SPEAKING` fields the weights are of those that say most; see speaking_fields.py.
     """
     (n_records,) = engine.row("select count(*) from key_codes")
     fit = _open_fit(engine, choices, pairs, labelled, n_records, left_out)
