@@ -16,7 +16,8 @@ from er_pipeline.blocking.records.key_codes import index_keys
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.weights.fitted_weights import fit_weights, read_agreement, sum_evidence
+from er_pipeline.blocking.weights.fitted_weights import fit_weights, sum_evidence
+from er_pipeline.blocking.weights.pair_agreement import read_agreement
 from er_pipeline.blocking.weights.pair_evidence import (
     COSINE_WEIGHT,
     LEAST_M_NOTHING,

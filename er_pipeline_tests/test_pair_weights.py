@@ -15,11 +15,14 @@ from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.values.key_choices import key_choices
 from er_pipeline.blocking.weights import pair_weights
-from er_pipeline.blocking.weights.fitted_weights import fit_weights, read_agreement
+from er_pipeline.blocking.weights.fitted_weights import fit_weights
+from er_pipeline.blocking.weights.pair_agreement import read_agreement
 from er_pipeline.blocking.weights.pair_evidence import (
     PairWeights,
 )
 from er_pipeline.blocking.weights.pair_weights import (
+    SAMPLED_PAIRS,
+    pairs_to_sample,
     read_weights,
     sample_pairs,
     sample_records,
@@ -97,14 +100,11 @@ def test_only_answers_that_are_sure_count(dataset: Callable[..., Dataset]) -> No
     assert people.lake.facts("pair_weights")["labels"] == {"matches": 1, "non_matches": 2}
 
 
-def test_the_sample_is_of_the_size_wanted_and_the_seeds_own(
-    engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sample_is_of_the_size_wanted_and_the_seeds_own(engine: DuckDBEngine) -> None:
     engine.make_table("key_codes", "select i as record_no from range(1000) as t(i)")
-    monkeypatch.setattr(pair_weights, "SAMPLED_PAIRS", 500)
 
     def sampled(n_pairs: int, seed: str) -> list[int]:
-        sample_records(engine, n_pairs, seed, "sampled_records")
+        sample_records(engine, n_pairs, seed, "sampled_records", 500)
         return [no for (no,) in engine.rows("select record_no from sampled_records order by 1")]
 
     # Of 2,500 pairs every record has five on average: a hundred records have five hundred.
@@ -112,6 +112,11 @@ def test_the_sample_is_of_the_size_wanted_and_the_seeds_own(
     assert sampled(2500, "20") == sampled(2500, "20") != sampled(2500, "21")
     assert sampled(100, "20") == list(range(1000))
     assert len(sampled(10**9, "20")) == 1
+
+
+def test_fewer_pairs_are_looked_at_where_there_are_more_fields() -> None:
+    assert pairs_to_sample(0) == pairs_to_sample(30) == SAMPLED_PAIRS
+    assert pairs_to_sample(60) == pairs_to_sample(120) * 2 == SAMPLED_PAIRS / 2
 
 
 @pytest.mark.parametrize(

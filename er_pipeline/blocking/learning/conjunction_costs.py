@@ -52,7 +52,7 @@ class Index:
 
     Reads the engine's key_codes: one row per record, with record_no, source_no and code_<i> of the
     single-valued keys. listed: of every many-valued key its engine table (record_no, source_no,
-    code_<i>), one row per record and value.
+    code_<i>), one row per record and value. left_out: fields whose keys no rule is sought among.
     """
 
     engine: Engine
@@ -62,6 +62,12 @@ class Index:
     blocks: Blocks
     n_records: int
     costs: dict[Keys, Cost] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def searched(self) -> list[int]:
+        """The keys that rules are sought among."""
+        return [i for i, choice in enumerate(self.choices) if choice.field not in self.left_out]
 
     def overlap(self, keys: Keys) -> bool:
         """Return whether two of the keys are of the same field, or have several values per record.

@@ -25,6 +25,7 @@ from er_pipeline.blocking.learning.blocks_train import (
 )
 from er_pipeline.blocking.learning.conjunction_costs import Index, Keys, Sample
 from er_pipeline.blocking.learning.held_out_recall import HeldOut, Learner, hold_out
+from er_pipeline.blocking.learning.informative_fields import left_out_fields
 from er_pipeline.blocking.learning.lexicographic_search import search_lexicographically
 from er_pipeline.blocking.learning.rule_candidates import candidates, loosest_affordable
 from er_pipeline.blocking.learning.rule_evidence import (
@@ -181,6 +182,7 @@ def learn_rules(
     banned = Banned.of(spec, learning, index.choices)
     pinned = pinned_conjunctions(index, spec, learning)
     declared = declared_conjunctions(index, spec)
+    index.left_out = left_out_fields(index, sample, spec, labelled, round_no)
     limits = limits_of(spec, learning, index, sample, declared)
     loosest, alone = _looked_at(index, sample, limits, banned)
     scores = scorer(lake) if scorer else None
@@ -229,7 +231,7 @@ def _looked_at(
     if not loosest:
         loosest = list(loosest_affordable(index, sample, most, limits.k, banned))
     # Keys affordable alone, too: what of theirs other rules make shows in their own pairs.
-    alone: list[Keys] = [(key,) for key in range(len(index.choices)) if not banned((key,))]
+    alone: list[Keys] = [(key,) for key in index.searched if not banned((key,))]
     return loosest, [k for k in alone if k not in loosest and 0 < index.cost(k).pairs <= most]
 
 

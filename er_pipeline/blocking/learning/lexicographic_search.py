@@ -46,13 +46,13 @@ def search_lexicographically(
         return bool(found_by(keys).any()) and not banned(keys)
 
     best: set[Keys] = set()
-    for start in range(len(index.choices)):
+    for start in index.searched:
         keys: Keys = (start,)
         reached = [keys] if finds(keys) else []
         while len(keys) < limits.k:
             options = [
                 tuple(sorted((*keys, key)))
-                for key in range(len(index.choices))
+                for key in index.searched
                 if not index.overlap((*keys, key))
             ]
             options = [option for option in options if finds(option)]

@@ -28,8 +28,8 @@ def loosest_affordable(
     nothing new. That is Apriori's pruning, since pairs only fall with more keys.
     """
     by_field: dict[str, list[int]] = {}
-    for i, choice in enumerate(index.choices):
-        by_field.setdefault(choice.field, []).append(i)
+    for i in index.searched:
+        by_field.setdefault(index.choices[i].field, []).append(i)
     contained: set[Keys] = set()
     for size in range(1, k + 1):
         for fields in combinations(by_field, size):
@@ -71,7 +71,7 @@ def candidates(
     total = evidence.worth.sum() or 1.0
     least = 0.002 * total
     level: dict[Keys, NDArray[np.bool_]] = {}
-    for key in range(len(fields)):
+    for key in index.searched:
         found = evidence.shared[:, key]
         worth, cost = float(evidence.worth[found].sum()), index.cost((key,))
         sharing = cost.pairs + cost.oversized_pairs

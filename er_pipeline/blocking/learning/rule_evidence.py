@@ -16,7 +16,12 @@ from er_pipeline.blocking.learning.conjunction_costs import Index, Keys
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.weights.fitted_weights import fit_weights
-from er_pipeline.blocking.weights.pair_weights import Scorer, sample_pairs, sample_records
+from er_pipeline.blocking.weights.pair_weights import (
+    Scorer,
+    pairs_to_sample,
+    sample_pairs,
+    sample_records,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -143,16 +148,18 @@ def _weigh_candidates(
         "probable",
     )
     n_pairs = sum(index.cost(keys).pairs for keys in loosest)
-    sample_records(engine, n_pairs, f"{spec.seed}-{round_no}", records)
+    fields = {index.choices[key].field for key in index.searched}
+    most = pairs_to_sample(len(fields & set(spec.field_kinds)))
+    sample_records(engine, n_pairs, f"{spec.seed}-{round_no}", records, most)
     logger.info("looking for probable matches with %s conjunctions", len(loosest) + len(alone))
     engine.make_table(
         codes, f"select * from key_codes where record_no in (select record_no from {records})"
     )
-    proposals = [_proposal(index, keys, codes) for keys in (*loosest, *alone)]
+    proposals = [proposal(index, keys, codes) for keys in (*loosest, *alone)]
     sample_pairs(engine, proposals, index.mode, pairs)
     single = [c for i, c in enumerate(index.choices) if i < len(spec.key_choices)]
     scores = scorer(engine, pairs) if scorer else None
-    _, estimate = fit_weights(engine, single, pairs, labelled, scores)
+    _, estimate = fit_weights(engine, single, pairs, labelled, scores, index.left_out)
     nth = np.arange(1, len(estimate.probability) + 1)
     engine.put("probabilities", {"nth": nth, "probability": estimate.probability})
     engine.make_table(
@@ -167,7 +174,7 @@ def _weigh_candidates(
     return probable, estimate.taught
 
 
-def _proposal(index: Index, keys: Keys, sampled: str) -> str:
+def proposal(index: Index, keys: Keys, sampled: str) -> str:
     """Write the query of the pairs (a, b) that a conjunction proposes, a being a sampled record.
 
     sampled: engine table, the rows of key_codes of sampled records.

@@ -54,8 +54,8 @@ def _with_room(index: Index, sample: Sample, limits: Limits, most: int) -> Limit
     Where entities have a hundred records, equal values in any two fields make more pairs than a
     rule may, and to learn none would be to find nobody. The budget still decides what is kept.
     """
-    whole = [i for i, choice in enumerate(index.choices) if choice.level == 0 and not choice.swaps]
-    whole = [i for i in whole if i not in index.listed]
+    choices = {i: index.choices[i] for i in index.searched if i not in index.listed}
+    whole = [i for i, choice in choices.items() if choice.level == 0 and not choice.swaps]
     together = min(2, limits.k, len(whole))
     pairs = [sample.pairs(keys) for keys in combinations(whole, together)]
     narrowest = min((n for n in pairs if n), default=0.0)

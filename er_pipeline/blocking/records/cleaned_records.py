@@ -25,6 +25,7 @@ from er_pipeline.blocking.tables.table import (
 )
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.tables.views import all_columns, some_columns
+from er_pipeline.blocking.tables.wide_joins import join_in_parts
 from er_pipeline.blocking.values.cleaning import cleaner
 
 logger = logging.getLogger(__name__)
@@ -136,8 +137,8 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """
     check_truth_file(engine, spec)
     raw = read_raw_records(engine, spec)
-    for name, kind in spec.field_kinds.items():
-        logger.info("cleaning %s (%s)", name, kind)
+    for nth, (name, kind) in enumerate(spec.field_kinds.items(), start=1):
+        logger.info("cleaning %s (%s; %s of %s)", name, kind, nth, len(spec.field_kinds))
         call = cleaner(kind, spec.cleaning.options)
         engine.map_distinct(f"clean_{name}", f"select {quoted(name)} from {raw.table}", call)
     with lake.writing("rejected_records") as draft:
@@ -145,7 +146,7 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         engine.read_folder(draft.folder, "written_rejects")
         draft.content = engine.fingerprint("written_rejects", ["source", "line", "reason"])
     with lake.writing("cleaned_records") as draft:
-        engine.write(_cleaned_sql(spec, raw), draft.file())
+        engine.write(_cleaned_sql(engine, spec, raw), draft.file())
         engine.read_folder(draft.folder, "written_records")
         columns = [name for name, _ in engine.described("select * from written_records")]
         draft.content = engine.fingerprint("written_records", columns)
@@ -222,20 +223,23 @@ def _show(facts: Facts) -> Mapping[str, Shown]:
     }
 
 
-def _cleaned_sql(spec: PipelineSpec, raw: RawRecords) -> str:
-    fields = list(spec.field_kinds)
-    chosen = [f"c{i}.result as {quoted(name)}" for i, name in enumerate(fields)]
-    joins = [
-        f"left join {quoted(f'clean_{name}')} as c{i} on c{i}.value = r.{quoted(name)}"
-        for i, name in enumerate(fields)
+def _cleaned_sql(engine: Engine, spec: PipelineSpec, raw: RawRecords) -> str:
+    joined = [
+        (
+            f", c{i}.result as {quoted(name)}",
+            f" left join {quoted(f'clean_{name}')} as c{i} on c{i}.value = r.{quoted(name)}",
+        )
+        for i, name in enumerate(spec.field_kinds)
     ]
+    identity = ["source_no", "record_id"]
+    columns, joins = join_in_parts(engine, raw.table, identity, joined, "cleaned_part")
     if spec.vector_column:
-        chosen.append("try_cast(r.user_vector as float[]) as user_vector")
+        columns += ", try_cast(r.user_vector as float[]) as user_vector"
     return f"""
         select
             cast(row_number() over (order by r.source_no, r.record_id) - 1 as integer) as record_no,
-            r.record_id, r.source, r.source_no, {", ".join(chosen)}
-        from {raw.table} as r {" ".join(joins)}
+            r.record_id, r.source, r.source_no{columns}
+        from {raw.table} as r{joins}
         order by record_no
     """
 

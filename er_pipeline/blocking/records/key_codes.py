@@ -16,6 +16,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import RECORD_NO, SOURCE_NO, Column, Facts, Table
+from er_pipeline.blocking.tables.wide_joins import join_in_parts
 from er_pipeline.blocking.values.key_choices import KeyChoice
 
 logger = logging.getLogger(__name__)
@@ -98,20 +99,22 @@ class KeyColumns:
 
 def key_code_columns(engine: Engine, choices: Sequence[KeyChoice]) -> KeyColumns:
     """Number the distinct values of the keys; write the query that gives records their codes."""
-    columns, joins = "", ""
+    joined: list[tuple[str, str]] = []
     values: dict[str, str] = {}
-    for nth, field in enumerate(dict.fromkeys(choice.field for choice in choices)):
-        logger.info("numbering the keys of %s", field)
+    fields = list(dict.fromkeys(choice.field for choice in choices))
+    for nth, field in enumerate(fields):
+        logger.info("numbering the keys of %s (%s of %s)", field, nth + 1, len(fields))
         of_field = [(i, choice) for i, choice in enumerate(choices) if choice.field == field]
         values[field] = f"codes_of_{nth}"
         _number_values(engine, of_field, values[field])
         same = same_values(of_field[0][1], f"v{nth}")
-        joins += f" left join {values[field]} as v{nth} on {same}"
-        for i, _ in of_field:
-            columns += (
-                f", coalesce(v{nth}.code_{i}, -r.record_no - 1)::integer as code_{i},"
-                f" coalesce(v{nth}.idf_{i}, 0)::tinyint as idf_{i}"
-            )
+        columns = "".join(
+            f", coalesce(v{nth}.code_{i}, -r.record_no - 1)::integer as code_{i},"
+            f" coalesce(v{nth}.idf_{i}, 0)::tinyint as idf_{i}"
+            for i, _ in of_field
+        )
+        joined.append((columns, f" left join {values[field]} as v{nth} on {same}"))
+    columns, joins = join_in_parts(engine, "cleaned_records", ["record_no"], joined, "codes_part")
     return KeyColumns(columns, joins, values)
 
 

@@ -109,7 +109,7 @@ def _parse_key(text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple
         written_out=_written_out(text, fields, free_mail),
         source_columns=columns,
         lookups=tuple(lookups),
-        is_list=_result_is_list(text, sql, fields, tuple(lookups)),
+        is_list=_result_is_list(text, sql, fields, columns, tuple(lookups)),
         width=width,
     )
 
@@ -296,10 +296,17 @@ def _empty_database() -> duckdb.DuckDBPyConnection:
 
 @lru_cache(maxsize=4096)  # the same key stands in many rules
 def _result_is_list(
-    text: str, sql: str, fields: tuple[str, ...], lookups: tuple[Lookup, ...]
+    text: str,
+    sql: str,
+    fields: tuple[str, ...],
+    read: tuple[str, ...],
+    lookups: tuple[Lookup, ...],
 ) -> bool:
-    """Bind the expression on an empty table: DuckDB itself says what it does not know."""
-    columns = [*fields, *(lookup.column for lookup in lookups)]
+    """Bind the expression on an empty table: DuckDB itself says what it does not know.
+
+    read: the fields it reads; a table of all would take long to make where there are hundreds.
+    """
+    columns = [*read, *(lookup.column for lookup in lookups)]
     declared = ", ".join(f"{quoted(column)} varchar" for column in columns)
     with _empty_database().cursor() as con:
         con.execute(f"create temp table records ({declared})")

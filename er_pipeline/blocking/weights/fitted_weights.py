@@ -12,22 +12,23 @@ agrees in nearly all, the one are pairs of relatives and the other matches. Anyw
 is given up: lightly and heavily damaged matches differ by degrees.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.records.key_codes import IDF_STEPS
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.values.key_choices import KeyChoice
+from er_pipeline.blocking.weights.pair_agreement import Agreement, read_agreement
 from er_pipeline.blocking.weights.pair_evidence import (
     LEAST_M_NOTHING,
     FieldEvidence,
     PairWeights,
     log_share,
 )
+from er_pipeline.blocking.weights.redundant_fields import find_redundant
+from er_pipeline.blocking.weights.speaking_fields import MOST_SPEAKING, choose_speaking, only
 
 EM_ROUNDS, EM_ROUNDS_SPLIT = 12, 30
 # A split is looked at every so many rounds, and given up where it has gone nowhere near.
@@ -42,16 +43,13 @@ LEAST_OF_MODEL = 0.25
 # A judged match counts as so many probable ones: people are shown the doubtful pairs, and from
 # those alone every disagreement would seem to say less than it does.
 LABEL_WEIGHT = 0.2
-# Two fields depend on each other where more pairs than this per record share the whole values of
-# both, and so many times as many as share those of two usual fields: matches share any two.
-SHARED_PER_RECORD, SHARED_BEYOND_USUAL = 5.0, 3.0
-RECORDS_LOOKED_AT = 50_000
-# What follows from another field to all but a twentieth is not worth a condition per pair.
-LEAST_REDUNDANT = 0.95
 # Relatives differ in at least so many fields, nearly always, and matches there seldom.
 FIELDS_APART, APART, TOGETHER = 2, 0.8, 0.3
 # Where fewer matches are expected, EM began wrong.
 LEAST_EXPECTED = 1.0
+# Begun again, EM takes the best hundredth of the pairs for matches as long as that, if need be.
+BEST, ROUNDS_OF_BEST = 0.01, 6
+NOTHING = 1e-9
 # Fewer pairs are too few to make a class.
 LEAST_CLASS = 20.0
 
@@ -71,52 +69,39 @@ class Estimate:
     taught: bool = False
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How pairs agree: (n_pairs, n_fields) levels and their idf in nats, column by column.
-
-    Level -1 is a missing value, 0 agreement in nothing, i the i-th key of the field. Of the idf
-    that follows from another field only what is left is here.
-    """
-
-    levels: NDArray[np.int8]
-    idf: NDArray[np.float32]
-
-
 def fit_weights(
     engine: Engine,
     choices: Sequence[KeyChoice],
     pairs: str,
     labelled: str,
     scores: NDArray[np.float64] | None = None,
+    left_out: Collection[str] = (),
 ) -> tuple[PairWeights, Estimate]:
     """Estimate m of every field by EM with u fixed, or from the scores of a model.
 
+    choices: by their numbers in key_codes. left_out: fields that are not looked at.
     pairs: engine table (left_no, right_no), without repeats, in this order. scores: (n_pairs,)
     match probabilities of a model, if there is one. labelled: engine table (left_no, right_no,
     is_match) of the judged pairs. Reads the engine's key_codes.
+    Beyond `MOST_SPEAKING` fields the weights are of those that say most; see speaking_fields.py.
     """
     (n_records,) = engine.row("select count(*) from key_codes")
-    fields = _redundant(engine, _fields(choices), n_records)
-    seen = read_agreement(engine, fields, f"select left_no, right_no from {pairs}")
-    known = read_agreement(
-        engine, fields, f"select left_no, right_no from {labelled} where is_match"
-    ).levels
-    fit = _Fit(fields, seen, known, float(np.log(max(n_records, 3) / MATCHES_PER_RECORD)), None)
-    m, probability = fit.one_class()
-    if probability.sum() < LEAST_EXPECTED:
-        # Among many columns of noise everybody differs in most of them, matches too, and what that
-        # is taken to say at first drowns the rest.
-        m, probability = fit.one_class(forgiving=True)
+    fit = _open_fit(engine, choices, pairs, labelled, n_records, left_out)
+    m, probability = fit.begin()
     taught = scores is not None and bool(scores.sum() >= LEAST_OF_MODEL * probability.sum())
     if taught:
         fit = replace(fit, scores=scores)
         m, probability = fit.one_class()
+    if len(fit.fields) > MOST_SPEAKING:
+        kept = choose_speaking(fit.fields, say_evidence(fit.seen, fit.fields, m), probability)
+        fit, m = fit.only(kept), [m[place] for place in kept]
     related: Shares | None = None
     if split := fit.two_classes(m, probability):
         m, related, probability = split
     weights = PairWeights(
-        tuple(replace(field, m=_rounded(shares)) for field, shares in zip(fields, m, strict=True)),
+        tuple(
+            replace(field, m=_rounded(shares)) for field, shares in zip(fit.fields, m, strict=True)
+        ),
         n_records,
         round(fit.prior, 6),
         0.0,
@@ -128,82 +113,61 @@ def fit_weights(
     return weights, Estimate(len(probability), float(probability.sum()), probability, taught)
 
 
-def _fields(choices: Sequence[KeyChoice]) -> list[FieldEvidence]:
+def say_of_pairs(
+    engine: Engine, choices: Sequence[KeyChoice], pairs: str, labelled: str
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Estimate what every field says of pairs, and how probably each pair is a match.
+
+    Takes and reads what `fit_weights` does. Returns the fields, (n_pairs, n_fields) evidence in
+    nats and (n_pairs,) probabilities. Relatives are not told from matches.
+    """
+    (n_records,) = engine.row("select count(*) from key_codes")
+    fit = _open_fit(engine, choices, pairs, labelled, n_records, ())
+    m, probability = fit.begin()
+    return [field.field for field in fit.fields], say_evidence(fit.seen, fit.fields, m), probability
+
+
+def _open_fit(
+    engine: Engine,
+    choices: Sequence[KeyChoice],
+    pairs: str,
+    labelled: str,
+    n_records: int,
+    left_out: Collection[str],
+) -> "_Fit":
+    fields = find_redundant(engine, _fields(choices, left_out), n_records)
+    seen = read_agreement(engine, fields, f"select left_no, right_no from {pairs}")
+    known = read_agreement(
+        engine, fields, f"select left_no, right_no from {labelled} where is_match"
+    ).levels
+    prior = float(np.log(max(n_records, 3) / MATCHES_PER_RECORD))
+    return _Fit(fields, seen, known, prior, None)
+
+
+def _fields(choices: Sequence[KeyChoice], left_out: Collection[str]) -> list[FieldEvidence]:
     """Put the keys together by field; those that repeat or swap other fields come last."""
-
-    def comes_late(field: str) -> bool:
-        return any(c.repeats or c.swaps for c in choices if c.field == field)
-
-    names = sorted(dict.fromkeys(choice.field for choice in choices), key=comes_late)
-    keys = {name: [i for i, choice in enumerate(choices) if choice.field == name] for name in names}
+    keys: dict[str, list[int]] = {}
+    late: set[str] = set()
+    for i, choice in enumerate(choices):
+        if choice.field not in left_out and not set(choice.swaps) & set(left_out):
+            keys.setdefault(choice.field, []).append(i)
+            if choice.repeats or choice.swaps:
+                late.add(choice.field)
+    names = sorted(keys, key=lambda name: name in late)
+    places = {name: place for place, name in enumerate(names)}
     return [
         FieldEvidence(
             name,
             tuple(keys[name]),
             tuple(first_m(len(keys[name]) + 1).tolist()),
-            tuple(tuple(names.index(of) for of in choices[key].repeats) for key in keys[name]),
-            tuple(names.index(of) for of in choices[keys[name][0]].swaps),
+            tuple(
+                tuple(places[of] for of in choices[key].repeats if of in places)
+                for key in keys[name]
+            ),
+            tuple(places[of] for of in choices[keys[name][0]].swaps),
         )
         for name in names
     ]
-
-
-def _redundant(
-    engine: Engine, fields: Sequence[FieldEvidence], n_records: int
-) -> list[FieldEvidence]:
-    """Find what follows from other fields: of pairs that agree in one, how many do in the other.
-
-    Only fields that more pairs share than there could be matches show it; a field follows from
-    those that say more than it does, so that of two that mean the same one speaks.
-    """
-    plain = [place for place, field in enumerate(fields) if not field.swaps]
-    found = engine.columns(
-        f"select {', '.join(f'code_{fields[place].keys[0]} as c{place}' for place in plain)}"
-        f" from (select * from key_codes order by md5(cast(record_no as varchar)), record_no"
-        f" limit {RECORDS_LOOKED_AT})"
-    )
-    codes = {place: np.asarray(found[f"c{place}"], np.int64) for place in plain}
-    n_seen = max((len(column) for column in codes.values()), default=0)
-    shared = {place: _pairs(codes[place]) for place in plain}
-    filled = {place: float((codes[place] >= 0).sum()) for place in plain}
-    says = {
-        place: -np.log(max(shared[place], 0.5) / max(1.0, filled[place] * (filled[place] - 1) / 2))
-        for place in plain
-    }
-    joint: dict[tuple[int, int], float] = {}
-    of_matches: list[float] = []
-    for one, other in combinations(plain, 2):
-        both = (codes[one] >= 0) & (codes[other] >= 0)
-        n_both = float(both.sum())
-        joint[one, other] = _pairs(codes[one][both] * (1 << 31) + codes[other][both])
-        by_chance = np.exp(-says[one] - says[other]) * n_both * (n_both - 1) / 2
-        of_matches.append(max(0.0, joint[one, other] - by_chance))
-    # Pairs grow with the square of the records.
-    least = SHARED_PER_RECORD * n_seen**2 / max(1, n_records)
-    least = max(least, SHARED_BEYOND_USUAL * float(np.median(of_matches or [0.0])))
-    common = [place for place in plain if shared[place] > least]
-    follows: dict[int, list[tuple[int, float]]] = {place: [] for place in plain}
-    for place in common:
-        for other in common:
-            if (says[other], -other) <= (says[place], -place):
-                continue
-            pairs = joint[min(place, other), max(place, other)]
-            if pairs > least:
-                of_other = _pairs(codes[other][codes[place] >= 0])
-                left = -np.log(pairs / max(1.0, of_other))
-                share = round(float(min(1.0, max(0.0, left / max(says[place], 0.1)))), 3)
-                if share < LEAST_REDUNDANT:
-                    follows[place].append((other, share))
-    return [
-        replace(field, redundant=tuple(sorted(follows.get(place, ()), key=lambda x: (x[1], x[0]))))
-        for place, field in enumerate(fields)
-    ]
-
-
-def _pairs(codes: NDArray[np.int64]) -> float:
-    """Count the pairs of equal codes; negative ones are no value."""
-    _, counts = np.unique(codes[codes >= 0], return_counts=True)
-    return float((counts.astype(np.float64) * (counts - 1) / 2).sum())
 
 
 @dataclass(frozen=True)
@@ -216,10 +180,25 @@ class _Fit:
     prior: float
     scores: NDArray[np.float64] | None
 
+    def only(self, kept: Sequence[int]) -> "_Fit":
+        """Leave out the fields that are not at some places."""
+        seen = Agreement(self.seen.levels[:, kept], self.seen.idf[:, kept])
+        return replace(self, fields=only(self.fields, kept), seen=seen, known=self.known[:, kept])
+
+    def begin(self) -> tuple[Shares, NDArray[np.float64]]:
+        """Find m and probabilities from nothing."""
+        m, probability = self.one_class()
+        if probability.sum() < LEAST_EXPECTED:
+            # Among many columns of noise everybody differs in most of them, matches too, and what
+            # that is taken to say at first drowns the rest.
+            m, probability = self.one_class(forgiving=True)
+        return m, probability
+
     def one_class(self, forgiving: bool = False) -> tuple[Shares, NDArray[np.float64]]:
         """Find m of the probable matches, and each pair's probability to be one.
 
-        forgiving: at first no field speaks against a match.
+        forgiving: at first no field speaks against a match, and where next to no pair reaches what
+        a match takes, the best ones begin.
         """
         m = [np.array(field.m) for field in self.fields]
         probability = np.zeros(len(self.seen.levels))
@@ -228,6 +207,10 @@ class _Fit:
                 least = 0.0 if forgiving and i == 0 else None
                 evidence = sum_evidence(self.seen, self.fields, m, least)
                 probability = _sigmoid(evidence - self.prior)
+                if forgiving and i < ROUNDS_OF_BEST and probability.sum() < LEAST_EXPECTED:
+                    probability = _sigmoid(evidence - _reached_by(evidence, BEST))
+                if not forgiving and probability.sum() < NOTHING:
+                    break  # what nobody taught stays as it is
             else:
                 probability = self.scores
             m = self._shares(probability, self.known)
@@ -312,7 +295,18 @@ def sum_evidence(
     m: Sequence[NDArray[np.float64]],
     least: float | None = None,
 ) -> NDArray[np.float64]:
-    """Give the evidence of every pair against strangers, in nats, for a class of such m.
+    """Give the evidence of every pair against strangers, in nats, for a class of such m."""
+    total: NDArray[np.float64] = say_evidence(seen, fields, m, least).sum(axis=1)
+    return total
+
+
+def say_evidence(
+    seen: Agreement,
+    fields: Sequence[FieldEvidence],
+    m: Sequence[NDArray[np.float64]],
+    least: float | None = None,
+) -> NDArray[np.float64]:
+    """Give what every field says of every pair: (n_pairs, n_fields), in nats.
 
     least: what every field says at least, if anything.
     """
@@ -332,8 +326,7 @@ def sum_evidence(
             before = said[:, field.swaps].sum(axis=1)
             says = np.where(level > 0, np.maximum(0, says - before), 0.0)
         said[:, f] = says if least is None else np.maximum(least, says)
-    total: NDArray[np.float64] = said.sum(axis=1)
-    return total
+    return said
 
 
 def first_m(n_levels: int) -> NDArray[np.float64]:
@@ -344,41 +337,10 @@ def first_m(n_levels: int) -> NDArray[np.float64]:
     return shares
 
 
-def read_agreement(engine: Engine, fields: Sequence[FieldEvidence], pairs: str) -> Agreement:
-    """Compare the keys of pairs, a query of (left_no, right_no), in this order."""
-    columns = []
-    for f, field in enumerate(fields):
-        whole = field.keys[0]
-        missing = f"when l.code_{whole} < 0 or r.code_{whole} < 0"
-        straight = "".join(
-            f" when l.code_{of} = r.code_{of} then 0"
-            for of in (fields[other].keys[0] for other in field.swaps)
-        )
-        shared = [f" when l.code_{key} = r.code_{key} then" for key in field.keys]
-        level = "".join(f"{same} {i + 1}" for i, same in enumerate(shared))
-        idf = "".join(f"{same} l.idf_{key}" for same, key in zip(shared, field.keys, strict=True))
-        columns.append(
-            f"cast(case {missing} then -1{straight}{level} else 0 end as tinyint) as level_{f}"
-        )
-        columns.append(
-            f"cast(case {missing} then 0{straight}{idf} else 0 end as tinyint) as idf_{f}"
-        )
-    found = engine.columns(
-        f"select {', '.join(columns)} from ({pairs}) as p"
-        " join key_codes as l on l.record_no = p.left_no"
-        " join key_codes as r on r.record_no = p.right_no order by p.left_no, p.right_no"
-    )
-    n_pairs = len(found["level_0"]) if fields else 0
-    levels = np.empty((n_pairs, len(fields)), np.int8, order="F")
-    left = np.empty(levels.shape, np.float32, order="F")
-    for f in range(len(fields)):
-        levels[:, f] = found[f"level_{f}"]
-    for f, field in enumerate(fields):
-        nats = np.asarray(found[f"idf_{f}"], np.float32) / IDF_STEPS
-        left[:, f] = nats
-        for other, share in reversed(field.redundant):
-            left[:, f] = np.where(levels[:, other] == 1, nats * share, left[:, f])
-    return Agreement(levels, left)
+def _reached_by(evidence: NDArray[np.float64], share: float) -> float:
+    """Give the evidence that this share of the pairs has."""
+    nth = len(evidence) - max(1, round(share * len(evidence)))
+    return float(np.partition(evidence, nth)[nth]) if len(evidence) else 0.0
 
 
 def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:

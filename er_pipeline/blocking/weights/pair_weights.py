@@ -35,7 +35,8 @@ from er_pipeline.blocking.weights.fitted_weights import fit_weights
 from er_pipeline.blocking.weights.pair_evidence import FieldEvidence, PairWeights, log_share
 
 # Candidates that EM looks at: enough for two digits of every m, 100 MB while they are looked at.
-SAMPLED_PAIRS = 300_000
+# Fewer where there are more fields than this, so that time and memory do not grow with them.
+SAMPLED_PAIRS, FIELDS_OF_SAMPLE = 300_000, 30
 
 # Gives the match probability of every pair of an engine table (left_no, right_no), in the order of
 # the pairs. Reads the engine's cleaned_records.
@@ -147,7 +148,7 @@ def weigh_pairs(
     n_pairs = filtered_facts(lake)["pairs"]
     n_pairs += neighbour_facts(lake)["pairs"] if spec.embedding else 0
     sampled, pairs, labelled = "sampled_records", "sampled_pairs", "labelled"
-    sample_records(engine, n_pairs, f"{spec.seed}", sampled)
+    sample_records(engine, n_pairs, f"{spec.seed}", sampled, pairs_to_sample(len(spec.field_kinds)))
     sample_pairs(engine, _proposals(engine, lake, spec, sampled), spec.link_mode, pairs)
     answers = read_labelled(engine, lake, spec, labelled)
     scores = scorer(lake)(engine, pairs) if scorer else None
@@ -274,14 +275,19 @@ def _proposals(engine: Engine, lake: Lake, spec: PipelineSpec, sampled: str) -> 
     return proposals
 
 
-def sample_records(engine: Engine, n_pairs: int, seed: str, records: str) -> None:
-    """Sample as many records as have about `SAMPLED_PAIRS` of n_pairs candidates.
+def pairs_to_sample(n_fields: int) -> int:
+    """Return how many candidates EM looks at."""
+    return round(SAMPLED_PAIRS * min(1.0, FIELDS_OF_SAMPLE / max(1, n_fields)))
+
+
+def sample_records(engine: Engine, n_pairs: int, seed: str, records: str, most: int) -> None:
+    """Sample as many records as have about `most` of n_pairs candidates.
 
     records: the engine table made (record_no), of the first ones in the order of a hash of their
     number and the seed.
     """
     (n_records,) = engine.row("select count(*) from key_codes")
-    share = min(1.0, SAMPLED_PAIRS / max(1, 2 * n_pairs))
+    share = min(1.0, most / max(1, 2 * n_pairs))
     engine.make_table(
         records,
         "select record_no from key_codes"
