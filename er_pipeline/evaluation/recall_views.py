@@ -172,8 +172,10 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         of_views,
     )
     views, unseen = recall_by_views(pairs)
+    sample = None
     if spec.matching and spec.matching.recall:
         sample = recall_facts(lake)["sample"]
+    if sample and sample["likely_matches"] >= 1:
         views[MODEL] = {
             "recall": sample["recall"],
             "recall_low": sample["recall_low"],

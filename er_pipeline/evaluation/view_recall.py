@@ -77,9 +77,9 @@ class SampledPairs:
         """Give the share of the likely matches that are candidates; likely: per pair, 0 to 1."""
         counts = likely > 0
         _, record = np.unique(self.query[counts], return_inverse=True)
+        hit = likely[counts] * self.is_candidate[counts]
         of_record = np.bincount(record, likely[counts]).astype(np.float64)
-        found = np.bincount(record, likely[counts] * self.is_candidate[counts])
-        found = found.astype(np.float64)
+        found: NDArray[np.float64] = np.bincount(record, hit).astype(np.float64)
         total = float(of_record.sum())
         low, high = cluster_interval(of_record, found, self.n_sampled)
         return {
