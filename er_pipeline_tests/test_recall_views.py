@@ -142,10 +142,11 @@ def test_one_match_at_most_is_shared_in_a_link(dataset: Callable[..., Dataset]) 
     [
         ({}, True, "Between 92.0% and 99.0% of all matches are candidates, as 2 views"),
         ({"recall_high": 0.8, "recall_low": 0.7}, False, "(at least 90% wanted)"),
-        ({"is_known": False, "why": ["one", "two"]}, False, "Why: one; two."),
+        ({"is_known": False, "why": ["one", "two"]}, True, "Why: one; two."),
+        ({"is_known": False, "why": ["one"], "recall_high": 0.6}, False, "is not known"),
     ],
 )
-def test_what_is_not_known_is_a_warning(
+def test_a_warning_where_no_view_sees_enough(
     dataset: Callable[..., Dataset], facts: Any, passed: bool, said: str
 ) -> None:
     spec = dataset([{"id": "1", "name": "ann"}], strategies={"name": "name"}).spec
