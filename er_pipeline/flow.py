@@ -18,7 +18,13 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.runs import run
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.weights import pair_weights
-from er_pipeline.evaluation import blocking_report, match_quality, missed_matches, recall
+from er_pipeline.evaluation import (
+    blocking_report,
+    match_quality,
+    missed_matches,
+    recall,
+    recall_views,
+)
 from er_pipeline.matching import em_model, entities, matches
 from er_pipeline.matching.pair_scorer import scorer_of
 
@@ -52,6 +58,7 @@ def flow(spec: PipelineSpec) -> list[Step]:
         *missed_matches.steps(spec),
         *match_quality.steps(spec),
         *recall.steps(spec),
+        *recall_views.steps(spec),
         *blocking_report.steps(spec),
     ]
 

@@ -161,7 +161,15 @@ CHANGES: Sequence[Change] = (
     Change(
         "learning.seed",
         21,
-        (*RULES, *MODEL, "pair_weights", "label_queue", "recall_sample", "missed_matches"),
+        (
+            *RULES,
+            *MODEL,
+            "pair_weights",
+            "label_queue",
+            "recall_sample",
+            "missed_matches",
+            "recall_views",
+        ),
     ),
     Change("learning.pin", ["city"], RULES),
     Change("learning.ban", ["city"], RULES),

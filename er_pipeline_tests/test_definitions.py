@@ -31,6 +31,7 @@ FLOW = [
     "missed_matches",
     "match_quality",
     "recall_sample",
+    "recall_views",
     "blocking_report",
     "catalog",
 ]
@@ -118,7 +119,7 @@ def test_the_whole_graph_runs_on_five_people(people: Dataset) -> None:
     assert report["pairs_completeness"] == 1.0
     assert report["pairs"] == 2
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 14 + 14  # a contract per table, and the verdicts
+    assert len(evaluations) == 15 + 15  # a contract per table, and the verdicts
     assert all(check.passed for check in evaluations)
 
 

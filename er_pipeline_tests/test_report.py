@@ -136,15 +136,15 @@ def test_a_budget_says_what_it_cut_and_what_more_pairs_would_find() -> None:
 @pytest.mark.parametrize(
     ("run", "end"),
     [
-        ({}, "matches"),
-        ({"strategies_beside_learned_rules": 2}, "matches that no strategy finds"),
+        ({}, ""),
+        ({"strategies_beside_learned_rules": 2}, ", as far as no strategy finds them"),
         (
             {
                 "held_out_recall": 0.9,
                 "held_out_recall_low": 0.8,
                 "held_out_recall_high": 0.95,
             },
-            "matches; held-out recall 90.0% (95%: 80.0% to 95.0%)",
+            "; held-out recall 90.0% (95%: 80.0% to 95.0%)",
         ),
     ],
     ids=["alone", "beside strategies", "measured"],
@@ -152,7 +152,10 @@ def test_a_budget_says_what_it_cut_and_what_more_pairs_would_find() -> None:
 def test_learned_rules_are_shown_with_what_is_known_of_them(run: dict[str, Any], end: str) -> None:
     learned = {"learned_rules": 4, "evidence_found_by_learned_rules": 0.5}
     (line,) = starting(report({**learned, **run}), "Learned rules:")
-    assert line == f"Learned rules:         4, which find 50.00% of the known and probable {end}"
+    start = (
+        "Learned rules:         4, which keep 50.0% of the probable matches they were learned from"
+    )
+    assert line == start + end
 
 
 def test_matching_shows_f1_only_where_there_is_truth() -> None:
@@ -192,8 +195,43 @@ def test_the_estimate_of_recall_names_its_sample_and_the_families() -> None:
         "likely_matches_unseen": 10.0,
     }
     lines = report(recall=recall)
-    (line,) = starting(lines, "Estimated recall:")
-    assert line.endswith("91.0% (95%: 85.0% to 96.0%) of the 200 likely")
+    (line,) = starting(lines, "As the model sees it:")
+    assert line.endswith("91.0% (95%: 85.0% to 96.0%) of the 200 pairs that it")
     assert starting(lines, "Capture") == []
     (line,) = starting(report(recall={**recall, **families}), "Capture and recapture:")
     assert line.endswith("90.0% of 100 likely matches: 90 found, the rest")
+
+
+VIEWS = {
+    "whole records, wide": {"recall": 0.9, "recall_low": 0.88, "recall_high": 0.92},
+    "agreement of fields": {"recall": 0.95, "recall_low": 0.93, "recall_high": 0.97},
+}
+INTERVAL = {"recall_low": 0.88, "recall_high": 0.97, "recall_is_known": 1, "records_viewed": 1_000}
+
+
+def of_views(**others: Any) -> list[str]:
+    views = {name: {**view, "likely_matches": 200.4} for name, view in VIEWS.items()}
+    return report(
+        recall_interval={**INTERVAL, **others.pop("found", {})}, recall_views=views, **others
+    )
+
+
+def test_recall_without_truth_is_an_interval_over_all_views() -> None:
+    lines = of_views()
+    (line,) = starting(lines, "Recall without truth:")
+    assert line.endswith("88.0% to 97.0% of all matches are candidates, as 2 views of")
+    (row,) = starting(lines, "whole records, wide")
+    assert row.split()[3:] == ["90.0%", "88.0%", "to", "92.0%", "200"]
+
+
+def test_recall_that_is_not_known_is_not_said_and_the_reasons_are() -> None:
+    lines = of_views(
+        found={"recall_low": 0.3, "recall_is_known": 0},
+        recall_unknown={"views contradict each other: " + "one and another " * 8: {"holds": 1}},
+    )
+    (line,) = starting(lines, "Recall without truth:")
+    assert line.endswith("not known; 30% to 97%, as 2 views of 1,000 sampled records see it:")
+    why = lines[lines.index(line) + 1 :]
+    assert why[0].startswith("  - views contradict each other: one and")
+    assert why[1].startswith("    ")
+    assert max(map(len, why)) <= 78

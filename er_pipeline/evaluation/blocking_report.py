@@ -40,6 +40,7 @@ from er_pipeline.evaluation.match_quality import QualityFacts, quality_facts
 from er_pipeline.evaluation.missed_matches import missed_facts
 from er_pipeline.evaluation.proposed_true import tables_of_proposals
 from er_pipeline.evaluation.recall import RecallFacts, recall_facts
+from er_pipeline.evaluation.recall_views import view_facts, view_figures
 from er_pipeline.matching.entities import EntitiesFacts, entities_facts
 from er_pipeline.matching.matches import MatchesFacts, matches_facts
 
@@ -76,6 +77,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
 
 def _reads(spec: PipelineSpec) -> list[str]:
     tables = ["cleaned_records", "unified_pairs", "filtered_blocks", *ready_pair_tables(spec)]
+    tables.append("recall_views")
     if spec.learns:
         tables.append("learned_rules")
     if spec.truth:
@@ -97,7 +99,8 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     and unified_pairs themselves, and the facts of all that was made of the pairs. Writes
     blocking_report (section, name, metric, value DOUBLE).
     Returns the figures, which are kept beside the table, by section: "run", "strategies",
-    "size_classes"; with truth "truth", "training", "missed" and "remedies"; with matching
+    "size_classes", "recall_interval", "recall_views" and, where recall is not known,
+    "recall_unknown"; with truth "truth", "training", "missed" and "remedies"; with matching
     "matching" and "recall".
     """
     for table in _reads(spec):
@@ -252,7 +255,7 @@ def _figures_of_tables(lake: Lake, spec: PipelineSpec) -> dict[str, dict[str, An
         }
     if spec.matching and spec.matching.recall:
         figures["recall"] = _recall_figures(recall_facts(lake))
-    return figures
+    return figures | view_figures(view_facts(lake))
 
 
 def _matching_figures(matches: MatchesFacts, entities: EntitiesFacts) -> dict[str, int | float]:
@@ -365,7 +368,12 @@ def _report_rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, fl
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:
-    figures = {**facts["run"], **facts.get("matching", {}), **facts.get("recall", {})}
+    figures = {
+        **facts["run"],
+        **facts.get("matching", {}),
+        **facts.get("recall", {}),
+        **facts["recall_interval"],
+    }
     rows = [(name.replace("_", " "), f"{value:,.6g}") for name, value in figures.items()]
     ranked = [
         (point["pairs_per_record"], point["pairs_completeness"])

@@ -1,4 +1,7 @@
-"""Recall without truth: a sample of records against all, and what the strategies say of each other.
+"""Recall as the model sees it: a sample of records against all, and the overlap of strategies.
+
+The model learned what a match is from pairs that the rules brought; what they cannot see it may not
+know. So this is one view of several, see `recall_views`.
 
 sample: a seeded random sample of records is scored against all records with the trained model;
 recall is the share of the likely matches found so that are candidates, see `sample_recall`.
@@ -19,7 +22,6 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Estimates, Grid, Shown
-from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import (
     LEFT_NO,
@@ -38,7 +40,7 @@ from er_pipeline.evaluation.evidence_families import (
     evidence_families,
     recall_of_families,
 )
-from er_pipeline.evaluation.sample_recall import SampleRecall, sample_recall
+from er_pipeline.evaluation.sample_recall import SampleRecall, draw_records, sample_recall
 from er_pipeline.evaluation.score_bounds import ScoreBounds, weight_of
 from er_pipeline.matching.scored_pairs import number_compared, score_table
 from er_pipeline.matching.splink_linker import read_model
@@ -167,7 +169,8 @@ def estimate_recall(
     records, bounded, scored = "records_to_score", "bounded_pairs", "scored_pairs"
     number_compared(engine, spec, records)
     bounds = ScoreBounds(engine, model, records)
-    sampled = _sampled_records(engine, bounds.n_records, max_records, max_comparisons, seed)
+    affordable = floor(BOUNDS_PER_COMPARISON * max_comparisons / max(1, bounds.n_records))
+    sampled = draw_records(engine, seed, min(max_records, max(1, affordable)))
     n_sampled, n_compared = _bound_pairs(
         engine, spec, bounds, sampled, bounded, min_probability, max_comparisons
     )
@@ -214,7 +217,8 @@ def judge_recall(
     enough, kept = high >= checks.min_estimated_recall, drop <= checks.max_recall_drop
     text = (
         f"About {recall:.1%} (95%: {low:.1%} to {high:.1%}) of {sample['of']} are candidates"
-        f" (at least {checks.min_estimated_recall:.0%} wanted)."
+        f" (at least {checks.min_estimated_recall:.0%} wanted). It is the model that says so, and"
+        " it learned from pairs that the rules brought; recall_views asks others, too."
     )
     if not kept:
         text += (
@@ -236,23 +240,6 @@ def judge_recall(
             "likely_matches_sampled": sample["likely_matches"],
         },
     )
-
-
-def _sampled_records(
-    engine: Engine, n_records: int, max_records: int, max_comparisons: int, seed: int
-) -> NDArray[np.int64]:
-    """Draw records in the order of a hash of their id and the seed.
-
-    A record that is drawn today is drawn tomorrow, too, whatever comes in beside it; so two nights
-    differ by what was found, not by whom was asked.
-    """
-    affordable = max(1, floor(BOUNDS_PER_COMPARISON * max_comparisons / max(1, n_records)))
-    found = engine.columns(
-        "select record_no from cleaned_records order by"
-        f" md5(concat({literal(str(seed))}, ' ', source_no, ' ', record_id)), record_no"
-        f" limit {min(max_records, affordable)}"
-    )
-    return np.asarray(found["record_no"], np.int64)
 
 
 def _bound_pairs(

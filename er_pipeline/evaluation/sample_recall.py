@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.sql import exact_sum
+from er_pipeline.blocking.tables.sql import exact_sum, literal
 
 
 class SampleRecall(TypedDict):
@@ -30,6 +30,20 @@ class SampleRecall(TypedDict):
     candidates: int
     records_with_likely_matches: int
     of: str
+
+
+def draw_records(engine: Engine, seed: int, most: int) -> NDArray[np.int64]:
+    """Draw records of the engine's cleaned_records in the order of a hash of their id and the seed.
+
+    A record that is drawn today is drawn tomorrow, too, whatever comes in beside it; so two nights
+    differ by what was found, not by whom was asked.
+    """
+    found = engine.columns(
+        "select record_no from cleaned_records order by"
+        f" md5(concat({literal(str(seed))}, ' ', source_no, ' ', record_id)), record_no"
+        f" limit {most}"
+    )
+    return np.asarray(found["record_no"], np.int64)
 
 
 def sample_recall(engine: Engine, n_sampled: int, min_probability: float) -> SampleRecall:

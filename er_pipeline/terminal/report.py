@@ -1,6 +1,7 @@
 """The report of a run, as the terminal shows it."""
 
 from collections.abc import Iterator, Mapping
+from textwrap import wrap
 from typing import Any
 
 # Changes that would find missed pairs; the asset missed_matches shows more.
@@ -54,16 +55,20 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     if "learned_rules" in run:
         held_out = ""
         # What a strategy finds is not counted again.
-        beside = " that no strategy finds" if run.get("strategies_beside_learned_rules") else ""
+        beside = (
+            ", as far as no strategy finds them"
+            if run.get("strategies_beside_learned_rules")
+            else ""
+        )
         if "held_out_recall" in run:
             held_out = (
                 f"; held-out recall {run['held_out_recall']:.1%}"
                 f" (95%: {run['held_out_recall_low']:.1%} to {run['held_out_recall_high']:.1%})"
             )
         yield (
-            f"Learned rules:         {run['learned_rules']:,}, which find"
-            f" {run['evidence_found_by_learned_rules']:.2%} of the known and probable"
-            f" matches{beside}{held_out}"
+            f"Learned rules:         {run['learned_rules']:,}, which keep"
+            f" {run['evidence_found_by_learned_rules']:.1%} of the probable matches they were"
+            f" learned from{beside}{held_out}"
         )
     if "second_pass_pairs" in run:
         yield (
@@ -93,6 +98,9 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     if "matching" in figures:
         yield ""
         yield from _matching(figures["matching"])
+    if "recall_interval" in figures:
+        yield ""
+        yield from _recall_of_views(figures)
     if "recall" in figures:
         yield from _recall(figures["recall"])
     if sum(counts["true_pairs"] for counts in figures.get("missed", {}).values()):
@@ -169,13 +177,13 @@ def _matching(matching: Mapping[str, Any]) -> Iterator[str]:
 
 def _recall(recall: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        f"Estimated recall:      {recall['estimated_recall']:.1%} (95%:"
+        f"As the model sees it:  {recall['estimated_recall']:.1%} (95%:"
         f" {recall['estimated_recall_low']:.1%} to {recall['estimated_recall_high']:.1%}) of the"
-        f" {recall['likely_matches_of_sample']:,.0f} likely"
+        f" {recall['likely_matches_of_sample']:,.0f} pairs that it"
     )
     yield (
-        f"                       matches of {recall['records_sampled']:,} sampled records, each"
-        " compared with all records"
+        f"                       calls matches of {recall['records_sampled']:,} sampled records;"
+        " it learned from what the rules brought"
     )
     if "recall_by_families" in recall:
         found = recall["likely_matches_found"]
@@ -188,6 +196,39 @@ def _recall(recall: Mapping[str, Any]) -> Iterator[str]:
             "                       estimated from the overlap of"
             f" {recall['families_of_evidence']} families of evidence"
         )
+
+
+def _recall_of_views(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Say between what recall lies, or that it is not known and why."""
+    found = figures["recall_interval"]
+    low, high = found["recall_low"], found["recall_high"]
+    if found["recall_is_known"]:
+        yield (
+            f"Recall without truth:  {low:.1%} to {high:.1%} of all matches are candidates, as"
+            f" {len(figures['recall_views'])} views of"
+        )
+        yield f"                       {found['records_viewed']:,} sampled records see it"
+    else:
+        yield (
+            f"Recall without truth:  not known; {low:.0%} to {high:.0%}, as"
+            f" {len(figures['recall_views'])} views of {found['records_viewed']:,} sampled records"
+            " see it:"
+        )
+        for reason in figures.get("recall_unknown", {}):
+            yield from wrap(f"- {reason}", 78, initial_indent="  ", subsequent_indent="    ")
+    views = figures["recall_views"]
+    yield from _table(
+        ("view of recall", "share found", "95% interval", "likely matches"),
+        [
+            (
+                name,
+                f"{view['recall']:.1%}",
+                f"{view['recall_low']:.1%} to {view['recall_high']:.1%}",
+                f"{view['likely_matches']:,.0f}",
+            )
+            for name, view in views.items()
+        ],
+    )
 
 
 def _missed(

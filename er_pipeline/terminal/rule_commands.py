@@ -34,8 +34,9 @@ training_rules = App(
 def list_rules(defs: Defs, /, *, lake: LakeOption = None, as_json: JsonOption = False) -> int:
     """Show what the last run learned, best rule first.
 
-    finds is the share of the known and probable matches that a rule finds, new
-    the share that no rule before it finds.
+    finds is the share of the matches that rules were learned from (judged ones,
+    and probable ones that the data showed) that a rule finds, new the share that
+    no rule before it finds. It is no recall: others may never have been seen.
     """
     from er_pipeline.blocking.spec.yaml_file import read_spec
     from er_pipeline.terminal.answer import print_json, print_lines

@@ -49,7 +49,8 @@ def rule_lines(facts: LearnedFacts) -> Iterator[str]:
     yield ""
     yield (
         f"{len(rules)} rules, {facts['pairs']:,} pairs with repeats; they find"
-        f" {facts['evidence_found']:.2%} of the known and probable matches."
+        f" {facts['evidence_found']:.1%} of the probable matches they were learned from; what no"
+        " rule or neighbour showed is not among these, so it is no recall."
     )
     if facts["recall"] is not None:
         yield (

@@ -76,7 +76,11 @@ RULES = Table(
         Column("origin", "VARCHAR", "pinned or learned", allowed=("pinned", "learned")),
         Column("support", "BIGINT", "Labelled matches that share its keys", minimum=0),
         Column("non_matches", "BIGINT", "Labelled non-matches that do", minimum=0),
-        Column("evidence_found", "DOUBLE", "Share of known and probable matches it finds"),
+        Column(
+            "evidence_found",
+            "DOUBLE",
+            "Share of the matches it was learned from that it finds; no recall",
+        ),
         Column("evidence_new", "DOUBLE", "Share that no rule before it finds"),
         Column("recall", "DOUBLE", "Share of held-out entities it finds", required=False),
         Column("recall_low", "DOUBLE", "Lower end of the 95% interval", required=False),

@@ -38,7 +38,10 @@ def judge_rules(facts: LearnedFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     recall, low, high = facts["recall"], facts["recall_low"], facts["recall_high"]
     if recall is None or low is None or high is None:
         reached = highest = facts["evidence_found"]
-        text = "of the probable matches; no label says whether that is so"
+        text = (
+            "of the probable matches that they were learned from; others were not seen, so this is"
+            " no recall: recall_views says what is known of it"
+        )
     else:
         reached, highest = recall, high
         text = f"on {judged:,} held-out entities (95%: {low:.1%} to {high:.1%})"
