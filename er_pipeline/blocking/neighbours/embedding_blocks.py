@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 SIMILARITY_CLASSES = 10
+# Products per record by words: a third of what n-grams may cost, since words are rarer.
+WORK_OF_WORDS = 10_000
 WORD_SIMILARITY = Column("word_similarity", "FLOAT", "Cosine of the words of both", minimum=-1)
 # Share of lists that are full above which k is too small to be the end of them.
 MAX_FULL_LISTS = 0.05
@@ -154,7 +156,9 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         if spec.reads_whole_records:
             words = load_whole_vectors(lake)[WORDS]
             vectors[WORD_SIMILARITY.name] = words
-            by_words = Lexical(k=encoder.n_listed, direction=encoder.direction).within(per_record)
+            by_words = Lexical(
+                k=encoder.n_listed, direction=encoder.direction, max_work_per_record=WORK_OF_WORDS
+            ).within(per_record)
             search_pairs(engine, spec, by_words, words, draft.folder, "near_by_words", search)
             word_columns = "max(word_similarity) as word_similarity, "
             found = found.format("null::float as word_similarity, ") + (

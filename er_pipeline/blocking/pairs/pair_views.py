@@ -94,11 +94,16 @@ def rank_again(
         "fields": columns["similarity"].astype(np.float64),
     }
     text = texts_of_records(engine, lake, weights.n_records)
-    for name, vectors in load_whole_vectors(lake).items():
-        views[name] = _cosines(vectors, text[pairs.left], text[pairs.right])
+    left, right = text[pairs.left], text[pairs.right]
+    words, *others = load_whole_vectors(lake).items()
+    views[words[0]] = _cosines(words[1], left, right)
+
+    def costly() -> dict[str, Floats]:
+        return {name: _cosines(vectors, left, right) for name, vectors in others}
+
     excess = weights.of_matches / weights.prior if weights.prior > 0 else 1.0
     likely = columns["own"] >= weights.prior / weights.unit
-    ranking = rank_by_views(pairs, views, excess, likely, spec.seed)
+    ranking = rank_by_views(pairs, views, excess, likely, spec.seed, costly)
     for view in ranking.views:
         share = f"{view.mutual_best:.1%}"
         logger.info("%s: mutual bests %s, trust %.3f", view.name, share, view.trust)

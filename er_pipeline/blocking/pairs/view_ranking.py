@@ -20,7 +20,7 @@ Sources: the share of the best as a feature is that of generalised supervised me
 Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse Problems", 2009.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -123,17 +123,22 @@ def rank_by_views(
     excess: float,
     likely: NDArray[np.bool_],
     seed: int,
+    costly: Callable[[], Mapping[str, Floats]] = dict,
 ) -> ViewRanking:
     """Combine views of the same pairs, evidence the first of them.
 
     views: name -> (n_pairs,), the larger the likelier a match. excess: how many times what it takes
-    the evidence of matches is. likely: (n_pairs,) which pairs evidence takes for matches.
+    the evidence of matches is. likely: (n_pairs,) which pairs evidence takes for matches. costly:
+    gives further views, which are only looked at where evidence does not decide alone.
     """
     trust = _Trust(pairs, excess, likely)
     shares = {name: pairs.mutual_best(value) for name, value in views.items()}
     trusted = trust.of(shares)
     if trusted[EVIDENCE] >= ALONE and not pairs.across and not trust.share_in_groups:
         return ViewRanking(_judged(shares, trusted, {EVIDENCE: 1.0}), None)
+    views = {**views, **costly()}
+    shares |= {name: pairs.mutual_best(views[name]) for name in views.keys() - shares.keys()}
+    shares = {name: shares[name] for name in views}
     scaled = {name: _scaled(value) if name == EVIDENCE else value for name, value in views.items()}
     for name in list(scaled):
         hood = NEIGHBOURHOODS.format(name)
