@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 SIMILARITY_CLASSES = 10
 WORD_SIMILARITY = Column("word_similarity", "FLOAT", "Cosine of the words of both", minimum=-1)
+# Least recall of the lists by words.
+LEAST_OF_WORDS = float(Lexical.model_fields["min_recall"].default)
 # Share of lists that are full above which k is too small to be the end of them.
 MAX_FULL_LISTS = 0.05
 
@@ -65,7 +67,8 @@ class NeighbourFacts(TypedDict):
     """What is noted beside embedding_blocks; similarities: range such as 0.3-0.4 -> pairs.
 
     k: neighbours per list. min_share_of_best: as the budget had it. pairs_by_fields,
-    pairs_by_words: as either search found them.
+    pairs_by_words: as either search found them. recall: of the lists by fields, as are index and
+    what follows it; recall_by_words: of those by the words of whole records.
     """
 
     pairs: int
@@ -77,6 +80,7 @@ class NeighbourFacts(TypedDict):
     full_lists_share: float
     index: str
     recall: float
+    recall_by_words: float
     search_width: int
     common_ngrams_left_out: int
     similarities: dict[str, int]
@@ -115,7 +119,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             settings=[
                 search_settings(spec.embedding, spec.link_mode),
                 spec.link_mode,
-                spec.budget if _follows_budget(spec.embedding) else None,
+                _budget_of_lists(spec),
             ],
             run=partial(find_neighbours, spec=spec),
             stage="blocks",
@@ -142,7 +146,7 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     (n_records,) = engine.row("select count(*) from cleaned_records")
     per_record = spec.budget.per_record(n_records) if spec.budget else None
     encoder = spec.embedding.within(per_record)
-    search = SearchStats()
+    search, search_by_words = SearchStats(), SearchStats()
     with lake.writing("embedding_blocks") as draft:
         vectors = {"similarity": load_vectors(vector_folder(lake))}
         by_fields = vectors["similarity"]
@@ -155,7 +159,9 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             words = load_whole_vectors(lake)[WORDS]
             vectors[WORD_SIMILARITY.name] = words
             by_words = Lexical(k=encoder.n_listed, direction=encoder.direction).within(per_record)
-            search_pairs(engine, spec, by_words, words, draft.folder, "near_by_words", search)
+            search_pairs(
+                engine, spec, by_words, words, draft.folder, "near_by_words", search_by_words
+            )
             word_columns = "max(word_similarity) as word_similarity, "
             found = found.format("null::float as word_similarity, ") + (
                 " union all select left_no, right_no, null, similarity, rank from near_by_words"
@@ -186,6 +192,7 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             full_lists_share=n_full / n_lists if n_lists else 0.0,
             index=search.index,
             recall=search.recall,
+            recall_by_words=search_by_words.recall,
             search_width=search.search_width,
             common_ngrams_left_out=search.left_out,
             similarities=_histogram(engine),
@@ -194,8 +201,13 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         return dict(draft.facts)
 
 
-def _follows_budget(encoder: Encoder) -> bool:
-    return encoder.whole_record or any(map(encoder.is_open, ("k", "min_share_of_best")))
+def _budget_of_lists(spec: PipelineSpec) -> Facts | None:
+    """Give the settings of the budget that lists follow, if any do."""
+    assert spec.embedding is not None
+    is_open = map(spec.embedding.is_open, ("k", "min_share_of_best"))
+    if spec.budget is None or not (spec.reads_whole_records or any(is_open)):
+        return None
+    return spec.budget.model_dump(mode="json", include={"pairs_per_record", "max_pairs"})
 
 
 def neighbour_facts(lake: Lake) -> NeighbourFacts:
@@ -322,13 +334,20 @@ def judge_neighbours(facts: NeighbourFacts, spec: PipelineSpec) -> Iterator[Verd
         + ("" if full <= MAX_FULL_LISTS else " Raise embedding: k, at the price of more pairs."),
         {"full_lists_share": full},
     )
+    # Words are searched for like n-grams, whatever index the encoder's vectors have.
+    by_words, least_by_words = facts["recall_by_words"], min(encoder.min_recall, LEAST_OF_WORDS)
     yield Verdict(
         "index_recall_is_enough",
-        facts["recall"] >= encoder.min_recall,
+        facts["recall"] >= encoder.min_recall and by_words >= least_by_words,
         "error",
         f"The {facts['index']} index finds {facts['recall']:.2%} of the exact lists"
-        f" (at least {encoder.min_recall:.0%} wanted).",
-        {"recall": facts["recall"], "min_recall": encoder.min_recall},
+        f" (at least {encoder.min_recall:.0%} wanted)."
+        f" By words {by_words:.2%} of them are found (at least {least_by_words:.0%}).",
+        {
+            "recall": facts["recall"],
+            "recall_by_words": by_words,
+            "min_recall": encoder.min_recall,
+        },
     )
 
 
