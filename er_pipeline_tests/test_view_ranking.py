@@ -207,7 +207,7 @@ def test_the_same_pairs_have_the_same_score_each_time() -> None:
         assert ranking.score is not None
         assert np.isfinite(ranking.score).all()
         scores.append(ranking.score)
-    assert np.array_equal(*scores)
+    assert np.array_equal(scores[0], scores[1])
 
 
 @settings(max_examples=30, deadline=None)

@@ -119,7 +119,8 @@ def test_a_text_of_many_records_counts_for_all_of_them() -> None:
         yield FieldValues("name", "text", ["ann lee", "ann may", "bo may"], codes, counts)
 
     counts = np.array([8, 1, 1])
-    words, _ = whole_record_vectors(Texts(3, fields, lambda: iter(()), lambda: np.zeros((0, 1))))
+    nothing = np.zeros((0, 1), np.float32)
+    words, _ = whole_record_vectors(Texts(3, fields, lambda: iter(()), lambda: nothing))
     assert near(words)[1, 2] > near(words)[0, 1]  # may is of two records, ann of nine
     apart = by_brute_force([*[["ann", "lee"]] * 8, ["ann", "may"], ["bo", "may"]])
     assert near(words)[0, 1] == pytest.approx(apart[0, 8], abs=1e-4)
