@@ -113,6 +113,8 @@ MADE_UP = {"sources": [{"generate": {"records": 100}}]}
 BOTH_SIDES = {"truth": {"path": "pairs.csv", "left_source": "l", "right_source": "r"}}
 OF_CITY: Declaration = {"comparisons.city": {}}
 JARO_WINKLER = {"levels": "jaro_winkler"}
+FIXED_LISTS = {"k": 5, "min_share_of_best": 0.4}
+FIXED = {"embedding": {**FIXED_LISTS, "whole_record": False}}
 DENSE = {"embedding": {"encoder": "static"}}
 
 CHANGES: Sequence[Change] = (
@@ -173,8 +175,9 @@ CHANGES: Sequence[Change] = (
     ),
     Change("learning.pin", ["city"], RULES),
     Change("learning.ban", ["city"], RULES),
-    Change("budget.pairs_per_record", 5, PAIRS),
-    Change("budget.max_pairs", 2_000, PAIRS),
+    # Lists of neighbours follow the size of the budget, not how it is kept.
+    Change("budget.pairs_per_record", 5, (*NEIGHBOURS, *PAIRS)),
+    Change("budget.max_pairs", 2_000, (*NEIGHBOURS, *PAIRS)),
     Change("budget.floor_per_record", 2, PAIRS),
     Change("budget.on_over_budget", "fail", PAIRS),
     Change("blocks.min_size", 3, SIZED),
@@ -183,6 +186,7 @@ CHANGES: Sequence[Change] = (
     Change("blocks.refine_by", ["first_name", "city"], ("filtered_blocks",)),
     Change("embedding.fields", ["city"], VECTORS),
     Change("embedding.k", 6, NEIGHBOURS),
+    Change("embedding.whole_record", False, (*NEIGHBOURS, *PAIRS), alone=("whole_vectors",)),
     Change("embedding.min_similarity", 0.2, NEIGHBOURS),
     Change("embedding.min_share_of_best", 0.5, NEIGHBOURS),
     Change("embedding.direction", "small_to_large", NEIGHBOURS, LINKED),
@@ -303,8 +307,22 @@ FURTHER: Mapping[str, Change] = {
     "a field compared no more": Change(
         "comparisons", ["first_name", "last_name", "email"], ("em_training_rules", *MODEL)
     ),
+    "the words of whole records, too": Change(
+        "embedding.whole_record",
+        True,
+        (*NEIGHBOURS, *PAIRS),
+        given={"embedding.whole_record": False},
+        alone=("whole_vectors",),
+    ),
     "no cap": Change("blocks.max_size", None, SIZED),
-    "no budget": Change("budget", None, PAIRS),
+    "no budget": Change("budget", None, (*NEIGHBOURS, *PAIRS)),
+    "a budget that lists do not follow": Change("budget.max_pairs", 2_000, PAIRS, given=FIXED),
+    "a budget beside vectors that are brought": Change(
+        "budget.max_pairs",
+        2_000,
+        PAIRS,
+        given={"embedding": {"encoder": "column", **ENCODERS["column"], **FIXED_LISTS}},
+    ),
 }
 EVERY: Mapping[str, Change] = {**{change.setting: change for change in CHANGES}, **FURTHER}
 

@@ -87,7 +87,7 @@ def test_identical_texts_do_not_crowd_others_out(dataset: Callable[..., Dataset]
     rows = [{"id": f"{i:02}", "name": name} for i, name in enumerate(names)]
     people = dataset(rows, **{**ALONE, "embedding": {"k": 10, "min_similarity": 0.2}})
     facts = people.neighbours()
-    found = people.rows("embedding_blocks")
+    found = people.rows("embedding_blocks", "left_no, right_no, similarity, rank")
     assert people.lake.facts("record_embeddings")["texts"] == 3
     # Everybody of the fifty meets the one beside them, and at least ten of their own.
     assert {left for left, right, *_ in found if right == 50} == set(range(50))
@@ -201,12 +201,23 @@ NAMES = [
 def test_pairs_of_neighbours_are_unified_with_those_of_keys(
     dataset: Callable[..., Dataset],
 ) -> None:
-    people = dataset(NAMES, strategies={"town": "town"}, embedding={"min_similarity": 0.3})
+    by_fields = {"min_similarity": 0.3, "whole_record": False}
+    people = dataset(NAMES, strategies={"town": "town"}, embedding=by_fields)
     facts = people.pair()
     found = people.rows("unified_pairs", "left_no, right_no, strategy_mask, similarity")
     assert [pair[:3] for pair in found] == [(0, 1, 2), (0, 2, 1), (2, 3, 2)]
     assert found[0][3] > 0.3 > found[1][3] >= 0  # no list proposed the second
     assert facts["proposed_pairs"] == {"town": 1, "embedding": 2}
+
+
+def test_neighbours_by_the_words_of_the_record_are_pairs_beside_those_by_its_fields(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(NAMES, strategies={"town": "town"}, embedding={"min_similarity": 0.3})
+    facts = people.pair()
+    found = people.rows("unified_pairs", "left_no, right_no, strategy_mask")
+    assert found == [(0, 1, 2), (0, 2, 3), (2, 3, 2)]  # 0 and 2 are both of leeds
+    assert facts["proposed_pairs"] == {"town": 1, "embedding": 3}
 
 
 def test_embedding_alone_runs_the_whole_graph_into_the_catalog(
@@ -224,18 +235,24 @@ def test_embedding_alone_runs_the_whole_graph_into_the_catalog(
     result = definitions.resolve_job_def("people_nightly").execute_in_process(raise_on_error=False)
     assert result.success
     figures = people.lake.facts("blocking_report")
-    assert (figures["run"]["pairs"], figures["run"]["pair_coverage"]) == (2, 1)
-    assert figures["strategies"]["embedding"]["pairs_of_it_alone"] == 2
+    assert (figures["run"]["pairs"], figures["run"]["pair_coverage"]) == (3, 1)
+    assert figures["strategies"]["embedding"]["pairs_of_it_alone"] == 3
     with duckdb.connect(str(people.lake.root / "catalog.duckdb"), read_only=True) as con:
         con.execute("use people")
         blocks = con.execute(
-            "select left_id, right_id, similarity > 0.3, rank from embedding_blocks order by all"
+            "select left_id, right_id, similarity > 0.3, word_similarity > 0.1, rank"
+            " from embedding_blocks order by all"
         ).fetchall()
         pairs = con.execute(
             "select left_id, right_id, strategies, similarity > 0.3 from unified_pairs order by all"
         ).fetchall()
-    assert blocks == [("a", "b", True, 1), ("c", "d", True, 1)]
-    assert pairs == [("a", "b", ["embedding"], True), ("c", "d", ["embedding"], True)]
+    # a and c share no more than a word, their town, which only the words of both find.
+    assert [row[:4] for row in blocks] == [
+        ("a", "b", True, True),
+        ("a", "c", False, True),
+        ("c", "d", True, True),
+    ]
+    assert pairs == [(*row[:2], ["embedding"], row[2]) for row in blocks]
 
 
 def test_neighbours_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> None:
@@ -300,7 +317,8 @@ def test_unified_pairs_are_those_of_blocks_and_of_neighbours(
             embedding={"k": k},
         )
         people.pair()
-        near = {(left, right): s for left, right, s, _ in people.rows("embedding_blocks")}
+        columns = "left_no, right_no, similarity"
+        near = {(left, right): s for left, right, s in people.rows("embedding_blocks", columns)}
         found = people.rows("unified_pairs", "left_no, right_no, strategy_mask, similarity")
         cosine = cosines(people)
     expected: dict[tuple[int, int], int] = dict.fromkeys(near, 4)

@@ -15,7 +15,13 @@ from er_pipeline.blocking.encoders import (
     SentenceTransformer,
     Static,
 )
-from er_pipeline.blocking.encoders.encoder import Dense, folder_of, need, unit_rows
+from er_pipeline.blocking.encoders.encoder import (
+    MOST_LISTED,
+    Dense,
+    folder_of,
+    need,
+    unit_rows,
+)
 from er_pipeline_tests.encoder_texts import texts_of
 
 
@@ -76,6 +82,59 @@ def test_a_setting_of_vectors_is_part_of_the_identity_unless_it_is_of_the_search
         assert changed.vectors_of() == Static.model_validate({"encoder": "static"}).vectors_of()
     assert transformer("any", batch_size=1).vectors_of() == transformer("any").vectors_of()
     assert transformer("any").vectors_of() != transformer("another").vectors_of()
+
+
+@pytest.mark.parametrize(
+    ("pairs_per_record", "k"),
+    [(None, 10), (0.5, 10), (4, 10), (4.1, 11), (10, 25), (100, 250), (399.9, 1_000), (500, 1_000)],
+)
+def test_lists_are_as_long_as_the_budget_needs(pairs_per_record: float | None, k: int) -> None:
+    for encoder in (Lexical(), Lexical(k=None), Lexical(min_share_of_best=0.7)):
+        assert encoder.within(pairs_per_record).n_listed == k
+
+
+@given(
+    set_by_user=st.fixed_dictionaries(
+        {},
+        optional={
+            "k": st.integers(1, MOST_LISTED),
+            "min_share_of_best": st.floats(0, 1),
+            "max_pairs_per_record": st.floats(1, 100),
+        },
+    ),
+    pairs_per_record=st.floats(0.001, 1_000),
+)
+def test_what_the_user_set_stays_within_any_budget(
+    set_by_user: dict[str, float], pairs_per_record: float
+) -> None:
+    encoder = Lexical.model_validate(set_by_user)
+    within = encoder.within(pairs_per_record)
+    for name, value in set_by_user.items():
+        assert getattr(within, name) == value
+    assert within.n_listed >= set_by_user.get("k", 10)
+    assert within.min_share_of_best == set_by_user.get("min_share_of_best", 0.2)
+    assert within.vectors_of() == encoder.vectors_of()
+    assert encoder.within(None) == encoder
+
+
+def test_a_budget_never_cuts_more_by_a_share_than_the_encoder_does() -> None:
+    for encoder, share in (
+        (transformer("any"), 0),
+        (Static(encoder="static"), 0.2),
+        (Lexical(), 0.2),
+    ):
+        assert encoder.within(5).min_share_of_best == share
+
+
+def test_the_most_pairs_per_record_grow_with_the_lists_unless_they_are_set() -> None:
+    assert Lexical().most_pairs_per_record == 50
+    assert Lexical(k=12).most_pairs_per_record == 50
+    assert Lexical(k=200).most_pairs_per_record == 800
+    assert Lexical(k=200, max_pairs_per_record=60).most_pairs_per_record == 60
+    # The lists alone are within it, whatever the budget.
+    for per_record in (1, 20, 300, 1_000):
+        within = Lexical().within(per_record)
+        assert 2 * within.n_listed <= within.most_pairs_per_record
 
 
 @given(

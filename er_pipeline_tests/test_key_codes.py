@@ -72,8 +72,10 @@ def indexed(
 def test_codes_are_equal_exactly_where_keys_are_and_idf_tells_how_rare(
     sizes: tuple[int, int],
 ) -> None:
-    codes, keys = indexed([people(n, seed) for seed, n in enumerate(sizes)])
-    for i, key_of in enumerate(keys):
+    sources = [people(n, seed) for seed, n in enumerate(sizes)]
+    codes, keys = indexed(sources)
+    n_filled = Counter(field for rows in sources for row in rows for field in row if row[field])
+    for i, (choice, key_of) in enumerate(zip(SPEC.key_choices, keys, strict=True)):
         records_with = Counter(key_of.values())
         text_of_code: dict[int, str] = {}
         for row in codes:
@@ -83,9 +85,22 @@ def test_codes_are_equal_exactly_where_keys_are_and_idf_tells_how_rare(
                 continue
             assert code >= 0
             assert text_of_code.setdefault(code, key_of[no]) == key_of[no]
-            share = records_with[key_of[no]] / len(codes)
+            share = records_with[key_of[no]] / n_filled[choice.field]
             assert row[f"idf_{i}"] == round(-8 * math.log(share))
         assert len(set(text_of_code.values())) == len(text_of_code)
+
+
+def test_a_value_is_as_rare_as_among_the_records_that_have_one(
+    dataset: Callable[..., Dataset],
+) -> None:
+    # Whatever only one source fills would otherwise seem to be rare.
+    first = [{"id": f"{i}", "name": "ann", "place": "york" if i % 2 else "bath"} for i in range(8)]
+    second = [{"id": f"{i}", "name": "ann", "place": None} for i in range(500)]
+    data = dataset(first, second, strategies="auto")
+    data.make("key_codes")
+    whole = [choice.expression for choice in data.spec.key_choices].index("place")
+    idf = data.rows("key_codes", f"source_no, idf_{whole}", "record_no")
+    assert idf == [(0, round(8 * math.log(2)))] * 8 + [(1, 0)] * 500
 
 
 def test_the_same_people_give_the_same_numbers_with_any_number_of_threads() -> None:

@@ -140,22 +140,6 @@ def test_the_run_fails_over_budget_where_it_should_and_keeps_the_last_good_table
     assert len(weigh(people, max_pairs=10, on_over_budget="fail")) == 10
 
 
-def test_pairs_that_are_certainly_no_matches_are_ranked_too(
-    dataset: Callable[..., Dataset],
-) -> None:
-    fields = [f"field_{i}" for i in range(40)]
-    rows: Rows = [
-        {"id": f"{i}", "city": "york", **{name: f"{name} of {i}" for name in fields}}
-        for i in range(3)
-    ]
-    kinds = dict.fromkeys(["city", *fields], "text")
-    people = dataset(rows, fields=kinds, strategies={"city": "city"}, budget={"max_pairs": 2})
-    people.pair()
-    facts = facts_of(people)
-    assert (facts["pairs"], facts["expected_matches"]) == (2, 0.0)
-    assert {rank["expected_completeness"] for rank in facts["ranks"]} == {0.0}
-
-
 @pytest.mark.parametrize("floor", [0, 1])
 def test_a_budget_below_one_pair_keeps_none(dataset: Callable[..., Dataset], floor: int) -> None:
     people = dataset(FIVE, **BY_BOTH)

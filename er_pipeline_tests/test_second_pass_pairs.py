@@ -106,7 +106,7 @@ def test_neighbours_of_the_lonely_are_k_others(dataset: Callable[..., Dataset], 
 def test_the_second_pass_looks_where_neighbours_of_the_first_found_none(
     dataset: Callable[..., Dataset],
 ) -> None:
-    near = {"fields": ["name"], "min_similarity": 0.99}
+    near = {"fields": ["name"], "min_similarity": 0.99, "whole_record": False}
     people = dataset(
         NAMES,
         strategies={},

@@ -89,7 +89,11 @@ class Encoder(BaseModel):
     )
     min_similarity: float = Field(0.1, ge=-1, le=1, description="Least cosine of a pair.")
     min_share_of_best: float = Field(
-        0.4, ge=0, le=1, description="Least share of the best cosine of either record of a pair."
+        0.4,
+        ge=0,
+        le=1,
+        description="Least share of the best cosine of either record of a pair; if omitted at most"
+        " 0.2 where there is a budget.",
     )
     direction: Literal["both", "small_to_large"] = Field(
         "both", description="When linking: search from both sources, or from the smaller one only."
@@ -122,7 +126,8 @@ class Encoder(BaseModel):
         if pairs_per_record is None:
             return self
         k = max(LISTED, math.ceil(LISTED_OF_BUDGET * pairs_per_record))
-        follow = {"k": min(k, MOST_LISTED), "min_share_of_best": SHARE_WITHIN_BUDGET}
+        share = min(self.min_share_of_best, SHARE_WITHIN_BUDGET)
+        follow = {"k": min(k, MOST_LISTED), "min_share_of_best": share}
         kept = {name: value for name, value in follow.items() if self.is_open(name)}
         return self.model_copy(update=kept)
 

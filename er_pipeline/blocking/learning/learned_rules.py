@@ -138,7 +138,7 @@ def _room(spec: PipelineSpec) -> Any:
     if budget is None or learning is None:
         return None
     if budget.max_pairs is not None:  # per record only once they are counted
-        return budget
+        return [budget.pairs_per_record, budget.max_pairs]
     wider = learning.within(budget.pairs_per_record)
     return None if wider == learning else [wider.rule_pairs_per_record, wider.pairs_per_record]
 

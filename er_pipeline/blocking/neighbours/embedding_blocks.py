@@ -41,6 +41,8 @@ SIMILARITY_CLASSES = 10
 # Products per record by words: a third of what n-grams may cost, since words are rarer.
 WORK_OF_WORDS = 10_000
 WORD_SIMILARITY = Column("word_similarity", "FLOAT", "Cosine of the words of both", minimum=-1)
+# Least recall of the lists by words.
+LEAST_OF_WORDS = float(Lexical.model_fields["min_recall"].default)
 # Share of lists that are full above which k is too small to be the end of them.
 MAX_FULL_LISTS = 0.05
 
@@ -67,7 +69,8 @@ class NeighbourFacts(TypedDict):
     """What is noted beside embedding_blocks; similarities: range such as 0.3-0.4 -> pairs.
 
     k: neighbours per list. min_share_of_best: as the budget had it. pairs_by_fields,
-    pairs_by_words: as either search found them.
+    pairs_by_words: as either search found them. recall: of the lists by fields, as are index and
+    what follows it; recall_by_words: of those by the words of whole records.
     """
 
     pairs: int
@@ -79,6 +82,7 @@ class NeighbourFacts(TypedDict):
     full_lists_share: float
     index: str
     recall: float
+    recall_by_words: float
     search_width: int
     common_ngrams_left_out: int
     similarities: dict[str, int]
@@ -144,7 +148,7 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     (n_records,) = engine.row("select count(*) from cleaned_records")
     per_record = spec.budget.per_record(n_records) if spec.budget else None
     encoder = spec.embedding.within(per_record)
-    search = SearchStats()
+    search, search_by_words = SearchStats(), SearchStats()
     with lake.writing("embedding_blocks") as draft:
         vectors = {"similarity": load_vectors(vector_folder(lake))}
         by_fields = vectors["similarity"]
@@ -159,7 +163,9 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             by_words = Lexical(
                 k=encoder.n_listed, direction=encoder.direction, max_work_per_record=WORK_OF_WORDS
             ).within(per_record)
-            search_pairs(engine, spec, by_words, words, draft.folder, "near_by_words", search)
+            search_pairs(
+                engine, spec, by_words, words, draft.folder, "near_by_words", search_by_words
+            )
             word_columns = "max(word_similarity) as word_similarity, "
             found = found.format("null::float as word_similarity, ") + (
                 " union all select left_no, right_no, null, similarity, rank from near_by_words"
@@ -190,6 +196,7 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             full_lists_share=n_full / n_lists if n_lists else 0.0,
             index=search.index,
             recall=search.recall,
+            recall_by_words=search_by_words.recall,
             search_width=search.search_width,
             common_ngrams_left_out=search.left_out,
             similarities=_histogram(engine),
@@ -204,7 +211,7 @@ def _lists_of(spec: PipelineSpec) -> Any:
     if budget is None or encoder is None:
         return None
     if budget.max_pairs is not None:  # per record only once they are counted
-        return budget
+        return [budget.pairs_per_record, budget.max_pairs]
     searched = encoder.within(budget.pairs_per_record)
     return [searched.k, searched.min_share_of_best]
 
@@ -333,13 +340,20 @@ def judge_neighbours(facts: NeighbourFacts, spec: PipelineSpec) -> Iterator[Verd
         + ("" if full <= MAX_FULL_LISTS else " Raise embedding: k, at the price of more pairs."),
         {"full_lists_share": full},
     )
+    # Words are searched for like n-grams, whatever index the encoder's vectors have.
+    by_words, least_by_words = facts["recall_by_words"], min(encoder.min_recall, LEAST_OF_WORDS)
     yield Verdict(
         "index_recall_is_enough",
-        facts["recall"] >= encoder.min_recall,
+        facts["recall"] >= encoder.min_recall and by_words >= least_by_words,
         "error",
         f"The {facts['index']} index finds {facts['recall']:.2%} of the exact lists"
-        f" (at least {encoder.min_recall:.0%} wanted).",
-        {"recall": facts["recall"], "min_recall": encoder.min_recall},
+        f" (at least {encoder.min_recall:.0%} wanted)."
+        f" By words {by_words:.2%} of them are found (at least {least_by_words:.0%}).",
+        {
+            "recall": facts["recall"],
+            "recall_by_words": by_words,
+            "min_recall": encoder.min_recall,
+        },
     )
 
 
