@@ -127,7 +127,8 @@ def _pairs_of_lists(asking: Numbers, found: Numbers, scores: Scores) -> Numbers:
     order = np.lexsort(keys)
     ordered = pairs[order[is_pair[order]]]
     _, first = np.unique(ordered, axis=0, return_index=True)
-    return ordered[np.sort(first)]
+    in_order: Numbers = ordered[np.sort(first)]
+    return in_order
 
 
 def _texts_with(counts: Matrix) -> NDArray[np.int64]:
