@@ -43,9 +43,10 @@ TITLE_WORDS = """learning algorithm network data model system analysis neural qu
     mining association rules streams semantic web integration schema views transactions recovery
     concurrency storage cache hashing sorting graph random bounds complexity theory games"""
 SMALL_WORDS = ("of", "for", "with", "in", "and", "on", "using", "by", "the", "from")
-FIELDS = ("Machine Learning", "Artificial Intelligence", "Data Engineering", "Very Large Data"
-    " Bases", "Computational Learning Theory", "Neural Computation", "Information Retrieval", "Genetic"
-    " Algorithms", "Pattern Recognition", "Knowledge Discovery", "Software Engineering", "Robotics")
+FIELDS = ("Machine Learning", "Artificial Intelligence", "Data Engineering", "Robotics",
+    "Computational Learning Theory", "Neural Computation", "Information Retrieval",
+    "Genetic Algorithms", "Pattern Recognition", "Knowledge Discovery", "Software Engineering",
+    "Very Large Data Bases")
 PUBLISHERS = ("Morgan Kaufmann", "Springer-Verlag", "ACM Press", "MIT Press", "IEEE Computer"
     " Society Press", "Elsevier", "Academic Press", "AAAI Press", "Kluwer", "North-Holland")
 PLACES = ("San Mateo, CA", "New York", "Cambridge, MA", "Los Alamitos, CA", "Berlin", "Amsterdam",

@@ -31,7 +31,7 @@ from er_pipeline_tests.benchmarks.every_set_trials import measure
 from er_pipeline_tests.benchmarks.measuring import run_child, show_machine, show_table
 
 SEED = 20
-RECORDS = 4_000
+RECORDS = 3_000
 NOT_WORSE = 0.005  # below a rival by up to half a point counts as equal
 
 
