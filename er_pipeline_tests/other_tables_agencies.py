@@ -39,6 +39,7 @@ AGENCIES = tuple(OWN)
 COLUMNS = (*SHARED, *(column for columns in OWN.values() for column in columns))
 REGISTERS = (0.75, 0.6, 0.35, 0.3)  # share of the places that each agency registers
 N_PROGRAMS = {1: 0.62, 2: 0.25, 3: 0.09, 4: 0.04}  # rows of a place in one agency
+WRITTEN_ANEW = 0.4  # of these rows: not as the agency wrote the place before
 PROGRAMS = ("Child Care", "Head Start", "State Pre-Kindergarten", "Community Partnerships",
     "Child Parent Center", "Prekindergarten For All")
 DAYS = ("3-4 hours", "HALF DAY/FULL DAY", "EXTENDED DAY", "8-11 Hours, varies by facility")
@@ -99,11 +100,13 @@ def write_agencies(folder: Path, n_records: int, seed: int) -> list[Path]:
         registered = [a for a, share in enumerate(REGISTERS) if dice.falls(share)]
         for agency in registered or [0]:
             own = _own_of_place(place, dice)
+            shared = _shared(place, agency, dice)
             for _ in range(dice.sized(N_PROGRAMS)):
                 own |= _own_of_program(dice)
-                written = _shared(place, agency, dice)
-                written |= {column: own[column] for column in OWN[AGENCIES[agency]]}
-                rows.append({**written, CLUSTER: str(cluster)})
+                if dice.falls(WRITTEN_ANEW):
+                    shared = _shared(place, agency, dice)
+                filled = {column: own[column] for column in OWN[AGENCIES[agency]]}
+                rows.append({**shared, **filled, CLUSTER: str(cluster)})
         if len(rows) >= n_records:
             break
     del rows[n_records:]
