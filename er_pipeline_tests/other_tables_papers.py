@@ -161,9 +161,9 @@ def _paper(names: Names, words: list[str], dice: Dice) -> Paper:
 def _cite(paper: Paper, dice: Dice) -> Row:
     title = _worn(paper.title, dice)
     row = {
-        "author": authors_of(paper, dice),
+        "author": _authors_of(paper, dice),
         "title": dice.one([f"{title}.", f"'{title},'", title, f'"{title}"']),
-        "venue": venue_of(paper, dice),
+        "venue": _venue_of(paper, dice),
         "address": paper.place,
         "publisher": paper.publisher,
         "year": _year_of(paper, dice),
@@ -185,7 +185,7 @@ def _cite(paper: Paper, dice: Dice) -> Row:
     return row
 
 
-def authors_of(paper: Paper, dice: Dice) -> str:
+def _authors_of(paper: Paper, dice: Dice) -> str:
     """Write the authors in one of the usual ways, now and then only the first one."""
     style = dice.number(0, 4)
     people = paper.authors
@@ -207,7 +207,7 @@ def authors_of(paper: Paper, dice: Dice) -> str:
     return ending.join([", ".join(written[:-1]), written[-1]] if len(written) > 1 else written)
 
 
-def venue_of(paper: Paper, dice: Dice) -> str:
+def _venue_of(paper: Paper, dice: Dice) -> str:
     """Write where a paper stands: a journal or the proceedings of a conference."""
     short = "".join(word[0] for word in paper.field.split())
     if paper.is_journal:
@@ -250,7 +250,11 @@ def _pages_of(paper: Paper, dice: Dice) -> str:
 
 def _catalogue(paper: Paper, dice: Dice) -> Row:
     """Write a publication as one of many cataloguers, each with columns of their choice."""
-    title, authors, venue = _worn(paper.title, dice), authors_of(paper, dice), venue_of(paper, dice)
+    title, authors, venue = (
+        _worn(paper.title, dice),
+        _authors_of(paper, dice),
+        _venue_of(paper, dice),
+    )
     row = {"title": title, "author": authors}
     way = dice.rng.random()
     if way < 0.12:

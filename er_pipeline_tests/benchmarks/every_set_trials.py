@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
+from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
@@ -65,6 +66,9 @@ def measure(trial: Trial) -> Figures:
         if listed not in known:
             known[listed] = _make_candidates(trial, records, *listed)
         candidates = known[listed]
+        n_made = unified_facts(lake)["pairs_made"]
+        if n_made != len(candidates.left):
+            raise AssertionError(f"chose from {n_made} pairs, compared {len(candidates.left)}")
         shares = {way: candidates.n_true(way, n_pairs) / len(true) for way in candidates.scores}
         points.append(
             {
@@ -86,7 +90,9 @@ def _make_candidates(trial: Trial, records: Records, k: int, share: float) -> Ca
 
     k, share: of the budget's neighbours, which the budget that cuts nothing would have more of.
     """
-    encoder = {"encoder": "lexical", "k": k, "min_share_of_best": share}
+    usual = trial.spec().embedding
+    assert usual is not None, "the one setting has neighbours"
+    encoder = {"encoder": usual.encoder, "k": k, "min_share_of_best": share}
     lake = trial.make(trial.spec(budget=EVERY_PAIR, embedding=encoder), "unified_pairs")
     with DuckDBEngine() as engine:
         for table in ("unified_pairs", "true_pairs"):
