@@ -116,7 +116,7 @@ def _respell(name: str, dice: Dice) -> str:
     words = name.split()
     if len(words) > 2 and dice.falls(0.15):
         del words[dice.number(0, len(words) - 1)]
-    if len(words) > 1 and dice.falls(0.06):
+    if len(words) > 1 and "(" not in name and dice.falls(0.06):
         words = [f"{words[-1]},", *words[:-1]]
     name = " ".join(words)
     if dice.falls(0.15):
