@@ -6,6 +6,7 @@ import pytest
 from er_pipeline_tests.benchmarks import (
     best_pairs,
     demo,
+    every_set,
     matching,
     neighbours,
     recall,
@@ -78,3 +79,13 @@ def test_recall_is_estimated_beside_the_truth(capfd: pytest.CaptureFixture[str])
     assert recall.main(["--records", "1500", "--seeds", "20", "--sampled", "200"]) == 0
     printed = capfd.readouterr().out
     assert re.search(r"\n\| 1,500 \| [\d.]+% \| [\d.]+% \| [\d.]+ \|\n", printed)
+
+
+def test_the_one_setting_stands_beside_plain_rankings(capfd: pytest.CaptureFixture[str]) -> None:
+    assert every_set.main(["--records", "240", "--sets", "editions"]) == 0
+    printed = capfd.readouterr().out
+    assert "editions: 240 records, 40 true pairs" in printed
+    share = r"[\d.]+% \| "
+    ours = r"\*\*[\d.]+%\*\* \| "
+    assert re.search(rf"\n\| editions \| 40 pairs \| {ours}(?:{share}){{6}}", printed)
+    assert "| targets missed | 0 of 0 |" in printed

@@ -5,6 +5,7 @@
     python -m er_pipeline_tests.benchmarks.whole_graph       a million people from CSV to catalog
     python -m er_pipeline_tests.benchmarks.demo              er-pipeline demo, and loading the graph
     python -m er_pipeline_tests.benchmarks.best_pairs        strategies: auto, within a budget
+    python -m er_pipeline_tests.benchmarks.every_set         the same on every set, beside rivals
     python -m er_pipeline_tests.benchmarks.matching          matches, beside Splink alone
     python -m er_pipeline_tests.benchmarks.recall            recall without truth, beside the truth
     python -m er_pipeline_tests.benchmarks.measured          all tables of the pages, old and new
