@@ -127,9 +127,10 @@ def judge_ranking(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verd
         "budget_loses_little",
         lost <= most,
         "warn",
-        f"The pairs that were cut hold about {lost:.2%} of the expected matches (a warning above"
-        f" {most:.0%}); a million more pairs would buy about"
-        f" {facts['matches_per_million_more_pairs']:,.0f} of them.",
+        f"The pairs that were cut hold about {lost:.2%} of the matches that their weights expect (a"
+        f" warning above {most:.0%}); a million more pairs would buy about"
+        f" {facts['matches_per_million_more_pairs']:,.0f} of them. Pairs that were never made are"
+        " not among them.",
         {
             "expected_matches_cut_share": lost,
             "matches_per_million_more_pairs": facts["matches_per_million_more_pairs"],
