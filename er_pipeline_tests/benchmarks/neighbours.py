@@ -215,7 +215,7 @@ def recall(folder: Path, n_records: int) -> Figures:
                 similarity = np.round(products.data[own].astype(np.float64), DECIMALS)
                 valid = (neighbours != text) & (similarity >= encoder.min_similarity)
                 neighbours, similarity = neighbours[valid], similarity[valid]
-                order = np.lexsort((neighbours, -similarity))[: encoder.k]
+                order = np.lexsort((neighbours, -similarity))[: encoder.n_listed]
                 if not len(order):
                     continue
                 # records that share the text are each other's best
