@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
+from er_pipeline.blocking.neighbours.cosines import cosines, texts_of_records
+from er_pipeline.blocking.neighbours.vector_files import load_vectors, vector_folder
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
@@ -22,7 +23,6 @@ from er_pipeline_tests.benchmarks.plain_rankings import (
 )
 
 OUR_COSINE = "our cosine"
-EVERY_PAIR = {"pairs_per_record": 100_000}  # a budget that cuts nothing
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,12 @@ def measure(trial: Trial) -> Figures:
     """
     lake = trial.make(trial.spec(), "true_pairs")
     records, true = _read_records(lake, list(trial.spec().field_kinds)), _read_true(lake)
-    known: dict[tuple[int, float], Candidates] = {}
     points = []
     of_sources = [int(n) for n in np.bincount(records.source_no)]
     for n_pairs, target in budgets_of(trial.settings["dataset"], of_sources).items():
         lake = trial.make(trial.spec(budget={"max_pairs": n_pairs}), "unified_pairs")
         ours = count_true(lake)
-        searched = neighbour_facts(lake)
-        listed = searched["k"], searched["min_share_of_best"]
-        if listed not in known:
-            known[listed] = _make_candidates(trial, records, *listed)
-        candidates = known[listed]
+        candidates = _candidates(lake, records)
         n_made = unified_facts(lake)["pairs_made"]
         if n_made != len(candidates.left):
             raise AssertionError(f"chose from {n_made} pairs, compared {len(candidates.left)}")
@@ -85,27 +80,24 @@ def measure(trial: Trial) -> Figures:
     return {"records": len(records.texts), "matches": len(true), "points": points}
 
 
-def _make_candidates(trial: Trial, records: Records, k: int, share: float) -> Candidates:
-    """Make all pairs that a budget would choose from: its neighbours, but nothing is cut.
-
-    k, share: of the budget's neighbours, which the budget that cuts nothing would have more of.
-    """
-    usual = trial.spec().embedding
-    assert usual is not None, "the one setting has neighbours"
-    encoder = {"encoder": usual.encoder, "k": k, "min_share_of_best": share}
-    lake = trial.make(trial.spec(budget=EVERY_PAIR, embedding=encoder), "unified_pairs")
+def _candidates(lake: Lake, records: Records) -> Candidates:
+    """Read all pairs that a budget chose from: those it kept and those it cut."""
     with DuckDBEngine() as engine:
-        for table in ("unified_pairs", "true_pairs"):
+        for table in ("unified_pairs", "cut_pairs", "true_pairs"):
             lake.open(engine, table)
         pairs = engine.columns(
-            "select left_no, right_no, coalesce(similarity, 0) as similarity,"
+            "select left_no, right_no,"
             " (left_no, right_no) in (select (left_no, right_no) from true_pairs) as is_true"
-            " from unified_pairs"
+            " from (select left_no, right_no from unified_pairs"
+            " union all select left_no, right_no from cut_pairs)"
         )
+        text = texts_of_records(engine, lake, len(records.texts))
     left, right = (np.asarray(pairs[side], dtype=np.int64) for side in ("left_no", "right_no"))
-    cosine = {OUR_COSINE: np.asarray(pairs["similarity"], dtype=np.float64)}
-    plain = score_pairs(records.texts, left, right)
-    return Candidates(left, right, np.asarray(pairs["is_true"], dtype=np.bool_), cosine | plain)
+    cosine = np.zeros(len(left))
+    both = (text[left] >= 0) & (text[right] >= 0)
+    cosine[both] = cosines(load_vectors(vector_folder(lake)), text[left[both]], text[right[both]])
+    scores = {OUR_COSINE: cosine, **score_pairs(records.texts, left, right)}
+    return Candidates(left, right, np.asarray(pairs["is_true"], dtype=np.bool_), scores)
 
 
 def _block_by_bm25(

@@ -119,7 +119,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
                 *([WHOLE_VECTORS] if spec.reads_whole_records else []),
             ],
             settings=[
-                search_settings(spec.embedding, spec.link_mode),
+                [search_settings(spec.embedding, spec.link_mode), spec.reads_whole_records],
                 spec.link_mode,
                 _lists_of(spec),
             ],

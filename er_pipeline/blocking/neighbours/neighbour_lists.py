@@ -31,7 +31,7 @@ SEED = 20  # of the sample that an approximate index is measured on
 
 def search_settings(encoder: Encoder, mode: str) -> dict[str, Any]:
     """Return the settings of an encoder that shape what is found, given the vectors."""
-    names = {"k", "min_similarity", "min_share_of_best", "whole_record"}
+    names = {"k", "min_similarity", "min_share_of_best"}
     if mode == "link":
         names.add("direction")
     if isinstance(encoder, Lexical):

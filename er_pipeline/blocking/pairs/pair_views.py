@@ -22,6 +22,7 @@ from er_pipeline.blocking.pairs.view_ranking import (
     Floats,
     Pairs,
     ViewRanking,
+    only_first_in,
     rank_by_views,
 )
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -117,7 +118,9 @@ def rank_again(
         written.unlink()
         return facts
     if ranking.agreement < LEAST_AGREEMENT:
-        facts["disputed_fields"] = _disputed(engine, weights, pairs, views[EVIDENCE], ranking)
+        facts["disputed_fields"] = _disputed(
+            engine, weights, pairs, views[EVIDENCE], ranking, int(likely.sum())
+        )
     placed = folder / "placed.parquet"
     _write_placed(written, placed, ranking.score, columns["weight"], columns["probability"])
     written.unlink()
@@ -194,6 +197,9 @@ def _write_placed(
     new["own"] = new["weight"]
     with pq.ParquetFile(written) as source:
         schema = source.schema_arrow
+        for name, values in new.items():  # wide enough to keep the order where a million pairs tie
+            place = schema.get_field_index(name)
+            schema = schema.set(place, pa.field(name, pa.from_numpy_dtype(values.dtype)))
         start = 0
         with pq.ParquetWriter(target, schema, compression="snappy") as writer:
             for batch in source.iter_batches(BATCH):
@@ -207,14 +213,16 @@ def _write_placed(
 
 
 def _disputed(
-    engine: Engine, weights: PairWeights, pairs: Pairs, evidence: Floats, ranking: ViewRanking
+    engine: Engine,
+    weights: PairWeights,
+    pairs: Pairs,
+    evidence: Floats,
+    ranking: ViewRanking,
+    n_likely: int,
 ) -> list[tuple[str, float]]:
     """Name the fields that speak most for pairs which only evidence puts first."""
     assert ranking.score is not None
-    n_first = max(1, len(evidence) // 20)
-    first = np.argsort(-evidence, kind="stable")[:n_first]
-    disputed = np.setdiff1d(first, np.argsort(-ranking.score, kind="stable")[:n_first])
-    disputed = disputed[:DISPUTED_PAIRS]
+    disputed = only_first_in(evidence, ranking.score, max(1, n_likely))[:DISPUTED_PAIRS]
     engine.put(
         "disputed_pairs", {"left_no": pairs.left[disputed], "right_no": pairs.right[disputed]}
     )

@@ -54,7 +54,7 @@ def account_for(
     """Account for what was kept and what was cut."""
     engine.make_table(
         "weight_counts",
-        f"select p.weight, {cut.condition} as is_kept, count(*) as n,"
+        f"select round(p.weight, {DECIMALS}) as weight, {cut.condition} as is_kept, count(*) as n,"
         f" {exact_sum('p.probability')} as matches"
         f" from weighed_pairs as p{cut.joins} group by 1, 2",
     )

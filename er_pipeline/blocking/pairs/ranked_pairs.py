@@ -88,19 +88,20 @@ def rank_pairs(
     facts = account_for(engine, cut, n_made, target, weights)
     if views:
         facts["views"] = views
+    as_written = "cast(p.weight as float) as weight"
     if kept is not None:
         columns = ["left_no", "right_no", "strategy_mask"]
         if spec.encoder:
             columns.append("similarity")
         engine.write(
-            f"select {', '.join(f'p.{column}' for column in [*columns, 'weight'])}"
+            f"select {', '.join(f'p.{column}' for column in columns)}, {as_written}"
             f" from weighed_pairs as p{cut.joins} where {cut.condition}",
             kept,
             bulk=True,
         )
     if cut_off is not None:
         engine.write(
-            f"select p.left_no, p.right_no, p.weight from weighed_pairs as p{cut.joins}"
+            f"select p.left_no, p.right_no, {as_written} from weighed_pairs as p{cut.joins}"
             f" where not ({cut.condition})",
             cut_off,
             bulk=True,
@@ -231,14 +232,14 @@ def _best(engine: Engine, pairs: str, n_kept: int) -> Kept:
         " from pairs_of_weight"
     )
     if n_above == n_kept:  # the threshold's own pairs all fit
-        return Kept(f"p.weight >= {threshold!r}::float")
+        return Kept(f"p.weight >= {threshold!r}::double")
     engine.make_table(
         "pairs_at_threshold",
-        f"select left_no, right_no from {pairs} where weight = {threshold!r}::float"
+        f"select left_no, right_no from {pairs} where weight = {threshold!r}::double"
         f" order by left_no, right_no limit {n_kept - n_above}",
     )
     return Kept(
-        f"(p.weight > {threshold!r}::float or t.left_no is not null)",
+        f"(p.weight > {threshold!r}::double or t.left_no is not null)",
         " left join pairs_at_threshold as t on t.left_no = p.left_no and t.right_no = p.right_no",
     )
 

@@ -167,15 +167,21 @@ def rank_by_views(
         scaled_score = _scaled(score)
         score = scaled_score + trust.share_in_groups * neighbourhoods(pairs, scaled_score)
         score = np.round(score, DECIMALS + 2)
-    first_by_evidence = np.argsort(-views[EVIDENCE], kind="stable")[:n_first]
-    first = np.argsort(-score, kind="stable")[:n_first]
-    agreement = len(np.intersect1d(first, first_by_evidence)) / n_first
+    # As many as are likely: in large entities the very first are any of many.
+    disputed = only_first_in(views[EVIDENCE], score, max(n_first, int(likely.sum())))
+    agreement = 1 - len(disputed) / max(n_first, int(likely.sum()))
     counts = {
         name: float(c * np.sqrt(trusted[name]))
         for c, (name, nth) in zip(coefficients, of_view, strict=True)
         if nth == 0
     }
     return ViewRanking(_judged(shares, trusted, counts), score, agreement)
+
+
+def only_first_in(one: Floats, other: Floats, n_first: int) -> NDArray[np.int64]:
+    """Give the places of the pairs that are among the first by one view and not by the other."""
+    first, others = (np.argsort(-value, kind="stable")[:n_first] for value in (one, other))
+    return np.setdiff1d(first, others)
 
 
 @dataclass(frozen=True)
@@ -193,12 +199,12 @@ class _Trust:
         evidence = least + per_excess * max(0.0, self.excess - 1)
         per_share = TRUST_PER_SHARE * (1 - 0.5 * self.share_in_groups)
         best_evidence = (EVIDENCE, NEIGHBOURHOODS.format(EVIDENCE))
-        plain = {name for name in shares if NEIGHBOURHOODS.format(name) in shares}
-        plain = plain or set(shares)
-        share = {
-            name: of + (evidence if name in best_evidence else 0) + (0 if name in plain else hoods)
-            for name, of in shares.items()
-        }
+        of_view = {NEIGHBOURHOODS.format(name): name for name in shares}
+        share = {}
+        for name, of in shares.items():
+            share[name] = of + (evidence if name in best_evidence else 0)
+            if name in of_view:  # even the neighbourhoods of noise are often mutual
+                share[name] += min(0.0, shares[of_view[name]] - of) + hoods
         highest = max(share.values())
         trust = {name: float(np.exp(per_share * (of - highest))) for name, of in share.items()}
         total = sum(trust.values())
