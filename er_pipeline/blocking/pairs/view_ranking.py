@@ -35,17 +35,18 @@ EVIDENCE = "evidence"
 NEIGHBOURHOODS = "{}, neighbourhoods"
 # Trust grows with exp of so many times the share of mutual bests: two hundredths more count twice.
 # The best of a hundred that are all alike says less, so where no record has one partner only, half.
-TRUST_PER_SHARE = 40.0
-# Where the evidence of matches exceeds what it takes, fields that err are outvoted by others, and
-# evidence is better than its mutual bests show. What is added to its share, and per time that the
-# evidence exceeds: within a table, and across two, where it has counted rivals.
-HEAD_START, HEAD_START_ACROSS = (0.0, 0.1), (0.04, 0.05)
+TRUST_PER_SHARE, TRUST_PER_SHARE_ACROSS = 50.0, 40.0
+# Where the evidence of matches far exceeds what it takes, fields that err are outvoted by others,
+# and evidence is better than its mutual bests show. What is added to its share in any case, and per
+# time that its matches exceed so many times what it takes: within a table, and across two, where
+# it has counted rivals.
+HEAD_START, HEAD_START_ACROSS = (0.0, 0.15, 1.5), (0.04, 0.05, 1.0)
 # Neighbourhoods say nothing of entities of two: this is taken from their share, times the share of
-# likely matched records that have one partner only.
+# likely matched records that have one partner only. Likely are the pairs that all views put first.
 SHARE_OF_PAIRS_ALONE = 0.2
 # From here on evidence decides alone, and nothing else is worth its cost: where it is trusted so
 # far, and so many likely matched records have one partner only.
-ALONE, MOST_ALONE = 0.95, 0.5
+ALONE, MOST_ALONE = 0.95, 0.25
 ROUNDS, MOST_POSITIVES, NEGATIVES_PER_POSITIVE = 3, 5_000, 5
 # Matches are taken from the first quarter as many pairs as there are records, others from behind
 # half as many again.
@@ -131,7 +132,7 @@ def rank_by_views(
     the evidence of matches is. likely: (n_pairs,) which pairs evidence takes for matches. costly:
     gives further views, which are only looked at where evidence does not decide alone.
     """
-    trust = _Trust(pairs, excess, likely)
+    trust = _Trust(pairs, excess, _put_first_by_all(views, likely))
     shares = {name: pairs.mutual_best(value) for name, value in views.items()}
     trusted = trust.of(shares)
     if trusted[EVIDENCE] >= ALONE and not pairs.across and not trust.share_in_groups:
@@ -139,6 +140,7 @@ def rank_by_views(
     views = {**views, **costly()}
     shares |= {name: pairs.mutual_best(views[name]) for name in views.keys() - shares.keys()}
     shares = {name: shares[name] for name in views}
+    trust = _Trust(pairs, excess, _put_first_by_all(views, likely))
     scaled = {name: _scaled(value) if name == EVIDENCE else value for name, value in views.items()}
     for name in list(scaled):
         hood = NEIGHBOURHOODS.format(name)
@@ -178,6 +180,20 @@ def rank_by_views(
     return ViewRanking(_judged(shares, trusted, counts), score, agreement)
 
 
+def _put_first_by_all(views: Mapping[str, Floats], likely: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the likely pairs that every view has among its first as many.
+
+    Evidence alone may take ten times too many for matches, which would then seem to be groups.
+    """
+    first = likely.copy()
+    for name, value in views.items():
+        if name != EVIDENCE:
+            by_view = np.zeros(len(likely), bool)
+            by_view[np.argsort(-value, kind="stable")[: int(likely.sum())]] = True
+            first &= by_view
+    return first
+
+
 def only_first_in(one: Floats, other: Floats, n_first: int) -> NDArray[np.int64]:
     """Give the places of the pairs that are among the first by one view and not by the other."""
     first, others = (np.argsort(-value, kind="stable")[:n_first] for value in (one, other))
@@ -195,9 +211,10 @@ class _Trust:
     def of(self, shares: Mapping[str, float]) -> dict[str, float]:
         """Give the trust of each view from its share of mutual bests; they add up to 1."""
         hoods = 0.0 if self.pairs.across else -SHARE_OF_PAIRS_ALONE * self.share_alone
-        least, per_excess = HEAD_START_ACROSS if self.pairs.across else HEAD_START
-        evidence = least + per_excess * max(0.0, self.excess - 1)
-        per_share = TRUST_PER_SHARE * (1 - 0.5 * self.share_in_groups)
+        least, per_excess, beyond = HEAD_START_ACROSS if self.pairs.across else HEAD_START
+        evidence = least + per_excess * max(0.0, self.excess - beyond)
+        per_share = TRUST_PER_SHARE_ACROSS if self.pairs.across else TRUST_PER_SHARE
+        per_share *= 1 - 0.5 * self.share_in_groups
         best_evidence = (EVIDENCE, NEIGHBOURHOODS.format(EVIDENCE))
         of_view = {NEIGHBOURHOODS.format(name): name for name in shares}
         share = {}
@@ -219,7 +236,7 @@ class _Trust:
 
     @property
     def share_in_groups(self) -> float:
-        """Say how far entities are larger than two: 0 where half the records have one partner."""
+        """Say how far entities are larger than two: 0 where a quarter have one partner only."""
         return 0.0 if self.pairs.across else max(0.0, 1 - self.share_alone / MOST_ALONE)
 
 
