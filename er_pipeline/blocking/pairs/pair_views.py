@@ -22,7 +22,6 @@ from er_pipeline.blocking.pairs.view_ranking import (
     Floats,
     Pairs,
     ViewRanking,
-    only_first_in,
     rank_by_views,
 )
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -118,9 +117,7 @@ def rank_again(
         written.unlink()
         return facts
     if ranking.agreement < LEAST_AGREEMENT:
-        facts["disputed_fields"] = _disputed(
-            engine, weights, pairs, views[EVIDENCE], ranking, int(likely.sum())
-        )
+        facts["disputed_fields"] = _disputed(engine, weights, pairs, ranking)
     placed = folder / "placed.parquet"
     _write_placed(written, placed, ranking.score, columns["weight"], columns["probability"])
     written.unlink()
@@ -213,16 +210,10 @@ def _write_placed(
 
 
 def _disputed(
-    engine: Engine,
-    weights: PairWeights,
-    pairs: Pairs,
-    evidence: Floats,
-    ranking: ViewRanking,
-    n_likely: int,
+    engine: Engine, weights: PairWeights, pairs: Pairs, ranking: ViewRanking
 ) -> list[tuple[str, float]]:
     """Name the fields that speak most for pairs which only evidence puts first."""
-    assert ranking.score is not None
-    disputed = only_first_in(evidence, ranking.score, max(1, n_likely))[:DISPUTED_PAIRS]
+    disputed = ranking.disputed[:DISPUTED_PAIRS]
     engine.put(
         "disputed_pairs", {"left_no": pairs.left[disputed], "right_no": pairs.right[disputed]}
     )

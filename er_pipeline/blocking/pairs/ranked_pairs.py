@@ -25,6 +25,8 @@ from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE, PairWeights
 logger = logging.getLogger(__name__)
 
 DECIMALS = 4  # of weights; what differs by less is a tie
+# When linking, a source of more than so many times the records of the other is far larger.
+FAR_LARGER = 2
 
 EVERY_PAIR = Kept("true")
 FLOOR_JOIN = " left join floor_pairs as f on f.left_no = p.left_no and f.right_no = p.right_no"
@@ -192,12 +194,12 @@ def _cut(engine: Engine, spec: PipelineSpec, n_made: int, target: int | None) ->
         )
     if not target:
         return Kept("false")
-    floor = budget.floor_per_record
-    if floor is None:
-        floor = int(spec.link_mode == "link")  # a record of a clean source has one match or none
+    floor, whose = budget.floor_per_record, ""
+    if floor is None and spec.link_mode == "link":
+        floor, whose = 1, _with_one_match(engine)
     if not floor:
         return _best(engine, "weighed_pairs", target)
-    _mark_floor(engine, floor)
+    _mark_floor(engine, floor, whose)
     (n_floor,) = engine.row("select count(*) from floor_pairs")
     if n_floor >= target:
         # Even that is too much: those that are among the best of both records come first.
@@ -244,8 +246,26 @@ def _best(engine: Engine, pairs: str, n_kept: int) -> Kept:
     )
 
 
-def _mark_floor(engine: Engine, floor: int) -> None:
-    """Make floor_pairs: those among the best of either record; sides: of how many of the two."""
+def _with_one_match(engine: Engine) -> str:
+    """Write the condition on the records that should have a match when linking, all if omitted.
+
+    A record of a clean source has one match or none. Where one of two sources is far larger, most
+    of its records have none, and their best pairs would take the place of likelier ones.
+    """
+    sizes = engine.rows(
+        "select source_no, count(*) from key_codes group by source_no order by 2, 1"
+    )
+    if len(sizes) == 2 and sizes[1][1] > FAR_LARGER * sizes[0][1]:
+        of_smaller = f"select record_no from key_codes where source_no = {sizes[0][0]}"
+        return f" where record_no in ({of_smaller})"
+    return ""
+
+
+def _mark_floor(engine: Engine, floor: int, whose: str) -> None:
+    """Make floor_pairs: those among the best of either record; sides: of how many of the two.
+
+    whose: condition on the records that have a floor, see `_with_one_match`.
+    """
     engine.make_table(
         "floor_pairs",
         f"""
@@ -256,7 +276,7 @@ def _mark_floor(engine: Engine, floor: int) -> None:
         ranked as (
             select left_no, right_no, weight, row_number() over (
                 partition by record_no order by own desc, left_no, right_no) as rank
-            from sided
+            from sided{whose}
         )
         select left_no, right_no, any_value(weight) as weight, count(*) as sides
         from ranked where rank <= {floor} group by left_no, right_no

@@ -21,7 +21,7 @@ Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse Problems", 20
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +47,7 @@ SHARE_OF_PAIRS_ALONE = 0.2
 # From here on evidence decides alone, and nothing else is worth its cost: where it is trusted so
 # far, and so many likely matched records have one partner only.
 ALONE, MOST_ALONE = 0.95, 0.25
+LEAST_OF_LIKELY = 0.1  # share of the likely pairs that all views put first
 ROUNDS, MOST_POSITIVES, NEGATIVES_PER_POSITIVE = 3, 5_000, 5
 # Matches are taken from the first quarter as many pairs as there are records, others from behind
 # half as many again.
@@ -77,12 +78,13 @@ class ViewRanking:
     """The combined score of every pair, rounded, and the views it is made of.
 
     score: (n_pairs,); None where evidence decides alone. agreement: share of the pairs that stand
-    first by evidence that do in the combination.
+    first by evidence that do in the combination. disputed: places of those that do not.
     """
 
     views: tuple[View, ...]
     score: Floats | None
     agreement: float = 1.0
+    disputed: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)
@@ -169,15 +171,16 @@ def rank_by_views(
         scaled_score = _scaled(score)
         score = scaled_score + trust.share_in_groups * neighbourhoods(pairs, scaled_score)
         score = np.round(score, DECIMALS + 2)
-    # As many as are likely: in large entities the very first are any of many.
-    disputed = only_first_in(views[EVIDENCE], score, max(n_first, int(likely.sum())))
-    agreement = 1 - len(disputed) / max(n_first, int(likely.sum()))
+    # As many as are likely, but no more than one per record: evidence that errs takes them all.
+    n_compared = max(n_first, min(int(likely.sum()), pairs.n_records))
+    disputed = only_first_in(views[EVIDENCE], score, n_compared)
     counts = {
         name: float(c * np.sqrt(trusted[name]))
         for c, (name, nth) in zip(coefficients, of_view, strict=True)
         if nth == 0
     }
-    return ViewRanking(_judged(shares, trusted, counts), score, agreement)
+    agreement = 1 - len(disputed) / n_compared
+    return ViewRanking(_judged(shares, trusted, counts), score, agreement, disputed)
 
 
 def _put_first_by_all(views: Mapping[str, Floats], likely: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -191,7 +194,8 @@ def _put_first_by_all(views: Mapping[str, Floats], likely: NDArray[np.bool_]) ->
             by_view = np.zeros(len(likely), bool)
             by_view[np.argsort(-value, kind="stable")[: int(likely.sum())]] = True
             first &= by_view
-    return first
+    # Where a view is noise, all of them agree on nothing.
+    return first if first.sum() >= LEAST_OF_LIKELY * likely.sum() else likely
 
 
 def only_first_in(one: Floats, other: Floats, n_first: int) -> NDArray[np.int64]:
@@ -232,7 +236,8 @@ class _Trust:
         """Return the share of the likely matched records that have one partner only."""
         sides = [self.pairs.left[self.likely], self.pairs.right[self.likely]]
         partners = np.bincount(np.concatenate(sides), minlength=1)
-        return float((partners == 1).sum() / max(1, (partners > 0).sum()))
+        matched = int((partners > 0).sum())
+        return float((partners == 1).sum() / matched) if matched else 1.0
 
     @property
     def share_in_groups(self) -> float:
