@@ -31,7 +31,7 @@ CITATION_COLUMNS = ("author", "title", "venue", "address", "publisher", "year", 
 PUBLICATION_COLUMNS = ("title", "author", "editor", "journal", "booktitle", "series", "publisher",
     "place", "year", "pages", "note")
 LARGEST_CLUSTER = 300
-TAIL = 1.3  # exponent of the sizes' law of Pareto: three in five have one record, 5% ten or more
+TAIL = 1.6  # exponent of the sizes' law of Pareto: two in three have one record, 2.5% ten or more
 PUBLICATION_RECORDS = {1: 0.4, 2: 0.35, 3: 0.15, 4: 0.1}
 SAME_SUBJECT = 0.25  # of the papers: the authors of an earlier one, and half of its title
 TITLE_WORDS = """learning algorithm network data model system analysis neural query database

@@ -36,7 +36,7 @@ NOT_WORSE = 0.005  # below a rival by up to half a point counts as equal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure the sets and print what each way keeps; return 1 if one made no pairs."""
+    """Measure the sets and print what each way keeps; return 1 if one failed or made no pairs."""
     options = _parser().parse_args(arguments)
     if options.child:
         name, folder = options.child, options.keep
@@ -45,18 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     show_machine()
     measured: dict[str, Figures] = {}
+    failed = []
     with tempfile.TemporaryDirectory(prefix="er_pipeline_") as temporary:
         for name in options.sets:
             if name in REAL and not (REAL_DATA / name).is_dir():
                 print(f"{name}: left out, as {REAL_DATA / name} is not there")
                 continue
             folder = (options.keep or Path(temporary)).absolute() / name
-            measured[name] = _run(name, options.records, options.seed, folder)
+            try:
+                measured[name] = _run(name, options.records, options.seed, folder)
+            except RuntimeError as error:  # the others are shown nevertheless
+                print(f"{name}: {error}", flush=True)
+                failed.append(name)
+                continue
             _show(name, measured[name])
     show_tables(measured)
-    empty = [name for name, point in _lines(measured) if not point["pairs"]]
-    print(f"[{'FAILED' if empty else 'ok'}] {len(measured)} sets, without pairs: {empty or 'none'}")
-    return int(bool(empty))
+    failed += [name for name, point in _lines(measured) if not point["pairs"]]
+    mark = "FAILED" if failed else "ok"
+    print(f"[{mark}] {len(measured)} sets, failed or without pairs: {', '.join(failed) or 'none'}")
+    return int(bool(failed))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 K1, B = 1.5, 0.75  # of BM25: the usual ones
-PAIRS_PER_BATCH = 100_000
+PAIRS_PER_BATCH = 10_000  # some 600 3-grams a record of 150 fields: 200 MB in three matrices
 WORD = re.compile(r"\w+")
 
 Tokens: TypeAlias = list[list[str]]
