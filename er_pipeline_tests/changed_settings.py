@@ -114,7 +114,8 @@ BOTH_SIDES = {"truth": {"path": "pairs.csv", "left_source": "l", "right_source":
 OF_CITY: Declaration = {"comparisons.city": {}}
 JARO_WINKLER = {"levels": "jaro_winkler"}
 FIXED_LISTS = {"k": 5, "min_share_of_best": 0.4}
-FIXED = {"embedding": {**FIXED_LISTS, "whole_record": False}}
+FIXED_RULES = {"rule_pairs_per_record": 6, "pairs_per_record": 60}
+FIXED = {"embedding": {**FIXED_LISTS, "whole_record": False}, "learning": FIXED_RULES}
 DENSE = {"embedding": {"encoder": "static"}}
 
 CHANGES: Sequence[Change] = (
@@ -175,9 +176,9 @@ CHANGES: Sequence[Change] = (
     ),
     Change("learning.pin", ["city"], RULES),
     Change("learning.ban", ["city"], RULES),
-    # Lists of neighbours follow the size of the budget, not how it is kept.
-    Change("budget.pairs_per_record", 5, (*NEIGHBOURS, *PAIRS)),
-    Change("budget.max_pairs", 2_000, (*NEIGHBOURS, *PAIRS)),
+    # Rules and lists of neighbours follow the size of the budget, not how it is kept.
+    Change("budget.pairs_per_record", 5, (*RULES, *NEIGHBOURS, *PAIRS)),
+    Change("budget.max_pairs", 2_000, (*RULES, *NEIGHBOURS, *PAIRS)),
     Change("budget.floor_per_record", 2, PAIRS),
     Change("budget.on_over_budget", "fail", PAIRS),
     Change("blocks.min_size", 3, SIZED),
@@ -312,16 +313,19 @@ FURTHER: Mapping[str, Change] = {
         True,
         (*NEIGHBOURS, *PAIRS),
         given={"embedding.whole_record": False},
-        alone=("whole_vectors",),
+        alone=("whole_vectors", "cut_pairs"),
     ),
     "no cap": Change("blocks.max_size", None, SIZED),
-    "no budget": Change("budget", None, (*NEIGHBOURS, *PAIRS)),
+    "no budget": Change("budget", None, (*RULES, *NEIGHBOURS, *PAIRS), alone=("cut_pairs",)),
     "a budget that lists do not follow": Change("budget.max_pairs", 2_000, PAIRS, given=FIXED),
     "a budget beside vectors that are brought": Change(
         "budget.max_pairs",
         2_000,
         PAIRS,
-        given={"embedding": {"encoder": "column", **ENCODERS["column"], **FIXED_LISTS}},
+        given={
+            "embedding": {"encoder": "column", **ENCODERS["column"], **FIXED_LISTS},
+            "learning": FIXED_RULES,
+        },
     ),
 }
 EVERY: Mapping[str, Change] = {**{change.setting: change for change in CHANGES}, **FURTHER}

@@ -96,4 +96,4 @@ def test_a_column_of_vectors_that_is_not_there_is_an_error(
 ) -> None:
     with pytest.raises(BlockingError, match="vector"):
         dataset([{"id": "1", "name": "a"}], **BROUGHT).neighbours()
-    assert Column.model_validate({"encoder": "column", "column": "v"}).k == 10
+    assert Column.model_validate({"encoder": "column", "column": "v"}).n_listed == 10

@@ -163,7 +163,7 @@ def drawn(n: int, draw: Random) -> list[dict[str, str | None]]:
 
 
 def brute_force(
-    weights: PairWeights, keys: Sequence[dict[int, str]], left: int, right: int, n_records: int
+    weights: PairWeights, keys: Sequence[dict[int, str]], left: int, right: int
 ) -> float:
     """Add the fields up as one would say it; keys: of each key choice, record -> its key."""
 
@@ -190,7 +190,7 @@ def brute_force(
         else:
             key_of = keys[field.keys[shared[0]]]
             n_with = Counter(key_of.values())[key_of[left]]
-            idf = round(8 * math.log(n_records / n_with)) / 8
+            idf = round(8 * math.log(len(whole) / n_with)) / 8
             for other, share in field.redundant:
                 if shared_whole(other):
                     idf *= share
@@ -244,5 +244,5 @@ def test_evidence_in_sql_is_that_of_em_and_of_brute_force(
         ]
     assert [field.field for field in weights.fields][-2:] == ["email", "last and first"]
     assert list(in_sql.values()) == pytest.approx(of_em.tolist(), abs=1e-3)
-    expected = [brute_force(weights, keys, left, right, n) for left, right in in_sql]
+    expected = [brute_force(weights, keys, left, right) for left, right in in_sql]
     assert list(in_sql.values()) == pytest.approx(expected, abs=1e-3)

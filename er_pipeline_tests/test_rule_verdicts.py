@@ -69,7 +69,9 @@ def test_without_labels_the_evidence_must_reach_the_floor(floor: float, passed: 
     assert rules.passed
     assert recall.passed == passed
     assert recall.severity == "warn"
-    assert recall.text.startswith("The learned rules find 90.0% of the probable matches; no label")
+    assert recall.text.startswith(
+        "The learned rules find 90.0% of the probable matches that they were learned from; others"
+    )
     assert ("Raise learning: pairs_per_record" in recall.text) != passed
 
 

@@ -17,6 +17,7 @@ def test_a_run_publishes_every_table_with_the_ids_as_they_were_given(finished: P
         *("cleaned_records", "rejected_records", "true_pairs", "filtered_blocks"),
         *("dropped_blocks", "unified_pairs", "em_training_blocks", "em_training_rules"),
         *("blocking_report", "run_metrics", "blocks_name_combo", "pair_weights", "missed_matches"),
+        "recall_views",
         *(f"blocks_{name}" for name in strategies),
     }
     ids = {row[0] for row in catalog["cleaned_records"]}

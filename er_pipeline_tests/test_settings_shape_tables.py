@@ -37,7 +37,7 @@ FITTING: Mapping[str, Iterable[str]] = {
     "blocks.oversized": (*TRAINED, "learned_rules", "learned_blocks", *VECTORS, *NEIGHBOURS),
     "embedding.k": LEARNED,
     "embedding.fields": {*LEARNED} - {*VECTORS},
-    "budget.max_pairs": LEARNED,
+    "budget.max_pairs": (*TRAINED, *VECTORS),
     "a budget that lists do not follow": (*LEARNED, *NEIGHBOURS, "pair_weights"),
     "second_pass.max_size": PAIRED,
     "training_rules": (*UNTAUGHT, *VECTORS, *NEIGHBOURS),
@@ -48,7 +48,7 @@ FITTING: Mapping[str, Iterable[str]] = {
     ),
     "truth.path": {
         *(*PAIRED, *SECOND, "unified_pairs", "matches", "entities", "label_queue"),
-        "recall_sample",
+        *("recall_sample", "recall_views"),
     }
     - {"true_pairs"},
 }

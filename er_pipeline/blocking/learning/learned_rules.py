@@ -64,6 +64,9 @@ from er_pipeline.blocking.weights.pair_weights import ScorerOf, code_of, read_la
 
 logger = logging.getLogger(__name__)
 
+# Settings that follow the budget where the user has not set them.
+ROOM_FOR_BUDGET = {"rule_pairs_per_record", "pairs_per_record"}
+
 RULES = Table(
     "learned_rules",
     "Conjunctions chosen for what they find and what they cost.",
@@ -135,7 +138,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
 def _room(spec: PipelineSpec) -> Any:
     """Return what of the budget shapes the search: nothing, where it leaves room as it is."""
     budget, learning = spec.budget, spec.learns
-    if budget is None or learning is None:
+    if budget is None or learning is None or learning.model_fields_set >= ROOM_FOR_BUDGET:
         return None
     if budget.max_pairs is not None:  # per record only once they are counted
         return [budget.pairs_per_record, budget.max_pairs]

@@ -210,6 +210,9 @@ def _lists_of(spec: PipelineSpec) -> Any:
     budget, encoder = spec.budget, spec.embedding
     if budget is None or encoder is None:
         return None
+    follows = any(map(encoder.is_open, ("k", "min_share_of_best")))
+    if not (follows or spec.reads_whole_records):
+        return None
     if budget.max_pairs is not None:  # per record only once they are counted
         return [budget.pairs_per_record, budget.max_pairs]
     searched = encoder.within(budget.pairs_per_record)
