@@ -227,6 +227,17 @@ def test_the_floor_is_each_records_own_best_whoever_else_wants_it(
     assert set(weigh(people, max_pairs=3, floor_per_record=0)) == {(0, 3), (1, 4), (2, 4)}
 
 
+def test_a_far_larger_source_has_no_floor_unless_it_is_asked_for(
+    dataset: Callable[..., Dataset],
+) -> None:
+    # Of five, two are near either of two; the others are 80 degrees away and more.
+    people = dataset(at(1, 9.5, 90, 100, 110), at(0, 10), **BY_DIRECTION)
+    people.pair()
+    assert set(weigh(people, max_pairs=4)) == {(0, 5), (0, 6), (1, 5), (1, 6)}
+    asked = set(weigh(people, max_pairs=5, floor_per_record=1))
+    assert asked == {(0, 5), (1, 6), (2, 6), (3, 6), (4, 6)}
+
+
 def test_similarity_is_the_cosine_of_every_pair_and_adds_to_the_weight(
     dataset: Callable[..., Dataset],
 ) -> None:
