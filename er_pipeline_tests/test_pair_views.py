@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from er_pipeline.blocking.neighbours import cosines
 from er_pipeline.blocking.pairs import pair_views
 from er_pipeline.blocking.pairs.pair_views import (
     LEAST_AGREEMENT,
@@ -178,8 +179,8 @@ def test_too_many_pairs_to_be_looked_at_are_ranked_by_evidence(
 
 def test_batches_of_pairs_change_nothing(misled: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     found = ranked(misled)
-    for name in ("BATCH", "PAIRS_PER_BATCH"):
-        monkeypatch.setattr(pair_views, name, 50)
+    monkeypatch.setattr(pair_views, "BATCH", 50)
+    monkeypatch.setattr(cosines, "PAIRS_PER_BATCH", 50)
     assert ranked(misled) == found
 
 

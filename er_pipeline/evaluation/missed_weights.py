@@ -1,6 +1,7 @@
 """True pairs that the budget cut: the weight each had, and what the budget kept."""
 
-from er_pipeline.blocking.pairs.ranked_pairs import DECIMALS, weight_sql
+from er_pipeline.blocking.pairs.ranked_facts import DECIMALS
+from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
 from er_pipeline.blocking.pairs.unified_pairs import CUT_PAIRS, keeps_cut_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from er_pipeline.blocking.encoders.lexical import smooth_idf, unit_length
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
 
@@ -104,8 +105,7 @@ class RecordTexts:
         self.targets: list[csr_matrix] = []
         for counts in self._views(whole):
             holding = np.bincount(counts.indices, minlength=counts.shape[1])
-            idf = np.log((1 + shape[0]) / (1 + holding)) + 1
-            self.idf.append(idf.astype(np.float32))
+            self.idf.append(smooth_idf(shape[0], holding))
             self.targets.append(_unit_rows(counts, self.idf[-1]))
         self._turned = [target.T.tocsr() for target in self.targets]
 
@@ -208,10 +208,6 @@ def _grams_of(words: Sequence[str]) -> "csr_matrix":
 
 def _unit_rows(counts: "csr_matrix", idf: NDArray[np.float32]) -> "csr_matrix":
     """Weigh what texts hold, and make every row of length 1; a row of nothing stays so."""
-    import scipy.sparse as sp
-
     weighed = counts.copy()
     weighed.data = weighed.data * idf[weighed.indices]
-    squares = np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel()
-    lengths = np.sqrt(np.where(squares > 0, squares, 1.0))
-    return sp.csr_matrix(sp.diags((1 / lengths).astype(np.float32)) @ weighed)
+    return unit_length(weighed)

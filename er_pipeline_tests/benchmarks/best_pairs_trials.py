@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from er_pipeline.blocking.spec.learned import learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.weights.pair_evidence import PairWeights
 from er_pipeline.blocking.weights.pair_weights import read_weights
 from er_pipeline.flow import flow, open_lake
 from er_pipeline_tests.benchmarks.best_pairs_sets import SEED, Case, budgets_of
@@ -113,16 +112,14 @@ def _said_by_fields(engine: DuckDBEngine, lake: Lake) -> dict[str, float]:
     weights = read_weights(lake)
     lake.open(engine, "unified_pairs")
     lake.open(engine, "key_codes")
-    columns = []
-    for one in weights.fields:
-        alone = replace(one, repeats=((),) * len(one.keys), swaps=(), redundant=())
-        columns.append(f"avg(abs({PairWeights((alone,), 3, 0.0).evidence_sql()}))")
+    alone = weights.evidence_of_fields_sql()
+    columns = [f"avg(abs({evidence}))" for evidence in alone.values()]
     said = engine.row(
         f"select {', '.join(columns)} from unified_pairs as p"
         " join key_codes as l on l.record_no = p.left_no"
         " join key_codes as r on r.record_no = p.right_no"
     )
-    return {one.field: value or 0.0 for one, value in zip(weights.fields, said, strict=True)}
+    return {name: value or 0.0 for name, value in zip(alone, said, strict=True)}
 
 
 def measure_labels(case: Case, trial: Trial) -> Figures:

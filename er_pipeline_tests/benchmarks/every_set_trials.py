@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.neighbours.cosines import cosines, texts_of_records
+from er_pipeline.blocking.neighbours.cosines import cosines_of_all, texts_of_records
 from er_pipeline.blocking.neighbours.vector_files import load_vectors, vector_folder
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -93,9 +93,7 @@ def _candidates(lake: Lake, records: Records) -> Candidates:
         )
         text = texts_of_records(engine, lake, len(records.texts))
     left, right = (np.asarray(pairs[side], dtype=np.int64) for side in ("left_no", "right_no"))
-    cosine = np.zeros(len(left))
-    both = (text[left] >= 0) & (text[right] >= 0)
-    cosine[both] = cosines(load_vectors(vector_folder(lake)), text[left[both]], text[right[both]])
+    cosine = cosines_of_all(load_vectors(vector_folder(lake)), text[left], text[right])
     scores = {OUR_COSINE: cosine, **score_pairs(records.texts, left, right)}
     return Candidates(left, right, np.asarray(pairs["is_true"], dtype=np.bool_), scores)
 

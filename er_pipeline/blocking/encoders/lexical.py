@@ -6,7 +6,7 @@ address kind: first and last name, or two lines of an address, are often swapped
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,9 +186,17 @@ def _weighted(
     filled = codes >= 0
     n_holders = np.bincount(codes[filled], weights=counts[filled], minlength=values.shape[0])
     frequency = values.T @ n_holders
-    idf = np.log((1 + n_holders.sum()) / (1 + frequency)) + 1
-    values.data = values.data * idf[values.indices].astype(np.float32)
+    values.data = values.data * smooth_idf(n_holders.sum(), frequency)[values.indices]
     return (sp.diags(np.full(values.shape[0], weight, np.float32)) @ unit_length(values)).tocsr()
+
+
+def smooth_idf(n_records: float, frequency: NDArray[Any]) -> NDArray[np.float32]:
+    """Give ln((1 + n) / (1 + df)) + 1, the smooth idf of scikit-learn, of terms in so many records.
+
+    frequency: (n_terms,) records that hold each term.
+    """
+    idf: NDArray[np.float32] = (np.log((1 + n_records) / (1 + frequency)) + 1).astype(np.float32)
+    return idf
 
 
 def unit_length(matrix: "csr_matrix") -> "csr_matrix":

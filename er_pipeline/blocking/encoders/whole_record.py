@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders.encoder import Texts
-from er_pipeline.blocking.encoders.lexical import cells_of, unit_length, used_columns
+from er_pipeline.blocking.encoders.lexical import (
+    cells_of,
+    smooth_idf,
+    unit_length,
+    used_columns,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -37,7 +42,7 @@ def whole_record_vectors(texts: Texts) -> "tuple[csr_matrix, csr_matrix | None]"
 
     Returns two matrices, (n_texts, n_columns) float32, of binary terms times idf, rows of length
     1; a text without a word is a row of zeros. 3-grams only up to `TRIGRAMS_LIMIT` texts.
-    Source of the idf: scikit-learn's smooth one, ln((1 + n) / (1 + df)) + 1, over records.
+    idf: `smooth_idf`, over records.
     """
     import scipy.sparse as sp
 
@@ -61,8 +66,7 @@ def _weighted(bag: "csr_matrix", counts: NDArray[np.int64]) -> "csr_matrix":
     """Weigh the terms of a bag by their rarity among the records."""
     bag.data[:] = 1  # whether a term is there says more than how often
     frequency = bag.T @ counts
-    idf = np.log((1 + counts.sum()) / (1 + frequency)) + 1
-    bag.data = idf[bag.indices].astype(np.float32)
+    bag.data = smooth_idf(counts.sum(), frequency)[bag.indices]
     bag.sort_indices()  # so that products are summed in one order
     return unit_length(bag)
 

@@ -35,8 +35,7 @@ def limits_of(
     They leave room for the budget, where the user has set no others.
     `learning: max_pairs` must hold the pairs of these and of the rules together.
     """
-    kept = spec.budget.per_record(index.n_records) if spec.budget else None
-    learning = learning.within(kept)
+    learning = learning.within(spec.kept_per_record(index.n_records))
     left = learning.max_pairs - sum(index.cost(keys).pairs for keys in declared)
     limits = Limits(
         pairs=max(0, min(int(learning.pairs_per_record * index.n_records), left)),

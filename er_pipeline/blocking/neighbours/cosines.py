@@ -77,6 +77,18 @@ def _filled(
     return pa.array(cosine, pa.float32(), mask=~both)
 
 
+def cosines_of_all(
+    vectors: "Dense | csr_matrix", left: NDArray[np.int64], right: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Give the cosine of each two texts, in batches; 0 where either is none, which is -1."""
+    found = np.zeros(len(left))
+    for start in range(0, len(left), PAIRS_PER_BATCH):
+        batch = slice(start, start + PAIRS_PER_BATCH)
+        both = (left[batch] >= 0) & (right[batch] >= 0)
+        found[batch][both] = cosines(vectors, left[batch][both], right[batch][both])
+    return found
+
+
 def cosines(
     vectors: "Dense | csr_matrix", left: NDArray[np.int64], right: NDArray[np.int64]
 ) -> NDArray[np.float32]:

@@ -146,17 +146,17 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     for table in ("cleaned_records", "record_embeddings"):
         lake.open(engine, table)
     (n_records,) = engine.row("select count(*) from cleaned_records")
-    per_record = spec.budget.per_record(n_records) if spec.budget else None
+    per_record = spec.kept_per_record(n_records)
     encoder = spec.embedding.within(per_record)
     search, search_by_words = SearchStats(), SearchStats()
     with lake.writing("embedding_blocks") as draft:
         vectors = {"similarity": load_vectors(vector_folder(lake))}
         by_fields = vectors["similarity"]
         n_lists = search_pairs(engine, spec, encoder, by_fields, draft.folder, "near", search)
-        found = "select left_no, right_no, similarity, {}rank from near"
-        word_columns = ""
         (n_full,) = engine.row(f"select count(*) from kept_lists where rank = {encoder.n_listed}")
-        n_pairs = {"near": 0, "near_by_words": 0}
+        (n_by_fields,) = engine.row("select count(*) from near")
+        found = "select *, null::float as word_similarity from near"
+        n_by_words = 0
         if spec.reads_whole_records:
             words = load_whole_vectors(lake)[WORDS]
             vectors[WORD_SIMILARITY.name] = words
@@ -166,19 +166,14 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             search_pairs(
                 engine, spec, by_words, words, draft.folder, "near_by_words", search_by_words
             )
-            word_columns = "max(word_similarity) as word_similarity, "
-            found = found.format("null::float as word_similarity, ") + (
-                " union all select left_no, right_no, null, similarity, rank from near_by_words"
+            (n_by_words,) = engine.row("select count(*) from near_by_words")
+            found += (
+                " union all select left_no, right_no, null, rank, similarity from near_by_words"
             )
-        else:
-            engine.make_table("near_by_words", "select * from near where false")
-            found = found.format("")
-        for pairs in n_pairs:
-            (n_pairs[pairs],) = engine.row(f"select count(*) from {pairs}")
+        cosines = "".join(f"max({name}) as {name}, " for name in vectors)
         engine.write(
-            f"select left_no, right_no, max(similarity) as similarity, {word_columns}"
-            f"min(rank) as rank from ({found}) group by left_no, right_no"
-            " order by left_no, right_no",
+            f"select left_no, right_no, {cosines}min(rank) as rank from ({found})"
+            " group by left_no, right_no order by left_no, right_no",
             draft.file(),
         )
         if spec.reads_whole_records:
@@ -191,8 +186,8 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             pairs_per_record=n_all / n_records,
             k=encoder.n_listed,
             min_share_of_best=encoder.min_share_of_best,
-            pairs_by_fields=n_pairs["near"],
-            pairs_by_words=n_pairs["near_by_words"],
+            pairs_by_fields=n_by_fields,
+            pairs_by_words=n_by_words,
             full_lists_share=n_full / n_lists if n_lists else 0.0,
             index=search.index,
             recall=search.recall,

@@ -167,11 +167,9 @@ def judge_lists(facts: EmbeddingFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge what the search would cost, from the facts of `embed_records`, before it begins."""
     assert spec.encoder is not None
     n_records = facts["records_with_text"]
-    per_record_kept = None
-    if spec.budget:
-        per_record_kept = spec.budget.per_record(n_records + facts["records_without_text"])
+    kept = spec.kept_per_record(n_records + facts["records_without_text"])
     second = spec.second_pass.embedding if spec.second_pass else None
-    first = spec.embedding.within(per_record_kept) if spec.embedding else None
+    first = spec.embedding.within(kept) if spec.embedding else None
     passes = [encoder for encoder in (first, second) if encoder]
     budget = passes[0].most_pairs_per_record
     per_record = float(max(encoder.n_listed for encoder in passes))

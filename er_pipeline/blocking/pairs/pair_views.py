@@ -6,7 +6,7 @@ only which pair has which of them changes. view_ranking.py says how views are co
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.neighbours.cosines import PAIRS_PER_BATCH, cosines, texts_of_records
+from er_pipeline.blocking.neighbours.cosines import cosines_of_all, texts_of_records
 from er_pipeline.blocking.neighbours.vector_files import load_whole_vectors
 from er_pipeline.blocking.pairs.view_ranking import (
     EVIDENCE,
@@ -96,10 +96,10 @@ def rank_again(
     text = texts_of_records(engine, lake, weights.n_records)
     left, right = text[pairs.left], text[pairs.right]
     words, *others = load_whole_vectors(lake).items()
-    views[words[0]] = _cosines(words[1], left, right)
+    views[words[0]] = cosines_of_all(words[1], left, right)
 
     def costly() -> dict[str, Floats]:
-        return {name: _cosines(vectors, left, right) for name, vectors in others}
+        return {name: cosines_of_all(vectors, left, right) for name, vectors in others}
 
     excess = weights.of_matches / weights.prior if weights.prior > 0 else 1.0
     likely = columns["own"] >= weights.prior / weights.unit
@@ -142,15 +142,6 @@ def judge_views(facts: ViewFacts) -> Verdict:
             " or from another field, and leave it out of fields if it does."
         )
     return Verdict("views_agree", agrees, "warn", sentence, {"agreement": agreement})
-
-
-def _cosines(vectors: Any, left: NDArray[np.int64], right: NDArray[np.int64]) -> Floats:
-    found = np.zeros(len(left))
-    for start in range(0, len(left), PAIRS_PER_BATCH):
-        batch = slice(start, start + PAIRS_PER_BATCH)
-        both = (left[batch] >= 0) & (right[batch] >= 0)
-        found[batch][both] = cosines(vectors, left[batch][both], right[batch][both])
-    return found
 
 
 def placed(score: Floats, values: NDArray[Any]) -> Floats:
@@ -217,16 +208,12 @@ def _disputed(
     engine.put(
         "disputed_pairs", {"left_no": pairs.left[disputed], "right_no": pairs.right[disputed]}
     )
-    alone = [
-        replace(field, repeats=((),) * len(field.keys), swaps=(), redundant=())
-        for field in weights.fields
-    ]
+    alone = weights.evidence_of_fields_sql()
     said = engine.row(
-        "select "
-        + ", ".join(f"avg({PairWeights((field,), 3, 0.0).evidence_sql()})" for field in alone)
-        + " from disputed_pairs as p join key_codes as l on l.record_no = p.left_no"
+        f"select {', '.join(f'avg({evidence})' for evidence in alone.values())}"
+        " from disputed_pairs as p join key_codes as l on l.record_no = p.left_no"
         " join key_codes as r on r.record_no = p.right_no"
     )
-    nats = [(field.field, round(float(of or 0), 1)) for field, of in zip(alone, said, strict=True)]
+    nats = [(name, round(float(of or 0), 1)) for name, of in zip(alone, said, strict=True)]
     loudest = sorted(nats, key=lambda of: (-of[1], of[0]))
     return [of for of in loudest[:FIELDS_NAMED] if of[1] > 0]

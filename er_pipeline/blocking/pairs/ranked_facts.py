@@ -11,7 +11,7 @@ from er_pipeline.blocking.tables.sql import exact_sum
 from er_pipeline.blocking.tables.verdicts import share_of
 from er_pipeline.blocking.weights.pair_evidence import PairWeights
 
-DECIMALS = 4
+DECIMALS = 4  # of weights; what differs by less is a tie
 # Ranks at which the curve is noted, in pairs per record.
 CURVE = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 100, 200)
 # What the exchange rate speaks of.

@@ -14,7 +14,7 @@ from typing import Any
 from er_pipeline.blocking.neighbours.cosines import fill_cosines, texts_of_records
 from er_pipeline.blocking.neighbours.vector_files import load_vectors, vector_folder
 from er_pipeline.blocking.pairs.pair_views import rank_again
-from er_pipeline.blocking.pairs.ranked_facts import Kept, RankedFacts, account_for
+from er_pipeline.blocking.pairs.ranked_facts import DECIMALS, Kept, RankedFacts, account_for
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import BudgetError
@@ -24,7 +24,6 @@ from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE, PairWeights
 
 logger = logging.getLogger(__name__)
 
-DECIMALS = 4  # of weights; what differs by less is a tie
 # When linking, a source of more than so many times the records of the other is far larger.
 FAR_LARGER = 2
 

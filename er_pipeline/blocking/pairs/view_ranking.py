@@ -22,6 +22,7 @@ Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse Problems", 20
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -231,7 +232,7 @@ class _Trust:
         total = sum(trust.values())
         return {name: of / total for name, of in trust.items()}
 
-    @property
+    @cached_property
     def share_alone(self) -> float:
         """Return the share of the likely matched records that have one partner only."""
         sides = [self.pairs.left[self.likely], self.pairs.right[self.likely]]

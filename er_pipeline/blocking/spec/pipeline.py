@@ -243,6 +243,10 @@ class PipelineSpec(Settings):
         """The fields that texts are made of."""
         return (self.encoder.fields if self.encoder else None) or list(self.field_kinds)
 
+    def kept_per_record(self, n_records: int) -> float | None:
+        """The most pairs per record that a budget keeps of so many records, if there is one."""
+        return self.budget.per_record(n_records) if self.budget else None
+
     @property
     def reads_whole_records(self) -> bool:
         """Whether records are compared as one text, too; vectors that are brought have no words."""

@@ -17,7 +17,7 @@ Matching in Fellegi-Sunter Model of Record Linkage", 2000.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,6 +104,14 @@ class PairWeights:
             return match
         related = self._sum_sql(self.related, left, right)
         return f"{match} - ln(1 + exp(least(50, {related} - ({self.prior:.4f}))))"
+
+    def evidence_of_fields_sql(self) -> dict[str, str]:
+        """Write what each field says alone, whatever the others do: field -> its evidence."""
+        plain = [
+            replace(field, repeats=((),) * len(field.keys), swaps=(), redundant=())
+            for field in self.fields
+        ]
+        return {field.field: PairWeights((field,), 3, 0.0).evidence_sql() for field in plain}
 
     def _sum_sql(self, shares: Sequence[Sequence[float]], left: str, right: str) -> str:
         """Write the evidence against strangers of a class of pairs, given its m of every field."""
