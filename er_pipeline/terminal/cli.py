@@ -154,17 +154,16 @@ def run(
 
 def _dry_run(defs: Path, *, as_json: bool) -> int:
     """Clean the records in a place that is thrown away, then count; no pair is made."""
-    import tempfile
-
     from er_pipeline.blocking.spec.yaml_file import read_spec
+    from er_pipeline.blocking.tables.files import scratch_folder
     from er_pipeline.evaluation.dry_run import count_dataset, untaught
     from er_pipeline.flow import flow, open_lake
     from er_pipeline.terminal.verdict_lines import show_judged
 
     spec = read_spec(defs)
     counted = untaught(spec)
-    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
-        items = count_dataset(spec, flow(counted), open_lake(Path(scratch), counted))
+    with scratch_folder() as scratch:
+        items = count_dataset(spec, flow(counted), open_lake(scratch, counted))
         return show_judged(items, "counting pairs", as_json=as_json)
 
 

@@ -1,0 +1,253 @@
+"""Publications: which versions of its tables a dataset shows, showed before, and which can go.
+
+    <dataset>/published.json         what the catalog shows since when, and what it showed before
+    <dataset>/.shown/<moment>/       a link per table that is shown
+    <dataset>/.shown/now             a link to the last of these folders: all tables move at once
+    <dataset>/<table>/current        a link through it to the version, for people
+
+A version is kept as long as a reader may have it open: while the catalog shows it, for some days
+after, and always for the last few publications.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypedDict
+
+from er_pipeline.blocking.tables.files import (
+    clear_left,
+    flush,
+    is_left,
+    point,
+    replace,
+    write_draft,
+)
+
+logger = logging.getLogger(__name__)
+
+LATEST = "latest"
+CURRENT = "current"
+PUBLISHED = "published.json"
+SHOWN = ".shown"
+NOW = "now"
+MOMENT = "%Y%m%dT%H%M%S.%f"
+
+
+class Shown(TypedDict):
+    """What was shown, from one moment to another: table -> version."""
+
+    at: str
+    until: str
+    tables: dict[str, str]
+
+
+class Published(TypedDict):
+    """What is shown of a dataset.
+
+    tables: table -> version. views: view -> its query. previous: what was shown before. before: all
+    that was shown and is kept, oldest first.
+    """
+
+    at: str
+    tables: dict[str, str]
+    views: dict[str, str]
+    previous: dict[str, str]
+    before: list[Shown]
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long versions are kept that are no longer shown.
+
+    days: since they were last shown. versions: the publications that are kept however old they are,
+    the one that is shown included.
+    """
+
+    days: float = 7
+    versions: int = 2
+
+
+def moment(at: datetime | None = None) -> str:
+    """Write a moment as the names of versions begin: they sort by time."""
+    return f"{at or datetime.now(UTC):{MOMENT}}"
+
+
+def read_published(folder: Path) -> Published:
+    """Read what is shown of a dataset; nothing if there is no note, or none that can be read.
+
+    folder: of the dataset.
+    """
+    path = folder / PUBLISHED
+    try:
+        noted: Any = json.loads(path.read_text("utf-8"))
+        tables = _texts(noted["tables"])
+        previous = _texts(noted.get("previous", {}))
+        at = str(noted["at"])
+        older = {"at": "", "until": at, "tables": previous}  # as notes were before the history
+        before = noted.get("before", [older] if previous else [])
+        return Published(
+            at=at,
+            tables=tables,
+            views=_texts(noted.get("views", {})),
+            previous=previous,
+            before=[
+                Shown(at=str(s["at"]), until=str(s["until"]), tables=_texts(s["tables"]))
+                for s in before
+            ],
+        )
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        logger.warning(
+            "%s cannot be read (%s): taken as if nothing had been published; the next publication"
+            " writes it anew",
+            path,
+            error,
+        )
+    return Published(at="", tables={}, views={}, previous={}, before=[])
+
+
+class Publication:
+    """A publication that is prepared, so that all that is left are renames.
+
+    folder: of the dataset. shown: table -> version that the catalog in place names. They are not
+    those noted if a run was killed between the catalog and its note.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        tables: Mapping[str, str],
+        views: Mapping[str, str],
+        retention: Retention,
+        shown: Mapping[str, str],
+    ) -> None:
+        """Write the note and the links of what is to be shown, where nobody looks yet."""
+        self.folder = folder
+        self.tables = dict(tables)
+        self.before = read_published(folder)
+        self.at = moment()
+        kept = list(self._kept(shown, retention))
+        note = Published(
+            at=self.at,
+            tables=self.tables,
+            views=dict(views),
+            previous=kept[-1]["tables"] if kept else {},
+            before=kept,
+        )
+        self._kept_tables = [self.tables, *(s["tables"] for s in kept)]
+        self._draft = write_draft(folder / PUBLISHED, json.dumps(note, indent=1))
+        self._links = folder / SHOWN / self.at
+        self._links.mkdir(parents=True)
+        for table, version in self.tables.items():
+            (self._links / table).symlink_to(f"../../{table}/{version}")
+        flush(self._links)
+
+    def commit(self) -> None:
+        """Note what the catalog shows now, and let the links for people follow."""
+        replace(self._draft, self.folder / PUBLISHED)
+        point(self.folder / SHOWN / NOW, self.at)
+        for table in self.tables:
+            link, target = self.folder / table / CURRENT, f"../{SHOWN}/{NOW}/{table}"
+            if not link.is_symlink() or os.readlink(link) != target:
+                point(link, target)
+
+    def give_up(self) -> None:
+        """Take back what was prepared."""
+        self._draft.unlink(missing_ok=True)
+        if self._links.name != _target(self.folder / SHOWN / NOW):
+            shutil.rmtree(self._links, ignore_errors=True)
+
+    def clean(self, named: str) -> None:
+        """Drop the versions that nobody can need, and what killed runs left.
+
+        named: a text that holds the name of every version that the catalog in place reads; these
+        stay, whatever the note says. Kept are also the versions written last, and those written
+        since the last publication: another run may be reading them. A table that none of the kept
+        publications shows belongs to a declaration that is no more, and goes whole.
+        """
+        since = self.before["at"]
+        for latest in sorted(self.folder.glob(f"*/{LATEST}")):
+            table, last = latest.parent, _target(latest) or ""
+            shown = [tables[table.name] for tables in self._kept_tables if table.name in tables]
+            is_needed = shown or last in named or not last or last.split("-")[0] >= since
+            if not is_needed:
+                shutil.rmtree(table, ignore_errors=True)
+                continue
+            if table.name not in self.tables:
+                (table / CURRENT).unlink(missing_ok=True)
+            for version in table.iterdir():
+                written_at = version.name.split("-")[0]
+                if version.is_symlink() or not version.is_dir() or written_at >= since:
+                    continue
+                if version.name in {last, *shown} or version.name in named:
+                    continue
+                if not version.name.endswith(".tmp") or is_left(version):
+                    shutil.rmtree(version, ignore_errors=True)
+        for links in (self.folder / SHOWN).iterdir():
+            if links.name != self.at and not links.is_symlink():
+                shutil.rmtree(links, ignore_errors=True)
+
+    def _kept(self, shown: Mapping[str, str], retention: Retention) -> Iterator[Shown]:
+        """Give what was shown and is kept, oldest first."""
+        history = list(self.before["before"])
+        if self.before["tables"]:
+            now = Shown(at=self.before["at"], until=self.at, tables=self.before["tables"])
+            history.append(now)
+        noted = self.before["tables"]
+        if any(noted.get(table) != version for table, version in shown.items()):
+            history.append(Shown(at=self.before["at"], until=self.at, tables=dict(shown)))
+        least = moment(datetime.now(UTC) - timedelta(days=retention.days))
+        n_kept_anyway = retention.versions - 1
+        for place, publication in enumerate(history):
+            if len(history) - place <= n_kept_anyway or publication["until"] >= least:
+                yield publication
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what killed runs of a dataset left: half-written versions, notes and links.
+
+    folder: of the dataset; no other run of it may be at work.
+    """
+    clear_left(path for pattern in ("*.tmp", "*.link") for path in _below(folder, pattern))
+    now = _target(folder / SHOWN / NOW)
+    with suppress(OSError):
+        for links in (folder / SHOWN).iterdir():
+            if links.name != now and not links.is_symlink():
+                shutil.rmtree(links, ignore_errors=True)
+
+
+def named_versions(folder: Path, named: str) -> dict[str, str]:
+    """Find, of every table of a dataset, the version that a text names: table -> version."""
+    return {
+        version.parent.name: version.name
+        for version in sorted(folder.glob("*/*-*"))
+        if version.is_dir() and not version.is_symlink() and version.name in named
+    }
+
+
+def disk_bytes(folders: Sequence[Path]) -> int:
+    """Return what the files of some versions take on the disk, in bytes."""
+    return sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
+
+
+def _below(folder: Path, pattern: str) -> Iterator[Path]:
+    yield from folder.glob(pattern)
+    yield from folder.glob(f"*/{pattern}")
+
+
+def _target(link: Path) -> str | None:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return None
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(name): str(text) for name, text in value.items()}
