@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -102,12 +103,14 @@ def _versions_that_fit(lake: Lake, tables: Sequence[Table]) -> dict[str, str]:
 
     What is checked are these very versions, whatever other runs write meanwhile.
     """
-    versions = {table.name: lake.version(table.name) for table in tables}
+    versions = {table.name: lake.version(table.name) for table in tables if lake.has(table.name)}
     stamps = lake.stamps(lake.plans)
     stamps |= {name: read_stamp(lake.path(name, version)) for name, version in versions.items()}
     for table in tables:
         if table.name in lake.plans:
             check_stamp(lake.dataset, table.name, lake.plans, stamps)
+        elif table.name not in versions:
+            lake.version(table.name)  # it says what to do
     return versions
 
 
@@ -167,7 +170,7 @@ def _not_written(catalog: Path, reason: str) -> LakeError:
 @contextmanager
 def _attached(file: Path, name: str, option: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a file of DuckDB under a name, beside an empty database in memory."""
-    config = {"autoinstall_known_extensions": "false", "threads": "2"}
+    config: dict[str, Any] = {"autoinstall_known_extensions": "false", "threads": "2"}
     with duckdb.connect(config=config) as con:
         con.execute(f"attach {literal(str(file))} as {name} ({option})")
         yield con

@@ -7,15 +7,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from dagster_duckdb import DuckDBResource
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.run_metrics import collect_run_metrics, note_run_metrics
 from er_pipeline.blocking.tables.table import Table
-from er_pipeline.catalog import collect_run_metrics, note_run_metrics, publish_dataset
+from er_pipeline.catalog import publish_dataset
 from er_pipeline.flow import flow
 from er_pipeline.flow import run as run_flow
-from er_pipeline.orchestration.assets import replace_catalog
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
 
 ODD_IDS = ["it's", 'a"b', "🙂 1", " x", "select", "007"]
@@ -33,7 +32,6 @@ def run(people: Dataset) -> None:
         note_run_metrics(lake, "run-1", "blocking_report", figures)
         collect_run_metrics(engine, lake)
     publish_dataset(lake, tables_of(people))
-    replace_catalog(DuckDBResource(database=str(catalog(people))), lake.root)
 
 
 def tables_of(people: Dataset) -> list[Table]:
@@ -179,21 +177,6 @@ def test_tables_of_other_records_are_not_published(dataset: Callable[..., Datase
     with pytest.raises(LakeError, match="made from an older cleaned_records"):
         publish_dataset(people.lake, tables_of(people))
     assert people.lake.published() == shown
-
-
-def test_figures_of_all_runs_stand_below_each_other(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(PEOPLE, strategies=STRATEGIES)
-    with DuckDBEngine(threads=2) as engine:
-        note_run_metrics(people.lake, "run-1", "unified_pairs", {"pairs": 3})
-        assert collect_run_metrics(engine, people.lake) == 1
-        note_run_metrics(people.lake, "run-2", "unified_pairs", {"pairs": 5, "seconds": 0.5})
-        assert collect_run_metrics(engine, people.lake) == 3
-        assert collect_run_metrics(engine, people.lake) == 3  # nothing twice
-    assert people.rows("run_metrics", "run_id, table_name, metric, value") == [
-        ("run-1", "unified_pairs", "pairs", 3.0),
-        ("run-2", "unified_pairs", "pairs", 5.0),
-        ("run-2", "unified_pairs", "seconds", 0.5),
-    ]
 
 
 def test_datasets_of_one_lake_have_schemas_of_their_own(people: Dataset, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.publications import (
     PUBLISHED,
     Publication,
+    Published,
     Retention,
     clear_leftovers,
     moment,
@@ -90,7 +91,8 @@ def test_a_draft_being_written_survives_a_publication(lake: Lake) -> None:
 
 
 def test_nothing_is_published_at_first(lake: Lake) -> None:
-    assert lake.published() == {"at": "", "tables": {}, "views": {}, "previous": {}, "before": []}
+    nothing = Published(at="", tables={}, views={}, previous={}, before=[])
+    assert lake.published() == nothing
 
 
 def test_the_last_good_facts_are_those_that_the_catalog_showed_before(lake: Lake) -> None:

@@ -96,7 +96,7 @@ def step_asset(
         tables = lake.of(spec)
         clock = Clock()
         with as_dagster_failures(), step_lock(tables.folder), files_of_mode(spec.lake.file_mode):
-            with DuckDBEngine(spec.threads, spec.memory_limit, tables.root / ".spill") as engine:
+            with DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine:
                 facts = run_step(step, engine, tables)
                 n_rows = {table.name: _count_rows(engine, tables, table) for table in step.assets}
             shown_of_main = {**step.show(facts), **clock.figures()}
@@ -153,7 +153,7 @@ def catalog_asset(
         ):
             for table in tables:
                 place.check(table.name)  # before anything is changed
-            with DuckDBEngine(spec.threads, spec.memory_limit, place.root / ".spill") as engine:
+            with DuckDBEngine(spec.threads, spec.memory_limit, place.spill) as engine:
                 collect_run_metrics(engine, place)
             views = publish_dataset(place, tables, spec.lake.retention)
         context.log.info(f"published {len(views)} views in {catalog.database}")

@@ -56,7 +56,7 @@ class BlockingPipeline(dg.Component):
         executor: overrides the spec's, "in_process" or "multiprocess".
         """
         spec = self.spec
-        job = nightly_job(spec, executor or spec.executor)
+        job = nightly_job(spec, executor or spec.executor, lake)
         steps = flow(spec)
         return dg.Definitions(
             assets=dataset_assets(spec, steps),

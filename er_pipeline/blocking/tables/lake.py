@@ -34,6 +34,7 @@ from er_pipeline.blocking.tables.table import Facts
 logger = logging.getLogger(__name__)
 
 FACTS = "facts.json"
+SPILL = ".spill"
 
 
 class Lake:
@@ -64,6 +65,11 @@ class Lake:
         seen = type(self)(self.root, self.dataset, self.plans)
         seen._only = frozenset(reads) | frozenset(writes)
         return seen
+
+    @property
+    def spill(self) -> Path:
+        """The folder for what does not fit into an engine's memory."""
+        return self.root / SPILL
 
     @property
     def opened(self) -> frozenset[str]:
