@@ -17,7 +17,8 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 # Folders of the system's temporary one that hold copies of records while a source is read.
-SCRATCH_PREFIX = "er_pipeline_"
+# Of folders made by scratch_folder alone: others may use the name of the project, too.
+SCRATCH_PREFIX = "er_pipeline_scratch_"
 
 
 def write_whole(path: Path, text: str) -> None:
