@@ -55,6 +55,20 @@ class View:
     sql: str
 
 
+def check_dataset_name(lake: Lake) -> None:
+    """Refuse a dataset whose name differs in case only from that of another one in its lake.
+
+    DuckDB knows one schema for both. Raises LakeError that names the other.
+    """
+    for note in sorted(lake.root.glob(f"*/{PUBLISHED}")):
+        other = note.parent.name
+        if other != lake.dataset and other.lower() == lake.dataset.lower():
+            raise LakeError(
+                f"dataset {lake.dataset!r} differs in case only from {other!r}, which the catalog"
+                f" of the lake {lake.root} shows already: give it another name, or another lake"
+            )
+
+
 def publish_dataset(
     lake: Lake, tables: Sequence[Table], retention: Retention | None = None
 ) -> list[str]:
@@ -66,6 +80,7 @@ def publish_dataset(
     Raises LakeError if a table is missing or stale, or if the catalog cannot be written whole: it
     then shows what it showed before, and never a table of one run through the names of another.
     """
+    check_dataset_name(lake)
     tables = [*tables, RUN_METRICS]
     versions = _versions_that_fit(lake, tables)
     folders = {name: lake.path(name, version) for name, version in versions.items()}
@@ -84,11 +99,15 @@ def publish_dataset(
         named_versions(lake.folder, before or ""),
     )
     try:
+        publication.prepare()
         with _draft_beside(catalog) as draft:
             _write(draft, catalog, lake, views, folders.values())
             Path(f"{catalog}.wal").unlink(missing_ok=True)  # of whoever opened it for writing
             replace(draft, catalog)
         publication.commit()
+    except OSError as error:
+        publication.give_up()
+        raise _not_written(catalog, first_line(error)) from error
     except BaseException:
         publication.give_up()
         raise
@@ -136,19 +155,16 @@ def _write(
     folders: of the parquet files that the new views read.
     Raises LakeError if it is not whole, or if a view of the dataset cannot be read.
     """
-    with _attached(draft, "new", f"storage_version {literal(STORAGE_VERSION)}") as con:
-        try:
+    try:
+        with _attached(draft, "new", f"storage_version {literal(STORAGE_VERSION)}") as con:
             _copy(con, catalog, draft)
             con.execute(f"drop schema if exists new.{quoted(lake.dataset)} cascade")
             _add_views(con, lake.dataset, views)
             _add_the_missing(con, lake)
             written = _views(con, "new")
-            con.execute("checkpoint new")
-        except duckdb.Error as error:
-            raise _not_written(catalog, first_line(error)) from error
-    if Path(f"{draft}.wal").exists():
-        raise _not_written(catalog, "DuckDB left a part of it in a log")
-    try:
+            con.execute("checkpoint new")  # closing would hide that it has failed
+        if Path(f"{draft}.wal").exists():
+            raise _not_written(catalog, "DuckDB left a part of it in a log")
         flush(draft)
         with _attached(draft, "new", "read_only") as con:
             if _views(con, "new") != written:
@@ -182,17 +198,17 @@ def _copy(con: duckdb.DuckDBPyConnection, catalog: Path, draft: Path) -> None:
 
     One that cannot be read is made anew of what the datasets have noted.
     """
-    if not catalog.exists():
+    if not catalog.is_file():
         return
     copied = Path(f"{draft}.old")  # since someone may have it open, and for writing
+    shutil.copyfile(catalog, copied)
     try:
-        shutil.copyfile(catalog, copied)
         con.execute(f"attach {literal(str(copied))} as old (read_only)")
         try:
             con.execute("copy from database old to new")
         finally:
             con.execute("detach old")
-    except (OSError, duckdb.Error) as error:
+    except duckdb.Error as error:
         logger.warning(
             "%s cannot be read (%s): it is made anew of what the datasets have noted",
             catalog,

@@ -38,6 +38,7 @@ def publish(
 ) -> None:
     """Publish versions as the catalog does, and clean; shown: what the catalog in place names."""
     publication = Publication(lake.folder, tables, {}, retention, shown or {})
+    publication.prepare()
     publication.commit()
     publication.clean(" ".join(tables.values()))
 
@@ -157,6 +158,7 @@ def test_the_links_of_all_tables_move_in_one_step(lake: Lake) -> None:
     publish(lake, first)
     second = {table: write(lake, table, "second") for table in ("pairs", "blocks")}
     publication = Publication(lake.folder, second, {}, NUMBER_ALONE, {})
+    publication.prepare()
     shown = [(lake.folder / table / "current" / "part-0.parquet") for table in second]
     assert [file.read_text() for file in shown] == ["first", "first"]
     publication.commit()
@@ -168,7 +170,9 @@ def test_a_publication_that_is_given_up_leaves_nothing(lake: Lake) -> None:
     publish(lake, {"pairs": write(lake, "pairs", "first")})
     before = {path for path in lake.folder.rglob("*")}
     second = write(lake, "pairs", "second")
-    Publication(lake.folder, {"pairs": second}, {}, NUMBER_ALONE, {}).give_up()
+    publication = Publication(lake.folder, {"pairs": second}, {}, NUMBER_ALONE, {})
+    publication.prepare()
+    publication.give_up()
     assert {path for path in lake.folder.rglob("*") if second not in str(path)} == before
 
 

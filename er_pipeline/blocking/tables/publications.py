@@ -114,7 +114,7 @@ def read_published(folder: Path) -> Published:
 
 
 class Publication:
-    """A publication that is prepared, so that all that is left are renames.
+    """A publication: prepared where nobody looks, so that to commit it takes renames alone.
 
     folder: of the dataset. shown: table -> version that the catalog in place names. They are not
     those noted if a run was killed between the catalog and its note.
@@ -128,29 +128,33 @@ class Publication:
         retention: Retention,
         shown: Mapping[str, str],
     ) -> None:
-        """Write the note and the links of what is to be shown, where nobody looks yet."""
+        """Decide what is kept of what was shown before; nothing is written yet."""
         self.folder = folder
         self.tables = dict(tables)
         self.before = read_published(folder)
         self.at = moment()
-        kept = list(self._kept(shown, retention))
-        note = Published(
+        self._links = folder / SHOWN / self.at
+        self._draft: Path | None = None
+        self._kept = list(self._kept_of(shown, retention))
+        self._note = Published(
             at=self.at,
             tables=self.tables,
             views=dict(views),
-            previous=kept[-1]["tables"] if kept else {},
-            before=kept,
+            previous=self._kept[-1]["tables"] if self._kept else {},
+            before=self._kept,
         )
-        self._kept_tables = [self.tables, *(s["tables"] for s in kept)]
-        self._draft = write_draft(folder / PUBLISHED, json.dumps(note, indent=1))
-        self._links = folder / SHOWN / self.at
+
+    def prepare(self) -> None:
+        """Write the note and the links of what is to be shown."""
         self._links.mkdir(parents=True)
         for table, version in self.tables.items():
             (self._links / table).symlink_to(f"../../{table}/{version}")
         flush(self._links)
+        self._draft = write_draft(self.folder / PUBLISHED, json.dumps(self._note, indent=1))
 
     def commit(self) -> None:
         """Note what the catalog shows now, and let the links for people follow."""
+        assert self._draft, "prepare() comes first"
         replace(self._draft, self.folder / PUBLISHED)
         point(self.folder / SHOWN / NOW, self.at)
         for table in self.tables:
@@ -160,7 +164,8 @@ class Publication:
 
     def give_up(self) -> None:
         """Take back what was prepared."""
-        self._draft.unlink(missing_ok=True)
+        if self._draft:
+            self._draft.unlink(missing_ok=True)
         if self._links.name != _target(self.folder / SHOWN / NOW):
             shutil.rmtree(self._links, ignore_errors=True)
 
@@ -173,9 +178,10 @@ class Publication:
         publications shows belongs to a declaration that is no more, and goes whole.
         """
         since = self.before["at"]
+        kept = [self.tables, *(publication["tables"] for publication in self._kept)]
         for latest in sorted(self.folder.glob(f"*/{LATEST}")):
             table, last = latest.parent, _target(latest) or ""
-            shown = [tables[table.name] for tables in self._kept_tables if table.name in tables]
+            shown = [tables[table.name] for tables in kept if table.name in tables]
             is_needed = shown or last in named or not last or last.split("-")[0] >= since
             if not is_needed:
                 shutil.rmtree(table, ignore_errors=True)
@@ -194,7 +200,7 @@ class Publication:
             if links.name != self.at and not links.is_symlink():
                 shutil.rmtree(links, ignore_errors=True)
 
-    def _kept(self, shown: Mapping[str, str], retention: Retention) -> Iterator[Shown]:
+    def _kept_of(self, shown: Mapping[str, str], retention: Retention) -> Iterator[Shown]:
         """Give what was shown and is kept, oldest first."""
         history = list(self.before["before"])
         if self.before["tables"]:
