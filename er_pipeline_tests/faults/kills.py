@@ -27,8 +27,7 @@ from er_pipeline_tests.faults.nights import (
     checksums,
     in_process_of_its_own,
     leftovers,
-    nights_shown,
-    unreadable_views,
+    wrong_views,
 )
 
 WRONG = ("unreadable views", "mixed tables", "stale files", "unequal checksums", "failed reruns")
@@ -117,12 +116,8 @@ class Kills:
         return found
 
     def _judge(self, when: str) -> None:
-        catalog = self.lake / "catalog.duckdb"
-        for view in in_process_of_its_own(unreadable_views, catalog):
-            self._wrong("unreadable views", f"{when}: {view}")
-        for dataset, nights in in_process_of_its_own(nights_shown, catalog).items():
-            if len(nights) != 1:
-                self._wrong("mixed tables", f"{when}: {dataset} shows {sorted(nights)}")
+        for kind, note in in_process_of_its_own(wrong_views, self.lake / "catalog.duckdb"):
+            self._wrong(kind, f"{when}: {note}")
 
     def _wrong(self, kind: str, note: str) -> None:
         self.counts[kind] += 1

@@ -22,7 +22,6 @@ from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.sql import quoted
 
-PRELOADED = ["duckdb", "dagster", "er_pipeline.orchestration.component", "er_pipeline.terminal.run"]
 FIELDS = {
     "first_name": "person_name",
     "last_name": "person_name",
@@ -41,7 +40,7 @@ WITH_MATCHING: dict[str, Any] = {"embedding": True, "matching": {"recall": False
 # What a night never leaves behind; {temporary} is the system's folder of the trial.
 LEFTOVERS = ("**/*.tmp", "**/*.tmp.*", "**/*.link", "**/*.old", ".spill/*", "**/*.wal")
 FORK = multiprocessing.get_context("forkserver")
-FORK.set_forkserver_preload(PRELOADED)
+FORK.set_forkserver_preload(["er_pipeline_tests.faults.warm"])
 
 
 class Night:
@@ -115,23 +114,23 @@ def _run(arguments: Sequence[str], folder: str) -> None:
     entry()
 
 
-def unreadable_views(catalog: Path) -> list[str]:
-    """Read every view of a catalog to its end; name those that fail, or the catalog itself."""
+def wrong_views(catalog: Path) -> list[tuple[str, str]]:
+    """Read every view of a catalog to its end; list what is wrong, as (kind, note)."""
+    wrong: list[tuple[str, str]] = []
+    shown: dict[str, set[str]] = {}
     try:
         with duckdb.connect(str(catalog), read_only=True) as con:
-            return [name for name, rows in _views(con) if rows is None]
+            for name, rows in _views(con):
+                if rows is None:
+                    wrong.append(("unreadable views", name))
+                nights = set(re.findall(r"-(night\d+)", repr(rows or ())))
+                shown.setdefault(name.split(".")[0], set()).update(nights)
     except duckdb.Error as error:
-        return [f"{catalog}: {error}"]
-
-
-def nights_shown(catalog: Path) -> dict[str, set[str]]:
-    """Collect, of every dataset, the nights whose ids any of its views shows."""
-    shown: dict[str, set[str]] = {}
-    with duckdb.connect(str(catalog), read_only=True) as con:
-        for name, rows in _views(con):
-            nights = set(re.findall(r"-(night\d+)", repr(rows or ())))
-            shown.setdefault(name.split(".")[0], set()).update(nights)
-    return shown
+        wrong.append(("unreadable views", f"{catalog}: {error}"))
+    for dataset, nights in shown.items():
+        if len(nights) != 1:
+            wrong.append(("mixed tables", f"{dataset} shows {sorted(nights)}"))
+    return wrong
 
 
 def _views(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Any]]:
