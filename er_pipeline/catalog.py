@@ -90,7 +90,7 @@ def publish_dataset(
         if versions[name] not in lake.published()["tables"].values():
             flush_files(folder)
     catalog = lake.root / CATALOG
-    before = _named_by(catalog)
+    before = named_by(catalog)
     publication = Publication(
         lake.folder,
         versions,
@@ -104,14 +104,21 @@ def publish_dataset(
             _write(draft, catalog, lake, views, folders.values())
             Path(f"{catalog}.wal").unlink(missing_ok=True)  # of whoever opened it for writing
             replace(draft, catalog)
-        publication.commit()
     except OSError as error:
         publication.give_up()
         raise _not_written(catalog, first_line(error)) from error
     except BaseException:
         publication.give_up()
         raise
-    named = _named_by(catalog)
+    try:
+        publication.commit()
+    except OSError as error:
+        publication.give_up()
+        raise LakeError(
+            f"{lake.folder}: the catalog shows the new tables, but that cannot be noted"
+            f" ({first_line(error)}): look at the folder, then run again with --select catalog"
+        ) from error
+    named = named_by(catalog)
     if named is not None:
         publication.clean(named)
     return sorted(views)
@@ -274,7 +281,7 @@ def _views(con: duckdb.DuckDBPyConnection, database: str) -> list[View]:
     return [View(*row) for row in con.execute(VIEWS_SQL, [database]).fetchall()]
 
 
-def _named_by(catalog: Path) -> str | None:
+def named_by(catalog: Path) -> str | None:
     """Return the queries of all views of a catalog, in one text; None if it cannot be read."""
     copied = catalog.with_name(f".{catalog.name}.{os.getpid()}.tmp.named")
     try:

@@ -18,6 +18,7 @@ from er_pipeline.blocking.tables.publications import (
     clear_leftovers,
     moment,
     named_versions,
+    prune,
     read_published,
 )
 from er_pipeline_tests.test_lake import text_of, versions, write
@@ -151,6 +152,18 @@ def test_a_link_that_a_killed_run_left_is_in_nobodys_way(lake: Lake, place: str)
     (lake.folder / place.format(v=first)).symlink_to("nowhere")
     publish(lake, {"pairs": first})
     assert lake.published()["tables"] == {"pairs": first}
+
+
+def test_pruning_keeps_what_is_shown_and_what_the_catalog_names(lake: Lake) -> None:
+    names = []
+    for text in ("1", "2", "3"):
+        names.append(write(lake, "pairs", text))
+        publish(lake, {"pairs": names[-1]}, Retention(days=7, versions=1))
+    assert prune(lake.folder, Retention(days=7, versions=1), "") == 0
+    assert prune(lake.folder, Retention(days=0, versions=1), names[0]) > 0
+    assert versions(lake, "pairs") == {names[0], names[2]}
+    assert lake.published()["tables"] == {"pairs": names[2]}
+    assert lake.published()["before"] == []
 
 
 def test_the_links_of_all_tables_move_in_one_step(lake: Lake) -> None:

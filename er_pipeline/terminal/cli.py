@@ -37,6 +37,7 @@ from er_pipeline.terminal.options import (
     examples,
 )
 from er_pipeline.terminal.rule_commands import rules, training_rules
+from er_pipeline.terminal.version_commands import versions
 
 Shell = Literal["bash", "zsh", "fish"]
 
@@ -59,6 +60,14 @@ app["--help"].help = "Show this help, or that of a command."
 app["--version"].help = "Show the version."
 for command in (label, labels, rules, training_rules):
     app.command(command)
+app.command(
+    versions,
+    group=RUN,
+    help_epilogue=examples(
+        "er-pipeline versions defs.yaml --lake /data/lake",
+        "er-pipeline versions defs.yaml --prune --keep-days 1",
+    ),
+)
 
 
 @app.command(

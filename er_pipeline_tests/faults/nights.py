@@ -86,7 +86,7 @@ class Night:
     def run(self, *arguments: str) -> int:
         """Run to the end; give the exit code."""
         process = self.begin(*arguments)
-        process.join(180)
+        process.join(600)
         assert process.exitcode is not None, f"{arguments}: no end"
         return process.exitcode
 
@@ -131,6 +131,11 @@ def wrong_views(catalog: Path) -> list[tuple[str, str]]:
         if len(nights) != 1:
             wrong.append(("mixed tables", f"{dataset} shows {sorted(nights)}"))
     return wrong
+
+
+def ask_views(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Read every view of an open catalog to its end; name those that fail."""
+    return [name for name, rows in _views(con) if rows is None]
 
 
 def _views(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, Any]]:

@@ -27,6 +27,7 @@ from er_pipeline.blocking.tables.files import (
     point,
     replace,
     write_draft,
+    write_whole,
 )
 
 logger = logging.getLogger(__name__)
@@ -203,17 +204,43 @@ class Publication:
     def _kept_of(self, shown: Mapping[str, str], retention: Retention) -> Iterator[Shown]:
         """Give what was shown and is kept, oldest first."""
         history = list(self.before["before"])
-        if self.before["tables"]:
-            now = Shown(at=self.before["at"], until=self.at, tables=self.before["tables"])
-            history.append(now)
         noted = self.before["tables"]
+        if noted:
+            history.append(Shown(at=self.before["at"], until=self.at, tables=noted))
         if any(noted.get(table) != version for table, version in shown.items()):
             history.append(Shown(at=self.before["at"], until=self.at, tables=dict(shown)))
-        least = moment(datetime.now(UTC) - timedelta(days=retention.days))
-        n_kept_anyway = retention.versions - 1
-        for place, publication in enumerate(history):
-            if len(history) - place <= n_kept_anyway or publication["until"] >= least:
-                yield publication
+        yield from kept_of(history, retention)
+
+
+def kept_of(history: Sequence[Shown], retention: Retention) -> Iterator[Shown]:
+    """Give, of what was shown, oldest first, what is to be kept beside what is shown now."""
+    least = moment(datetime.now(UTC) - timedelta(days=retention.days))
+    n_kept_anyway = retention.versions - 1
+    for place, publication in enumerate(history):
+        if len(history) - place <= n_kept_anyway or publication["until"] >= least:
+            yield publication
+
+
+def prune(folder: Path, retention: Retention, named: str) -> int:
+    """Drop the versions of a dataset that are no longer to be kept; return the bytes that it freed.
+
+    folder: of the dataset; no run of it may be at work. named: as in `Publication.clean`. What is
+    shown and what was written last stays.
+    """
+    published = read_published(folder)
+    kept = list(kept_of(published["before"], retention))
+    freed = 0
+    for latest in sorted(folder.glob(f"*/{LATEST}")):
+        table = latest.parent
+        stays = {_target(latest), *(s["tables"].get(table.name) for s in [published, *kept])}
+        for version in table.iterdir():
+            is_version = version.is_dir() and not version.is_symlink()
+            if is_version and version.name not in stays and version.name not in named:
+                freed += disk_bytes([version])
+                shutil.rmtree(version, ignore_errors=True)
+    published["before"] = kept
+    write_whole(folder / PUBLISHED, json.dumps(published, indent=1))
+    return freed
 
 
 def clear_leftovers(folder: Path) -> None:
