@@ -1,117 +1,294 @@
-"""The catalog: one DuckDB file for people, a schema per dataset, a view per table of the lake."""
+"""The catalog: one DuckDB file for people, a schema per dataset, a view per table of the lake.
 
-import fcntl
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+It is written anew beside the one in place, verified, and put in its place by one rename; only then
+come the notes and links of the dataset, and deletion last. Whoever has the old one open goes on
+reading it, and whatever kills a publication leaves a catalog whose views can be read.
+"""
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.engine_duckdb import parquet_files
-from er_pipeline.blocking.tables.lake import PUBLISHED, RUN_METRICS_INBOX, Lake, write_whole
-from er_pipeline.blocking.tables.sql import quoted
-from er_pipeline.blocking.tables.table import Column, Table
-from er_pipeline.blocking.tables.views import all_columns
+from er_pipeline.blocking.tables.engine_duckdb import all_parquet, parquet_files
+from er_pipeline.blocking.tables.errors import LakeError, first_line
+from er_pipeline.blocking.tables.files import clear_left, flush, flush_files, replace
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.publications import (
+    PUBLISHED,
+    Publication,
+    Retention,
+    named_versions,
+    read_published,
+)
+from er_pipeline.blocking.tables.run_metrics import RUN_METRICS
+from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.stamps import check_stamp, read_stamp
+from er_pipeline.blocking.tables.table import Table
 
-VIEWS = "views.json"
+logger = logging.getLogger(__name__)
 
-# Kept from run to run, so it is no step's: it grows when the catalog is published.
-RUN_METRICS = Table(
-    "run_metrics",
-    "The figures of every run since the first, one row each, oldest first.",
-    [
-        Column("run_id", "VARCHAR", "Dagster's id of the run"),
-        Column("at", "TIMESTAMP WITH TIME ZONE", "When the table was made"),
-        Column("table_name", "VARCHAR", "The table the figure is of"),
-        Column("metric", "VARCHAR", "What was measured"),
-        Column("value", "DOUBLE", "The figure"),
-    ],
-    all_columns("run_metrics"),
+CATALOG = "catalog.duckdb"
+# The oldest DuckDB that pyproject.toml allows can read it, whichever has written it.
+STORAGE_VERSION = "v1.4.0"
+# Of the schemas that DuckDB makes itself, views of no dataset.
+OWN_SCHEMAS = ("main", "information_schema", "pg_catalog")
+VIEWS_SQL = (
+    "select schema_name, view_name, sql from duckdb_views()"
+    " where database_name = $1 and not internal order by all"
 )
 
 
+@dataclass(frozen=True)
+class View:
+    """A view of the catalog; sql: as DuckDB shows it."""
+
+    schema: str
+    name: str
+    sql: str
+
+
+def check_dataset_name(lake: Lake) -> None:
+    """Refuse a dataset whose name differs in case only from that of another one in its lake.
+
+    DuckDB knows one schema for both. Raises LakeError that names the other.
+    """
+    for note in sorted(lake.root.glob(f"*/{PUBLISHED}")):
+        other = note.parent.name
+        if other != lake.dataset and other.lower() == lake.dataset.lower():
+            raise LakeError(
+                f"dataset {lake.dataset!r} differs in case only from {other!r}, which the catalog"
+                f" of the lake {lake.root} shows already: give it another name, or another lake"
+            )
+
+
+def publish_dataset(
+    lake: Lake, tables: Sequence[Table], retention: Retention | None = None
+) -> list[str]:
+    """Show the latest versions of a dataset's tables, and run_metrics; return the views.
+
+    The caller holds the `catalog_lock` of the lake. Every other dataset keeps the views it has.
+    retention: how long versions stay that are no longer shown.
+
+    Raises LakeError if a table is missing or stale, or if the catalog cannot be written whole: it
+    then shows what it showed before, and never a table of one run through the names of another.
+    """
+    check_dataset_name(lake)
+    tables = [*tables, RUN_METRICS]
+    versions = _versions_that_fit(lake, tables)
+    folders = {name: lake.path(name, version) for name, version in versions.items()}
+    relations = {name: parquet_files(folder) for name, folder in folders.items()}
+    views = {table.name: table.view(relations) for table in tables if table.view}
+    for name, folder in folders.items():
+        if versions[name] not in lake.published()["tables"].values():
+            flush_files(folder)
+    catalog = lake.root / CATALOG
+    before = named_by(catalog)
+    publication = Publication(
+        lake.folder,
+        versions,
+        views,
+        retention or Retention(),
+        named_versions(lake.folder, before or ""),
+    )
+    try:
+        publication.prepare()
+        with _draft_beside(catalog) as draft:
+            _write(draft, catalog, lake, views, folders.values())
+            Path(f"{catalog}.wal").unlink(missing_ok=True)  # of whoever opened it for writing
+            replace(draft, catalog)
+    except OSError as error:
+        publication.give_up()
+        raise _not_written(catalog, first_line(error)) from error
+    except BaseException:
+        publication.give_up()
+        raise
+    try:
+        publication.commit()
+    except OSError as error:
+        publication.give_up()
+        raise LakeError(
+            f"{lake.folder}: the catalog shows the new tables, but that cannot be noted"
+            f" ({first_line(error)}): look at the folder, then run again with --select catalog"
+        ) from error
+    named = named_by(catalog)
+    if named is not None:
+        publication.clean(named)
+    return sorted(views)
+
+
+def _versions_that_fit(lake: Lake, tables: Sequence[Table]) -> dict[str, str]:
+    """Name the latest version of every table, once they are found to belong together.
+
+    What is checked are these very versions, whatever other runs write meanwhile.
+    """
+    versions = {table.name: lake.version(table.name) for table in tables if lake.has(table.name)}
+    stamps = lake.stamps(lake.plans)
+    stamps |= {name: read_stamp(lake.path(name, version)) for name, version in versions.items()}
+    for table in tables:
+        if table.name in lake.plans:
+            check_stamp(lake.dataset, table.name, lake.plans, stamps)
+        elif table.name not in versions:
+            lake.version(table.name)  # it says what to do
+    return versions
+
+
 @contextmanager
-def catalog_lock(root: Path) -> Iterator[None]:
-    """Let one run at a time publish; others wait. Readers never do."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".catalog.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _draft_beside(catalog: Path) -> Iterator[Path]:
+    """Give the name of a file to write, gone when the block ends, with all that killed runs left.
+
+    Only one process publishes at a time, so no draft is of another.
+    """
+    pattern = f".{catalog.name}.*.tmp*"
+    clear_left(catalog.parent.glob(pattern))
+    try:
+        yield catalog.with_name(f".{catalog.name}.{secrets.token_hex(3)}.tmp")
+    finally:
+        clear_left(catalog.parent.glob(pattern))
 
 
-def note_run_metrics(
-    lake: Lake, run_id: str, table: str, figures: Mapping[str, int | float]
+def _write(
+    draft: Path, catalog: Path, lake: Lake, views: Mapping[str, str], folders: Iterable[Path]
 ) -> None:
-    """Keep an asset's figures until the catalog is published; they become rows of run_metrics."""
-    note = {
-        "run_id": run_id,
-        "at": datetime.now(UTC).isoformat(),
-        "table_name": table,
-        "figures": dict(figures),
-    }
-    write_whole(lake.folder / RUN_METRICS_INBOX / f"{run_id}-{table}.json", json.dumps(note))
+    """Write a catalog with new views of one dataset and those that all others have.
+
+    folders: of the parquet files that the new views read.
+    Raises LakeError if it is not whole, or if a view of the dataset cannot be read.
+    """
+    try:
+        with _attached(draft, "new", f"storage_version {literal(STORAGE_VERSION)}") as con:
+            _copy(con, catalog, draft)
+            con.execute(f"drop schema if exists new.{quoted(lake.dataset)} cascade")
+            _add_views(con, lake.dataset, views)
+            _add_the_missing(con, lake)
+            written = _views(con, "new")
+            con.execute("checkpoint new")  # closing would hide that it has failed
+        if Path(f"{draft}.wal").exists():
+            raise _not_written(catalog, "DuckDB left a part of it in a log")
+        flush(draft)
+        with _attached(draft, "new", "read_only") as con:
+            if _views(con, "new") != written:
+                raise _not_written(catalog, "not all views are in the file")
+            for folder in folders:
+                con.execute(f"from parquet_file_metadata({literal(all_parquet(folder))})")
+            _check_views(con, lake.dataset, written)
+    except (OSError, duckdb.Error) as error:
+        raise _not_written(catalog, first_line(error)) from error
 
 
-def collect_run_metrics(engine: Engine, lake: Lake) -> int:
-    """Move the noted figures of all runs into the table run_metrics; return its number of rows."""
-    paths = sorted((lake.folder / RUN_METRICS_INBOX).glob("*.json"))
-    notes: list[dict[str, Any]] = [json.loads(path.read_text("utf-8")) for path in paths]
-    new = [
-        (
-            note["run_id"],
-            datetime.fromisoformat(note["at"]),
-            note["table_name"],
-            metric,
-            float(value),
+def _not_written(catalog: Path, reason: str) -> LakeError:
+    return LakeError(
+        f"{catalog}: cannot be written ({reason}); it shows what it showed before. Look whether the"
+        " disk is full, then run again, or with --select catalog"
+    )
+
+
+@contextmanager
+def _attached(file: Path, name: str, option: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a file of DuckDB under a name, beside an empty database in memory."""
+    config: dict[str, Any] = {"autoinstall_known_extensions": "false", "threads": "2"}
+    with duckdb.connect(config=config) as con:
+        con.execute(f"attach {literal(str(file))} as {name} ({option})")
+        yield con
+        con.execute(f"detach {name}")
+
+
+def _copy(con: duckdb.DuckDBPyConnection, catalog: Path, draft: Path) -> None:
+    """Copy all views of the catalog in place, without reading what they read.
+
+    One that cannot be read is made anew of what the datasets have noted.
+    """
+    if not catalog.is_file():
+        return
+    copied = Path(f"{draft}.old")  # since someone may have it open, and for writing
+    shutil.copyfile(catalog, copied)
+    try:
+        con.execute(f"attach {literal(str(copied))} as old (read_only)")
+        try:
+            con.execute("copy from database old to new")
+        finally:
+            con.execute("detach old")
+    except duckdb.Error as error:
+        logger.warning(
+            "%s cannot be read (%s): it is made anew of what the datasets have noted",
+            catalog,
+            first_line(error),
         )
-        for note in notes
-        for metric, value in note["figures"].items()
-    ]
-    engine.put("metrics", RUN_METRICS.arrow(new))
-    if lake.has("run_metrics"):
-        lake.open(engine, "run_metrics", "metrics_before")
-        engine.append("metrics", "select * from metrics_before")
-    with lake.writing("run_metrics") as draft:
-        engine.write('select * from metrics order by "at", table_name, metric', draft.file())
-    for path in paths:
-        path.unlink()
-    (n_rows,) = engine.row("select count(*) from metrics")
-    return int(n_rows)
+        for schema in {view.schema for view in _views(con, "new")} - {*OWN_SCHEMAS}:
+            con.execute(f"drop schema new.{quoted(schema)} cascade")
 
 
-def publish_dataset(lake: Lake, tables: Sequence[Table]) -> None:
-    """Note the versions the catalog shows of this dataset, and how each view reads.
-
-    Raises LakeError if a table is missing or stale; the catalog then shows what it showed before,
-    and never a table of one run through the names of another.
-    """
-    shown = [*tables, RUN_METRICS]
-    for table in shown:
-        lake.check(table.name)
-    versions = {table.name: lake.version(table.name) for table in shown}
-    relations = {
-        name: parquet_files(lake.path(name, version)) for name, version in versions.items()
-    }
-    views = {table.name: table.view(relations) for table in shown if table.view}
-    write_whole(lake.folder / VIEWS, json.dumps(views, indent=1))
-    lake.publish(versions)
+def _add_views(con: duckdb.DuckDBPyConnection, dataset: str, views: Mapping[str, str]) -> None:
+    con.execute(f"create schema new.{quoted(dataset)}")
+    for name, select in views.items():
+        con.execute(f"create view new.{quoted(dataset)}.{quoted(name)} as {select}")
 
 
-def write_catalog(con: duckdb.DuckDBPyConnection, root: Path) -> dict[str, list[str]]:
-    """Make the views of every published dataset of a lake in an empty catalog.
+def _add_the_missing(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Take out datasets whose folder is gone; add those that have noted views and show none."""
+    shown = {view.schema for view in _views(con, "new")} - {*OWN_SCHEMAS, lake.dataset}
+    for dataset in sorted(shown):
+        if not (lake.root / dataset).is_dir():
+            con.execute(f"drop schema new.{quoted(dataset)} cascade")
+    for note in sorted(lake.root.glob(f"*/{PUBLISHED}")):
+        dataset = note.parent.name
+        views = read_published(note.parent)["views"]
+        if dataset == lake.dataset or dataset in shown or not views:
+            continue
+        try:
+            con.execute("begin")
+            _add_views(con, dataset, views)
+            con.execute("commit")
+        except duckdb.Error as error:
+            with suppress(duckdb.Error):
+                con.execute("rollback")
+            logger.warning(
+                "dataset %s cannot be shown in the catalog (%s): run it again, or delete %s",
+                dataset,
+                first_line(error),
+                note.parent,
+            )
 
-    con: a connection to the new file. Returns dataset -> views.
-    """
-    made: dict[str, list[str]] = {}
-    for published in sorted(root.glob(f"*/{PUBLISHED}")):
-        dataset = published.parent.name
-        views: dict[str, str] = json.loads((published.parent / VIEWS).read_text("utf-8"))
-        con.execute(f"create schema {quoted(dataset)}")
-        for table, select in views.items():
-            con.execute(f"create view {quoted(dataset)}.{quoted(table)} as {select}")
-        made[dataset] = sorted(views)
-    return made
+
+def _check_views(con: duckdb.DuckDBPyConnection, own: str, views: Sequence[View]) -> None:
+    """Ask every view of the dataset for no row; of others' views that fail, only warn."""
+    broken: dict[str, str] = {}
+    for view in views:
+        if view.schema in OWN_SCHEMAS or view.schema in broken:
+            continue
+        try:
+            con.execute(f"from new.{quoted(view.schema)}.{quoted(view.name)} limit 0")
+        except duckdb.Error as error:
+            if view.schema == own:
+                raise
+            broken[view.schema] = f"{view.name}: {first_line(error)}"
+    for dataset, reason in broken.items():
+        logger.warning(
+            "views of dataset %s cannot be read (%s); they stay as they were: run it again",
+            dataset,
+            reason,
+        )
+
+
+def _views(con: duckdb.DuckDBPyConnection, database: str) -> list[View]:
+    return [View(*row) for row in con.execute(VIEWS_SQL, [database]).fetchall()]
+
+
+def named_by(catalog: Path) -> str | None:
+    """Return the queries of all views of a catalog, in one text; None if it cannot be read."""
+    copied = catalog.with_name(f".{catalog.name}.{os.getpid()}.tmp.named")
+    try:
+        shutil.copyfile(catalog, copied)
+        with _attached(copied, "shown", "read_only") as con:
+            return "\n".join(view.sql for view in _views(con, "shown"))
+    except (OSError, duckdb.Error):
+        return None
+    finally:
+        copied.unlink(missing_ok=True)

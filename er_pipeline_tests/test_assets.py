@@ -1,14 +1,10 @@
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import dagster as dg
-import duckdb
 import pytest
-from dagster_duckdb import DuckDBResource
 
 from er_pipeline.blocking.tables.errors import InputError
-from er_pipeline.blocking.tables.lake import PUBLISHED
 from er_pipeline.blocking.tables.stamps import stale_tables
 from er_pipeline.blocking.tables.step import plans_of
 from er_pipeline.flow import flow
@@ -16,7 +12,6 @@ from er_pipeline.orchestration.assets import (
     Clock,
     as_dagster_failures,
     dataset_assets,
-    replace_catalog,
     source_assets,
 )
 from er_pipeline_tests.conftest import Dataset
@@ -101,25 +96,3 @@ def test_the_clock_counts_waiting_as_wall_time_alone() -> None:
     assert figures["wall_seconds"] >= 0.2
     assert figures["cpu_seconds"] < figures["wall_seconds"]
     assert figures["process_peak_mib"] > 1
-
-
-def test_a_catalog_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    views = tmp_path / "people" / "views.json"
-    views.parent.mkdir()
-    (views.parent / PUBLISHED).write_text("{}")
-    catalog = DuckDBResource(database=str(tmp_path / "catalog.duckdb"))
-
-    def answer() -> list[tuple[int]]:
-        with duckdb.connect(catalog.database, read_only=True) as con:
-            return con.execute("select * from people.seven").fetchall()
-
-    views.write_text('{"seven": "select 7 as n"}')
-    assert replace_catalog(catalog, tmp_path) == {"people": ["seven"]}
-    views.write_text('{"seven": "select from nothing at all"}')
-    with pytest.raises(duckdb.Error):
-        replace_catalog(catalog, tmp_path)
-    assert answer() == [(7,)]
-    views.write_text('{"seven": "select 8 as n"}')
-    replace_catalog(catalog, tmp_path)
-    assert answer() == [(8,)]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["catalog.duckdb", "people"]

@@ -1,21 +1,24 @@
 import json
+import logging
+import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from dagster_duckdb import DuckDBResource
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.run_metrics import collect_run_metrics, note_run_metrics
 from er_pipeline.blocking.tables.table import Table
-from er_pipeline.catalog import collect_run_metrics, note_run_metrics, publish_dataset
+from er_pipeline.catalog import publish_dataset
 from er_pipeline.flow import flow
 from er_pipeline.flow import run as run_flow
-from er_pipeline.orchestration.assets import replace_catalog
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
 
 ODD_IDS = ["it's", 'a"b', "🙂 1", " x", "select", "007"]
@@ -33,7 +36,6 @@ def run(people: Dataset) -> None:
         note_run_metrics(lake, "run-1", "blocking_report", figures)
         collect_run_metrics(engine, lake)
     publish_dataset(lake, tables_of(people))
-    replace_catalog(DuckDBResource(database=str(catalog(people))), lake.root)
 
 
 def tables_of(people: Dataset) -> list[Table]:
@@ -181,26 +183,159 @@ def test_tables_of_other_records_are_not_published(dataset: Callable[..., Datase
     assert people.lake.published() == shown
 
 
-def test_figures_of_all_runs_stand_below_each_other(dataset: Callable[..., Dataset]) -> None:
-    people = dataset(PEOPLE, strategies=STRATEGIES)
-    with DuckDBEngine(threads=2) as engine:
-        note_run_metrics(people.lake, "run-1", "unified_pairs", {"pairs": 3})
-        assert collect_run_metrics(engine, people.lake) == 1
-        note_run_metrics(people.lake, "run-2", "unified_pairs", {"pairs": 5, "seconds": 0.5})
-        assert collect_run_metrics(engine, people.lake) == 3
-        assert collect_run_metrics(engine, people.lake) == 3  # nothing twice
-    assert people.rows("run_metrics", "run_id, table_name, metric, value") == [
-        ("run-1", "unified_pairs", "pairs", 3.0),
-        ("run-2", "unified_pairs", "pairs", 5.0),
-        ("run-2", "unified_pairs", "seconds", 0.5),
-    ]
-
-
-def test_datasets_of_one_lake_have_schemas_of_their_own(people: Dataset, tmp_path: Path) -> None:
-    firms = Dataset(tmp_path, [PEOPLE[:2]], strategies=STRATEGIES)
+def run_twice(people: Dataset, folder: Path) -> Dataset:
+    """Publish a second dataset, firms, in the lake of people, and give it."""
+    folder.mkdir()
+    firms = Dataset(folder, [PEOPLE[:2]], strategies=STRATEGIES)
     firms.spec = firms.spec.model_copy(update={"dataset": "firms"})
     firms.root = people.lake.root
     run(firms)
+    return firms
+
+
+@pytest.fixture
+def two(dataset: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Dataset]:
+    """Two datasets of one lake, published: people and firms."""
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    run(people)
+    return people, run_twice(people, tmp_path / "second")
+
+
+PAIRS_OF_PEOPLE = "select count(*) from people.unified_pairs"
+PAIRS_OF_FIRMS = "select count(*) from firms.unified_pairs"
+
+
+def test_a_neighbour_that_cannot_be_read_keeps_its_views_and_stops_nobody(
+    two: tuple[Dataset, Dataset], caplog: pytest.LogCaptureFixture
+) -> None:
+    people, firms = two
+    hidden = firms.lake.path("unified_pairs").rename(firms.folder / "hidden")
+    for _ in range(3):
+        write_csv(people.folder / "people.csv", PEOPLE[:4])
+        with caplog.at_level(logging.WARNING):
+            run(people)
+        assert "views of dataset firms cannot be read" in caplog.text
+        assert ask(catalog(people), PAIRS_OF_PEOPLE) == [[6]]
+    hidden.rename(firms.lake.folder / "unified_pairs" / firms.lake.version("unified_pairs"))
+    assert ask(catalog(people), PAIRS_OF_FIRMS) == [[1]]  # its views are what they were
+
+
+def test_a_neighbour_whose_note_is_broken_is_still_shown(two: tuple[Dataset, Dataset]) -> None:
+    people, firms = two
+    (firms.lake.folder / "published.json").write_text("{")
+    run(people)
+    assert ask(catalog(people), PAIRS_OF_FIRMS) == [[1]]
+
+
+@pytest.mark.parametrize(
+    "name", ["main", "information_schema", "pg_catalog", "temp", "system", "People", "a b"]
+)
+def test_a_folder_of_any_name_beside_a_dataset_is_in_nobodys_way(
+    dataset: Callable[..., Dataset], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    run(people)
+    note = {"at": "x", "tables": {"t": "v"}, "views": {"t": "select 1 as n"}}
+    other = people.root / name
+    other.mkdir()
+    (other / "published.json").write_text(json.dumps(note))
+    if name == "People":
+        with pytest.raises(LakeError, match="'people' differs in case only from 'People'"):
+            publish_dataset(people.lake, tables_of(people))
+    else:
+        run(people)
+    assert ask(catalog(people), PAIRS_OF_PEOPLE) == [[15]]
+
+
+def test_a_dataset_whose_folder_is_gone_is_shown_no_more(two: tuple[Dataset, Dataset]) -> None:
+    people, firms = two
+    shutil.rmtree(firms.lake.folder)
+    run(people)
+    schemas = ask(catalog(people), "select distinct schema_name from duckdb_views() order by 1")
+    assert ["firms"] not in schemas
+    assert ["people"] in schemas
+
+
+@pytest.mark.parametrize("broken", [b"", b"no database", None])
+def test_a_catalog_that_cannot_be_read_is_made_anew_with_all_datasets(
+    two: tuple[Dataset, Dataset], broken: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    people, _ = two
+    if broken is None:
+        catalog(people).unlink()
+        (catalog(people) / "of a user").mkdir(parents=True)
+    else:
+        catalog(people).write_bytes(broken)
+    with caplog.at_level(logging.WARNING):
+        publish_dataset(people.lake, tables_of(people))
+    assert "catalog.duckdb" in caplog.text or broken == b""  # an empty file is an empty database
+    assert ask(catalog(people), PAIRS_OF_PEOPLE) == [[15]]
+    assert ask(catalog(people), PAIRS_OF_FIRMS) == [[1]]
+
+
+def test_who_has_the_catalog_open_for_writing_keeps_nobody_from_publishing(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(PEOPLE, strategies=STRATEGIES)
+    run(people)
+    code = (
+        "import duckdb, sys, time; con = duckdb.connect(sys.argv[1]);"
+        "con.execute('create table mine as select 1'); print('open', flush=True); time.sleep(60)"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code, str(catalog(people))], stdout=subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    write_csv(people.folder / "people.csv", PEOPLE[:4])
+    try:
+        run(people)
+    finally:
+        writer.kill()  # it leaves a log
+        writer.wait()
+    assert ask(catalog(people), PAIRS_OF_PEOPLE) == [[6]]
+
+
+def test_the_oldest_duckdb_that_is_allowed_can_read_the_catalog(people: Dataset) -> None:
+    with duckdb.connect(str(catalog(people)), read_only=True) as con:
+        (tags,) = con.execute(
+            "select tags from duckdb_databases() where database_name = 'catalog'"
+        ).fetchone() or ({},)
+    assert tags["storage_version"].startswith("v1.4")
+
+
+@contextmanager
+def files_of_at_most(n_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow further, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_leaves_the_catalog_as_it_was(two: tuple[Dataset, Dataset]) -> None:
+    people, _ = two
+    whole = catalog(people).stat().st_size
+    shown = people.lake.published()
+    before = {path for path in people.root.rglob("*")}
+    for n_bytes in (6_000, 20_000, whole - 4_096, whole - 1):
+        with (
+            pytest.raises(LakeError, match=r"cannot be written .* it shows what it showed"),
+            files_of_at_most(n_bytes),
+        ):
+            publish_dataset(people.lake, tables_of(people))
+        assert people.lake.published() == shown
+        assert ask(catalog(people), PAIRS_OF_PEOPLE) == [[15]]
+        assert ask(catalog(people), PAIRS_OF_FIRMS) == [[1]]
+        assert {path for path in people.root.rglob("*")} == before
+    with files_of_at_most(2 * whole):
+        publish_dataset(people.lake, tables_of(people))
+
+
+def test_datasets_of_one_lake_have_schemas_of_their_own(people: Dataset, tmp_path: Path) -> None:
+    run_twice(people, tmp_path / "second")
     assert ask(
         catalog(people),
         "select (select count(*) from people.unified_pairs),"

@@ -51,10 +51,17 @@ def test_a_written_query_keeps_its_order(engine: DuckDBEngine, tmp_path: Path) -
 
 def test_the_settings_reach_duckdb(tmp_path: Path) -> None:
     with DuckDBEngine(threads=1, memory_limit="123MiB", spill_to=tmp_path / "spill") as engine:
+        (own,) = (tmp_path / "spill").iterdir()
         assert engine.rows(
             "select current_setting('threads'), current_setting('memory_limit'),"
             " current_setting('temp_directory'), current_setting('autoinstall_known_extensions')"
-        ) == [(1, "123.0 MiB", str(tmp_path / "spill"), False)]
+        ) == [(1, "123.0 MiB", str(own), False)]
+
+
+def test_each_engine_spills_into_a_folder_of_its_own_that_goes_with_it(tmp_path: Path) -> None:
+    with DuckDBEngine(threads=1, spill_to=tmp_path), DuckDBEngine(threads=1, spill_to=tmp_path):
+        assert len(list(tmp_path.iterdir())) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_engines_side_by_side_do_not_see_each_others_tables() -> None:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -14,8 +15,8 @@ from er_pipeline_tests.small_spec import small_spec
 
 
 @pytest.mark.parametrize("name", ["in_process", "multiprocess"])
-def test_the_executor_is_the_one_that_is_named(name: str) -> None:
-    assert executor_of(name).name == name
+def test_the_executor_is_the_one_that_is_named(name: str, tmp_path: Path) -> None:
+    assert executor_of(name, tmp_path).name == name
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_the_executor_is_the_one_that_is_named(name: str) -> None:
 def test_a_schedule_is_as_its_section_says(enabled: bool, status: dg.DefaultScheduleStatus) -> None:
     when = {"cron": "30 4 * * 1", "timezone": "Europe/Berlin", "enabled": enabled}
     spec = small_spec(schedule=when)
-    schedule = nightly_schedule(spec, nightly_job(spec, "in_process"))
+    schedule = nightly_schedule(spec, nightly_job(spec, "in_process", Path("lake")))
     assert (schedule.name, schedule.job_name) == ("people_nightly_schedule", "people_nightly")
     assert schedule.cron_schedule == "30 4 * * 1"
     assert schedule.execution_timezone == "Europe/Berlin"
@@ -42,7 +43,7 @@ def test_the_job_makes_its_own_dataset_alone() -> None:
     @dg.asset(key=["customers", "a"])
     def others() -> None: ...
 
-    job = nightly_job(small_spec(), "in_process")
+    job = nightly_job(small_spec(), "in_process", Path("lake"))
     resolved = dg.Definitions(assets=[ours, others], jobs=[job]).resolve_job_def("people_nightly")
     assert resolved.asset_layer.selected_asset_keys == {dg.AssetKey(["people", "a"])}
 

@@ -1,4 +1,3 @@
-import json
 import shutil
 import threading
 from pathlib import Path
@@ -7,7 +6,7 @@ import pytest
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
-from er_pipeline.blocking.tables.lake import Lake, write_whole
+from er_pipeline.blocking.tables.lake import Lake
 
 
 @pytest.fixture
@@ -126,100 +125,14 @@ def test_two_writers_of_one_table_do_not_mix(lake: Lake) -> None:
     assert lake.facts("pairs") == {"text": "slow"}
 
 
-def test_publishing_keeps_what_is_shown_and_was_shown_and_drops_older_versions(
-    lake: Lake,
-) -> None:
-    names = []
-    for text in ("1", "2", "3"):
-        names.append(write(lake, "pairs", text))
-        lake.publish({"pairs": names[-1]})
-    assert lake.published()["tables"] == {"pairs": names[2]}
-    assert lake.published()["previous"] == {"pairs": names[1]}
-    # The first one was shown two runs ago: nobody has it open any more.
-    assert versions(lake, "pairs") == set(names[1:])
-    names.append(write(lake, "pairs", "4"))
-    lake.publish({"pairs": names[3]})
-    assert versions(lake, "pairs") == set(names[2:])
-
-
-def test_publishing_keeps_a_version_that_a_newer_run_wrote_meanwhile(lake: Lake) -> None:
-    write(lake, "pairs", "1")
-    lake.publish({"pairs": lake.version("pairs")})
-    shown = write(lake, "pairs", "2")
-    between = write(lake, "pairs", "3")
-    newest = write(lake, "pairs", "4")
-    lake.publish({"pairs": shown})
-    assert {shown, between, newest} <= versions(lake, "pairs")
-    assert text_of(lake, "pairs") == "4"
-    assert text_of(lake, "pairs", shown) == "2"
-
-
-def test_what_a_killed_run_left_goes_with_a_later_publication(lake: Lake) -> None:
-    first = write(lake, "pairs", "1")
-    killed = lake.folder / "pairs" / "20200101T000000.000000-abcdef.tmp"
-    killed.mkdir()
-    (killed / "part-0.parquet").write_text("half")
-    assert text_of(lake, "pairs") == "1"
-    lake.publish({"pairs": first})
-    second = write(lake, "pairs", "2")
-    lake.publish({"pairs": second})
-    assert versions(lake, "pairs") == {first, second}
-
-
-def test_a_draft_being_written_survives_a_publication(lake: Lake) -> None:
-    lake.publish({"pairs": write(lake, "pairs", "1")})
-    with lake.writing("pairs") as draft:
-        draft.file().write_text("2")
-        lake.publish({"pairs": lake.version("pairs")})
-    assert text_of(lake, "pairs") == "2"
-
-
-def test_nothing_is_published_at_first(lake: Lake) -> None:
-    assert lake.published() == {"tables": {}, "previous": {}, "at": ""}
-
-
-def test_the_last_good_facts_are_those_that_the_catalog_showed_before(lake: Lake) -> None:
-    first = write(lake, "pairs", "first")
-    assert lake.last_good_facts("pairs") is None
-    lake.publish({"pairs": first})
-    assert lake.last_good_facts("pairs") is None  # there is none before it
-    write(lake, "pairs", "of a failed run")
-    second = write(lake, "pairs", "second")
-    assert lake.last_good_facts("pairs") == {"text": "first"}
-    lake.publish({"pairs": second})
-    assert lake.last_good_facts("pairs") == {"text": "first"}
-    write(lake, "pairs", "third")
-    assert lake.last_good_facts("pairs") == {"text": "second"}
-
-
 def test_two_datasets_of_a_lake_do_not_meet(tmp_path: Path) -> None:
     people, firms = Lake(tmp_path, "people"), Lake(tmp_path, "firms")
     write(people, "pairs", "of people")
     write(firms, "pairs", "of firms")
     assert (text_of(people, "pairs"), text_of(firms, "pairs")) == ("of people", "of firms")
-    people.publish({"pairs": people.version("pairs")})
-    assert firms.published()["tables"] == {}
 
 
 def test_a_lake_can_be_moved(lake: Lake, tmp_path: Path) -> None:
     write(lake, "pairs", "1")
     shutil.move(lake.root, tmp_path / "elsewhere")
     assert text_of(Lake(tmp_path / "elsewhere", "people"), "pairs") == "1"
-
-
-def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
-    file = tmp_path / "new folder" / "note.json"
-    write_whole(file, json.dumps([1]))
-    write_whole(file, json.dumps([1, 2]))
-    assert json.loads(file.read_text()) == [1, 2]
-    assert [path.name for path in file.parent.iterdir()] == ["note.json"]
-
-
-def test_what_people_read_moves_only_when_a_run_has_ended_well(lake: Lake) -> None:
-    first = write(lake, "pairs", "first")
-    lake.publish({"pairs": first})
-    write(lake, "pairs", "second")
-    assert (lake.folder / "pairs" / "current" / "part-0.parquet").read_text() == "first"
-    assert text_of(lake, "pairs") == "second"
-    lake.publish({"pairs": lake.version("pairs")})
-    assert (lake.folder / "pairs" / "current" / "part-0.parquet").read_text() == "second"

@@ -26,6 +26,12 @@ from er_pipeline_tests.small_spec import small_spec
             "must be letters, digits and _",
         ),
         ({"threads": 0}, "greater than or equal to 1"),
+        ({"dataset": "main"}, "'main' is a name that DuckDB keeps for itself"),
+        ({"dataset": "Information_Schema"}, "choose another, such as my_information_schema"),
+        ({"dataset": "temp"}, "keeps for itself"),
+        ({"dataset": "system"}, "keeps for itself"),
+        ({"dataset": "PG_CATALOG"}, "keeps for itself"),
+        ({"dataset": "catalog"}, "keeps for itself"),
     ],
 )
 def test_settings_that_do_not_fit_each_other_are_refused(

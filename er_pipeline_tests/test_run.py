@@ -172,3 +172,23 @@ def test_ctrl_c_stops_a_run_with_130_and_no_traceback(project: Project) -> None:
     assert "Traceback" not in shown
     assert printed == ""
     assert not (project.lake / "catalog.duckdb").exists()
+
+
+def test_a_second_run_of_a_dataset_waits_and_both_end_well(project: Project) -> None:
+    started = [
+        subprocess.Popen(
+            [*COMMAND, "run", str(project.defs), "--lake", str(project.lake)],
+            cwd=project.folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [run.communicate(timeout=300)[1] for run in started]
+    assert [run.returncode for run in started] == [0, 0], said
+    (waited,) = (text for text in said if "another run of people is at work" in text)
+    first = started[1 - said.index(waited)]
+    assert f"(process {first.pid} on " in waited
+    assert project.catalog()["cleaned_records"]

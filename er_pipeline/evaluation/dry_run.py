@@ -48,7 +48,7 @@ def count_dataset(
             if spec.is_taught_by_model:
                 teacher = "; a run has the trained model teach, and may choose a few others"
             yield f"learning rules{teacher} ..."
-        with DuckDBEngine(spec.threads, spec.memory_limit, lake.root / ".spill") as engine:
+        with DuckDBEngine(spec.threads, spec.memory_limit, lake.spill) as engine:
             facts[step.name] = step.count(engine, lake)
             if step.name == "cleaned_records":
                 yield from _records_lines(engine, lake, spec, facts[step.name])

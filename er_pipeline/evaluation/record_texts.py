@@ -99,7 +99,9 @@ class RecordTexts:
                 ones = np.ones(int(of_field.sum()), np.float32)
                 self.fields.append(name)
                 self.words.append(sp.csr_matrix((ones, (row[of_field], code[of_field])), shape))
-        whole = sp.csr_matrix((np.ones(len(row), np.float32), (row, code)), shape)
+        # A word may stand in several fields; scipy before 1.14 would count it anew for each.
+        once, held = np.divmod(np.unique(row * shape[1] + code), shape[1])
+        whole = sp.csr_matrix((np.ones(len(once), np.float32), (once, held)), shape)
         self.grams = _grams_of(words)
         self.idf: list[NDArray[np.float32]] = []
         self.targets: list[csr_matrix] = []

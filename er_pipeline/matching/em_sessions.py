@@ -84,7 +84,8 @@ def number_blocks(engine: Engine, spec: PipelineSpec) -> None:
             ) as b{i} on b{i}.record_no = r.record_no
         """
     engine.make_table(
-        RECORDS, f"select {', '.join(columns)} from cleaned_records as r {joins} order by record_no"
+        RECORDS,
+        f"select {', '.join(columns)} from cleaned_records as r {joins} order by r.record_no",
     )
 
 

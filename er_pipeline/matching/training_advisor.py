@@ -262,7 +262,7 @@ def advise(spec: PipelineSpec, lake: Lake) -> Iterator[str | Mapping[str, Any] |
     lake: holds cleaned_records.
     Raises LakeError if these are missing or stale.
     """
-    with DuckDBEngine(spec.threads, spec.memory_limit, lake.root / ".spill") as engine:
+    with DuckDBEngine(spec.threads, spec.memory_limit, lake.spill) as engine:
         chosen = advise_rules(engine, lake, spec)
         if not chosen:
             yield (

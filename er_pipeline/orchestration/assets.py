@@ -4,7 +4,6 @@ An asset opens the engine, runs its step and reports its figures.
 """
 
 import inspect
-import os
 import resource
 import time
 import warnings
@@ -19,20 +18,17 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BlockingError
+from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.locks import catalog_lock, step_lock
 from er_pipeline.blocking.tables.pictures import numbers
+from er_pipeline.blocking.tables.run_metrics import collect_run_metrics, note_run_metrics
 from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.stamps import code_version, digest, planned_stamps
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.table import Table
-from er_pipeline.catalog import (
-    catalog_lock,
-    collect_run_metrics,
-    note_run_metrics,
-    publish_dataset,
-    write_catalog,
-)
+from er_pipeline.catalog import publish_dataset
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.resources import LakeFolder
 
@@ -99,8 +95,8 @@ def step_asset(
     ) -> Iterator[dg.MaterializeResult[Any]]:
         tables = lake.of(spec)
         clock = Clock()
-        with as_dagster_failures():
-            with DuckDBEngine(spec.threads, spec.memory_limit, tables.root / ".spill") as engine:
+        with as_dagster_failures(), step_lock(tables.folder), files_of_mode(spec.lake.file_mode):
+            with DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine:
                 facts = run_step(step, engine, tables)
                 n_rows = {table.name: _count_rows(engine, tables, table) for table in step.assets}
             shown_of_main = {**step.show(facts), **clock.figures()}
@@ -142,30 +138,34 @@ def catalog_asset(
         tags={"er_pipeline/stage": "catalog"},
         kinds={"duckdb"},
         owners=spec.owners,
-        code_version=digest([code_version(write_catalog.__module__), *planned.values()]),
-        metadata=_code_references(write_catalog),
+        code_version=digest([code_version(publish_dataset.__module__), *planned.values()]),
+        metadata=_code_references(publish_dataset),
     )
     def catalog_views(
         context: dg.AssetExecutionContext, lake: LakeFolder, catalog: DuckDBResource
     ) -> dg.MaterializeResult[Any]:
         place = lake.of(spec)
-        with as_dagster_failures(), catalog_lock(place.root):
+        with (
+            as_dagster_failures(),
+            files_of_mode(spec.lake.file_mode),
+            step_lock(place.folder),
+            catalog_lock(place.root),
+        ):
             for table in tables:
                 place.check(table.name)  # before anything is changed
-            with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
+            with DuckDBEngine(spec.threads, spec.memory_limit, place.spill) as engine:
                 collect_run_metrics(engine, place)
-            publish_dataset(place, tables)
-            views = replace_catalog(catalog, place.root)
-        context.log.info(f"published {len(views[spec.dataset])} views in {catalog.database}")
+            views = publish_dataset(place, tables, spec.lake.retention)
+        context.log.info(f"published {len(views)} views in {catalog.database}")
         return dg.MaterializeResult(
             metadata={
                 "dagster/uri": Path(catalog.database).as_uri(),
-                "views": dg.MetadataValue.int(len(views[spec.dataset])),
+                "views": dg.MetadataValue.int(len(views)),
                 "how_to_open": dg.MetadataValue.md(
                     f"```sql\nattach {literal(catalog.database)} as er (read_only);\n"
                     f"from er.{spec.dataset}.unified_pairs limit 10;\n```"
                 ),
-                "names": dg.MetadataValue.json(views[spec.dataset]),
+                "names": dg.MetadataValue.json(views),
             },
             data_version=dg.DataVersion(
                 digest({table.name: place.stamp(table.name) for table in tables})
@@ -173,23 +173,6 @@ def catalog_asset(
         )
 
     return catalog_views
-
-
-def replace_catalog(catalog: DuckDBResource, root: Path) -> dict[str, list[str]]:
-    """Write the catalog anew beside the old one and put it in its place.
-
-    Whoever has the old one open goes on reading it; nobody ever waits for a lock.
-    """
-    final = Path(catalog.database)
-    draft = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    draft.unlink(missing_ok=True)
-    try:
-        with DuckDBResource(database=str(draft)).get_connection() as con:
-            views = write_catalog(con, root)
-        os.replace(draft, final)
-    finally:
-        draft.unlink(missing_ok=True)
-    return views
 
 
 class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_failures()

@@ -42,11 +42,12 @@ def table_checks(spec: PipelineSpec, step: Step, table: Table) -> dg.AssetChecks
     def run_checks(
         context: dg.AssetCheckExecutionContext, lake: LakeFolder
     ) -> Iterator[dg.AssetCheckResult]:
+        tables = lake.of(spec)
         with (
             as_dagster_failures(),
-            DuckDBEngine(spec.threads, spec.memory_limit) as engine,
+            DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine,
         ):
-            verdicts = list(judge_table(engine, lake.of(spec), step, table))
+            verdicts = list(judge_table(engine, tables, step, table))
         for verdict in verdicts:
             yield check_result(spec, table.name, verdict)
 

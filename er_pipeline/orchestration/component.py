@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import check_repeated_settings
-from er_pipeline.flow import flow
+from er_pipeline.catalog import check_dataset_name
+from er_pipeline.flow import flow, open_lake
 from er_pipeline.orchestration.assets import dataset_assets
 from er_pipeline.orchestration.checks import dataset_checks
 from er_pipeline.orchestration.jobs import nightly_job, nightly_schedule
@@ -54,9 +55,11 @@ class BlockingPipeline(dg.Component):
         """Make the definitions of the dataset over a lake.
 
         executor: overrides the spec's, "in_process" or "multiprocess".
+        Raises LakeError if the lake holds a dataset whose name differs in case only.
         """
         spec = self.spec
-        job = nightly_job(spec, executor or spec.executor)
+        check_dataset_name(open_lake(lake, spec))
+        job = nightly_job(spec, executor or spec.executor, lake)
         steps = flow(spec)
         return dg.Definitions(
             assets=dataset_assets(spec, steps),

@@ -1,31 +1,88 @@
-"""Jobs and schedules: when a dataset runs, and in how many processes."""
+"""Jobs and schedules: when a dataset runs, in how many processes, and one run at a time."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
 
 import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.files import clear_left, clear_scratch
+from er_pipeline.blocking.tables.lake import SPILL
+from er_pipeline.blocking.tables.locks import run_lock
+from er_pipeline.blocking.tables.publications import clear_leftovers
 
 # Loaded once before workers are forked; torch and faiss must never be here.
 PRELOADED_MODULES = ["dagster", "duckdb", "er_pipeline.orchestration.component"]
 
 
-def executor_of(name: str) -> dg.ExecutorDefinition:
-    """Choose the executor: in_process is fastest on small machines."""
-    if name == "in_process":
-        return dg.in_process_executor
-    return dg.multiprocess_executor.configured(
+def executor_of(name: str, lake: Path) -> dg.ExecutorDefinition:
+    """Choose the executor: in_process is fastest on small machines.
+
+    Either lets one run of a dataset at a time write in the lake.
+    """
+    is_alone = name == "in_process"
+    inner = dg.in_process_executor if is_alone else dg.multiprocess_executor
+
+    def make(context: dg.InitExecutorContext) -> dg.Executor:
+        assert inner.executor_creation_fn
+        return OneRunAtATime(inner.executor_creation_fn(context), lake)
+
+    outer = dg.ExecutorDefinition(
+        name=name,
+        config_schema=cast(Any, inner.config_schema),
+        requirements=inner.get_requirements,
+        executor_creation_fn=make,
+    )
+    if is_alone:
+        return outer
+    return outer.configured(
         {"start_method": {"forkserver": {"preload_modules": PRELOADED_MODULES}}}
     )
 
 
-def nightly_job(spec: PipelineSpec, executor: str) -> Any:
-    """Make the job that materializes every asset of a dataset and runs its checks."""
+class OneRunAtATime(dg.Executor):
+    """An executor that waits until no other run of the same datasets is at work, then clears up."""
+
+    def __init__(self, inner: dg.Executor, lake: Path) -> None:
+        """Hold the executor that does the work, and the lake's folder."""
+        self.inner, self.lake = inner, lake
+
+    @property
+    def retries(self) -> Any:
+        """As those of the executor that does the work."""
+        return self.inner.retries
+
+    @property
+    def step_dependency_config(self) -> Any:
+        """As that of the executor that does the work."""
+        return self.inner.step_dependency_config
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        """Run the steps; what killed runs of these datasets left is gone before."""
+        every = plan_context.job.get_definition().asset_layer.executable_asset_keys
+        selected = plan_context.dagster_run.asset_selection or every
+        with ExitStack() as held:
+            for dataset in sorted({key.path[0] for key in selected}):
+                folder = self.lake / dataset
+                held.enter_context(run_lock(folder, plan_context.log.warning))
+                clear_leftovers(folder)
+            clear_left((self.lake / SPILL).glob("*"))
+            clear_scratch()
+            yield from self.inner.execute(plan_context, execution_plan)
+
+
+def nightly_job(spec: PipelineSpec, executor: str, lake: Path) -> Any:
+    """Make the job that materializes every asset of a dataset and runs its checks.
+
+    lake: the folder that it writes to.
+    """
     return dg.define_asset_job(
         name=f"{spec.dataset}_nightly",
         selection=dg.AssetSelection.key_prefixes(spec.dataset),
         description=f"Materialize dataset {spec.dataset!r} from its sources to the catalog.",
-        executor_def=executor_of(executor),
+        executor_def=executor_of(executor, lake),
     )
 
 

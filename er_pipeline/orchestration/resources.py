@@ -10,11 +10,11 @@ from pydantic import Field
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.catalog import CATALOG
 from er_pipeline.flow import open_lake
 
 LAKE_VARIABLE = "ER_PIPELINE_LAKE"
 DEFAULT_LAKE = ".lake"
-CATALOG = "catalog.duckdb"
 
 
 class LakeFolder(dg.ConfigurableResource[Lake]):

@@ -37,6 +37,7 @@ from er_pipeline.terminal.options import (
     examples,
 )
 from er_pipeline.terminal.rule_commands import rules, training_rules
+from er_pipeline.terminal.version_commands import versions
 
 Shell = Literal["bash", "zsh", "fish"]
 
@@ -59,6 +60,14 @@ app["--help"].help = "Show this help, or that of a command."
 app["--version"].help = "Show the version."
 for command in (label, labels, rules, training_rules):
     app.command(command)
+app.command(
+    versions,
+    group=RUN,
+    help_epilogue=examples(
+        "er-pipeline versions defs.yaml --lake /data/lake",
+        "er-pipeline versions defs.yaml --prune --keep-days 1",
+    ),
+)
 
 
 @app.command(
@@ -154,17 +163,16 @@ def run(
 
 def _dry_run(defs: Path, *, as_json: bool) -> int:
     """Clean the records in a place that is thrown away, then count; no pair is made."""
-    import tempfile
-
     from er_pipeline.blocking.spec.yaml_file import read_spec
+    from er_pipeline.blocking.tables.files import scratch_folder
     from er_pipeline.evaluation.dry_run import count_dataset, untaught
     from er_pipeline.flow import flow, open_lake
     from er_pipeline.terminal.verdict_lines import show_judged
 
     spec = read_spec(defs)
     counted = untaught(spec)
-    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
-        items = count_dataset(spec, flow(counted), open_lake(Path(scratch), counted))
+    with scratch_folder() as scratch:
+        items = count_dataset(spec, flow(counted), open_lake(scratch, counted))
         return show_judged(items, "counting pairs", as_json=as_json)
 
 

@@ -98,14 +98,13 @@ def propose(
     Counts the keys of every field, alone and in twos, without making a pair of
     records, and prints the best set as YAML to paste into the defs.yaml.
     """
-    import tempfile
-
     from er_pipeline.blocking.spec.yaml_file import read_spec
+    from er_pipeline.blocking.tables.files import scratch_folder
     from er_pipeline.matching.training_advisor import advise
     from er_pipeline.terminal.lakes import lake_with_records
     from er_pipeline.terminal.verdict_lines import show_judged
 
     spec = read_spec(defs)
-    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
-        items = advise(spec, lake_with_records(spec, Path(scratch), lake))
+    with scratch_folder() as scratch:
+        items = advise(spec, lake_with_records(spec, scratch, lake))
         return show_judged(items, "weighing training rules", as_json=as_json)

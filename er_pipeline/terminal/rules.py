@@ -11,7 +11,8 @@ from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.errors import BlockingError
-from er_pipeline.blocking.tables.lake import Lake, write_whole
+from er_pipeline.blocking.tables.files import write_whole
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.terminal.exit_codes import UsageError
 
 RECALL = ("recall", "recall_low", "recall_high")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.spec.yaml_file import read_spec
-from er_pipeline.blocking.tables.lake import PUBLISHED, Lake
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.publications import PUBLISHED
 from er_pipeline.terminal.answer import print_json, print_lines
 from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline.terminal.exit_codes import FAILED, OK
@@ -28,7 +29,7 @@ def run_and_report(
     """
     spec = read_spec(path, overrides)
 
-    from er_pipeline.orchestration.resources import CATALOG
+    from er_pipeline.catalog import CATALOG
     from er_pipeline.terminal.lakes import lake_folder, open_lake
     from er_pipeline.terminal.run import run_dataset
 

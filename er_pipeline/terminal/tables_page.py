@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from er_pipeline.blocking.tables.run_metrics import RUN_METRICS
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.table import Column, Table
-from er_pipeline.catalog import RUN_METRICS
 from er_pipeline.terminal.list_items import list_item
 from er_pipeline.terminal.widest_flows import widest_flows
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.orchestration.resources import CATALOG
+from er_pipeline.catalog import CATALOG
 from er_pipeline_tests.benchmarks.measuring import (
     Cost,
     costs_of_assets,

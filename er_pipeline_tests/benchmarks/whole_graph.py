@@ -18,7 +18,7 @@ import dagster as dg
 import duckdb
 import yaml
 
-from er_pipeline.orchestration.resources import CATALOG
+from er_pipeline.catalog import CATALOG
 from er_pipeline.terminal.demo import (
     DEMO_DEFS,
     DEMO_PAIRS_PER_RECORD,

@@ -28,7 +28,8 @@ from er_pipeline.blocking.records.sources import EXAMPLES
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError
-from er_pipeline.blocking.tables.lake import Lake, write_whole
+from er_pipeline.blocking.tables.files import write_whole
+from er_pipeline.blocking.tables.lake import Lake
 
 FORMATS = ("csv", "jsonl", "label_studio")
 FORMAT_OF_ENDING = {".csv": "csv", ".jsonl": "jsonl", ".json": "label_studio"}

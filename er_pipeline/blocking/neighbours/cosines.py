@@ -46,6 +46,8 @@ def fill_cosines(
     for file in sorted(folder.glob("*.parquet")):
         scratch = file.with_suffix(".tmp")
         with pq.ParquetFile(file) as source:
+            if not source.metadata.num_rows:  # pyarrow before 20 cannot read on from nothing
+                continue
             schema = source.schema_arrow
             with pq.ParquetWriter(scratch, schema, compression="snappy") as target:
                 for batch in source.iter_batches(PAIRS_PER_BATCH):

@@ -190,7 +190,8 @@ def _write_placed(
             schema = schema.set(place, pa.field(name, pa.from_numpy_dtype(values.dtype)))
         start = 0
         with pq.ParquetWriter(target, schema, compression="snappy") as writer:
-            for batch in source.iter_batches(BATCH):
+            # pyarrow before 20 cannot read on from nothing
+            for batch in source.iter_batches(BATCH) if source.metadata.num_rows else ():
                 end = start + len(batch)
                 columns: Sequence[pa.Array] = [
                     pa.array(new[field.name][start:end], field.type) if field.name in new else old

@@ -232,15 +232,17 @@ def _best(engine: Engine, pairs: str, n_kept: int) -> Kept:
         f" coalesce(max(n_until) filter (where n_until <= {n_kept}), 0)::bigint"
         " from pairs_of_weight"
     )
+    # A text, since DuckDB before 2.0 reads so many digits as a DECIMAL and misses the last bit.
+    least = f"'{threshold!r}'::double"
     if n_above == n_kept:  # the threshold's own pairs all fit
-        return Kept(f"p.weight >= {threshold!r}::double")
+        return Kept(f"p.weight >= {least}")
     engine.make_table(
         "pairs_at_threshold",
-        f"select left_no, right_no from {pairs} where weight = {threshold!r}::double"
+        f"select left_no, right_no from {pairs} where weight = {least}"
         f" order by left_no, right_no limit {n_kept - n_above}",
     )
     return Kept(
-        f"(p.weight > {threshold!r}::double or t.left_no is not null)",
+        f"(p.weight > {least} or t.left_no is not null)",
         " left join pairs_at_threshold as t on t.left_no = p.left_no and t.right_no = p.right_no",
     )
 

@@ -1,15 +1,14 @@
 """Raw records: all sources in one table, as their files hold them, once found fit for use."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from er_pipeline.blocking.records.sources import EXAMPLES, RawSource, read_source
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.files import scratch_folder
 from er_pipeline.blocking.tables.sql import literal, quoted
 
 
@@ -34,14 +33,14 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
     Raises InputError if a source cannot be read, an id is missing or stands twice, a vector is
     none, or more rows are unreadable than `max_reject_rate` allows.
     """
-    with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
+    with scratch_folder() as scratch:
         raws = [
             read_source(
                 engine,
                 source,
                 _wanted(spec, source),
                 folder=spec.folder,
-                scratch=Path(scratch),
+                scratch=scratch,
                 table=f"raw_{i}",
             )
             for i, source in enumerate(spec.sources)

@@ -24,6 +24,7 @@ from er_pipeline.blocking.spec.blocking_section import (
 )
 from er_pipeline.blocking.spec.checks_section import Checks, Expectations, Truth
 from er_pipeline.blocking.spec.kinds import default_training_rules, guess_kind
+from er_pipeline.blocking.spec.lake_section import LakeSettings
 from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field
 from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES, NAMED_STRATEGIES
 from er_pipeline.blocking.spec.problems import problems
@@ -113,6 +114,7 @@ class PipelineSpec(Settings):
     checks: Checks = Checks()
     expectations: Expectations = Expectations()
     schedule: Schedule = Schedule()
+    lake: LakeSettings = LakeSettings()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
     labels: Labels | None = Field(
         None, description="Pairs judged by people; off if omitted, {} for the defaults."

@@ -24,12 +24,20 @@ from er_pipeline.blocking.values.pair_conditions import parse_condition
 if TYPE_CHECKING:  # a spec lists its problems itself
     from er_pipeline.blocking.spec.pipeline import PipelineSpec
 
+# Schemas and databases that DuckDB has itself, and the name of the catalog's own file.
+RESERVED_DATASETS = ("main", "temp", "system", "information_schema", "pg_catalog", "catalog")
 # Kinds whose comparison counts no values unless term_frequency says so.
 KINDS_WITHOUT_FREQUENCY = ("email", "phone", "date")
 
 
 def problems(spec: "PipelineSpec") -> Iterator[Problem]:
     """List everything that is wrong with a spec whose settings are valid one by one."""
+    if spec.dataset.lower() in RESERVED_DATASETS:
+        yield (
+            ("dataset",),
+            f"{spec.dataset!r} is a name that DuckDB keeps for itself; choose another, such as"
+            f" my_{spec.dataset.lower()}",
+        )
     yield from _source_problems(spec)
     yield from _field_problems(spec)
     names = {name.lower() for name in spec.field_kinds}

@@ -2,7 +2,10 @@
 
 import glob
 import os
+import secrets
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import duckdb
 import pyarrow as pa
 
+from er_pipeline.blocking.tables.files import made_folder
 from er_pipeline.blocking.tables.sql import literal, quoted
 
 if TYPE_CHECKING:
@@ -27,7 +31,12 @@ OWN_COLUMNS = "hive_partitioning = false"
 
 def parquet_files(folder: Path, *options: str) -> str:
     """Write the call that reads all parquet files of a folder, whatever its path holds."""
-    return _read_parquet(f"{glob.escape(str(folder))}/*.parquet", options)
+    return _read_parquet(all_parquet(folder), options)
+
+
+def all_parquet(folder: Path) -> str:
+    """Write the pattern that all parquet files of a folder fit, whatever its path holds."""
+    return f"{glob.escape(str(folder))}/*.parquet"
 
 
 def parquet_file(path: Path, *options: str) -> str:
@@ -44,7 +53,8 @@ class DuckDBEngine:
 
     threads: worker threads; None means one per core. The tables do not depend on it.
     memory_limit: as DuckDB writes it ("4GB"); None is DuckDB's own (80% of the machine).
-    spill_to: folder for what does not fit into memory.
+    spill_to: folder for what does not fit into memory; each engine has a folder of its own in it,
+    since DuckDB 1.4 writes files of the same names in every process.
     """
 
     def __init__(
@@ -60,9 +70,17 @@ class DuckDBEngine:
         }
         if memory_limit:
             config["memory_limit"] = memory_limit
+        self._spilled = ExitStack()
         if spill_to:
-            config["temp_directory"] = str(spill_to)
-        self.con = duckdb.connect(config=config)
+            folder = spill_to / f"{os.getpid()}-{secrets.token_hex(3)}"
+            self._spilled.enter_context(made_folder(folder))
+            self._spilled.callback(shutil.rmtree, folder, ignore_errors=True)
+            config["temp_directory"] = str(folder)
+        try:
+            self.con = duckdb.connect(config=config)
+        except BaseException:
+            self._spilled.close()
+            raise
 
     def __enter__(self) -> Self:
         """Give the engine itself."""
@@ -76,6 +94,7 @@ class DuckDBEngine:
     ) -> None:
         """Close the connection; its tables are gone."""
         self.con.close()
+        self._spilled.close()
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> None:
         """Run one statement."""

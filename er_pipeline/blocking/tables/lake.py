@@ -5,7 +5,7 @@
     <root>/<dataset>/<table>/<version>/facts.json    what its step counted
     <root>/<dataset>/<table>/latest                  a symbolic link to the version last written
     <root>/<dataset>/<table>/current                 the one of the last good run, for people
-    <root>/<dataset>/published.json                  the versions that the catalog shows
+    <root>/<dataset>/published.json                  what the catalog shows (`publications.py`)
     <root>/catalog.duckdb                            one view per table, for people
 
 A version is written under a temporary name, renamed, and becomes the latest by replacing one link,
@@ -15,25 +15,26 @@ or `current`, which move only when a run has ended well.
 """
 
 import json
+import logging
 import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.files import made_folder, point
+from er_pipeline.blocking.tables.publications import LATEST, Published, moment, read_published
 from er_pipeline.blocking.tables.stamps import Plan, Stamp, check_stamp, read_stamp, upstream_of
 from er_pipeline.blocking.tables.table import Facts
 
-LATEST = "latest"
-CURRENT = "current"
+logger = logging.getLogger(__name__)
+
 FACTS = "facts.json"
-PUBLISHED = "published.json"
-RUN_METRICS_INBOX = "run_metrics_inbox"
+SPILL = ".spill"
 
 
 class Lake:
@@ -64,6 +65,11 @@ class Lake:
         seen = type(self)(self.root, self.dataset, self.plans)
         seen._only = frozenset(reads) | frozenset(writes)
         return seen
+
+    @property
+    def spill(self) -> Path:
+        """The folder for what does not fit into an engine's memory."""
+        return self.root / SPILL
 
     @property
     def opened(self) -> frozenset[str]:
@@ -140,8 +146,13 @@ class Lake:
         published = self.published()
         for versions in (published["tables"], published["previous"]):
             version = versions.get(table)
-            if version not in (None, self.version(table)):
+            if version in (None, self.version(table)):
+                continue
+            try:
                 return self.facts(table, version)
+            except (OSError, ValueError) as error:
+                path = self.path(table, version) / FACTS
+                logger.warning("%s cannot be read (%s): left out of account", path, error)
         return None
 
     @contextmanager
@@ -152,20 +163,20 @@ class Lake:
         A table made from outside needs the draft's `content`, too.
         Raises LakeError if one of its inputs, as it was read, is stale.
         """
-        version = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(3)}"
+        version = f"{moment()}-{secrets.token_hex(3)}"
         final = self.folder / table / version
         draft = TableDraft(final.with_name(f"{version}.tmp"), dict(facts or {}))
-        draft.folder.mkdir(parents=True)
-        try:
-            yield draft
-            if table in self.plans:
-                self._stamp_of(table, draft.content).save(draft.folder)
-            (draft.folder / FACTS).write_text(json.dumps(draft.facts, indent=1), "utf-8")
-            draft.folder.rename(final)
-        except BaseException:
-            shutil.rmtree(draft.folder, ignore_errors=True)
-            raise
-        _point(final.with_name(LATEST), version)
+        with made_folder(draft.folder):
+            try:
+                yield draft
+                if table in self.plans:
+                    self._stamp_of(table, draft.content).save(draft.folder)
+                (draft.folder / FACTS).write_text(json.dumps(draft.facts, indent=1), "utf-8")
+                draft.folder.rename(final)
+            except BaseException:
+                shutil.rmtree(draft.folder, ignore_errors=True)
+                raise
+            point(final.with_name(LATEST), version)
         self._pinned.pop(table, None)
 
     def _stamp_of(self, table: str, content: str | None) -> Stamp:
@@ -183,39 +194,9 @@ class Lake:
             return []
         return sorted(path.parent.name for path in self.folder.glob(f"*/{LATEST}"))
 
-    def published(self) -> dict[str, Any]:
+    def published(self) -> Published:
         """Read which versions the catalog shows, which it showed before, and since when."""
-        try:
-            published: dict[str, Any] = json.loads((self.folder / PUBLISHED).read_text("utf-8"))
-        except FileNotFoundError:
-            return {"tables": {}, "previous": {}, "at": ""}
-        return published
-
-    def publish(self, tables: Mapping[str, str]) -> None:
-        """Note which versions the catalog shows from now on, and drop the ones nobody can need.
-
-        Kept are: what the catalog shows, what it showed before (it may still be open somewhere),
-        what was written last, and everything written since the catalog was last published
-        (another run may be reading it). A table that neither this catalog nor the one before shows
-        belongs to a declaration that is no more, and goes whole.
-        """
-        before = self.published()
-        note = {"tables": dict(tables), "previous": before["tables"], "at": _now()}
-        write_whole(self.folder / PUBLISHED, json.dumps(note, indent=1))
-        for table, version in tables.items():
-            _point(self.folder / table / CURRENT, version)
-        for table in self.tables():
-            last = self.version(table)
-            keep = {last, tables.get(table), before["tables"].get(table)}
-            is_gone = table not in tables and table not in before["tables"]
-            if is_gone and last.split("-")[0] < before["at"]:
-                shutil.rmtree(self.folder / table, ignore_errors=True)
-                continue
-            for folder in (self.folder / table).iterdir():
-                written_at = folder.name.split("-")[0]
-                if folder.is_symlink() or folder.name in keep or written_at >= before["at"]:
-                    continue
-                shutil.rmtree(folder, ignore_errors=True)
+        return read_published(self.folder)
 
 
 class TableDraft:
@@ -243,22 +224,3 @@ def link_files(source: Path, target: Path) -> None:
             os.link(file, target / file.name)
         except OSError:  # no hard links there
             shutil.copyfile(file, target / file.name)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a small text file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(3)}.tmp")
-    temporary.write_text(text, "utf-8")
-    os.replace(temporary, path)
-
-
-def _point(link: Path, version: str) -> None:
-    """Make a link point to another version, in one step."""
-    draft = link.with_name(f"{version}.{link.name}.link")
-    draft.symlink_to(version)
-    os.replace(draft, link)
-
-
-def _now() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"

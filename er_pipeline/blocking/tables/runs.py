@@ -24,7 +24,7 @@ def run(
     Raises KeyError if no step makes `until`, and what the steps raise.
     """
     for step in steps if until is None else steps_for(steps, until):
-        with DuckDBEngine(threads, memory_limit, lake.root / ".spill") as engine:
+        with DuckDBEngine(threads, memory_limit, lake.spill) as engine:
             facts = run_step(step, engine, lake)
         yield step, facts
 

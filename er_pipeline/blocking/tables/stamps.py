@@ -76,12 +76,12 @@ class Stamp:
 
 
 def read_stamp(folder: Path) -> Stamp | None:
-    """Read what was noted when the table of a folder was made; None if nothing was."""
+    """Read what was noted when the table of a folder was made; None if nothing can be read."""
     try:
         noted: dict[str, Any] = json.loads((folder / STAMP).read_text("utf-8"))
-    except FileNotFoundError:
+        return Stamp(**noted)
+    except (OSError, ValueError, TypeError):
         return None
-    return Stamp(**noted)
 
 
 def upstream_of(table: str, plans: Mapping[str, Plan]) -> list[str]:
@@ -107,7 +107,7 @@ def first_stale(
         if name not in stamps:
             return name, "is not in the lake"
         if stamp is None:
-            return name, "was made by a version of er_pipeline that noted no stamp"
+            return name, "was made by a version of er_pipeline that noted no stamp that can be read"
         if stamp.settings != plan.settings:
             return name, "was made under other settings than the defs.yaml has now"
         if stamp.code != plan.code:

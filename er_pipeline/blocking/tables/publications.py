@@ -1,0 +1,286 @@
+"""Publications: which versions of its tables a dataset shows, showed before, and which can go.
+
+    <dataset>/published.json         what the catalog shows since when, and what it showed before
+    <dataset>/.shown/<moment>/       a link per table that is shown
+    <dataset>/.shown/now             a link to the last of these folders: all tables move at once
+    <dataset>/<table>/current        a link through it to the version, for people
+
+A version is kept as long as a reader may have it open: while the catalog shows it, for some days
+after, and always for the last few publications.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypedDict
+
+from er_pipeline.blocking.tables.files import (
+    clear_left,
+    flush,
+    is_left,
+    point,
+    replace,
+    write_draft,
+    write_whole,
+)
+
+logger = logging.getLogger(__name__)
+
+LATEST = "latest"
+CURRENT = "current"
+PUBLISHED = "published.json"
+SHOWN = ".shown"
+NOW = "now"
+MOMENT = "%Y%m%dT%H%M%S.%f"
+
+
+class Shown(TypedDict):
+    """What was shown, from one moment to another: table -> version."""
+
+    at: str
+    until: str
+    tables: dict[str, str]
+
+
+class Published(TypedDict):
+    """What is shown of a dataset.
+
+    tables: table -> version. views: view -> its query. previous: what was shown before. before: all
+    that was shown and is kept, oldest first.
+    """
+
+    at: str
+    tables: dict[str, str]
+    views: dict[str, str]
+    previous: dict[str, str]
+    before: list[Shown]
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long versions are kept that are no longer shown.
+
+    days: since they were last shown. versions: the publications that are kept however old they are,
+    the one that is shown included.
+    """
+
+    days: float = 7
+    versions: int = 2
+
+
+def moment(at: datetime | None = None) -> str:
+    """Write a moment as the names of versions begin: they sort by time."""
+    return f"{at or datetime.now(UTC):{MOMENT}}"
+
+
+def read_published(folder: Path) -> Published:
+    """Read what is shown of a dataset; nothing if there is no note, or none that can be read.
+
+    folder: of the dataset.
+    """
+    path = folder / PUBLISHED
+    try:
+        noted: Any = json.loads(path.read_text("utf-8"))
+        tables = _texts(noted["tables"])
+        previous = _texts(noted.get("previous", {}))
+        at = str(noted["at"])
+        older = {"at": "", "until": at, "tables": previous}  # as notes were before the history
+        before = noted.get("before", [older] if previous else [])
+        return Published(
+            at=at,
+            tables=tables,
+            views=_texts(noted.get("views", {})),
+            previous=previous,
+            before=[
+                Shown(at=str(s["at"]), until=str(s["until"]), tables=_texts(s["tables"]))
+                for s in before
+            ],
+        )
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        logger.warning(
+            "%s cannot be read (%s): taken as if nothing had been published; the next publication"
+            " writes it anew",
+            path,
+            error,
+        )
+    return Published(at="", tables={}, views={}, previous={}, before=[])
+
+
+class Publication:
+    """A publication: prepared where nobody looks, so that to commit it takes renames alone.
+
+    folder: of the dataset. shown: table -> version that the catalog in place names. They are not
+    those noted if a run was killed between the catalog and its note.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        tables: Mapping[str, str],
+        views: Mapping[str, str],
+        retention: Retention,
+        shown: Mapping[str, str],
+    ) -> None:
+        """Decide what is kept of what was shown before; nothing is written yet."""
+        self.folder = folder
+        self.tables = dict(tables)
+        self.before = read_published(folder)
+        self.at = moment()
+        self._links = folder / SHOWN / self.at
+        self._draft: Path | None = None
+        self._kept = list(self._kept_of(shown, retention))
+        self._note = Published(
+            at=self.at,
+            tables=self.tables,
+            views=dict(views),
+            previous=self._kept[-1]["tables"] if self._kept else {},
+            before=self._kept,
+        )
+
+    def prepare(self) -> None:
+        """Write the note and the links of what is to be shown."""
+        self._links.mkdir(parents=True)
+        for table, version in self.tables.items():
+            (self._links / table).symlink_to(f"../../{table}/{version}")
+        flush(self._links)
+        self._draft = write_draft(self.folder / PUBLISHED, json.dumps(self._note, indent=1))
+
+    def commit(self) -> None:
+        """Note what the catalog shows now, and let the links for people follow."""
+        assert self._draft, "prepare() comes first"
+        replace(self._draft, self.folder / PUBLISHED)
+        point(self.folder / SHOWN / NOW, self.at)
+        for table in self.tables:
+            link, target = self.folder / table / CURRENT, f"../{SHOWN}/{NOW}/{table}"
+            if not link.is_symlink() or os.readlink(link) != target:
+                point(link, target)
+
+    def give_up(self) -> None:
+        """Take back what was prepared."""
+        if self._draft:
+            self._draft.unlink(missing_ok=True)
+        if self._links.name != _target(self.folder / SHOWN / NOW):
+            shutil.rmtree(self._links, ignore_errors=True)
+
+    def clean(self, named: str) -> None:
+        """Drop the versions that nobody can need, and what killed runs left.
+
+        named: a text that holds the name of every version that the catalog in place reads; these
+        stay, whatever the note says. Kept are also the versions written last, and those written
+        since the last publication: another run may be reading them. A table that none of the kept
+        publications shows belongs to a declaration that is no more, and goes whole.
+        """
+        since = self.before["at"]
+        kept = [self.tables, *(publication["tables"] for publication in self._kept)]
+        for latest in sorted(self.folder.glob(f"*/{LATEST}")):
+            table, last = latest.parent, _target(latest) or ""
+            shown = [tables[table.name] for tables in kept if table.name in tables]
+            is_needed = shown or last in named or not last or last.split("-")[0] >= since
+            if not is_needed:
+                shutil.rmtree(table, ignore_errors=True)
+                continue
+            if table.name not in self.tables:
+                (table / CURRENT).unlink(missing_ok=True)
+            for version in table.iterdir():
+                written_at = version.name.split("-")[0]
+                if version.is_symlink() or not version.is_dir() or written_at >= since:
+                    continue
+                if version.name in {last, *shown} or version.name in named:
+                    continue
+                if not version.name.endswith(".tmp") or is_left(version):
+                    shutil.rmtree(version, ignore_errors=True)
+        for links in (self.folder / SHOWN).iterdir():
+            if links.name != self.at and not links.is_symlink():
+                shutil.rmtree(links, ignore_errors=True)
+
+    def _kept_of(self, shown: Mapping[str, str], retention: Retention) -> Iterator[Shown]:
+        """Give what was shown and is kept, oldest first."""
+        history = list(self.before["before"])
+        noted = self.before["tables"]
+        if noted:
+            history.append(Shown(at=self.before["at"], until=self.at, tables=noted))
+        if any(noted.get(table) != version for table, version in shown.items()):
+            history.append(Shown(at=self.before["at"], until=self.at, tables=dict(shown)))
+        yield from kept_of(history, retention)
+
+
+def kept_of(history: Sequence[Shown], retention: Retention) -> Iterator[Shown]:
+    """Give, of what was shown, oldest first, what is to be kept beside what is shown now."""
+    least = moment(datetime.now(UTC) - timedelta(days=retention.days))
+    n_kept_anyway = retention.versions - 1
+    for place, publication in enumerate(history):
+        if len(history) - place <= n_kept_anyway or publication["until"] >= least:
+            yield publication
+
+
+def prune(folder: Path, retention: Retention, named: str) -> int:
+    """Drop the versions of a dataset that are no longer to be kept; return the bytes that it freed.
+
+    folder: of the dataset; no run of it may be at work. named: as in `Publication.clean`. What is
+    shown and what was written last stays.
+    """
+    published = read_published(folder)
+    kept = list(kept_of(published["before"], retention))
+    freed = 0
+    for latest in sorted(folder.glob(f"*/{LATEST}")):
+        table = latest.parent
+        stays = {_target(latest), *(s["tables"].get(table.name) for s in [published, *kept])}
+        for version in table.iterdir():
+            is_version = version.is_dir() and not version.is_symlink()
+            if is_version and version.name not in stays and version.name not in named:
+                freed += disk_bytes([version])
+                shutil.rmtree(version, ignore_errors=True)
+    published["before"] = kept
+    write_whole(folder / PUBLISHED, json.dumps(published, indent=1))
+    return freed
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what killed runs of a dataset left: half-written versions, notes and links.
+
+    folder: of the dataset; no other run of it may be at work.
+    """
+    clear_left(path for pattern in ("*.tmp", "*.link") for path in _below(folder, pattern))
+    now = _target(folder / SHOWN / NOW)
+    with suppress(OSError):
+        for links in (folder / SHOWN).iterdir():
+            if links.name != now and not links.is_symlink():
+                shutil.rmtree(links, ignore_errors=True)
+
+
+def named_versions(folder: Path, named: str) -> dict[str, str]:
+    """Find, of every table of a dataset, the version that a text names: table -> version."""
+    return {
+        version.parent.name: version.name
+        for version in sorted(folder.glob("*/*-*"))
+        if version.is_dir() and not version.is_symlink() and version.name in named
+    }
+
+
+def disk_bytes(folders: Sequence[Path]) -> int:
+    """Return what the files of some versions take on the disk, in bytes."""
+    return sum(path.stat().st_size for folder in folders for path in folder.glob("*"))
+
+
+def _below(folder: Path, pattern: str) -> Iterator[Path]:
+    yield from folder.glob(pattern)
+    yield from folder.glob(f"*/{pattern}")
+
+
+def _target(link: Path) -> str | None:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return None
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(name): str(text) for name, text in value.items()}

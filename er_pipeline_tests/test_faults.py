@@ -1,0 +1,31 @@
+"""Short runs of the programs that break a lake on purpose."""
+
+from pathlib import Path
+
+import pytest
+
+from er_pipeline_tests.faults.kills import WRONG, Kills
+from er_pipeline_tests.faults.reader_nights import nights
+
+
+@pytest.fixture(scope="module")
+def kills(tmp_path_factory: pytest.TempPathFactory) -> Kills:
+    return Kills(tmp_path_factory.mktemp("kills"), executor="in_process", seed=1, weights=False)
+
+
+@pytest.mark.parametrize(("kill", "n_trials"), [("aimed", 3), ("at_random", 1)])
+def test_a_run_that_is_killed_leaves_nothing_wrong(kills: Kills, kill: str, n_trials: int) -> None:
+    for _ in range(n_trials):
+        kills.trial(getattr(kills, kill))
+    assert {kind: kills.counts[kind] for kind in WRONG} == dict.fromkeys(WRONG, 0), kills.notes
+
+
+def test_a_reader_that_never_closes_never_fails(tmp_path: Path) -> None:
+    counts = nights(tmp_path / "nights", n_nights=3, n_broken=1)
+    assert counts["nights"] == 3
+    assert counts["nights with a broken neighbour"] == 1
+    assert (counts["failed queries"], counts["failed runs"], counts["wrong after a night"]) == (
+        0,
+        0,
+        0,
+    )
