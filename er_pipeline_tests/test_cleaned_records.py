@@ -204,8 +204,8 @@ def test_rows_within_the_allowed_rate_go_to_rejected_records(tmp_path: Path) -> 
     people = Declared(tmp_path, cleaning={"max_reject_rate": 0.02})
     facts = people.clean()
     assert people.rows("source, line, reason, text", "rejected_records") == [
-        ("people", 3, "missing columns in column name", "2"),
-        ("people", 4, "too many columns", "3,c,c"),
+        ("people", 3, "has 1 cells, the header 2", "2"),
+        ("people", 4, "has 3 cells, the header 2; quote cells with ',' in them", "3,c,c"),
     ]
     assert (facts["records"], facts["rejected_rows"]) == (98, 2)
     assert people.rows("count(*)") == [(98,)]

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TypedDict, cast
 
 from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
+from er_pipeline.blocking.records.sources import EXAMPLES
 from er_pipeline.blocking.records.truth_files import check_truth_file
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -43,6 +44,12 @@ CHECKS = (
         stops=False,
         limits=("checks.max_cleaned_away",),
     ),
+    Check(
+        "files_read_without_doubt",
+        "What the reader had to assume: lines that a quote takes in, a column that one file lacks,"
+        " several values in one cell.",
+        stops=False,
+    ),
 )
 
 # Who is who by the truth's cluster column stands apart, so that truth shapes nothing else.
@@ -64,6 +71,7 @@ class CleanedFacts(TypedDict):
     rejected_rows: int
     records_of_source: dict[str, int]
     values_of_field: dict[str, FieldValues]
+    reading_notes: list[str]
 
 
 def steps(spec: PipelineSpec) -> list[Step]:
@@ -157,6 +165,7 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             rejected_rows=raw.n_rejects,
             records_of_source=raw.records_of_source,
             values_of_field=_values_of_fields(engine, spec, raw),
+            reading_notes=list(raw.notes),
         )
         draft.facts.update(facts)
         return dict(draft.facts)
@@ -192,11 +201,25 @@ def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]
     )
 
 
+def judge_reading(facts: CleanedFacts) -> Iterator[Verdict]:
+    """Judge what was assumed while reading, from the facts of `clean_records`."""
+    notes = facts["reading_notes"]
+    more = f" And {len(notes) - EXAMPLES} more." if len(notes) > EXAMPLES else ""
+    yield Verdict(
+        "files_read_without_doubt",
+        not notes,
+        "warn",
+        f"{'. '.join(notes[:EXAMPLES])}.{more}" if notes else "Nothing had to be assumed.",
+        {"assumptions": len(notes)},
+    )
+
+
 def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
     from er_pipeline.blocking.records.expectations import judge_records  # takes long to import
 
     yield from judge_records(engine, lake, spec)
     yield from judge_cleaning(cleaned_facts(lake), spec)
+    yield from judge_reading(cleaned_facts(lake))
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:

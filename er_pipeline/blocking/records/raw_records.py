@@ -19,6 +19,7 @@ class RawRecords:
 
     table: engine table (record_id, source, source_no, the fields, and true_cluster and user_vector
     where the spec names such columns), all texts. rejects: query of (source, line, reason, text).
+    notes: sentences on what was assumed while reading.
     """
 
     table: str
@@ -26,6 +27,7 @@ class RawRecords:
     n_records: int
     n_rejects: int
     records_of_source: dict[str, int]
+    notes: Sequence[str] = ()
 
 
 def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
@@ -43,6 +45,7 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
                 folder=spec.folder,
                 scratch=Path(scratch),
                 table=f"raw_{i}",
+                vector=spec.vector_column,
             )
             for i, source in enumerate(spec.sources)
         ]
@@ -60,6 +63,7 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
         records_of_source={
             label: raw.n_records for label, raw in zip(spec.source_labels, raws, strict=True)
         },
+        notes=[note for raw in raws for note in raw.notes],
     )
 
 
@@ -111,15 +115,27 @@ def _check_rejects(engine: Engine, raw: RawSource, max_rate: float) -> None:
         if raw.n_records == 0:
             raise InputError(f"{raw.origin}: not one row can be read")
         return
+    raise rejects_error(engine, raw.rejects, raw.origin, raw.n_rejects, n_rows)
+
+
+def rejects_error(
+    engine: Engine, rejects: str, origin: str, n_rejects: int, n_rows: int
+) -> InputError:
+    """Make the error that names the first rows of a table of rejects, and what to do."""
     examples = engine.rows(
-        f"select line, reason, text from {raw.rejects} order by line limit {EXAMPLES}"
+        f"select line, reason, text from {rejects} order by line, reason limit {EXAMPLES}"
     )
     listed = "; ".join(f"line {line}: {reason}: {text[:80]!r}" for line, reason, text in examples)
-    raise InputError(
-        f"{raw.origin}: {raw.n_rejects:,} of {n_rows:,} rows cannot be read ({listed})."
-        " Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01};"
-        " is the encoding not UTF-8, say csv: {encoding: latin-1}"
+    (n_encoding,) = engine.row(
+        f"select count(*) from {rejects} where reason like 'byte 0x% is not % text'"
     )
+    cure = (
+        ". Say how the file is encoded, such as csv: {encoding: windows-1252} for what Windows"
+        " programs write in the West"
+        if n_encoding
+        else ". Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01}"
+    )
+    return InputError(f"{origin}: {n_rejects:,} of {n_rows:,} rows cannot be read ({listed}){cure}")
 
 
 def _check_vectors(engine: Engine, table: str, column: str) -> None:

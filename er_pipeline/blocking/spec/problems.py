@@ -56,6 +56,12 @@ def _source_problems(spec: "PipelineSpec") -> Iterator[Problem]:
         yield (("mode",), "dedupe takes one source; write link or link_and_dedupe")
     if spec.mode in ("link", "link_and_dedupe") and len(spec.sources) == 1:
         yield (("mode",), f"{spec.mode} needs two sources; write dedupe")
+    if spec.truth and spec.truth.path and not spec.truth.left_source and len(labels) > 2:
+        yield (
+            ("truth",),
+            f"of {len(labels)} sources, pairs must name theirs; write left_source and right_source:"
+            " the columns of the file that do",
+        )
 
 
 def _field_problems(spec: "PipelineSpec") -> Iterator[Problem]:

@@ -2,13 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.folded_text import fold
+
+# In place of a quote: the file has none.
+NO_QUOTE = "none"
 
 
 class CsvFormat(Settings):
@@ -17,8 +20,42 @@ class CsvFormat(Settings):
     delimiter: str | None = Field(
         None, min_length=1, max_length=1, description="Guessed from the header: , ; tab or |."
     )
-    quote: str = Field('"', min_length=1, max_length=1, description="Encloses values.")
-    encoding: Literal["utf-8", "utf-16", "latin-1"] = Field("utf-8", description="Of the file.")
+    quote: str = Field(
+        '"', description="Encloses values; none where the file has no quotes, as databases write."
+    )
+    encoding: str | None = Field(
+        None,
+        description="utf-8, windows-1252, utf-16 or another that Python knows; if omitted, UTF-8 or"
+        " what the file's first bytes (BOM) say.",
+    )
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _tab_in_words(cls, delimiter: Any) -> Any:
+        return "\t" if delimiter in ("tab", "\\t") else delimiter
+
+    @field_validator("quote", mode="before")
+    @classmethod
+    def _quote_is_a_sign_or_none(cls, quote: Any) -> Any:
+        if quote in (None, "", NO_QUOTE):
+            return NO_QUOTE
+        if isinstance(quote, str) and len(quote) != 1:
+            raise ValueError(f"{quote!r} is no single sign; write one, or none")
+        return quote
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, encoding: str | None) -> str | None:
+        if encoding is None:
+            return None
+        try:
+            "".encode(encoding)
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"{encoding!r} is no encoding that Python knows; write one such as utf-8,"
+                " windows-1252, iso-8859-2 or utf-16"
+            ) from error
+        return encoding
 
 
 class GeneratedPeople(Settings):
@@ -41,7 +78,8 @@ class Source(Settings):
         None, description="Shown in column source; the file's or table's name if omitted."
     )
     path: str | None = Field(
-        None, description="csv, parquet or json file (glob allowed), relative to the defs.yaml."
+        None,
+        description="csv, parquet or json file, folder or glob of such, relative to the defs.yaml.",
     )
     format: Literal["csv", "parquet", "json"] | None = Field(
         None, description="If omitted, it follows from the ending of path."

@@ -63,6 +63,8 @@ class DuckDBEngine:
         if spill_to:
             config["temp_directory"] = str(spill_to)
         self.con = duckdb.connect(config=config)
+        # Instants are the same days on every machine.
+        self.con.execute("set TimeZone = 'UTC'")
 
     def __enter__(self) -> Self:
         """Give the engine itself."""
