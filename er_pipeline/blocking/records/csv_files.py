@@ -133,7 +133,7 @@ def _batches(rows: Iterator[CsvRow]) -> Iterator[tuple[list[CsvRow], list[CsvRow
     characters = 0
     for row in rows:
         (rejected if row.reason else read).append(row)
-        characters += len(row.text) + sum(map(len, row.cells))
+        characters += row.size
         if len(read) + len(rejected) >= _BATCH_ROWS or characters >= _BATCH_CHARACTERS:
             yield read, rejected
             read, rejected, characters = [], [], 0

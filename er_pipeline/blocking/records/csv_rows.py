@@ -25,6 +25,7 @@ class CsvRow(NamedTuple):
     """One row. line: of the file, from 1. reason: why it cannot be read, if so; text: the row then.
 
     taken_in: lines after the first that its quotes take in and that look like rows of their own.
+    size: characters of its lines.
     """
 
     line: int
@@ -32,6 +33,7 @@ class CsvRow(NamedTuple):
     reason: str = ""
     text: str = ""
     taken_in: int = 0
+    size: int = 0
 
 
 class _TooLongError(Exception):
@@ -103,16 +105,28 @@ def csv_rows(file: Path, layout: CsvLayout) -> Iterator[CsvRow]:
             except csv.Error as error:
                 reason = _unquoted(str(error), layout.quote, len(lines.taken))
             else:
+                taken = lines.taken
+                if (
+                    len(cells) == width
+                    and len(taken) == 1
+                    and taken[0].isascii()
+                    and cells[0] != layout.header[0]
+                ):  # as nearly all rows are
+                    yield CsvRow(first, cells, size=len(taken[0]))
+                    continue
                 if not cells or (len(cells) == 1 and width > 1 and cells[0].strip(" \t\x1a") == ""):
                     continue
                 if len(cells) == width + 1 and cells[-1] == "":
                     cells.pop()  # every line may end with a delimiter
                 reason = _problem(cells, layout) or _not_text(lines.taken, layout)
             if reason:
-                yield CsvRow(first, [], reason, _cited(lines.taken[0], layout.encoding))
-                lines.give_back_all_but_first()
+                text = _cited(lines.taken[0])
+                yield CsvRow(first, [], reason, text, size=len(text))
+                if len(lines.taken) > 1:
+                    lines.give_back_all_but_first()
                 continue
-            yield CsvRow(first, cells, taken_in=_rows_taken_in(lines.taken, layout))
+            size = sum(map(len, lines.taken))
+            yield CsvRow(first, cells, taken_in=_rows_taken_in(lines.taken, layout), size=size)
 
 
 def _too_long(taken: Sequence[str]) -> str:
@@ -148,8 +162,9 @@ def _not_text(taken: Sequence[str], layout: CsvLayout) -> str:
     return ""
 
 
-def _cited(line: str, encoding: str) -> str:
-    return _BROKEN.sub("\ufffd", line[:MAX_TEXT].rstrip("\r\n"))
+def _cited(line: str) -> str:
+    text = line[:MAX_TEXT].rstrip("\r\n")
+    return text if text.isascii() else _BROKEN.sub("\ufffd", text)
 
 
 def _rows_taken_in(taken: Sequence[str], layout: CsvLayout) -> int:

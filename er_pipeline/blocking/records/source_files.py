@@ -80,16 +80,14 @@ def files_of(path: str, folder: Path, where: str) -> FileSet:
     if place.is_dir():
         files = _in_folder(place)
     else:
-        while glob.has_magic(above.name) or (above != place and _has_magic_above(above, folder)):
+        while _has_magic(above, folder):
             above = above.parent
         matches = sorted(glob.glob(str(Path(path).expanduser()), root_dir=folder, recursive=True))
         files = []
         for match in (folder / name for name in matches):
             hidden = match.name.startswith("_") and not place.name.startswith("_")
-            if match.is_dir():
-                files += _in_folder(match)
-            elif not hidden:
-                files.append(match)
+            if not hidden:
+                files += _in_folder(match) if match.is_dir() else [match]
     files = sorted(set(files))
     if not files:
         what = "has no files" if place.is_dir() else "no such file"
@@ -97,8 +95,8 @@ def files_of(path: str, folder: Path, where: str) -> FileSet:
     return FileSet(files, [_partition(file, above) for file in files], str(place))
 
 
-def _has_magic_above(place: Path, folder: Path) -> bool:
-    """Say whether a folder above is still of the pattern, and not of where the dataset lies."""
+def _has_magic(place: Path, folder: Path) -> bool:
+    """Say whether a pattern's part is one itself, whatever the folder is called where it begins."""
     below = place.parts[len(folder.parts) :] if place.is_relative_to(folder) else place.parts
     return any(glob.has_magic(part) for part in below)
 
