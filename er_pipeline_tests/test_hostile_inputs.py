@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from er_pipeline_tests.faults.hostile_files import csv_shapes, encodings, faults, many_files
+from er_pipeline_tests.faults.hostile_faults import faults
+from er_pipeline_tests.faults.hostile_files import csv_shapes, encodings, many_files
 from er_pipeline_tests.faults.hostile_files import json_shapes as json_files
 from er_pipeline_tests.faults.hostile_inputs import Hostile, check
 from er_pipeline_tests.faults.hostile_tables import databases, parquet_parts, parquet_types

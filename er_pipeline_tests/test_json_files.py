@@ -14,9 +14,8 @@ def reader(tmp_path: Path, engine: Engine) -> Reader:
 
 
 def test_keys_may_differ_in_case_from_record_to_record(reader: Reader) -> None:
-    reader.put(
-        "p.jsonl", '{"id": 1, "Name": "a"}\n{"ID": 2, "name": "b"}\n{"Id": 3, "NAME": null}\n'
-    )
+    lines = ['{"id": 1, "Name": "a"}', '{"ID": 2, "name": "b"}', '{"Id": 3, "NAME": null}']
+    reader.put("p.jsonl", "\n".join(lines))
     assert reader.rows(["id", "name"], path="p.jsonl") == [("1", "a"), ("2", "b"), ("3", None)]
 
 

@@ -17,8 +17,7 @@ def test_neighbours_of_the_same_types_are_one_part(engine: Engine, tmp_path: Pat
 
 
 def test_columns_that_differ_in_case_keep_their_names(engine: Engine, tmp_path: Path) -> None:
-    pq.write_table(
-        pa.table({"name": ["a"], "NAME": ["b"], "name_1": ["c"]}), tmp_path / "p.parquet"
-    )
+    table = pa.table({"name": ["a"], "NAME": ["b"], "name_1": ["c"]})
+    pq.write_table(table, tmp_path / "p.parquet")
     (part,) = parquet_parts(engine, [tmp_path / "p.parquet"])
     assert part.names == ["name", "NAME", "name_1"]

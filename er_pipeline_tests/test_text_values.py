@@ -19,10 +19,7 @@ from er_pipeline.blocking.tables.errors import InputError
         ("1e300::double", "1e+300"),
         ("1.50::decimal(5, 2)", "1.50"),
         ("7.00::decimal(5, 2)", "7"),
-        (
-            "12345678901234567890123456789012345678::decimal(38, 0)",
-            "12345678901234567890123456789012345678",
-        ),
+        (f"{'7' * 38}::decimal(38, 0)", "7" * 38),
         ("timestamptz '2020-01-01 22:00:00-05'", "2020-01-02 03:00:00"),
         ("timestamp '2020-01-01 22:00:00'", "2020-01-01 22:00:00"),
         ("date '2020-01-01'", "2020-01-01"),
@@ -73,7 +70,10 @@ def test_wanted_columns_become_text_under_the_names_they_are_wanted_by(engine: E
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("{'first': 'a'}", r"column 'name' holds objects \(STRUCT\(first VARCHAR\)\), no single"),
+        (
+            "{'first': 'a'}",
+            r"column 'name' holds objects \(STRUCT\(.?first.? VARCHAR\)\), no single",
+        ),
         ("[{'first': 'a'}]", r"column 'name' holds objects"),
         ("[['a']]", None),
         ("map {'a': 1}", r"column 'name' holds objects \(MAP"),

@@ -25,13 +25,13 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.flow import flow, open_lake, run
+from er_pipeline_tests.faults.hostile_faults import faults
 from er_pipeline_tests.faults.hostile_files import (
     CLEAN,
     PLAIN,
     Hostile,
     csv_shapes,
     encodings,
-    faults,
     json_shapes,
     many_files,
 )
