@@ -23,18 +23,19 @@ TEXT = "id,name\n1,Zoë\n" * 3
 def test_a_file_is_unpacked_by_its_first_bytes_whatever_it_is_called(
     tmp_path: Path, packing: str
 ) -> None:
+    text = TEXT.encode()
     packed = {
-        "gzip": gzip.compress,
-        "bz2": bz2.compress,
-        "xz": lzma.compress,
-        "zstd": lambda text: pa.compress(text, codec="zstd", asbytes=True),
-        "none": bytes,
-    }[packing](TEXT.encode())
+        "gzip": gzip.compress(text),
+        "bz2": bz2.compress(text),
+        "xz": lzma.compress(text),
+        "zstd": pa.compress(text, codec="zstd", asbytes=True),
+        "none": text,
+    }
     file = tmp_path / "p.csv"
-    file.write_bytes(packed)
+    file.write_bytes(packed[packing])
     assert packing_of(file) == packing
-    with opened(file) as content, as_text(content, "utf-8", "\n") as text:
-        assert text.read() == TEXT
+    with opened(file) as content, as_text(content, "utf-8", "\n") as unpacked:
+        assert unpacked.read() == TEXT
 
 
 @pytest.mark.parametrize(

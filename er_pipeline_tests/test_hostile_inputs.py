@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from er_pipeline_tests.faults.hostile_faults import faults
-from er_pipeline_tests.faults.hostile_files import csv_shapes, encodings, many_files
+from er_pipeline_tests.faults.hostile_files import Hostile, csv_shapes, encodings, many_files
 from er_pipeline_tests.faults.hostile_files import json_shapes as json_files
-from er_pipeline_tests.faults.hostile_inputs import Hostile, check
+from er_pipeline_tests.faults.hostile_inputs import check
 from er_pipeline_tests.faults.hostile_tables import databases, parquet_parts, parquet_types
 
 KINDS = (csv_shapes, encodings, json_files, many_files, parquet_types, parquet_parts, databases)

@@ -17,6 +17,9 @@ PEOPLE = [("1", "Ann Lark", "10115"), ("2", "Zoë Müller", "90210"), ("3", "Bob
 HEADER = ("id", "name", "zip")
 
 
+Content = bytes | str | Callable[[Path], object]
+
+
 @dataclass(frozen=True)
 class Hostile:
     """One input.
@@ -27,7 +30,7 @@ class Hostile:
     """
 
     name: str
-    files: Mapping[str, bytes | str | Callable[[Path], object]]
+    files: Mapping[str, Content]
     source: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
@@ -160,7 +163,7 @@ def json_shapes() -> Iterator[Hostile]:
     columns = {n: {str(i): p[n] for i, p in enumerate(people)} for n in HEADER}
     numbers = [{"id": float(p["id"]), "name": p["name"], "zip": float(p["zip"])} for p in people]
     lists = [{**p, "name": p["name"].split()} for p in people]
-    for name, file, content in (
+    shapes: tuple[tuple[str, str, Content], ...] = (
         ("list", "p.json", json.dumps(people)),
         ("list over lines", "p.json", json.dumps(people, indent=2)),
         ("lines", "p.jsonl", lines),
@@ -187,7 +190,8 @@ def json_shapes() -> Iterator[Hostile]:
         ("whole numbers as floats", "p.json", json.dumps(numbers)),
         ("escaped", "p.json", json.dumps(people, ensure_ascii=True)),
         ("more keys, nested", "p.json", json.dumps([{**p, "more": {"a": [1]}} for p in people])),
-    ):
+    )
+    for name, file, content in shapes:
         yield Hostile(f"json {name}", {file: content})
     yield Hostile("json names in lists", {"p.json": json.dumps(lists)}, notes=1)
     late = "".join(json.dumps({"id": f"{i}"}) + "\n" for i in range(4, 25_000)) + lines

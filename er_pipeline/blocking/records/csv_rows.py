@@ -120,8 +120,8 @@ def csv_rows(file: Path, layout: CsvLayout) -> Iterator[CsvRow]:
                     cells.pop()  # every line may end with a delimiter
                 reason = _problem(cells, layout) or _not_text(lines.taken, layout)
             if reason:
-                text = _cited(lines.taken[0])
-                yield CsvRow(first, [], reason, text, size=len(text))
+                cited = _cited(lines.taken[0])
+                yield CsvRow(first, [], reason, cited, size=len(cited))
                 if len(lines.taken) > 1:
                     lines.give_back_all_but_first()
                 continue
