@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.records.cleaned_records import clean_records, judge_cleaning
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError
@@ -127,8 +127,48 @@ def test_blank_and_placeholder_values_become_null(dataset: Callable[..., Dataset
     assert facts["values_of_field"]["name"] == {
         "filled": 0,
         "distinct": 0,
-        "cleaned_away": 2,
+        "cleaned_away": 1,
+        "null_marks": 1,
+        "examples": {"Nobody Here": 1, "N/A": 1},
     }
+
+
+def test_marks_of_no_value_and_orders_of_dates_are_seen_source_by_source(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        [
+            {"id": "1", "name": "Ann", "born": "25/12/1980"},
+            {"id": "2", "name": "NULL", "born": "03/04/1990"},
+        ],
+        [
+            {"id": "3", "name": "Null", "born": "12/25/1980"},
+            {"id": "4", "name": "\\N", "born": "04/03/1990"},
+        ],
+        fields={"name": "person_name", "born": "date"},
+    )
+    facts = people.clean()
+    assert people.rows("cleaned_records", "name, born", "record_no") == [
+        ("ann", "1980-12-25"),
+        (None, "1990-04-03"),
+        ("null", "1980-12-25"),
+        (None, "1990-04-03"),
+    ]
+    verdicts = {verdict.check: verdict for verdict in judge_cleaning(facts, people.spec)}
+    assert verdicts["day_order_is_clear"].passed
+    assert "read day first; born of source1" in verdicts["day_order_is_clear"].text
+
+
+def test_a_field_that_cleaning_empties_is_a_warning_with_raw_values(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        [{"id": "1", "born": "soon"}, {"id": "2", "born": "soon"}, {"id": "3", "born": "\\N"}],
+        fields={"born": "date"},
+    )
+    kept, *_ = judge_cleaning(people.clean(), people.spec)
+    assert not kept.passed
+    assert "born (date) lost 100% of its values, such as 'soon' (2)" in kept.text
 
 
 def test_records_are_numbered_by_source_and_id_whatever_the_order_of_the_files(

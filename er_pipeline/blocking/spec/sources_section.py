@@ -91,9 +91,14 @@ class Cleaning(Settings):
     )
     gmail_dots: bool = Field(True, description="Remove dots from Gmail users.")
     plus_tags: bool = Field(True, description="Remove +tags from e-mail users.")
-    day_first: bool = Field(False, description="Read 03/04/2020 as the 3rd of April.")
+    day_first: bool | None = Field(
+        None,
+        description="Read 03/04/2020 as the 3rd of April; if omitted, as the other dates of the"
+        " column show, else the month first.",
+    )
     placeholders: list[str] = Field(
-        default_factory=list, description="Values that mean 'no value', besides the built-in ones."
+        default_factory=list,
+        description="Values that mean 'no value', besides NULL marks and the usual words.",
     )
     free_mail_domains: list[str] = Field(
         default_factory=list, description="Domains that give no email_domain key, besides ours."
@@ -121,6 +126,6 @@ class Cleaning(Settings):
             phone_region=self.phone_region,
             gmail_dots=self.gmail_dots,
             plus_tags=self.plus_tags,
-            day_first=self.day_first,
+            day_first=bool(self.day_first),
             placeholders=frozenset(self.placeholders),
         )

@@ -14,17 +14,24 @@ import phonenumbers
 from er_pipeline.blocking.values.company_names import clean_company
 from er_pipeline.blocking.values.dates import date_cleaner
 from er_pipeline.blocking.values.folded_text import fold, joined_letters, plain, word_set, words_of
+from er_pipeline.blocking.values.null_marks import (
+    MARK_WORDS,
+    NAMES_TOO,
+    QUOTES,
+    is_signed_mark,
+    unquoted,
+)
 from er_pipeline.blocking.values.phone_numbers import phone_cleaner
 
 Cleaner = Callable[[str], str | None]
 
-# A value that says "no value". Every cleaner compares in the clean form of its kind, so that
-# "N/A", "n.a." and "#n/a" need one entry. Repeated punctuation ("--", "???") is blank by itself.
+# What people write for "no value"; what programs write are the `null_marks`. Every cleaner compares
+# in the clean form of its kind, so that "No E-Mail" and "no email" need one entry. Repeated punctuation ("--", "???") is blank by itself.
 # "x" alone is left out (Malcolm X), "john doe" too: both are names of people.
 PLACEHOLDERS = frozenset(
     text
     for line in (
-        "n/a|#n/a|na|none|null|nil|nan|nat|void|empty|blank|missing|unknown|unk|unknwn|undefined",
+        "void|empty|blank|missing|unknown|unk|unknwn",
         "not available|not applicable|not provided|not given|not known|not specified|not entered",
         "no name|noname|no first name|no last name|no email|no mail|no phone|no address|no company",
         "no data|no value|no answer|name unknown|address unknown|unknown unknown|undisclosed",
@@ -36,11 +43,6 @@ PLACEHOLDERS = frozenset(
     )
     for text in line.split("|")
 )
-
-# People are called Na, Nan, Nat, Nil, Null and Blank, so as names these stay: losing a real name
-# costs the person all its keys, while a crowd wrongly called "null" only makes one block too large
-# to compare. Add them in `placeholders` where they mean nothing. Test and Unk are rarer as names.
-_NAMES_TOO = frozenset({"na", "nan", "nat", "nil", "null", "blank"})
 
 _PLACEHOLDERS_OF = {
     # what databases and spreadsheets write for "no date": year one, the least date of SQL Server,
@@ -94,7 +96,7 @@ _SPELLED_PO_BOX = re.compile(r"\bp o box\b")
 
 _MAILBOX = re.compile(r"([^\s@<>,;:\"()\[\]]+)@([\w-]+(?:\.[\w-]+)+)")
 _MAIL_EDGES = " <>()[]\"'`.,;:"
-_NOT_IN_IDENTIFIERS = str.maketrans("", "", " -./")
+_NOT_IN_IDENTIFIERS = str.maketrans("", "", " -./" + QUOTES)
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,11 @@ class CleaningOptions:
     plus_tags: remove "+tag" from the user of any mailbox.
     day_first: read 03/04/2020 as 3 April, otherwise as 4 March.
     placeholders: further texts that mean "no value", for every kind, in any spelling.
+
+    What a column shows (see the readings of columns in the records), in the spelling that it has:
+    dots_day_first: read 03.04.2020 as 3 April, otherwise as 4 March.
+    marks: values that mean "no value" though they are names elsewhere: NULL, nan.
+    kept: values that are none elsewhere: NA, of Namibia.
     """
 
     phone_region: str = "US"
@@ -113,6 +120,9 @@ class CleaningOptions:
     plus_tags: bool = True
     day_first: bool = False
     placeholders: frozenset[str] = frozenset()
+    dots_day_first: bool = True
+    marks: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
 
 
 def cleaner(kind: str, options: CleaningOptions) -> Cleaner:
@@ -131,15 +141,27 @@ def cleaner(kind: str, options: CleaningOptions) -> Cleaner:
             f"no phone region {options.phone_region!r}; write an ISO country code such as US or DE"
         )
     shape = _SHAPES[kind](options)
-    built_in = PLACEHOLDERS - _NAMES_TOO if kind == "person_name" else PLACEHOLDERS
+    built_in = MARK_WORDS | PLACEHOLDERS
+    if kind == "person_name":
+        # Losing a real name costs the person all its keys, while a crowd wrongly called "null" only
+        # makes one block too large to compare. Test and Unk are rarer as names.
+        built_in -= NAMES_TOO
     texts = {*built_in, *options.placeholders, *_PLACEHOLDERS_OF.get(kind, ())}
     no_values = frozenset(map(shape, texts)) | {None, ""}
 
     def clean(text: str) -> str | None:
+        if is_signed_mark(text):
+            return None
         shaped = shape(text)
         return None if shaped in no_values else shaped
 
-    return clean
+    def clean_by_column(text: str) -> str | None:
+        bare = unquoted(text)
+        if bare in options.marks:
+            return None
+        return shape(text) if bare in options.kept else clean(text)
+
+    return clean_by_column if options.marks or options.kept else clean
 
 
 def _person_name(options: CleaningOptions) -> Cleaner:
@@ -225,7 +247,7 @@ _SHAPES: dict[str, Callable[[CleaningOptions], Cleaner]] = {
     "email": _email,
     "phone": lambda options: phone_cleaner(options.phone_region),
     "company": lambda options: clean_company,
-    "date": lambda options: date_cleaner(options.day_first),
+    "date": lambda options: date_cleaner(options.day_first, options.dots_day_first),
     "address": _address,
     "text": _text,
     "identifier": _identifier,
