@@ -1,8 +1,8 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from er_pipeline.blocking.records.name_marks import name_marks
+from er_pipeline.blocking.records.name_marks import NameMarks, name_marks
 from er_pipeline.blocking.tables.engine import Engine
 
 NAMES = ["Ann", "Bob", "Cy", "Di"]
@@ -16,7 +16,7 @@ def kept_of(engine: Engine, kinds: dict[str, str], rows: Sequence[Sequence[str]]
     return {spelling for _, _, spelling in _judged(engine, kinds, rows).kept}
 
 
-def _judged(engine, kinds, rows):  # type: ignore[no-untyped-def]
+def _judged(engine: Engine, kinds: dict[str, str], rows: Sequence[Sequence[str]]) -> NameMarks:
     columns = ", ".join(f"{name} varchar" for name in kinds)
     engine.execute(f"create or replace table raw (source_no smallint, {columns})")
     for row in rows:
@@ -37,7 +37,9 @@ def test_a_word_written_as_people_write_names_is_a_name(engine: Engine, name: st
 
 
 @pytest.mark.parametrize("change", [str.upper, str.lower])
-def test_among_names_in_the_same_case_a_rare_word_is_a_name(engine: Engine, change) -> None:  # type: ignore[no-untyped-def]
+def test_among_names_in_the_same_case_a_rare_word_is_a_name(
+    engine: Engine, change: Callable[[str], str]
+) -> None:
     rows = [[change(name)] for name in (*NAMES, "Null")]
     assert marks_of(engine, {"last": "person_name"}, rows) == set()
 

@@ -21,6 +21,7 @@ from er_pipeline.blocking.pairs.unified_pairs import (
     unified_facts,
 )
 from er_pipeline.blocking.records.cleaned_records import cleaned_facts
+from er_pipeline.blocking.records.emptied_values import emptied_figures
 from er_pipeline.blocking.spec.learned import learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -99,8 +100,8 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     and unified_pairs themselves, and the facts of all that was made of the pairs. Writes
     blocking_report (section, name, metric, value DOUBLE).
     Returns the figures, which are kept beside the table, by section: "run", "strategies",
-    "size_classes", "emptied", "emptied_examples", "recall_interval", "recall_views" and, where recall is not known,
-    "recall_unknown"; with truth "truth", "training", "missed" and "remedies"; with matching
+    "size_classes", "emptied", "emptied_examples", "recall_interval", "recall_views" and, where
+    recall is not known, "recall_unknown"; with truth "truth", "training", "missed" and "remedies"; with matching
     "matching" and "recall".
     """
     for table in _reads(spec):
@@ -115,7 +116,7 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     strategies = _strategy_figures(filtered, unified)
     classes = total_size_classes(filtered["strategies"])
     figures: dict[str, Any] = {"run": run, "strategies": strategies, "size_classes": classes}
-    figures |= _emptied_figures(lake)
+    figures |= emptied_figures(cleaned_facts(lake)["values_of_field"])
     true: TruePairs | None = None
     if spec.truth:
         true = find_true_pairs(engine, lake, spec, unified["strategy_bits"])
@@ -172,25 +173,6 @@ def _run_figures(
             filtered["pairs"],
         ),
     }
-
-
-def _emptied_figures(lake: Lake) -> dict[str, Any]:
-    """Give what cleaning emptied of the fields that lost values, and the raw values it emptied."""
-    lost = {
-        name: values
-        for name, values in cleaned_facts(lake)["values_of_field"].items()
-        if values["examples"]
-    }
-    counted = {
-        name: {
-            "values_given": values["filled"] + values["cleaned_away"],
-            "values_emptied": values["cleaned_away"],
-            "null_marks": values["null_marks"],
-        }
-        for name, values in lost.items()
-    }
-    examples = {name: values["examples"] for name, values in lost.items()}
-    return {"emptied": counted, "emptied_examples": examples}
 
 
 def _second_pass_figures(lake: Lake, spec: PipelineSpec) -> dict[str, int | float]:

@@ -137,7 +137,7 @@ def _emptied(
     emptied: Mapping[str, Mapping[str, int]], examples: Mapping[str, Mapping[str, int]]
 ) -> Iterator[str]:
     """List what cleaning made nothing of; marks of no value, such as NULL, apart."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             name,
             f"{counts['values_emptied']:,}",

@@ -1,7 +1,7 @@
 """Emptied values: what cleaning made nothing of, counted and with examples, field by field."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from er_pipeline.blocking.records.column_readings import CleanColumn
 from er_pipeline.blocking.tables.engine import Engine
@@ -55,6 +55,26 @@ def values_of_fields(
             "examples": examples,
         }
     return found
+
+
+def emptied_figures(values_of_field: Mapping[str, FieldValues]) -> dict[str, Any]:
+    """Give what the fields lost that cleaning emptied values of, by field.
+
+    "emptied" holds values_given, values_emptied and null_marks of each; "emptied_examples" the raw
+    values with their records.
+    """
+    lost = {name: values for name, values in values_of_field.items() if values["examples"]}
+    return {
+        "emptied": {
+            name: {
+                "values_given": values["filled"] + values["cleaned_away"],
+                "values_emptied": values["cleaned_away"],
+                "null_marks": values["null_marks"],
+            }
+            for name, values in lost.items()
+        },
+        "emptied_examples": {name: values["examples"] for name, values in lost.items()},
+    }
 
 
 def examples_text(examples: Mapping[str, int]) -> str:

@@ -121,11 +121,8 @@ def _stands_among_codes(engine: Engine, table: str, word: Candidate) -> bool:
         "select count(*), count(*) filter (regexp_full_match(v, '[A-Za-z]{2}')),"
         f" count(*) filter (upper(v) in ({states})) from ({_values_beside(table, word)})"
     )
-    return (
-        n_codes >= _LEAST_CODES
-        and n_codes >= (1 - _MOST_OTHERS) * n_values
-        and n_states < (1 - _MOST_OTHERS) * n_values
-    )
+    most = (1 - _MOST_OTHERS) * n_values
+    return bool(n_codes >= _LEAST_CODES and n_codes >= most and n_states < most)
 
 
 def _is_mark_among_names(engine: Engine, table: str, word: Candidate, fields: list[str]) -> bool:

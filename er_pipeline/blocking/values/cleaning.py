@@ -26,8 +26,9 @@ from er_pipeline.blocking.values.phone_numbers import phone_cleaner
 Cleaner = Callable[[str], str | None]
 
 # What people write for "no value"; what programs write are the `null_marks`. Every cleaner compares
-# in the clean form of its kind, so that "No E-Mail" and "no email" need one entry. Repeated punctuation ("--", "???") is blank by itself.
-# "x" alone is left out (Malcolm X), "john doe" too: both are names of people.
+# in the clean form of its kind, so that "No E-Mail" and "no email" need one entry. Repeated
+# punctuation ("--", "???") is blank by itself. "x" alone is left out (Malcolm X), "john doe" too:
+# both are names of people.
 PLACEHOLDERS = frozenset(
     text
     for line in (

@@ -38,7 +38,7 @@ def date_fillers() -> frozenset[str]:
 
 
 def _names(what: str) -> Iterator[tuple[int, list[str]]]:
-    """Give every name with its number, in words, as they stand in a date and as they stand alone."""
+    """Give every name with its number, in words, as in a date and as alone."""
     from babel import Locale  # half a second, and only for dates in words
 
     for language in sorted(LANGUAGES):

@@ -11,8 +11,8 @@ from er_pipeline.blocking.values.folded_text import plain, word_set
 
 # Words that are marks on their own. Some are names of people, too, see `NAMES_TOO`.
 MARK_WORDS = word_set("null nil nan nat na n/a n.a. n.a none nonetype undefined dbnull nullptr")
-# People are called Na, Nan, Nat, Nil, Null and Blank: as a name such a word is a mark only where the
-# column shows it (`name_marks` of the records).
+# People are called Na, Nan, Nat, Nil, Null and Blank: as a name such a word is a mark only where
+# the column shows it (`name_marks` of the records).
 NAMES_TOO = word_set("na nan nat nil null blank")
 # Namibia, in a column of ISO country codes.
 COUNTRY_TOO = "na"
@@ -21,7 +21,10 @@ _WORDS = "|".join(
     sorted((re.escape(word) for word in MARK_WORDS | word_set("empty blank missing")), reverse=True)
 )
 # Faults of spreadsheets, in English, German, French and Spanish.
-_FAULTS = "n/?a ?n/?a|nv|nul|n/d|(?:null|value|ref|div/0|num|wert|bezug|zahl|valeur|valor|nombre)!|name[?]|nom[?]"
+_FAULTS = (
+    "n/?a ?n/?a|nv|nul|n/d|name[?]|nom[?]"
+    "|(?:null|value|ref|div/0|num|wert|bezug|zahl|valeur|valor|nombre)!"
+)
 # With signs around it a word is no name any more, and may be one that says nothing alone.
 _SIGNED_MARK = re.compile(
     rf"\\+(?:n|{_WORDS})"  # \N of MySQL, Hive and Postgres
