@@ -13,6 +13,7 @@ import phonenumbers
 
 from er_pipeline.blocking.values.company_names import clean_company
 from er_pipeline.blocking.values.dates import date_cleaner
+from er_pipeline.blocking.values.email_addresses import MailboxOptions, mailboxes
 from er_pipeline.blocking.values.folded_text import fold, joined_letters, plain, word_set, words_of
 from er_pipeline.blocking.values.null_marks import (
     MARK_WORDS,
@@ -56,20 +57,6 @@ _PLACEHOLDERS_OF = {
     "phone": word_set("+11234567890 +12345678901 +15551234567 +19876543210"),
 }
 
-# The mailbox of a form that asks for an address: shared by people who have nothing in common.
-_PLACEHOLDER_USERS = word_set("""
-    test none noemail no-email no_email no.email nomail no-mail no_mail na n/a null nil nan unknown
-    notprovided not.provided not_provided notavailable noreply no-reply no_reply donotreply
-    do-not-reply anonymous anon fake dummy asdf qwerty xxx xxxx
-    """)
-# RFC 2606 reserves example.*, and the last labels below, for text that means nobody.
-_PLACEHOLDER_DOMAINS = word_set("""
-    example.com example.org example.net test.com none.com noemail.com nomail.com no-email.com
-    noemail.org noemail.net fake.com na.com unknown.com anonymous.com asdf.com
-    """)
-_RESERVED_LABELS = frozenset({"test", "example", "invalid", "localhost"})
-_REPEATED_LABEL_LENGTH = 4  # a@a.com, na@na.com, abc@abc.com; bosch@bosch.com is a real mailbox
-
 # Not nameparser's titles: they hold the surnames King, Dean, Judge, Major, Bishop and Pope.
 _TITLES = word_set(
     "mr mrs ms miss mx mister dr prof professor sir dame madam rev reverend mme mlle"
@@ -95,8 +82,6 @@ _SHORT_ADDRESS_WORDS = {
 
 _SPELLED_PO_BOX = re.compile(r"\bp o box\b")
 
-_MAILBOX = re.compile(r"([^\s@<>,;:\"()\[\]]+)@([\w-]+(?:\.[\w-]+)+)")
-_MAIL_EDGES = " <>()[]\"'`.,;:"
 _NOT_IN_IDENTIFIERS = str.maketrans("", "", " -./" + QUOTES)
 
 
@@ -181,35 +166,8 @@ def _person_name(options: CleaningOptions) -> Cleaner:
 
 
 def _email(options: CleaningOptions) -> Cleaner:
-    def shape(text: str) -> str | None:
-        text = fold(plain(text))
-        if "<" in text:  # John Smith <john@smith.com>
-            text = text.rpartition("<")[2].partition(">")[0]
-        if "mailto:" in text:
-            text = text.rpartition("mailto:")[2].partition("?")[0]
-        mailbox = _MAILBOX.fullmatch(text.strip(_MAIL_EDGES))
-        if mailbox is None:
-            return None
-        user, domain = mailbox.groups()
-        if options.plus_tags:
-            user = user.partition("+")[0]
-        if domain == "googlemail.com":
-            domain = "gmail.com"
-        if options.gmail_dots and domain == "gmail.com":
-            user = user.replace(".", "")
-        return None if not user or _is_nobody(user, domain) else f"{user}@{domain}"
-
-    return shape
-
-
-def _is_nobody(user: str, domain: str) -> bool:
-    first_label, _, last_labels = domain.partition(".")
-    return (
-        user in _PLACEHOLDER_USERS
-        or domain in _PLACEHOLDER_DOMAINS
-        or last_labels in _RESERVED_LABELS
-        or (user == first_label and len(user) <= _REPEATED_LABEL_LENGTH)
-    )
+    same = MailboxOptions(options.gmail_dots, options.plus_tags)
+    return lambda text: next(mailboxes(text, same), None)
 
 
 def _address(options: CleaningOptions) -> Cleaner:
