@@ -171,6 +171,28 @@ def test_a_field_that_cleaning_empties_is_a_warning_with_raw_values(
     assert "born (date) lost 100% of its values, such as 'soon' (2)" in kept.text
 
 
+def test_a_full_name_is_two_fields_whichever_way_it_is_written(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        [{"id": "1", "name": "Smith, Dr. John"}, {"id": "2", "name": "\\N"}],
+        [{"id": "3", "name": "John SMITH"}, {"id": "4", "name": "Cher"}],
+        fields={"name": "full_name"},
+        strategies={"same": ["first_name", "last_name"]},
+    )
+    facts = people.clean()
+    assert people.rows("cleaned_records", "first_name, last_name", "record_no") == [
+        ("john", "smith"),
+        (None, None),
+        ("john", "smith"),
+        (None, "cher"),
+    ]
+    assert {
+        name: (values["filled"], values["cleaned_away"], values["null_marks"])
+        for name, values in facts["values_of_field"].items()
+    } == {"first_name": (2, 0, 0), "last_name": (3, 0, 1)}
+
+
 def test_records_are_numbered_by_source_and_id_whatever_the_order_of_the_files(
     dataset: Callable[..., Dataset],
 ) -> None:

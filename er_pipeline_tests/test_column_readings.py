@@ -44,5 +44,5 @@ def test_one_value_is_read_in_several_ways_where_sources_differ(engine: Engine) 
 def test_sources_that_agree_are_read_once(engine: Engine) -> None:
     put_raw(engine, (0, "x", "03/04/1990"), (1, "x", "03/04/1990"))
     column = clean_column(engine, "raw", "born", "date", [CleaningOptions()] * 2)
-    assert column == CleanColumn("born")
+    assert column == CleanColumn("born", "clean_born")
     assert engine.rows(f"select * from {column.table}") == [("03/04/1990", "1990-03-04")]

@@ -101,8 +101,8 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     blocking_report (section, name, metric, value DOUBLE).
     Returns the figures, which are kept beside the table, by section: "run", "strategies",
     "size_classes", "emptied", "emptied_examples", "recall_interval", "recall_views" and, where
-    recall is not known, "recall_unknown"; with truth "truth", "training", "missed" and "remedies"; with matching
-    "matching" and "recall".
+    recall is not known, "recall_unknown"; with truth "truth", "training", "missed" and "remedies";
+    with matching "matching" and "recall".
     """
     for table in _reads(spec):
         lake.open(engine, table)

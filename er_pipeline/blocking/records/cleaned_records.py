@@ -1,12 +1,11 @@
 """Raw rows -> cleaned records: every field clean or NULL, every record numbered."""
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, TypedDict, cast
 
-from er_pipeline.blocking.records.column_readings import CleanColumn, clean_column, read_columns
+from er_pipeline.blocking.records.column_readings import CleanColumn, clean_columns, read_columns
 from er_pipeline.blocking.records.day_orders import DAY_ORDER_CHECK, DayOrder, judge_day_orders
 from er_pipeline.blocking.records.emptied_values import (
     FieldValues,
@@ -34,8 +33,6 @@ from er_pipeline.blocking.tables.table import (
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.tables.views import all_columns, some_columns
 from er_pipeline.blocking.tables.wide_joins import join_in_parts
-
-logger = logging.getLogger(__name__)
 
 CHECKS = (
     Check(
@@ -112,7 +109,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
         Step(
             writes=[records, rejected, *clusters],
             reads=[],
-            settings=[spec.sources, spec.field_kinds, options, spec.vector_column],
+            settings=[spec.sources, spec.field_kinds, spec.name_parts, options, spec.vector_column],
             run=partial(clean_records, spec=spec),
             count=partial(clean_records, spec=spec),
             stage="records",
@@ -139,10 +136,7 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     check_truth_file(engine, spec)
     raw = read_raw_records(engine, spec)
     readings = read_columns(engine, raw.table, spec)
-    cleaned = []
-    for nth, (name, kind) in enumerate(spec.field_kinds.items(), start=1):
-        logger.info("cleaning %s (%s; %s of %s)", name, kind, nth, len(spec.field_kinds))
-        cleaned.append(clean_column(engine, raw.table, name, kind, readings.options[name]))
+    cleaned = list(clean_columns(engine, raw.table, spec, readings))
     with lake.writing("rejected_records") as draft:
         engine.write(raw.rejects, draft.file())
         engine.read_folder(draft.folder, "written_rejects")
@@ -243,7 +237,7 @@ def _cleaned_sql(
 ) -> str:
     joined = [
         (
-            f", c{i}.result as {quoted(column.field)}",
+            f", {column.result(f'c{i}')} as {quoted(column.field)}",
             f" left join {quoted(column.table)} as c{i} on {column.same('r', f'c{i}')}",
         )
         for i, column in enumerate(cleaned)

@@ -1,14 +1,23 @@
 """Column readings: how the values of a column are to be read, as the column of a source shows."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from er_pipeline.blocking.records.day_orders import DayOrder, day_orders
 from er_pipeline.blocking.records.name_marks import name_marks
+from er_pipeline.blocking.spec.kinds import FULL_NAME, NamePart
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
-from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
+from er_pipeline.blocking.values.cleaning import (
+    Cleaner,
+    CleaningOptions,
+    cleaner,
+    full_name_cleaner,
+)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ def read_columns(engine: Engine, table: str, spec: PipelineSpec) -> ColumnReadin
             of_source[source_no] = replace(
                 found,
                 marks=frozenset(m for f, no, m in marks.marks if (f, no) == (name, source_no)),
+                number=spec.cleaning.numbers.get(name),
                 kept=frozenset(m for f, no, m in marks.kept if (f, no) == (name, source_no)),
             )
     return ColumnReadings(options, orders)
@@ -55,15 +65,19 @@ class CleanColumn:
     """A field once cleaned: the engine table `table` (value, result and, if need be, reading).
 
     readings: of each source, which of several readings it has; none where all have one.
+    part: of a full name, whose table holds both parts; its last name stands for the whole.
     """
 
     field: str
+    table: str
     readings: tuple[int, ...] = ()
+    part: NamePart | None = None
 
-    @property
-    def table(self) -> str:
-        """The name of the engine table."""
-        return f"clean_{self.field}"
+    def result(self, clean: str) -> str:
+        """Write the clean value of a row of the table, by its alias."""
+        if self.part is None:
+            return f"{clean}.result"
+        return f"nullif(split_part({clean}.result, chr(9), {1 if self.part == 'last' else 2}), '')"
 
     def same(self, raw: str, clean: str) -> str:
         """Write the condition that a row of the table is that of a raw row, both by their alias."""
@@ -74,15 +88,30 @@ class CleanColumn:
         return f"{condition} and {clean}.reading = case {raw}.source_no {cases} end"
 
 
+def clean_columns(
+    engine: Engine, table: str, spec: PipelineSpec, readings: ColumnReadings
+) -> Iterator[CleanColumn]:
+    """Clean every field; table: of the engine, with source_no and the raw fields."""
+    of_whole: dict[str, CleanColumn] = {}
+    for nth, (name, kind) in enumerate(spec.field_kinds.items(), start=1):
+        logger.info("cleaning %s (%s; %s of %s)", name, kind, nth, len(spec.field_kinds))
+        whole, part = spec.name_parts.get(name, (name, None))
+        if whole not in of_whole:
+            of_whole[whole] = clean_column(
+                engine, table, name, FULL_NAME if part else kind, readings.options[name]
+            )
+        yield replace(of_whole[whole], field=name, part=part)
+
+
 def clean_column(
     engine: Engine, table: str, name: str, kind: str, options: Sequence[CleaningOptions]
 ) -> CleanColumn:
     """Clean the distinct raw values of a field; options: one per source."""
     distinct = list(dict.fromkeys(options))
     if len(distinct) == 1:
-        call = cleaner(kind, distinct[0])
+        call = _cleaner(kind, distinct[0])
         engine.map_distinct(f"clean_{name}", f"select {quoted(name)} from {table}", call)
-        return CleanColumn(name)
+        return CleanColumn(name, f"clean_{name}")
     readings = tuple(distinct.index(of_source) for of_source in options)
     parts = []
     for reading, of_sources in enumerate(distinct):
@@ -90,8 +119,12 @@ def clean_column(
         engine.map_distinct(
             f"cleaned_by_{reading}",
             f"select {quoted(name)} from {table} where source_no in ({sources})",
-            cleaner(kind, of_sources),
+            _cleaner(kind, of_sources),
         )
         parts.append(f"select value, result, {reading} as reading from cleaned_by_{reading}")
     engine.make_table(f"clean_{name}", " union all ".join(parts))
-    return CleanColumn(name, readings)
+    return CleanColumn(name, f"clean_{name}", readings)
+
+
+def _cleaner(kind: str, options: CleaningOptions) -> Cleaner:
+    return full_name_cleaner(options) if kind == FULL_NAME else cleaner(kind, options)

@@ -45,12 +45,13 @@ def values_of_fields(
     found: dict[str, FieldValues] = {}
     for i, column in enumerate(columns):
         n_marks, examples = 0, dict[str, int]()
-        if given[i] > clean[2 * i]:
+        n_emptied = 0 if column.part == "first" else given[i] - clean[2 * i]  # Cher has none
+        if n_emptied:
             n_marks, examples = _emptied(engine, raw, column)
         found[column.field] = {
             "filled": clean[2 * i],
             "distinct": clean[2 * i + 1],
-            "cleaned_away": given[i] - clean[2 * i] - n_marks,
+            "cleaned_away": n_emptied - n_marks,
             "null_marks": n_marks,
             "examples": examples,
         }
@@ -89,7 +90,7 @@ def _emptied(engine: Engine, raw: str, column: CleanColumn) -> tuple[int, dict[s
         "emptied_values",
         f"select {value} as value, count(*) as n from {raw} as r"
         f" join {quoted(column.table)} as c on {column.same('r', 'c')}"
-        f" where c.result is null and trim({value}) <> '' group by {value}",
+        f" where {column.result('c')} is null and trim({value}) <> '' group by {value}",
     )
     engine.map_distinct(
         "emptied_marks",

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
+from er_pipeline.blocking.values.checked_numbers import checked_number
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.folded_text import fold
 
@@ -100,6 +101,11 @@ class Cleaning(Settings):
         default_factory=list,
         description="Values that mean 'no value', besides NULL marks and the usual words.",
     )
+    numbers: dict[str, str] = Field(
+        default_factory=dict,
+        description="identifier field: number whose check digits must hold, as python-stdnum calls"
+        " it: iban, isbn, lei, de.vat, us.ssn.",
+    )
     free_mail_domains: list[str] = Field(
         default_factory=list, description="Domains that give no email_domain key, besides ours."
     )
@@ -118,6 +124,13 @@ class Cleaning(Settings):
                 f"{region!r} is no phone region; write two letters of ISO 3166, such as DE{known}"
             ) from error
         return region
+
+    @field_validator("numbers")
+    @classmethod
+    def _numbers_are_known(cls, numbers: dict[str, str]) -> dict[str, str]:
+        for name in numbers.values():
+            checked_number(name)
+        return numbers
 
     @property
     def options(self) -> CleaningOptions:

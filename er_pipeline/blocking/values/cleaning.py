@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import phonenumbers
 
+from er_pipeline.blocking.values.checked_numbers import checked_number
 from er_pipeline.blocking.values.company_names import clean_company
 from er_pipeline.blocking.values.dates import date_cleaner
 from er_pipeline.blocking.values.email_addresses import MailboxOptions, mailboxes
@@ -22,6 +23,7 @@ from er_pipeline.blocking.values.null_marks import (
     is_signed_mark,
     unquoted,
 )
+from er_pipeline.blocking.values.person_names import clean_name, parse_full_name
 from er_pipeline.blocking.values.phone_numbers import phone_cleaner
 
 Cleaner = Callable[[str], str | None]
@@ -57,14 +59,6 @@ _PLACEHOLDERS_OF = {
     "phone": word_set("+11234567890 +12345678901 +15551234567 +19876543210"),
 }
 
-# Not nameparser's titles: they hold the surnames King, Dean, Judge, Major, Bishop and Pope.
-_TITLES = word_set(
-    "mr mrs ms miss mx mister dr prof professor sir dame madam rev reverend mme mlle"
-)
-# Left out as they are names themselves: Ma, Do, Ba, V, I, Senior, Junior.
-_SUFFIXES = word_set("jr sr ii iii iv phd md dds dvm esq esquire cpa mba jd")
-_DOTTED_SUFFIXES = re.compile(r"(?<=[\s,])(ph\. ?d|m\.d|j\.d|d\.d\.s|d\.v\.m|m\.b\.a)\b", re.I)
-
 _SHORT_ADDRESS_WORDS = {
     long: short
     for line in """
@@ -99,6 +93,7 @@ class CleaningOptions:
     dots_day_first: read 03.04.2020 as 3 April, otherwise as 4 March.
     marks: values that mean "no value" though they are names elsewhere: NULL, nan.
     kept: values that are none elsewhere: NA, of Namibia.
+    number: which number an identifier is, as python-stdnum calls it; others become no value.
     """
 
     phone_region: str = "US"
@@ -109,6 +104,7 @@ class CleaningOptions:
     dots_day_first: bool = True
     marks: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
+    number: str | None = None
 
 
 def cleaner(kind: str, options: CleaningOptions) -> Cleaner:
@@ -150,19 +146,21 @@ def cleaner(kind: str, options: CleaningOptions) -> Cleaner:
     return clean_by_column if options.marks or options.kept else clean
 
 
-def _person_name(options: CleaningOptions) -> Cleaner:
-    def shape(text: str) -> str:
-        if "." in text:
-            text = _DOTTED_SUFFIXES.sub(lambda suffix: re.sub(r"[. ]", "", suffix[0]), text)
-        words = words_of(text)
-        start, end = 0, len(words)
-        while end - start > 1 and words[start] in _TITLES:
-            start += 1
-        while end - start > 1 and words[end - 1] in _SUFFIXES:
-            end -= 1
-        return " ".join(words[start:end])
+def full_name_cleaner(options: CleaningOptions) -> Cleaner:
+    """Return the function that takes full names apart, into "last<TAB>first", each clean or empty.
 
-    return shape
+    It gives None where the whole is no value, or neither part is one.
+    """
+    clean = cleaner("person_name", options)
+
+    def parts(text: str) -> str | None:
+        if clean(text) is None:
+            return None
+        name = parse_full_name(text)
+        last, first = (clean(part) or "" for part in (name.last, name.first))
+        return f"{last}\t{first}" if last or first else None
+
+    return parts
 
 
 def _email(options: CleaningOptions) -> Cleaner:
@@ -184,7 +182,11 @@ def _text(options: CleaningOptions) -> Cleaner:
 
 
 def _identifier(options: CleaningOptions) -> Cleaner:
+    read = checked_number(options.number) if options.number else None
+
     def shape(text: str) -> str | None:
+        if read and (text := read(text) or "") == "":
+            return None
         text = plain(text if text.isascii() else unicodedata.normalize("NFKC", text))
         text = text.lower().translate(_NOT_IN_IDENTIFIERS)
         if not text.isascii():
@@ -202,7 +204,7 @@ def _is_filler(identifier: str) -> bool:
 
 
 _SHAPES: dict[str, Callable[[CleaningOptions], Cleaner]] = {
-    "person_name": _person_name,
+    "person_name": lambda options: clean_name,
     "email": _email,
     "phone": lambda options: phone_cleaner(options.phone_region),
     "company": lambda options: clean_company,
