@@ -129,6 +129,7 @@ def test_blank_and_placeholder_values_become_null(dataset: Callable[..., Dataset
         "distinct": 0,
         "cleaned_away": 1,
         "null_marks": 1,
+        "cells_of_several": 0,
         "examples": {"Nobody Here": 1, "N/A": 1},
     }
 
@@ -171,6 +172,28 @@ def test_a_field_that_cleaning_empties_is_a_warning_with_raw_values(
     assert "born (date) lost 100% of its values, such as 'soon' (2)" in kept.text
 
 
+def test_several_values_of_a_cell_are_counted_and_kept_by_the_kinds_that_hold_them(
+    dataset: Callable[..., Dataset],
+) -> None:
+    mails, phones = "jo@lark.org; al@home.org", "415-555-2671 / 415-555-2672"
+    row = {"id": "1", "mail": mails, "mails": mails, "tel": phones, "tels": phones}
+    people = dataset(
+        [row, {"id": "2", "mail": "jo@lark.org", "mails": "", "tel": "4155552671", "tels": ""}],
+        fields={"mail": "email", "mails": "emails", "tel": "phone", "tels": "phones"},
+        training_rules={"same": "mail"},
+    )
+    facts = people.clean()
+    assert people.rows("cleaned_records", "mail, mails, tel, tels", "record_no")[0] == (
+        "jo@lark.org",
+        "al@home.org jo@lark.org",
+        "+14155552671",
+        "+14155552671 +14155552672",
+    )
+    verdicts = {verdict.check: verdict for verdict in judge_cleaning(facts, people.spec)}
+    assert not verdicts["cells_hold_one_value"].passed
+    assert "mail in 1 records, tel in 1 records." in verdicts["cells_hold_one_value"].text
+
+
 def test_a_full_name_is_two_fields_whichever_way_it_is_written(
     dataset: Callable[..., Dataset],
 ) -> None:
@@ -179,6 +202,7 @@ def test_a_full_name_is_two_fields_whichever_way_it_is_written(
         [{"id": "3", "name": "John SMITH"}, {"id": "4", "name": "Cher"}],
         fields={"name": "full_name"},
         strategies={"same": ["first_name", "last_name"]},
+        training_rules={"same": "last_name"},
     )
     facts = people.clean()
     assert people.rows("cleaned_records", "first_name, last_name", "record_no") == [

@@ -24,6 +24,7 @@ def test_emptied_values_are_counted_with_the_commonest_raw_ones(engine: Engine) 
         "distinct": 1,
         "cleaned_away": 5,
         "null_marks": 3,
+        "cells_of_several": 0,
         "examples": {"soon": 2, "1900-01-01": 1, "later": 1},
     }
 

@@ -48,6 +48,11 @@ CHECKS = (
         limits=("checks.max_cleaned_away",),
     ),
     DAY_ORDER_CHECK,
+    Check(
+        "cells_hold_one_value",
+        "Of several addresses or numbers in a cell, all but the first are left out.",
+        stops=False,
+    ),
 )
 
 # Who is who by the truth's cluster column stands apart, so that truth shapes nothing else.
@@ -188,6 +193,18 @@ def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]
         else f"Cleaning emptied at most {max(shares.values(), default=0):.1%} of any field's values"
         f" (a warning above {limit:.0%}).",
         {f"cleaned_away_share_{name}": share for name, share in shares.items()},
+    )
+    several = {name: n for name, values in found.items() if (n := values["cells_of_several"])}
+    named = ", ".join(f"{name} in {n:,} records" for name, n in several.items())
+    yield Verdict(
+        "cells_hold_one_value",
+        not several,
+        "warn",
+        f"Several values in a cell: {named}. The first one counts; to use them all, write kind"
+        " emails or phones for the field, and tokens(field) as its key."
+        if several
+        else "No cell of e-mails or phones holds several values.",
+        {f"cells_of_several_{name}": n for name, n in several.items()},
     )
     yield judge_day_orders(
         [DayOrder(**order) for order in facts["day_orders"]],

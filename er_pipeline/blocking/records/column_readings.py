@@ -1,8 +1,8 @@
 """Column readings: how the values of a column are to be read, as the column of a source shows."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from er_pipeline.blocking.records.day_orders import DayOrder, day_orders
 from er_pipeline.blocking.records.name_marks import name_marks
@@ -15,6 +15,7 @@ from er_pipeline.blocking.values.cleaning import (
     CleaningOptions,
     cleaner,
     full_name_cleaner,
+    several_values,
 )
 
 logger = logging.getLogger(__name__)
@@ -66,12 +67,14 @@ class CleanColumn:
 
     readings: of each source, which of several readings it has; none where all have one.
     part: of a full name, whose table holds both parts; its last name stands for the whole.
+    several: says whether a raw value holds several values, of which this kind takes the first.
     """
 
     field: str
     table: str
     readings: tuple[int, ...] = ()
     part: NamePart | None = None
+    several: Callable[[str], bool] | None = field(default=None, compare=False)
 
     def result(self, clean: str) -> str:
         """Write the clean value of a row of the table, by its alias."""
@@ -108,10 +111,11 @@ def clean_column(
 ) -> CleanColumn:
     """Clean the distinct raw values of a field; options: one per source."""
     distinct = list(dict.fromkeys(options))
+    several = several_values(kind, distinct[0]) if kind in ("email", "phone") else None
     if len(distinct) == 1:
         call = _cleaner(kind, distinct[0])
         engine.map_distinct(f"clean_{name}", f"select {quoted(name)} from {table}", call)
-        return CleanColumn(name, f"clean_{name}")
+        return CleanColumn(name, f"clean_{name}", several=several)
     readings = tuple(distinct.index(of_source) for of_source in options)
     parts = []
     for reading, of_sources in enumerate(distinct):
@@ -123,7 +127,7 @@ def clean_column(
         )
         parts.append(f"select value, result, {reading} as reading from cleaned_by_{reading}")
     engine.make_table(f"clean_{name}", " union all ".join(parts))
-    return CleanColumn(name, f"clean_{name}", readings)
+    return CleanColumn(name, f"clean_{name}", readings, several=several)
 
 
 def _cleaner(kind: str, options: CleaningOptions) -> Cleaner:

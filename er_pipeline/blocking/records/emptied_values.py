@@ -9,6 +9,7 @@ from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.values.null_marks import is_null_mark
 
 EXAMPLES = 3  # raw values shown of a field
+_LEAST_OF_TWO_PHONES = 21  # characters
 _LONGEST_EXAMPLE = 40  # characters
 
 
@@ -18,12 +19,14 @@ class FieldValues(TypedDict):
     filled: records with a clean value; distinct: such values. cleaned_away: values that cleaning
     emptied: placeholders, and what is not to be read as the field's kind. null_marks: marks of no
     value, such as NULL. examples: the commonest raw values of either sort, with their records.
+    cells_of_several: records whose cell holds several values of a kind that takes the first.
     """
 
     filled: int
     distinct: int
     cleaned_away: int
     null_marks: int
+    cells_of_several: int
     examples: dict[str, int]
 
 
@@ -53,6 +56,7 @@ def values_of_fields(
             "distinct": clean[2 * i + 1],
             "cleaned_away": n_emptied - n_marks,
             "null_marks": n_marks,
+            "cells_of_several": _cells_of_several(engine, raw, column),
             "examples": examples,
         }
     return found
@@ -107,3 +111,22 @@ def _emptied(engine: Engine, raw: str, column: CleanColumn) -> tuple[int, dict[s
         f" limit {EXAMPLES}"
     )
     return int(n_marks), {example: int(n) for example, n in rows}
+
+
+def _cells_of_several(engine: Engine, raw: str, column: CleanColumn) -> int:
+    """Count the records whose cell holds several values, of kinds that take the first of them."""
+    if column.several is None:
+        return 0
+    name, several = quoted(column.field), column.several
+    # Two signs @, or the digits of two numbers: nearly all cells need no second look.
+    twice = f"({name} like '%@%@%' or length({name}) >= {_LEAST_OF_TWO_PHONES})"
+    engine.map_distinct(
+        "several_values",
+        f"select {name} from {raw} where {twice}",
+        lambda text: "several" if several(text) else None,
+    )
+    (n_records,) = engine.row(
+        f"select count(*) from {raw} as r join several_values as s"
+        f" on s.value = r.{name} where s.result is not null"
+    )
+    return int(n_records)

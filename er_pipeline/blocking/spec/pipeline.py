@@ -326,9 +326,15 @@ class PipelineSpec(Settings):
 
         Raises SpecError that says what is wrong with which.
         """
-        return parse_conjunction(
-            name, keys, tuple(self.field_kinds), tuple(self.cleaning.free_mail_domains)
-        )
+        try:
+            return parse_conjunction(
+                name, keys, tuple(self.field_kinds), tuple(self.cleaning.free_mail_domains)
+            )
+        except SpecError as error:
+            wholes = {whole for whole, _ in self.name_parts.values()}
+            if any(f"'{whole}'" in str(error) for whole in wholes):
+                raise SpecError(f"{error}; a full_name is taken apart into two fields") from error
+            raise
 
     def declared_strategies(self) -> dict[str, KeyExpressions]:
         """Return the strategies as written, or the usual six as far as their fields exist."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # a spec lists its problems itself
     from er_pipeline.blocking.spec.pipeline import PipelineSpec
 
 # Kinds whose comparison counts no values unless term_frequency says so.
-KINDS_WITHOUT_FREQUENCY = ("email", "phone", "date")
+KINDS_WITHOUT_FREQUENCY = ("email", "phone", "emails", "phones", "date")
 
 
 def problems(spec: "PipelineSpec") -> Iterator[Problem]:

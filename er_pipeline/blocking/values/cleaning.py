@@ -24,7 +24,7 @@ from er_pipeline.blocking.values.null_marks import (
     unquoted,
 )
 from er_pipeline.blocking.values.person_names import clean_name, parse_full_name
-from er_pipeline.blocking.values.phone_numbers import phone_cleaner
+from er_pipeline.blocking.values.phone_numbers import phone_cleaner, phone_numbers
 
 Cleaner = Callable[[str], str | None]
 
@@ -168,6 +168,21 @@ def _email(options: CleaningOptions) -> Cleaner:
     return lambda text: next(mailboxes(text, same), None)
 
 
+def _emails(options: CleaningOptions) -> Cleaner:
+    same = MailboxOptions(options.gmail_dots, options.plus_tags)
+    return lambda text: " ".join(sorted(set(mailboxes(text, same))))
+
+
+def _phones(options: CleaningOptions) -> Cleaner:
+    return lambda text: " ".join(sorted(phone_numbers(text, options.phone_region)))
+
+
+def several_values(kind: str, options: CleaningOptions) -> Callable[[str], bool]:
+    """Return the function that says whether a cell of this kind holds several values."""
+    several = {"email": _emails, "phone": _phones}[kind](options)
+    return lambda text: " " in (several(text) or "")
+
+
 def _address(options: CleaningOptions) -> Cleaner:
     def shape(text: str) -> str:
         words = words_of(joined_letters(fold(plain(text))))
@@ -207,6 +222,8 @@ _SHAPES: dict[str, Callable[[CleaningOptions], Cleaner]] = {
     "person_name": lambda options: clean_name,
     "email": _email,
     "phone": lambda options: phone_cleaner(options.phone_region),
+    "emails": _emails,
+    "phones": _phones,
     "company": lambda options: clean_company,
     "date": lambda options: date_cleaner(options.day_first, options.dots_day_first),
     "address": _address,

