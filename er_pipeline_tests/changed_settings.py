@@ -143,6 +143,7 @@ CHANGES: Sequence[Change] = (
     Change("cleaning.plus_tags", False, RECORDS),
     Change("cleaning.day_first", True, RECORDS),
     Change("cleaning.placeholders", ["nobody"], RECORDS),
+    Change("cleaning.numbers", {"city": "luhn"}, RECORDS, given={"fields.city": "identifier"}),
     # Records are cleaned alike; keys of the domain are others.
     Change(
         "cleaning.free_mail_domains",

@@ -225,7 +225,9 @@ CLEAN: list[tuple[str, str | None, str | None]] = [
 def many_files() -> Iterator[Hostile]:
     """Give the three people in several files, and in files with odd names."""
     lines = PLAIN.splitlines(keepends=True)
-    parts = {f"t/part-{i}.csv": lines[0] + line for i, line in enumerate(lines[1:])}
+    parts: dict[str, Content] = {
+        f"t/part-{i}.csv": lines[0] + line for i, line in enumerate(lines[1:])
+    }
     spark = {**parts, "t/_SUCCESS": "", "t/.part-0.csv.crc": b"\x00crc"}
     yield Hostile("parts", parts, {"path": "t/*.csv"})
     yield Hostile("a folder", parts, {"path": "t"})

@@ -69,7 +69,7 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
 
 def _wanted(spec: PipelineSpec, source: Source) -> list[str]:
     """List the columns of the source that the spec names."""
-    columns = [source.columns.get(name, name) for name in spec.field_kinds]
+    columns = [_column_of(spec, source, name) for name in spec.field_kinds]
     cluster = spec.truth.cluster_column if spec.truth else None
     return [
         column
@@ -82,7 +82,7 @@ def _selects(spec: PipelineSpec, raws: Sequence[RawSource]) -> list[str]:
     selects = []
     for i, (source, raw) in enumerate(zip(spec.sources, raws, strict=True)):
         columns = [
-            f"{_column_or_null(source.columns.get(name, name))} as {quoted(name)}"
+            f"{_column_or_null(_column_of(spec, source, name))} as {quoted(name)}"
             for name in spec.field_kinds
         ]
         if spec.truth and spec.truth.cluster_column:
@@ -95,6 +95,12 @@ def _selects(spec: PipelineSpec, raws: Sequence[RawSource]) -> list[str]:
             f" {', '.join(columns)} from {raw.table}"
         )
     return selects
+
+
+def _column_of(spec: PipelineSpec, source: Source, field: str) -> str | None:
+    """Name the source's column of a field; both parts of a full name are read from its own."""
+    whole, _ = spec.name_parts.get(field, (field, None))
+    return source.columns.get(whole, whole)
 
 
 def _column_or_null(column: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
+from er_pipeline.blocking.values.checked_numbers import checked_number
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.folded_text import fold
 
@@ -129,9 +130,19 @@ class Cleaning(Settings):
     )
     gmail_dots: bool = Field(True, description="Remove dots from Gmail users.")
     plus_tags: bool = Field(True, description="Remove +tags from e-mail users.")
-    day_first: bool = Field(False, description="Read 03/04/2020 as the 3rd of April.")
+    day_first: bool | None = Field(
+        None,
+        description="Read 03/04/2020 as the 3rd of April; if omitted, as the other dates of the"
+        " column show, else the month first.",
+    )
     placeholders: list[str] = Field(
-        default_factory=list, description="Values that mean 'no value', besides the built-in ones."
+        default_factory=list,
+        description="Values that mean 'no value', besides NULL marks and the usual words.",
+    )
+    numbers: dict[str, str] = Field(
+        default_factory=dict,
+        description="identifier field: number whose check digits must hold, as python-stdnum calls"
+        " it: iban, isbn, lei, de.vat, us.ssn.",
     )
     free_mail_domains: list[str] = Field(
         default_factory=list, description="Domains that give no email_domain key, besides ours."
@@ -152,6 +163,13 @@ class Cleaning(Settings):
             ) from error
         return region
 
+    @field_validator("numbers")
+    @classmethod
+    def _numbers_are_known(cls, numbers: dict[str, str]) -> dict[str, str]:
+        for name in numbers.values():
+            checked_number(name)
+        return numbers
+
     @property
     def options(self) -> CleaningOptions:
         """The same as the cleaning functions take it."""
@@ -159,6 +177,6 @@ class Cleaning(Settings):
             phone_region=self.phone_region,
             gmail_dots=self.gmail_dots,
             plus_tags=self.plus_tags,
-            day_first=self.day_first,
+            day_first=bool(self.day_first),
             placeholders=frozenset(self.placeholders),
         )
