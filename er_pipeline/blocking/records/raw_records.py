@@ -52,7 +52,8 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
     for source, raw in zip(spec.sources, raws, strict=True):
         _check_rejects(engine, raw, spec.cleaning.max_reject_rate)
         _check_ids(engine, raw, source.record_id)
-    engine.make_table("raw_records", " union all ".join(_selects(spec, raws)))
+    # A view: a copy of all sources would double what they take in memory.
+    engine.make_view("raw_records", " union all ".join(_selects(spec, raws)))
     if spec.vector_column:
         _check_vectors(engine, "raw_records", spec.vector_column)
     return RawRecords(
