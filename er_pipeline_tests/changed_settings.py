@@ -143,6 +143,7 @@ CHANGES: Sequence[Change] = (
     Change("cleaning.plus_tags", False, RECORDS),
     Change("cleaning.day_first", True, RECORDS),
     Change("cleaning.placeholders", ["nobody"], RECORDS),
+    Change("cleaning.numbers", {"city": "luhn"}, RECORDS, given={"fields.city": "identifier"}),
     # Records are cleaned alike; keys of the domain are others.
     Change(
         "cleaning.free_mail_domains",
@@ -259,6 +260,10 @@ CHANGES: Sequence[Change] = (
     Change("lake.keep_versions", 5),
     Change("lake.file_mode", "640"),
     Change("truth.path", "others.csv", TRUE),
+    Change("truth.format", "csv", TRUE),
+    Change("truth.csv.delimiter", ";", TRUE),
+    Change("truth.csv.quote", "none", TRUE),
+    Change("truth.csv.encoding", "latin-1", TRUE),
     Change("truth.left_id", "a", TRUE),
     Change("truth.right_id", "b", TRUE),
     Change("truth.left_source", "first", TRUE, given=BOTH_SIDES),
@@ -272,6 +277,10 @@ CHANGES: Sequence[Change] = (
         alone=("true_clusters",),
     ),
     Change("labels.path", "answers.jsonl", ("labels",)),
+    # How files are written that bring labels into the journal.
+    Change("labels.csv.delimiter", ";"),
+    Change("labels.csv.quote", "none"),
+    Change("labels.csv.encoding", "latin-1"),
     Change("threads", 3),
     Change("memory_limit", "4GB"),
     Change("executor", "multiprocess"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.records.cleaned_records import clean_records
+from er_pipeline.blocking.records.cleaned_records import clean_records, judge_cleaning
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError
@@ -127,8 +127,94 @@ def test_blank_and_placeholder_values_become_null(dataset: Callable[..., Dataset
     assert facts["values_of_field"]["name"] == {
         "filled": 0,
         "distinct": 0,
-        "cleaned_away": 2,
+        "cleaned_away": 1,
+        "null_marks": 1,
+        "cells_of_several": 0,
+        "examples": {"Nobody Here": 1, "N/A": 1},
     }
+
+
+def test_marks_of_no_value_and_orders_of_dates_are_seen_source_by_source(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        [
+            {"id": "1", "name": "Ann", "born": "25/12/1980"},
+            {"id": "2", "name": "NULL", "born": "03/04/1990"},
+        ],
+        [
+            {"id": "3", "name": "Null", "born": "12/25/1980"},
+            {"id": "4", "name": "\\N", "born": "04/03/1990"},
+        ],
+        fields={"name": "person_name", "born": "date"},
+    )
+    facts = people.clean()
+    assert people.rows("cleaned_records", "name, born", "record_no") == [
+        ("ann", "1980-12-25"),
+        (None, "1990-04-03"),
+        ("null", "1980-12-25"),
+        (None, "1990-04-03"),
+    ]
+    verdicts = {verdict.check: verdict for verdict in judge_cleaning(facts, people.spec)}
+    assert verdicts["day_order_is_clear"].passed
+    assert "read day first; born of source1" in verdicts["day_order_is_clear"].text
+
+
+def test_a_field_that_cleaning_empties_is_a_warning_with_raw_values(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        [{"id": "1", "born": "soon"}, {"id": "2", "born": "soon"}, {"id": "3", "born": "\\N"}],
+        fields={"born": "date"},
+    )
+    kept, *_ = judge_cleaning(people.clean(), people.spec)
+    assert not kept.passed
+    assert "born (date) lost 100% of its values, such as 'soon' (2)" in kept.text
+
+
+def test_several_values_of_a_cell_are_counted_and_kept_by_the_kinds_that_hold_them(
+    dataset: Callable[..., Dataset],
+) -> None:
+    mails, phones = "jo@lark.org; al@home.org", "415-555-2671 / 415-555-2672"
+    row = {"id": "1", "mail": mails, "mails": mails, "tel": phones, "tels": phones}
+    people = dataset(
+        [row, {"id": "2", "mail": "jo@lark.org", "mails": "", "tel": "4155552671", "tels": ""}],
+        fields={"mail": "email", "mails": "emails", "tel": "phone", "tels": "phones"},
+        training_rules={"same": "mail"},
+    )
+    facts = people.clean()
+    assert people.rows("cleaned_records", "mail, mails, tel, tels", "record_no")[0] == (
+        "jo@lark.org",
+        "al@home.org jo@lark.org",
+        "+14155552671",
+        "+14155552671 +14155552672",
+    )
+    verdicts = {verdict.check: verdict for verdict in judge_cleaning(facts, people.spec)}
+    assert not verdicts["cells_hold_one_value"].passed
+    assert "mail in 1 records, tel in 1 records." in verdicts["cells_hold_one_value"].text
+
+
+def test_a_full_name_is_two_fields_whichever_way_it_is_written(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(
+        [{"id": "1", "name": "Smith, Dr. John"}, {"id": "2", "name": "\\N"}],
+        [{"id": "3", "name": "John SMITH"}, {"id": "4", "name": "Cher"}],
+        fields={"name": "full_name"},
+        strategies={"same": ["first_name", "last_name"]},
+        training_rules={"same": "last_name"},
+    )
+    facts = people.clean()
+    assert people.rows("cleaned_records", "first_name, last_name", "record_no") == [
+        ("john", "smith"),
+        (None, None),
+        ("john", "smith"),
+        (None, "cher"),
+    ]
+    assert {
+        name: (values["filled"], values["cleaned_away"], values["null_marks"])
+        for name, values in facts["values_of_field"].items()
+    } == {"first_name": (2, 0, 0), "last_name": (3, 0, 1)}
 
 
 def test_records_are_numbered_by_source_and_id_whatever_the_order_of_the_files(
@@ -204,8 +290,8 @@ def test_rows_within_the_allowed_rate_go_to_rejected_records(tmp_path: Path) -> 
     people = Declared(tmp_path, cleaning={"max_reject_rate": 0.02})
     facts = people.clean()
     assert people.rows("source, line, reason, text", "rejected_records") == [
-        ("people", 3, "missing columns in column name", "2"),
-        ("people", 4, "too many columns", "3,c,c"),
+        ("people", 3, "has 1 cells, the header 2", "2"),
+        ("people", 4, "has 3 cells, the header 2; quote cells with ',' in them", "3,c,c"),
     ]
     assert (facts["records"], facts["rejected_rows"]) == (98, 2)
     assert people.rows("count(*)") == [(98,)]

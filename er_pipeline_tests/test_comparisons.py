@@ -21,6 +21,8 @@ KINDS = {
     "remark": "text",
     "email": "email",
     "phone": "phone",
+    "emails": "emails",
+    "phones": "phones",
     "born": "date",
     "no": "identifier",
 }
@@ -85,6 +87,9 @@ OTHER = "All other comparisons"
         ("born", "1980-03-12", "1980-11-30", "same year"),
         ("born", "1980-03-12", "1975-11-30", OTHER),
         ("no", "12345", "12346", "edits <= 1"),
+        ("emails", "a@x.org b@x.org", "b@x.org c@x.org", "a value in common"),
+        ("emails", "a@x.org", "b@x.org", OTHER),
+        ("phones", "+14155552671 +14155552672", "+14155552672", "a value in common"),
         ("remark", "big red fox den", "red fox den big", "common words >= 0.7"),
         ("remark", "big red fox", "old big red", "common words >= 0.4"),  # 2 of 4
         ("remark", "a a a b", "a c", OTHER),  # a stands once: 1 of 3

@@ -35,7 +35,10 @@ def test_source_columns_are_read_from_the_whole_expression(
         ("soundex(surname)", "unknown column 'surname'"),
         ("r.last_name", "unknown column 'r.last_name'"),
         ("soundexx(last_name)", "soundexx does not exist"),
-        ("soundexx(last_name)", "besides DuckDB's functions there are company_word, digits,"),
+        (
+            "soundexx(last_name)",
+            "besides DuckDB's functions there are cologne, company_word, digits,",
+        ),
         ("left(last_name, 3.5)", "No function matches"),
         ("left(last_name", "is not a SQL expression"),
         ("", "is not a SQL expression"),
@@ -149,7 +152,7 @@ def test_spellings_of_one_key_are_written_out_alike(spellings: Sequence[str]) ->
 def test_free_mail_of_the_user_is_part_of_what_a_key_computes() -> None:
     for key in ("email_domain(email)", "soundex(email_domain(email))"):
         theirs = written_out(key, free_mail=["Campus.edu"])
-        assert "'gmail.com'" in written_out(key)
+        assert "'campus.edu'" not in written_out(key)
         assert "'campus.edu'" in theirs
         assert theirs != written_out(key)
         assert theirs == written_out(key, free_mail=["campus.edu"])

@@ -1,6 +1,6 @@
 import pytest
 
-from er_pipeline.blocking.spec.kinds import default_training_rules, guess_kind
+from er_pipeline.blocking.spec.kinds import default_training_rules, guess_kind, name_parts
 from er_pipeline_tests.small_spec import small_spec
 
 # What names say, by kind, with what only looks like it: words within other words above all.
@@ -82,3 +82,23 @@ def test_default_training_rules_leave_every_field_free_in_one(kinds: dict[str, s
     assert [rule.name for rule in rules] == list(default_training_rules(kinds))
     for field in kinds:
         assert any(field not in rule.source_columns for rule in rules), field
+
+
+def test_a_full_name_gives_the_fields_of_the_usual_strategies() -> None:
+    assert name_parts({"name": "full_name", "mail": "email"}) == {
+        "first_name": ("name", "first"),
+        "last_name": ("name", "last"),
+    }
+    assert name_parts({"mail": "email"}) == {}
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        {"author": "full_name", "First_Name": "person_name"},
+        {"author": "full_name", "editor": "full_name"},
+    ],
+)
+def test_full_names_beside_such_fields_give_fields_of_their_own(kinds: dict[str, str]) -> None:
+    assert name_parts(kinds)["author_last_name"] == ("author", "last")
+    assert not {"first_name", "last_name"} & set(name_parts(kinds))

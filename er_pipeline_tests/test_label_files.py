@@ -49,7 +49,7 @@ def test_an_import_corrects_what_a_person_said_but_not_the_other_way_round(
     [
         ("x.csv", "left_id,answer\na,1\n", ":1: has no column 'right_id'; it has 'left_id', 'ans"),
         ("x.csv", "left_id,right_id\na,b\n", ":1: has no column 'answer'; it has 'left_id', 'ri"),
-        ("x.csv", "", ":1: has no column 'left_id', 'right_id', 'answer'; it has none."),
+        ("x.csv", "", ": is empty; a header line and records are needed"),
         ("x.csv", "left_id,right_id,answer\na,b,1\na,c,2\n", "line 3: answer '2' is none of match"),
         ("x.csv", "left_id,right_id,answer\na,,1\n", "line 2: has no right_id; fill it in"),
         ("x.csv", "left_id,right_id,answer\na,a,1\n", "line 2: names record 'a' twice; a pair"),
@@ -80,7 +80,7 @@ def test_an_import_corrects_what_a_person_said_but_not_the_other_way_round(
         ("x.json", '{"tasks": []}', "is no list of tasks; export JSON from Label Studio"),
         ("x.json", "[1]", "task 1: is no task"),
         ("x.json", '[{"data": {}, "annotations": [{}]}]', "task 1: has an annotation without a"),
-        ("x.txt", "", "the ending '.txt' names no format; it must be .csv, .jsonl or .json"),
+        ("x.odd", "", "the ending '.odd' names no format; it must be .csv, .jsonl or .json"),
     ],
 )
 def test_a_wrong_row_is_reported_and_nothing_is_imported(
@@ -116,9 +116,36 @@ def test_a_file_that_is_not_there_or_not_utf_8_is_an_error(people: Dataset) -> N
     journal = journal_of(people.spec)
     with pytest.raises(InputError, match=r"none\.csv: cannot be read \(No such file"):
         import_labels(journal, people.spec, people.folder / "none.csv")
-    (people.folder / "given.csv").write_bytes(b"left_id\xe4")
-    with pytest.raises(InputError, match=r"given\.csv: is not UTF-8 text; save it as UTF-8"):
+    (people.folder / "given.csv").write_bytes(b"left_id\xe4,right_id,answer\n")
+    with pytest.raises(InputError, match=r"given\.csv:1: the header is not utf-8 text; say how"):
         import_labels(journal, people.spec, people.folder / "given.csv")
+    (people.folder / "given.jsonl").write_bytes(b'{}\n{"left_id": "\xe4"}')
+    with pytest.raises(InputError, match=r"given\.jsonl:2: byte 0xE4 is not utf-8 text; save the"):
+        import_labels(journal, people.spec, people.folder / "given.jsonl")
+
+
+def test_labels_are_read_as_sources_are(people: Dataset, journal: Journal) -> None:
+    (people.folder / "given.tsv").write_bytes(
+        'sep=\t\nLEFT_ID\tRight_ID \tLabel\r\na\t"b"\t1\n\n'.encode("utf-16")
+    )
+    assert import_labels(journal, people.spec, people.folder / "given.tsv")["added"] == 1
+    (people.folder / "zoe.csv").write_bytes(
+        "left_id;right_id;answer;who\na;c;no;Zoë\n".encode("cp1252")
+    )
+    with pytest.raises(InputError, match=r"line 2: byte 0xEB after 'a;c;no;Zo' is not utf-8 text"):
+        import_labels(journal, people.spec, people.folder / "zoe.csv")
+    spec = people.spec.changed({"labels": {"csv": {"encoding": "windows-1252"}}})
+    assert import_labels(journal, spec, people.folder / "zoe.csv")["added"] == 1
+    assert [(said.pair[1].record_id, said.who) for said in journal.read()] == [
+        ("b", "given.tsv"),
+        ("c", "Zoë"),
+    ]
+
+
+def test_an_error_names_the_first_line_of_its_row(people: Dataset, journal: Journal) -> None:
+    text = 'left_id,right_id,answer\na,b,match\n\n"c\n\n",d,perhaps\n'
+    with pytest.raises(InputError, match=r"line 4: answer 'perhaps' is none of"):
+        importing(people, "given.csv", text)
 
 
 SAID = [

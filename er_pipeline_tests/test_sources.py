@@ -142,7 +142,9 @@ def test_a_cell_of_a_megabyte_is_read(reader: Reader) -> None:
 
 def test_a_missing_file_is_an_error_that_names_it(reader: Reader) -> None:
     for path in ("people.csv", "no/such/*.parquet", "."):
-        with pytest.raises(InputError, match=r"no such file; correct `path` in the dataset's defs"):
+        with pytest.raises(
+            InputError, match=r"(no such file|has no files); correct `path` in the dataset's defs"
+        ):
             reader.read(["id"], path=path)
 
 
@@ -157,8 +159,8 @@ def test_an_ending_that_names_no_format_needs_one(reader: Reader) -> None:
     ("name", "content", "message"),
     [
         ("p.parquet", "nonsense", r"p\.parquet: cannot be read as parquet: .*too small"),
-        ("p.json", '[{"id": "1"', r"p\.json: cannot be read as json: Invalid Input Error: Malf"),
-        ("p.jsonl", '{"id": 1}\n{"id": oops}\n', r"p\.jsonl: cannot be read as json: .*in line"),
+        ("p.json", '[{"id": "1"', r"p\.json:1: cannot be read as json: Expecting ','"),
+        ("p.jsonl", '{"id": 1}\n{"id": oops}\n', r"p\.jsonl:2: cannot be read as json: Expecting"),
         ("p.jsonl", '{"name": "Ann"}\n', r"p\.jsonl: has no column 'id'; it has 'name'"),
         ("p.json", "[]", r"p\.json: has no records; write one list of objects, or one object per"),
         ("p.json", " ", r"p\.json: has no records"),

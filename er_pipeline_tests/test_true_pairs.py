@@ -40,6 +40,15 @@ def test_records_of_one_cluster_are_pairs_and_those_without_are_none(
     assert true_pairs_of(people) == list(combinations([0, 1, 3], 2))
 
 
+@pytest.mark.parametrize("mark", ["nan", "NaN", "NULL", "None", r"\N", "  ", "<NA>", '"null"'])
+def test_a_mark_of_no_value_names_no_cluster(dataset: Callable[..., Dataset], mark: str) -> None:
+    marked = [
+        {**row, "person_id": row["person_id"] if row["id"] in ("1", "2") else mark} for row in FIVE
+    ]
+    people = dataset(marked, strategies=STRATEGIES, truth={"cluster_column": "person_id"})
+    assert true_pairs_of(people) == [(0, 1)]
+
+
 @pytest.mark.parametrize(
     ("mode", "expected"),
     [("link", [(0, 2), (1, 2)]), ("link_and_dedupe", [(0, 1), (0, 2), (1, 2)])],

@@ -1,25 +1,18 @@
 import pytest
 
-from er_pipeline.blocking.records.wanted_columns import find_columns, keep_wanted
-from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.records.wanted_columns import find_columns
 from er_pipeline.blocking.tables.errors import InputError
-
-
-def test_wanted_columns_become_text_under_the_names_they_are_wanted_by(
-    engine: Engine,
-) -> None:
-    engine.make_table("given", "select 7 as ID, date '2020-01-02' as born, null as name, 1 as more")
-    keep_wanted(engine, "given", ["name", "id", "Born", "id"], "kept", "people")
-    assert engine.rows("select column_name, column_type from (describe kept)") == [
-        ("name", "VARCHAR"),
-        ("id", "VARCHAR"),
-        ("Born", "VARCHAR"),
-    ]
-    assert engine.rows("from kept") == [(None, "7", "2020-01-02")]
 
 
 def test_upper_and_lower_case_are_one_name() -> None:
     assert find_columns(["id", "NAME"], ["Name", "ID"], "people") == {"id": "ID", "NAME": "Name"}
+
+
+def test_of_columns_that_differ_in_case_alone_the_one_written_so_is_meant() -> None:
+    present = ["name", "NAME", " id "]
+    assert find_columns(["NAME", "ID"], present, "people") == {"NAME": "NAME", "ID": " id "}
+    with pytest.raises(InputError, match=r"people: column 'name', 'NAME' stands more than once"):
+        find_columns(["Name"], present, "people")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from er_pipeline.blocking.pairs.unified_pairs import (
     unified_facts,
 )
 from er_pipeline.blocking.records.cleaned_records import cleaned_facts
+from er_pipeline.blocking.records.emptied_values import emptied_figures
 from er_pipeline.blocking.spec.learned import learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -99,9 +100,9 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     and unified_pairs themselves, and the facts of all that was made of the pairs. Writes
     blocking_report (section, name, metric, value DOUBLE).
     Returns the figures, which are kept beside the table, by section: "run", "strategies",
-    "size_classes", "recall_interval", "recall_views" and, where recall is not known,
-    "recall_unknown"; with truth "truth", "training", "missed" and "remedies"; with matching
-    "matching" and "recall".
+    "size_classes", "emptied", "emptied_examples", "recall_interval", "recall_views" and, where
+    recall is not known, "recall_unknown"; with truth "truth", "training", "missed" and "remedies";
+    with matching "matching" and "recall".
     """
     for table in _reads(spec):
         lake.open(engine, table)
@@ -115,6 +116,7 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     strategies = _strategy_figures(filtered, unified)
     classes = total_size_classes(filtered["strategies"])
     figures: dict[str, Any] = {"run": run, "strategies": strategies, "size_classes": classes}
+    figures |= emptied_figures(cleaned_facts(lake)["values_of_field"])
     true: TruePairs | None = None
     if spec.truth:
         true = find_true_pairs(engine, lake, spec, unified["strategy_bits"])

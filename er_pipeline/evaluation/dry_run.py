@@ -10,6 +10,7 @@ from er_pipeline.blocking.blocks.refined_blocks import divisions_text
 from er_pipeline.blocking.blocks.training_facts import TrainingFacts
 from er_pipeline.blocking.blocks.training_verdicts import judge_training
 from er_pipeline.blocking.records.cleaned_records import CleanedFacts, judge_cleaning
+from er_pipeline.blocking.records.emptied_values import examples_text
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -106,6 +107,13 @@ def _records_lines(
             f"{values['distinct']:>12,}{values['cleaned_away']:>14,}"
             f"  {_commonest(engine, name, values['filled'])}"
         )
+    for name, values in cleaned["values_of_field"].items():
+        if values["examples"]:
+            yield (
+                f"emptied of {name}: {values['cleaned_away']:,} values and"
+                f" {values['null_marks']:,} marks of no value, such as"
+                f" {examples_text(values['examples'])}"
+            )
 
 
 def _strategies_lines(facts: FilteredFacts) -> Iterator[str]:

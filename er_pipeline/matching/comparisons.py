@@ -19,6 +19,8 @@ BY_KIND: dict[str, Comparison] = {
     "text": Comparison(levels="words", thresholds=[0.7, 0.4], term_frequency=True),
     "email": Comparison(levels="email"),
     "phone": Comparison(levels="damerau_levenshtein", thresholds=[1, 2]),
+    "emails": Comparison(levels="any_value"),
+    "phones": Comparison(levels="any_value"),
     "date": Comparison(levels="date"),
     "identifier": Comparison(levels="damerau_levenshtein", thresholds=[1, 2], term_frequency=True),
 }
@@ -96,6 +98,9 @@ def _near(comparison: Comparison, field: str) -> list[tuple[str, str]]:
             (f"{user} = {other_user}", "same user"),
             (f"jaro_winkler_similarity({left}, {right}) >= {SIMILAR_EMAIL}", "similar"),
         ]
+    if comparison.levels == "any_value":
+        values, others = (f"string_split({column}, ' ')" for column in (left, right))
+        return [(f"list_has_any({values}, {others})", "a value in common")]
     if comparison.levels == "date":
         return [
             (_within_edits(left, right, 1), "one edit"),

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
+from er_pipeline.blocking.records.emptied_values import examples_text
+
 # Changes that would find missed pairs; the asset missed_matches shows more.
 REMEDIES_SHOWN = 5
 
@@ -89,6 +91,9 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield from _strategies(strategies, "truth" in figures)
     if run.get("pairs_cut_by_the_budget"):
         yield "(pairs of strategies as they were made, before the budget's cut)"
+    if figures.get("emptied"):
+        yield ""
+        yield from _emptied(figures["emptied"], figures["emptied_examples"])
     if figures.get("curve"):
         yield ""
         yield from _curve(figures["curve"], "truth" in figures)
@@ -126,6 +131,25 @@ def _strategies(strategies: Mapping[str, Mapping[str, Any]], with_truth: bool) -
             ]
         rows.append(tuple(row))
     yield from _table(tuple(header), rows)
+
+
+def _emptied(
+    emptied: Mapping[str, Mapping[str, int]], examples: Mapping[str, Mapping[str, int]]
+) -> Iterator[str]:
+    """List what cleaning made nothing of; marks of no value, such as NULL, apart."""
+    rows: list[tuple[str, ...]] = [
+        (
+            name,
+            f"{counts['values_emptied']:,}",
+            f"{counts['values_emptied'] / max(counts['values_given'], 1):.1%}",
+            f"{counts['null_marks']:,}",
+        )
+        for name, counts in emptied.items()
+    ]
+    lines = list(_table(("cleaning emptied", "values", "of all", "NULL marks"), rows))
+    yield f"{lines[0]}  raw values, for example"
+    for line, name in zip(lines[1:], emptied, strict=True):
+        yield f"{line}  {examples_text(examples[name])}"
 
 
 def _curve(curve: Mapping[str, Mapping[str, float]], with_truth: bool) -> Iterator[str]:

@@ -23,16 +23,25 @@ from er_pipeline.blocking.labels.labels import (
     utc_now,
 )
 from er_pipeline.blocking.labels.pair_display import ShownPair, show_labelled, show_queue
-from er_pipeline.blocking.records.csv_files import DELIMITERS
+from er_pipeline.blocking.records.csv_layout import find_layout
+from er_pipeline.blocking.records.csv_rows import csv_rows
+from er_pipeline.blocking.records.file_contents import check_is_table, encoding_of, opened
 from er_pipeline.blocking.records.sources import EXAMPLES
+from er_pipeline.blocking.records.wanted_columns import plain_name
+from er_pipeline.blocking.spec.blocking_section import Labels
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.sources_section import CsvFormat
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
 
 FORMATS = ("csv", "jsonl", "label_studio")
-FORMAT_OF_ENDING = {".csv": "csv", ".jsonl": "jsonl", ".json": "label_studio"}
+FORMAT_OF_ENDING = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    ".json": "label_studio",
+}
 
 
 def import_labels(
@@ -55,7 +64,7 @@ def import_labels(
     Raises InputError if the file or any row is wrong; nothing is imported then.
     """
     read = _READERS[file_format or format_of(file)]
-    rows = list(read(file, _read_text(file)))
+    rows = list(read(file, (spec.labels or Labels()).csv))
     answered = [
         row for row in rows if row.problem or first_value(row.values, *ANSWER_COLUMNS) is not None
     ]
@@ -167,33 +176,24 @@ def format_of(file: Path) -> str:
         ) from None
 
 
-def _csv_rows(file: Path, text: str) -> Iterator[Row]:
-    delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        header = next(reader, [])
-        missing = [name for name in ("left_id", "right_id") if name not in header]
-        if not set(ANSWER_COLUMNS) & set(header):
-            missing.append(ANSWER_COLUMNS[0])
-        if missing:
-            raise InputError(
-                f"{file}:1: has no column {', '.join(map(repr, missing))}; it has"
-                f" {', '.join(map(repr, header)) or 'none'}. Name them left_id, right_id, answer"
-            )
-        for cells in reader:
-            if not cells:
-                continue
-            problem = ""
-            if len(cells) != len(header):
-                problem = f"has {len(cells)} cells, the header {len(header)}; quote values with"
-                problem += f" {delimiter!r} in them"
-            yield Row(f"line {reader.line_num}", dict(zip(header, cells, strict=False)), problem)
-    except csv.Error as error:
-        raise InputError(f"{file}:{reader.line_num}: is not csv: {error}; correct it") from error
+def _csv_rows(file: Path, style: CsvFormat) -> Iterator[Row]:
+    check_is_table(file, "csv")
+    layout = find_layout(file, style, ["left_id", "right_id"])
+    names = [plain_name(name) for name in layout.header]
+    missing = [name for name in ("left_id", "right_id") if name not in names]
+    if not set(ANSWER_COLUMNS) & set(names):
+        missing.append(ANSWER_COLUMNS[0])
+    if missing:
+        raise InputError(
+            f"{file}:{layout.lines_above}: has no column {', '.join(map(repr, missing))}; it has"
+            f" {', '.join(map(repr, layout.header))}. Name them left_id, right_id, answer"
+        )
+    for row in csv_rows(file, layout):
+        yield Row(f"line {row.line}", dict(zip(names, row.cells, strict=False)), row.reason)
 
 
-def _jsonl_rows(file: Path, text: str) -> Iterator[Row]:
-    for i, line in enumerate(text.split("\n"), 1):
+def _jsonl_rows(file: Path, style: CsvFormat) -> Iterator[Row]:
+    for i, line in enumerate(_read_text(file).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -207,20 +207,29 @@ def _jsonl_rows(file: Path, text: str) -> Iterator[Row]:
             yield Row(f"line {i}", {}, "is no JSON object; write one object per line")
 
 
-_READERS: dict[str, Callable[[Path, str], Iterator[Row]]] = {
+def _task_rows(file: Path, style: CsvFormat) -> Iterator[Row]:
+    return task_rows(file, _read_text(file))
+
+
+_READERS: dict[str, Callable[[Path, CsvFormat], Iterator[Row]]] = {
     "csv": _csv_rows,
     "jsonl": _jsonl_rows,
-    "label_studio": task_rows,
+    "label_studio": _task_rows,
 }
 
 
 def _read_text(file: Path) -> str:
+    encoding = encoding_of(file, None)
+    with opened(file) as content:
+        read = content.read()
     try:
-        return file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+        return read.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
-        raise InputError(f"{file}: is not UTF-8 text; save it as UTF-8") from error
+        line = read.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{file}:{line}: byte 0x{read[error.start]:02X} is not {encoding} text; save the file"
+            " as UTF-8"
+        ) from error
 
 
 def _new_ones(labels: Sequence[Label], lines: Sequence[Label]) -> list[Label]:

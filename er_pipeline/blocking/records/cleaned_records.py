@@ -1,11 +1,19 @@
 """Raw rows -> cleaned records: every field clean or NULL, every record numbered."""
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
+from er_pipeline.blocking.records.column_readings import CleanColumn, clean_columns, read_columns
+from er_pipeline.blocking.records.day_orders import DAY_ORDER_CHECK, DayOrder, judge_day_orders
+from er_pipeline.blocking.records.emptied_values import (
+    FieldValues,
+    examples_text,
+    values_of_fields,
+)
 from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
+from er_pipeline.blocking.records.sources import EXAMPLES
 from er_pipeline.blocking.records.truth_files import check_truth_file
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -26,9 +34,7 @@ from er_pipeline.blocking.tables.table import (
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.tables.views import all_columns, some_columns
 from er_pipeline.blocking.tables.wide_joins import join_in_parts
-from er_pipeline.blocking.values.cleaning import cleaner
-
-logger = logging.getLogger(__name__)
+from er_pipeline.blocking.values.null_marks import is_null_mark
 
 CHECKS = (
     Check(
@@ -43,18 +49,22 @@ CHECKS = (
         stops=False,
         limits=("checks.max_cleaned_away",),
     ),
+    Check(
+        "files_read_without_doubt",
+        "What the reader had to assume: lines that a quote takes in, a column that one file lacks,"
+        " several values in one cell.",
+        stops=False,
+    ),
+    DAY_ORDER_CHECK,
+    Check(
+        "cells_hold_one_value",
+        "Of several addresses or numbers in a cell, all but the first are left out.",
+        stops=False,
+    ),
 )
 
 # Who is who by the truth's cluster column stands apart, so that truth shapes nothing else.
 TRUE_CLUSTERS = "true_clusters"
-
-
-class FieldValues(TypedDict):
-    """Records with a value, distinct values, and values that cleaning emptied."""
-
-    filled: int
-    distinct: int
-    cleaned_away: int
 
 
 class CleanedFacts(TypedDict):
@@ -64,6 +74,8 @@ class CleanedFacts(TypedDict):
     rejected_rows: int
     records_of_source: dict[str, int]
     values_of_field: dict[str, FieldValues]
+    reading_notes: list[str]
+    day_orders: list[dict[str, Any]]
 
 
 def steps(spec: PipelineSpec) -> list[Step]:
@@ -111,7 +123,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
         Step(
             writes=[records, rejected, *clusters],
             reads=[],
-            settings=[spec.sources, spec.field_kinds, options, spec.vector_column],
+            settings=[spec.sources, spec.field_kinds, spec.name_parts, options, spec.vector_column],
             run=partial(clean_records, spec=spec),
             count=partial(clean_records, spec=spec),
             stage="records",
@@ -137,16 +149,14 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """
     check_truth_file(engine, spec)
     raw = read_raw_records(engine, spec)
-    for nth, (name, kind) in enumerate(spec.field_kinds.items(), start=1):
-        logger.info("cleaning %s (%s; %s of %s)", name, kind, nth, len(spec.field_kinds))
-        call = cleaner(kind, spec.cleaning.options)
-        engine.map_distinct(f"clean_{name}", f"select {quoted(name)} from {raw.table}", call)
+    readings = read_columns(engine, raw.table, spec)
+    cleaned = list(clean_columns(engine, raw.table, spec, readings))
     with lake.writing("rejected_records") as draft:
         engine.write(raw.rejects, draft.file())
         engine.read_folder(draft.folder, "written_rejects")
         draft.content = engine.fingerprint("written_rejects", ["source", "line", "reason"])
     with lake.writing("cleaned_records") as draft:
-        engine.write(_cleaned_sql(engine, spec, raw), draft.file())
+        engine.write(_cleaned_sql(engine, spec, raw, cleaned), draft.file())
         engine.read_folder(draft.folder, "written_records")
         columns = [name for name, _ in engine.described("select * from written_records")]
         draft.content = engine.fingerprint("written_records", columns)
@@ -156,7 +166,9 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             records=raw.n_records,
             rejected_rows=raw.n_rejects,
             records_of_source=raw.records_of_source,
-            values_of_field=_values_of_fields(engine, spec, raw),
+            values_of_field=values_of_fields(engine, raw.table, "written_records", cleaned),
+            day_orders=[asdict(order) for order in readings.orders],
+            reading_notes=list(raw.notes),
         )
         draft.facts.update(facts)
         return dict(draft.facts)
@@ -168,15 +180,17 @@ def cleaned_facts(lake: Lake) -> CleanedFacts:
 
 
 def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]:
-    """Judge what cleaning took away, from the facts of `clean_records`."""
+    """Judge what cleaning took away and how it read dates, from the facts of `clean_records`."""
     limit = spec.checks.max_cleaned_away
+    found = facts["values_of_field"]
     shares = {
         name: share_of(values["cleaned_away"], values["filled"] + values["cleaned_away"])
-        for name, values in facts["values_of_field"].items()
+        for name, values in found.items()
     }
     over = {name: share for name, share in shares.items() if share > limit}
-    listed = ", ".join(
-        f"{name} ({spec.field_kinds[name]}) lost {share:.0%} of its values"
+    listed = "; ".join(
+        f"{name} ({spec.field_kinds[name]}) lost {share:.0%} of its values, such as"
+        f" {examples_text(found[name]['examples'])}"
         for name, share in over.items()
     )
     yield Verdict(
@@ -190,6 +204,36 @@ def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]
         f" (a warning above {limit:.0%}).",
         {f"cleaned_away_share_{name}": share for name, share in shares.items()},
     )
+    several = {name: n for name, values in found.items() if (n := values["cells_of_several"])}
+    named = ", ".join(f"{name} in {n:,} records" for name, n in several.items())
+    yield Verdict(
+        "cells_hold_one_value",
+        not several,
+        "warn",
+        f"Several values in a cell: {named}. The first one counts; to use them all, write kind"
+        " emails or phones for the field, and tokens(field) as its key."
+        if several
+        else "No cell of e-mails or phones holds several values.",
+        {f"cells_of_several_{name}": n for name, n in several.items()},
+    )
+    yield judge_day_orders(
+        [DayOrder(**order) for order in facts["day_orders"]],
+        spec.source_labels,
+        spec.cleaning.day_first,
+    )
+
+
+def judge_reading(facts: CleanedFacts) -> Iterator[Verdict]:
+    """Judge what was assumed while reading, from the facts of `clean_records`."""
+    notes = facts["reading_notes"]
+    more = f" And {len(notes) - EXAMPLES} more." if len(notes) > EXAMPLES else ""
+    yield Verdict(
+        "files_read_without_doubt",
+        not notes,
+        "warn",
+        f"{'. '.join(notes[:EXAMPLES])}.{more}" if notes else "Nothing had to be assumed.",
+        {"assumptions": len(notes)},
+    )
 
 
 def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
@@ -197,6 +241,7 @@ def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
 
     yield from judge_records(engine, lake, spec)
     yield from judge_cleaning(cleaned_facts(lake), spec)
+    yield from judge_reading(cleaned_facts(lake))
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:
@@ -207,6 +252,8 @@ def _show(facts: Facts) -> Mapping[str, Shown]:
             f"{values['filled'] / n_records:.1%}",
             f"{values['distinct']:,}",
             f"{values['cleaned_away']:,}",
+            f"{values['null_marks']:,}",
+            examples_text(values["examples"]),
         )
         for name, values in values_of_field.items()
     ]
@@ -214,7 +261,10 @@ def _show(facts: Facts) -> Mapping[str, Shown]:
         f"filled_share_{name}": values["filled"] / n_records
         for name, values in values_of_field.items()
     }
-    header = ("field", "filled", "distinct values", "placeholders and unreadable")
+    header = (
+        *("field", "filled", "distinct values", "placeholders and unreadable"),
+        *("marks of no value", "emptied, for example"),
+    )
     return {
         "records": n_records,
         "rejected_rows": facts["rejected_rows"],
@@ -223,13 +273,15 @@ def _show(facts: Facts) -> Mapping[str, Shown]:
     }
 
 
-def _cleaned_sql(engine: Engine, spec: PipelineSpec, raw: RawRecords) -> str:
+def _cleaned_sql(
+    engine: Engine, spec: PipelineSpec, raw: RawRecords, cleaned: Sequence[CleanColumn]
+) -> str:
     joined = [
         (
-            f", c{i}.result as {quoted(name)}",
-            f" left join {quoted(f'clean_{name}')} as c{i} on c{i}.value = r.{quoted(name)}",
+            f", {column.result(f'c{i}')} as {quoted(column.field)}",
+            f" left join {quoted(column.table)} as c{i} on {column.same('r', f'c{i}')}",
         )
-        for i, name in enumerate(spec.field_kinds)
+        for i, column in enumerate(cleaned)
     ]
     identity = ["source_no", "record_id"]
     columns, joins = join_in_parts(engine, raw.table, identity, joined, "cleaned_part")
@@ -245,13 +297,18 @@ def _cleaned_sql(engine: Engine, spec: PipelineSpec, raw: RawRecords) -> str:
 
 
 def _write_clusters(engine: Engine, lake: Lake, raw: RawRecords) -> None:
+    known = "known_clusters"  # NaN, NULL and the like name no entity
+    engine.map_distinct(
+        known, f"select true_cluster from {raw.table}", lambda text: _known(text.strip())
+    )
     with lake.writing(TRUE_CLUSTERS) as draft:
         engine.write(
             f"""
-            select w.record_no, trim(r.true_cluster) as true_cluster
-            from written_records as w join {raw.table} as r
-                on r.source_no = w.source_no and r.record_id = w.record_id
-            where trim(r.true_cluster) <> ''
+            select w.record_no, k.result as true_cluster
+            from written_records as w
+            join {raw.table} as r on r.source_no = w.source_no and r.record_id = w.record_id
+            join {known} as k on k.value = r.true_cluster
+            where k.result is not null
             order by w.record_no
             """,
             draft.file(),
@@ -260,23 +317,5 @@ def _write_clusters(engine: Engine, lake: Lake, raw: RawRecords) -> None:
         draft.content = engine.fingerprint("written_clusters", ["record_no", "true_cluster"])
 
 
-def _values_of_fields(
-    engine: Engine, spec: PipelineSpec, raw: RawRecords
-) -> dict[str, FieldValues]:
-    """Count, per field, records with a value, distinct values, and values cleaned away."""
-    fields = list(spec.field_kinds)
-    counts = [f"count({quoted(name)}), count(distinct {quoted(name)})" for name in fields]
-    clean = engine.row(f"select {', '.join(counts)} from written_records")
-    given = engine.row(
-        "select "
-        + ", ".join(f"count(nullif(trim({quoted(name)}), ''))" for name in fields)
-        + f" from {raw.table}"
-    )
-    return {
-        name: {
-            "filled": clean[2 * i],
-            "distinct": clean[2 * i + 1],
-            "cleaned_away": given[i] - clean[2 * i],
-        }
-        for i, name in enumerate(fields)
-    }
+def _known(cluster: str) -> str | None:
+    return None if cluster == "" or is_null_mark(cluster) else cluster

@@ -1,179 +1,180 @@
 """Csv files: read as text with the rows that cannot be read beside them."""
 
-import csv
-import gzip
-from collections.abc import Iterator, Sequence
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import duckdb
+import pyarrow as pa
 
-from er_pipeline.blocking.records.wanted_columns import find_columns, keep_wanted
+from er_pipeline.blocking.records.csv_layout import MAX_LINE, CsvLayout, find_layout
+from er_pipeline.blocking.records.csv_rows import CsvRow, csv_rows
+from er_pipeline.blocking.records.file_contents import CHUNK, opened, packing_of
+from er_pipeline.blocking.records.parts import Given, Into
 from er_pipeline.blocking.spec.sources_section import CsvFormat
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import OWN_COLUMNS
-from er_pipeline.blocking.tables.errors import InputError, first_line
-from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.sql import literal, quoted
 
-csv.field_size_limit(1 << 31)  # of Python's own reader, which only judges header and quotes
-
-DELIMITERS = (",", ";", "\t", "|")
-# One cell may hold so much; DuckDB keeps 16 lines of this length in memory per thread.
-MAX_LINE_BYTES = 4_000_000
+# Rows, and characters of wanted cells, held by the slow reader before they become a table.
+_BATCH_ROWS, _BATCH_CHARACTERS = 50_000, 30_000_000
 
 
-def read_csv(
-    engine: Engine,
-    files: Sequence[Path],
-    style: CsvFormat,
-    wanted: Sequence[str],
-    table: str,
-    rejects: str,
-    origin: str,
-) -> None:
-    """Read the wanted columns of csv files into a table, and what cannot be read into rejects.
+@dataclass(frozen=True)
+class CsvPart:
+    """One csv file, its layout found out."""
 
-    files: of one header; several are read as one. origin: what to call them in messages.
-    Raises InputError if a file as a whole cannot be read, or lacks a wanted column.
-    """
-    header, delimiter = _header(files[0], style)
-    for file in files[1:]:
-        if _header(file, style) != (header, delimiter):
-            raise InputError(
-                f"{file}:1: its header differs from that of {files[0]}; files read together must"
-                " have the same columns in the same order"
+    file: Path
+    layout: CsvLayout
+
+    @classmethod
+    def found(cls, file: Path, style: CsvFormat, wanted: Sequence[str]) -> "CsvPart":
+        """Find out how a file is laid out; raises InputError as `find_layout` does."""
+        return cls(file, find_layout(file, style, wanted))
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names."""
+        return self.layout.header
+
+    def append(self, engine: Engine, columns: Mapping[str, str | Given], into: Into) -> None:
+        """Append the wanted columns of every row, and the rows that cannot be read.
+
+        DuckDB reads the file where it is written plainly and every line but the header is a record;
+        any other file is read line by line, so that no line is lost without a word.
+        """
+        if self.layout.titles:
+            into.notes.append(
+                f"{self.file}: {self.layout.titles} lines above the header are passed over"
             )
-    lower = [name.lower() for name in header]
-    repeated = [name for name in header if lower.count(name.lower()) > 1]
-    if repeated:
-        raise InputError(
-            f"{files[0]}:1: column {', '.join(map(repr, repeated))} stands more than once (upper"
-            " and lower case are the same); rename one"
+        places = {
+            wanted: name if isinstance(name, Given) else self.layout.header.index(name)
+            for wanted, name in columns.items()
+        }
+        lines = count_lines(self.file, self.layout)
+        if lines is None or not self._append_plain(engine, places, into, lines):
+            self._append_slowly(engine, places, into)
+
+    def _append_plain(
+        self, engine: Engine, places: Mapping[str, int | Given], into: Into, n_lines: int
+    ) -> bool:
+        """Append all rows by DuckDB's reader, or none if they are not as many as the lines."""
+        listed = ", ".join(
+            place.sql if isinstance(place, Given) else f"c{place}" for place in places.values()
         )
-    find_columns(wanted, header, origin)
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
-    listed = "[" + ", ".join(literal(str(file)) for file in files) + "]"
-    scan = (
-        f"read_csv({listed}, columns = {{{columns}}}, auto_detect = false, header = true,"
-        f" delim = {literal(delimiter)}, quote = {literal(style.quote)},"
-        f" escape = {literal(style.quote)}, encoding = {literal(style.encoding)},"
-        f" max_line_size = {MAX_LINE_BYTES}, store_rejects = true,"
-        f" rejects_table = {literal(table + '_errors')},"
-        f" rejects_scan = {literal(table + '_scans')}, rejects_limit = 0, {OWN_COLUMNS})"
-    )
-    try:
-        keep_wanted(engine, scan, wanted, table, origin)
-    except duckdb.Error as error:
-        for file in files:
-            _check_line_ends(file)
-        raise InputError(
-            f"{origin}: cannot be read as csv ({style.encoding}): {first_line(error)}"
-        ) from error
-    # A row can have several errors; the first one in the line is kept.
-    where = " || ' of ' || parse_filename(file_path)" if len(files) > 1 else ""
-    # A quote that is opened by mistake takes in all lines up to the next one: each is a row lost.
-    engine.make_table(
-        rejects,
-        f"""
-        select line + i - 1 as line,
-            case when i > 1 then 'taken in by the quote that opens in line ' || line
-                when len(lines) > 1 then reason || ', which takes in the lines below'
-                else reason end as reason,
-            rtrim(lines[i], chr(13)) as text
-        from (
-            select *, unnest(range(1, len(lines) + 1)) as i
-            from (
-                select cast(line as bigint) as line, lower(error_type::varchar)
-                    || coalesce(' in column ' || column_name, ''){where} as reason,
-                    case when error_type::varchar = 'UNQUOTED VALUE'
-                        then string_split(coalesce(csv_line, ''), chr(10))
-                        else [coalesce(csv_line, '')] end as lines
-                from {table}_errors
-                join (select distinct file_id, file_path from {table}_scans) using (file_id)
-                qualify row_number() over (partition by file_id, line order by byte_position) = 1
-            )
-        )
-        """,
-    )
-    for file in files:
-        _check_quotes(file, style, delimiter)
-
-
-def _header(file: Path, style: CsvFormat) -> tuple[list[str], str]:
-    """Read the column names of a csv file and its delimiter."""
-    try:
-        with _text(file, style.encoding) as lines:
-            first = lines.readline(MAX_LINE_BYTES)
-            unquoted = "".join(first.split(style.quote)[::2])
-            counts = {mark: unquoted.count(mark) for mark in DELIMITERS}
-            delimiter = style.delimiter or max(DELIMITERS, key=lambda mark: counts[mark])
-            reader = csv.reader(
-                _from_line(first, lines), delimiter=delimiter, quotechar=style.quote
-            )
-            header = next(reader, [])
-    except (OSError, EOFError, UnicodeError, csv.Error) as error:
-        raise InputError(
-            f"{file}:1: the header cannot be read as csv ({style.encoding}): {error};"
-            " correct the file, `format` or `csv`"
-        ) from error
-    if not any(name.strip() for name in header):
-        raise InputError(f"{file}:1: has no header line; the first line must name the columns")
-    if any("\x00" in name or "�" in name for name in header):
-        raise InputError(
-            f"{file}:1: the header is not {style.encoding} text;"
-            " say `csv: {encoding: utf-16}` or `latin-1`, or correct the file"
-        )
-    # Spreadsheets leave columns without a name behind.
-    return [name or f"column{i}" for i, name in enumerate(header)], delimiter
-
-
-def _from_line(first: str, rest: IO[str]) -> Iterator[str]:
-    yield first
-    yield from rest
-
-
-def _text(file: Path, encoding: str) -> IO[str]:
-    name = "utf-8-sig" if encoding == "utf-8" else encoding
-    if file.suffix == ".gz":
-        return gzip.open(file, "rt", encoding=name, errors="replace", newline="")
-    return file.open("r", encoding=name, errors="replace", newline="")
-
-
-def _check_quotes(file: Path, style: CsvFormat, delimiter: str) -> None:
-    """Find a quote that is opened and never closed: it would swallow the rest of the file.
-
-    The file is parsed a second time only where its quotes do not come in pairs.
-    """
-    mark = style.quote.encode(style.encoding if style.encoding != "utf-16" else "utf-16-le")
-    opener: Any = gzip.open if file.suffix == ".gz" else open
-    with opener(file, "rb") as content:
-        n_quotes = sum(chunk.count(mark) for chunk in iter(lambda: content.read(1 << 22), b""))
-    if n_quotes % 2 == 0:
-        return
-    with _text(file, style.encoding) as lines:
-        reader = csv.reader(lines, delimiter=delimiter, quotechar=style.quote, strict=True)
-        began = 1
+        engine.execute("begin transaction")
         try:
-            for _ in reader:
-                began = reader.line_num + 1
-        except csv.Error as error:
-            if "unexpected end of data" not in str(error):
-                return  # a stray quote inside one row, which is among the rejects already
-            raise InputError(
-                f"{file}:{began}: a quote is opened in this row and never closed, so the rest of"
-                " the file cannot be divided into rows; correct the row"
-            ) from error
+            ((n_rows,),) = engine.rows(
+                f"insert into {quoted(into.table)} select {listed} from {self._scan()}"
+            )
+            is_whole = n_rows == n_lines and not self._header_repeats(engine, places, into)
+        except duckdb.Error:
+            is_whole = False
+        engine.execute("commit" if is_whole else "rollback")
+        return is_whole
+
+    def _scan(self) -> str:
+        layout = self.layout
+        columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(layout.header)))
+        return (
+            f"read_csv({literal(glob.escape(str(self.file)))}, columns = {{{columns}}},"
+            f" auto_detect = false, header = true, skip = {layout.lines_above - 1},"
+            f" delim = {literal(layout.delimiter)}, quote = {literal(layout.quote)},"
+            f" escape = {literal(layout.quote)}, max_line_size = {MAX_LINE},"
+            f" compression = '{packing_of(self.file)}', {OWN_COLUMNS})"
+        )
+
+    def _header_repeats(
+        self, engine: Engine, places: Mapping[str, int | Given], into: Into
+    ) -> bool:
+        """Say whether a row may be a second header, as where files were put together."""
+        same = " and ".join(
+            f"{quoted(wanted)} = {literal(self.layout.header[place])}"
+            for wanted, place in places.items()
+            if not isinstance(place, Given)
+        )
+        (n,) = engine.row(f"select count(*) from {quoted(into.table)} where {same}")
+        return bool(n)
+
+    def _append_slowly(self, engine: Engine, places: Mapping[str, int | Given], into: Into) -> None:
+        names = list(places)
+        taken_in: list[CsvRow] = []
+        for rows, rejects in _batches(csv_rows(self.file, self.layout)):
+            taken_in += [row for row in rows if row.taken_in][: 1 if not taken_in else 0]
+            cells = [
+                pa.array([place.value] * len(rows), pa.string())
+                if isinstance(place, Given)
+                else pa.array([row.cells[place] or None for row in rows], pa.string())
+                for place in places.values()
+            ]
+            if rows:
+                engine.put("csv_rows", pa.table(cells, names=_numbered(names)))
+                engine.append(into.table, "select * from csv_rows")
+                engine.drop("csv_rows")
+            into.reject(engine, self.file, [(r.line, r.reason, r.text) for r in rejects])
+        if taken_in:
+            first = taken_in[0]
+            into.notes.append(
+                f"{self.file}:{first.line}: a quote opens in this row and takes in"
+                f" {first.taken_in} lines that look like rows of their own (the first such row); if"
+                " the file has no quotes, say csv: {quote: none}"
+            )
 
 
-def _check_line_ends(file: Path) -> None:
-    """Find the first line that ends otherwise than those before: DuckDB reads no such file."""
-    opener: Any = gzip.open if file.suffix == ".gz" else open
-    with opener(file, "rb") as lines:
-        first = next(lines).endswith(b"\r\n")
-        for number, line in enumerate(lines, 2):
-            if line.endswith(b"\n") and line.endswith(b"\r\n") != first:
-                one, other = ("CRLF", "LF") if first else ("LF", "CRLF")
-                raise InputError(
-                    f"{file}:{number}: this line ends in {other}, those before in {one}; give all"
-                    f" lines of the file the same end"
-                )
+def _numbered(names: Sequence[str]) -> list[str]:
+    return [f"c{i}" for i in range(len(names))]
+
+
+def _batches(rows: Iterator[CsvRow]) -> Iterator[tuple[list[CsvRow], list[CsvRow]]]:
+    """Divide rows into batches of those read and those rejected."""
+    read: list[CsvRow] = []
+    rejected: list[CsvRow] = []
+    characters = 0
+    for row in rows:
+        (rejected if row.reason else read).append(row)
+        characters += row.size
+        if len(read) + len(rejected) >= _BATCH_ROWS or characters >= _BATCH_CHARACTERS:
+            yield read, rejected
+            read, rejected, characters = [], [], 0
+    yield read, rejected
+
+
+def count_lines(file: Path, layout: CsvLayout) -> int | None:
+    """Count the lines below the header that are not blank, if DuckDB's reader can take the file.
+
+    None where it cannot: the file is not UTF-8, its lines end in two ways, or one is too long.
+    """
+    if layout.encoding not in ("utf-8", "utf-8-sig") or layout.newline != "\n":
+        return None
+    if packing_of(file) not in ("none", "gzip", "zstd"):
+        return None
+    n_lines, n_crlf, n_blank, rest = 0, 0, 0, b""
+    with opened(file) as content:
+        while chunk := content.read(CHUNK):
+            cut = chunk.rfind(b"\n") + 1
+            if len(rest) + (cut or len(chunk)) > 2 * CHUNK:
+                return None
+            if not cut:
+                rest += chunk
+                continue
+            block, rest = rest + chunk[:cut], chunk[cut:]
+            n_block_crlf = block.count(b"\r\n")
+            if block.count(b"\r") != n_block_crlf or not _is_utf8(block):
+                return None
+            n_lines += block.count(b"\n")
+            n_crlf += n_block_crlf
+            n_blank += block.count(b"\n\n") + block.count(b"\n\r\n") + block.startswith(b"\n")
+    if n_crlf not in (0, n_lines) or b"\r" in rest or not _is_utf8(rest):
+        return None
+    return n_lines + (1 if rest else 0) - n_blank - layout.lines_above
+
+
+def _is_utf8(block: bytes) -> bool:
+    if block.isascii():
+        return True
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,17 +1,21 @@
 """Database queries: the rows that a query on any database gives, by SQLAlchemy."""
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from er_pipeline.blocking.records.wanted_columns import find_columns, keep_wanted
+from er_pipeline.blocking.records.parts import Into
+from er_pipeline.blocking.records.text_values import BETWEEN, EXACT, keep_wanted
+from er_pipeline.blocking.records.wanted_columns import find_columns
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import parquet_file
 from er_pipeline.blocking.tables.errors import InputError, first_line
-from er_pipeline.blocking.tables.sql import literal
 
 ROWS_PER_BATCH = 50_000
 URL_ADVICE = (
@@ -21,12 +25,13 @@ URL_ADVICE = (
 
 
 def read_query(
-    engine: Engine, source: Source, wanted: Sequence[str], scratch: Path, table: str
+    engine: Engine, source: Source, wanted: Sequence[str], scratch: Path, into: Into
 ) -> str:
     """Read the wanted columns of a query's rows into a table; return what to call the query.
 
     The rows are streamed into a parquet file in scratch, batch by batch, and read back.
-    Raises InputError if the database cannot be reached or the query fails; no password in it.
+    Raises InputError if the database cannot be reached, the query fails or a value has no text; no
+    password in it.
     """
     import pyarrow.parquet as pq
     import sqlalchemy as sa
@@ -46,7 +51,7 @@ def read_query(
         raise InputError(
             f"`url` is no usable SQLAlchemy URL (its port is no number); {URL_ADVICE}"
         ) from None
-    file = scratch / f"{table}.parquet"
+    file = scratch / f"{into.table}.parquet"
     try:
         # As it stands: neither :name nor % in it asks for a parameter.
         options = {"stream_results": True, "no_parameters": True}
@@ -56,21 +61,58 @@ def read_query(
             schema = pa.schema([(column, pa.string()) for column in names])
             with pq.ParquetWriter(file, schema) as writer:
                 places = [list(result.keys()).index(name) for name in names.values()]
+                n_read = 0
                 while rows := result.fetchmany(ROWS_PER_BATCH):
-                    columns = [[_as_text(row[place]) for row in rows] for place in places]
+                    columns = [
+                        _texts([row[place] for row in rows], f"{origin}: column {name!r}", n_read)
+                        for name, place in zip(names.values(), places, strict=True)
+                    ]
+                    n_read += len(rows)
                     arrays = [pa.array(values, pa.string()) for values in columns]
                     writer.write_table(pa.table(arrays, schema=schema))
     except sa.exc.SQLAlchemyError as error:
         raise InputError(f"{origin}: {first_line(error)}") from error
     finally:
         connect.dispose()
-    keep_wanted(engine, f"read_parquet({literal(str(file))})", wanted, table, origin)
+    keep_wanted(engine, parquet_file(file), wanted, into, origin)
     return origin
 
 
+def _texts(values: Sequence[Any], place: str, n_before: int) -> list[str | None]:
+    """Turn values into texts, as `text_sql` does with those of a parquet file."""
+    texts = []
+    for i, value in enumerate(values, n_before + 1):
+        try:
+            texts.append(_as_text(value))
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{place} of row {i} holds bytes that are no UTF-8 text"
+                f" (0x{error.object[error.start]:02X}); write the column as text in `query`"
+            ) from None
+        except TypeError:
+            raise InputError(
+                f"{place} of row {i} holds an object, no single value; choose its parts in `query`"
+            ) from None
+    return texts
+
+
 def _as_text(value: Any) -> str | None:
-    if value is None:
+    """Return a value as text; raise TypeError if it has named parts, and UnicodeDecodeError."""
+    if value is None or value != value:  # NaN
         return None
     if isinstance(value, bytes | bytearray | memoryview):
-        return io.TextIOWrapper(io.BytesIO(bytes(value)), "utf-8", errors="replace").read()
+        return bytes(value).decode("utf-8").rstrip("\0")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | Decimal):
+        if not isfinite(value):
+            return None
+        is_whole = value == int(value) and (isinstance(value, Decimal) or abs(value) < EXACT)
+        return str(int(value)) if is_whole else str(value)
+    if isinstance(value, datetime) and value.tzinfo:
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat()
+    if isinstance(value, Mapping):
+        raise TypeError
+    if isinstance(value, list | tuple | set | frozenset):
+        return BETWEEN.join(filter(None, map(_as_text, value))) or None
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -18,6 +18,7 @@ class RawRecords:
 
     table: engine table (record_id, source, source_no, the fields, and true_cluster and user_vector
     where the spec names such columns), all texts. rejects: query of (source, line, reason, text).
+    notes: sentences on what was assumed while reading.
     """
 
     table: str
@@ -25,6 +26,7 @@ class RawRecords:
     n_records: int
     n_rejects: int
     records_of_source: dict[str, int]
+    notes: Sequence[str] = ()
 
 
 def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
@@ -42,13 +44,15 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
                 folder=spec.folder,
                 scratch=scratch,
                 table=f"raw_{i}",
+                vector=spec.vector_column,
             )
             for i, source in enumerate(spec.sources)
         ]
     for source, raw in zip(spec.sources, raws, strict=True):
         _check_rejects(engine, raw, spec.cleaning.max_reject_rate)
         _check_ids(engine, raw, source.record_id)
-    engine.make_table("raw_records", " union all ".join(_selects(spec, raws)))
+    # A view: a copy of all sources would double what they take in memory.
+    engine.make_view("raw_records", " union all ".join(_selects(spec, raws)))
     if spec.vector_column:
         _check_vectors(engine, "raw_records", spec.vector_column)
     return RawRecords(
@@ -59,12 +63,13 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
         records_of_source={
             label: raw.n_records for label, raw in zip(spec.source_labels, raws, strict=True)
         },
+        notes=[note for raw in raws for note in raw.notes],
     )
 
 
 def _wanted(spec: PipelineSpec, source: Source) -> list[str]:
     """List the columns of the source that the spec names."""
-    columns = [source.columns.get(name, name) for name in spec.field_kinds]
+    columns = [_column_of(spec, source, name) for name in spec.field_kinds]
     cluster = spec.truth.cluster_column if spec.truth else None
     return [
         column
@@ -77,7 +82,7 @@ def _selects(spec: PipelineSpec, raws: Sequence[RawSource]) -> list[str]:
     selects = []
     for i, (source, raw) in enumerate(zip(spec.sources, raws, strict=True)):
         columns = [
-            f"{_column_or_null(source.columns.get(name, name))} as {quoted(name)}"
+            f"{_column_or_null(_column_of(spec, source, name))} as {quoted(name)}"
             for name in spec.field_kinds
         ]
         if spec.truth and spec.truth.cluster_column:
@@ -90,6 +95,12 @@ def _selects(spec: PipelineSpec, raws: Sequence[RawSource]) -> list[str]:
             f" {', '.join(columns)} from {raw.table}"
         )
     return selects
+
+
+def _column_of(spec: PipelineSpec, source: Source, field: str) -> str | None:
+    """Name the source's column of a field; both parts of a full name are read from its own."""
+    whole, _ = spec.name_parts.get(field, (field, None))
+    return source.columns.get(whole, whole)
 
 
 def _column_or_null(column: str | None) -> str:
@@ -110,15 +121,27 @@ def _check_rejects(engine: Engine, raw: RawSource, max_rate: float) -> None:
         if raw.n_records == 0:
             raise InputError(f"{raw.origin}: not one row can be read")
         return
+    raise rejects_error(engine, raw.rejects, raw.origin, raw.n_rejects, n_rows)
+
+
+def rejects_error(
+    engine: Engine, rejects: str, origin: str, n_rejects: int, n_rows: int
+) -> InputError:
+    """Make the error that names the first rows of a table of rejects, and what to do."""
     examples = engine.rows(
-        f"select line, reason, text from {raw.rejects} order by line limit {EXAMPLES}"
+        f"select line, reason, text from {rejects} order by line, reason limit {EXAMPLES}"
     )
     listed = "; ".join(f"line {line}: {reason}: {text[:80]!r}" for line, reason, text in examples)
-    raise InputError(
-        f"{raw.origin}: {raw.n_rejects:,} of {n_rows:,} rows cannot be read ({listed})."
-        " Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01};"
-        " is the encoding not UTF-8, say csv: {encoding: latin-1}"
+    (n_encoding,) = engine.row(
+        f"select count(*) from {rejects} where reason like 'byte 0x% is not % text'"
     )
+    cure = (
+        ". Say how the file is encoded, such as csv: {encoding: windows-1252} for what Windows"
+        " programs write in the West"
+        if n_encoding
+        else ". Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01}"
+    )
+    return InputError(f"{origin}: {n_rejects:,} of {n_rows:,} rows cannot be read ({listed}){cure}")
 
 
 def _check_vectors(engine: Engine, table: str, column: str) -> None:

@@ -5,13 +5,11 @@ from functools import partial
 
 from er_pipeline.blocking.records.cleaned_records import TRUE_CLUSTERS
 from er_pipeline.blocking.records.sources import EXAMPLES
-from er_pipeline.blocking.records.truth_files import check_truth_file, truth_reader
-from er_pipeline.blocking.spec.checks_section import Truth
+from er_pipeline.blocking.records.truth_files import read_truth
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Facts, Table
 from er_pipeline.blocking.tables.views import pairs_by_id
@@ -65,7 +63,7 @@ def write_true_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         lake.open(engine, TRUE_CLUSTERS)
         pairs = _clusters_sql(engine, spec.truth.cluster_column, across)
     else:
-        unknown = _read_pairs(engine, spec, spec.truth)
+        unknown = _read_pairs(engine, spec)
         pairs = f"""
             select distinct least(l.record_no, r.record_no) as left_no,
                 greatest(l.record_no, r.record_no) as right_no
@@ -117,27 +115,10 @@ def _clusters_sql(engine: Engine, column: str, across: str) -> str:
     """
 
 
-def _read_pairs(engine: Engine, spec: PipelineSpec, truth: Truth) -> int:
+def _read_pairs(engine: Engine, spec: PipelineSpec) -> int:
     """Read a file of pairs into given_pairs; count those with an id that no record has."""
-    assert truth.path
-    check_truth_file(engine, spec)
-    file = spec.resolved(truth.path)
-    # Without columns that say so, the left id is of the first source and the right one of the last.
-    sources = {
-        "left_source": truth.left_source or literal(spec.source_labels[0]),
-        "right_source": truth.right_source or literal(spec.source_labels[-1]),
-    }
-    columns = ", ".join(
-        [
-            f"cast({quoted(truth.left_id)} as varchar) as left_id",
-            f"cast({quoted(truth.right_id)} as varchar) as right_id",
-            *(
-                f"{quoted(value) if getattr(truth, name) else value} as {name}"
-                for name, value in sources.items()
-            ),
-        ]
-    )
-    engine.make_table("given_pairs", f"select {columns} from {truth_reader(file)}")
+    for note in read_truth(engine, spec, "given_pairs"):
+        logger.warning("%s", note)
     engine.make_table(
         "unknown_pairs",
         """
@@ -152,8 +133,7 @@ def _read_pairs(engine: Engine, spec: PipelineSpec, truth: Truth) -> int:
     )
     if unknown:
         logger.warning(
-            "%s: %s of %s pairs name an id that no record has, such as %s; they are not counted",
-            file,
+            "truth: %s of %s pairs name an id that no record has, such as %s; they are not counted",
             f"{unknown:,}",
             f"{given:,}",
             example_pairs(engine, "select * from unknown_pairs"),

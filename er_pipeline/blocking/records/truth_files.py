@@ -1,48 +1,81 @@
-"""Truth files: pairs of ids that a user knows to match, as csv or parquet."""
+"""Truth files: pairs of ids that a user knows to match, read as the sources are."""
 
-import glob
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
-
+from er_pipeline.blocking.records.parts import Into
+from er_pipeline.blocking.records.raw_records import rejects_error
+from er_pipeline.blocking.records.source_files import files_of, read_files
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.engine_duckdb import OWN_COLUMNS, parquet_file
 from er_pipeline.blocking.tables.errors import InputError
-from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.sql import literal, quoted
+
+_CURE = "Correct truth: left_id and right_id"
 
 
 def check_truth_file(engine: Engine, spec: PipelineSpec) -> None:
-    """Find out before the work begins that the file of true pairs is there and has its columns.
+    """Find out before the work begins that the file of true pairs can be read.
 
     Raises InputError if not.
     """
-    if spec.truth is None or spec.truth.path is None:
-        return
-    file = spec.resolved(spec.truth.path)
-    if not file.is_file():
-        raise InputError(f"truth: {file}: no such file; correct truth: {{path: ...}}")
-    try:
-        described = engine.described(f"select * from {truth_reader(file)}")
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"truth: {file} cannot be read: {reason}") from error
-    present = [name for name, _ in described]
+    if spec.truth and spec.truth.path:
+        read_truth(engine, spec, "checked_truth")
+        engine.drop("checked_truth")
+
+
+def read_truth(engine: Engine, spec: PipelineSpec, table: str) -> Sequence[str]:
+    """Read the file of true pairs into a table (left_id, right_id, left_source, right_source).
+
+    Without columns that say so, the left id is of the first source and the right one of the last.
+    Returns sentences on what was assumed while reading.
+    Raises InputError if the file is missing, unreadable or lacks a column, or if more of its rows
+    are unreadable than `max_reject_rate` allows.
+    """
     truth = spec.truth
-    wanted = [truth.left_id, truth.right_id, truth.left_source, truth.right_source]
-    missing = [name for name in wanted if name and name not in present]
-    if missing:
-        raise InputError(
-            f"truth: {file} has no column {', '.join(map(repr, missing))}; it has"
-            f" {', '.join(map(repr, present))}. Correct truth: left_id and right_id"
-        )
-
-
-def truth_reader(file: Path) -> str:
-    """Write the call that reads a file of true pairs."""
-    if file.suffix in (".parquet", ".pq"):
-        return parquet_file(file)
-    return (
-        f"read_csv({literal(glob.escape(str(file)))}, all_varchar = true, header = true,"
-        f" {OWN_COLUMNS})"
+    assert truth is not None
+    assert truth.path
+    given = {
+        "left_id": truth.left_id,
+        "right_id": truth.right_id,
+        "left_source": truth.left_source,
+        "right_source": truth.right_source,
+    }
+    wanted = [column for column in given.values() if column]
+    into = Into(f"{table}_texts", f"{table}_rejects")
+    into.make_empty(engine, wanted)
+    try:
+        found = files_of(truth.path, spec.folder, "truth: {path: ...}")
+        with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
+            read_files(
+                engine,
+                found,
+                truth.format,
+                truth.csv,
+                wanted,
+                into,
+                scratch=Path(scratch),
+                needed=wanted,
+                cure=_CURE,
+            )
+        _check_rejects(engine, into, found.origin, spec.cleaning.max_reject_rate)
+    except InputError as error:
+        raise InputError(f"truth: {error}") from error
+    fallback = {"left_source": spec.source_labels[0], "right_source": spec.source_labels[-1]}
+    columns = ", ".join(
+        f"{quoted(column) if column else literal(fallback[name])} as {name}"
+        for name, column in given.items()
     )
+    engine.make_table(table, f"select {columns} from {into.table}")
+    engine.drop(into.table)
+    engine.drop(into.rejects)
+    return into.notes
+
+
+def _check_rejects(engine: Engine, into: Into, origin: str, max_rate: float) -> None:
+    n_read, n_rejects = engine.row(
+        f"select (select count(*) from {into.table}), (select count(*) from {into.rejects})"
+    )
+    if n_rejects > max_rate * (n_read + n_rejects):
+        raise rejects_error(engine, into.rejects, origin, n_rejects, n_read + n_rejects)

@@ -3,43 +3,47 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
-from er_pipeline.blocking.tables.sql import quoted
+
+COLUMN_CURE = (
+    "Correct `record_id`, `fields` or `columns`; a field that this source lacks is declared so:"
+    " columns: {name: null}"
+)
 
 
-def keep_wanted(
-    engine: Engine, relation: str, wanted: Sequence[str], table: str, origin: str
-) -> None:
-    """Make a table of the wanted columns of a relation, as text.
+def find_columns(
+    wanted: Sequence[str], present: Sequence[str], origin: str, cure: str = COLUMN_CURE
+) -> dict[str, str]:
+    """Return the name that each wanted column has in a source.
 
-    Raises InputError if the relation lacks one; origin: what to call it there.
+    Upper and lower case and blanks around a name are the same, unless only they tell columns apart.
+    Raises InputError if the source lacks one, or has it more than once; cure: what to do then.
     """
-    described = engine.described(f"select * from {relation}")
-    names = find_columns(wanted, [name for name, _ in described], origin)
-    columns = ", ".join(
-        f"cast({quoted(names[column])} as varchar) as {quoted(column)}"
-        for column in dict.fromkeys(wanted)
-    )
-    engine.make_table(table, f"select {columns} from {relation}")
-
-
-def find_columns(wanted: Sequence[str], present: Sequence[str], origin: str) -> dict[str, str]:
-    """Return the name that each wanted column has in a source; upper and lower case are the same.
-
-    Raises InputError if the source lacks one.
-    """
-    by_lower = {name.lower(): name for name in present}
-    missing = [name for name in wanted if name.lower() not in by_lower]
+    missing, found = [], {}
+    for name in wanted:
+        alike = [other for other in present if plain_name(other) == plain_name(name)]
+        same = [other for other in alike if other == name]
+        if not alike:
+            missing.append(name)
+        elif len(same) == 1 or len(alike) == 1:
+            found[name] = (same or alike)[0]
+        else:
+            raise InputError(
+                f"{origin}: column {', '.join(map(repr, alike))} stands more than once (upper and"
+                " lower case are the same); rename one, or write the name just as it stands"
+            )
     if missing:
         raise InputError(
             f"{origin}: has no column {', '.join(map(repr, missing))}; it has"
             f" {', '.join(repr(name[:80]) for name in present)}."
-            f"{_near(missing, present)}"
-            " Correct `record_id`, `fields` or `columns`; a field that this source lacks is"
-            " declared so: columns: {name: null}"
+            f"{_near(missing, present)} {cure}"
         )
-    return {name: by_lower[name.lower()] for name in wanted}
+    return found
+
+
+def plain_name(name: str) -> str:
+    """Return a column's name as names are compared."""
+    return name.strip().lower()
 
 
 def _near(missing: Sequence[str], present: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from er_pipeline.blocking.spec.settings import (
     Settings,
     Share,
 )
+from er_pipeline.blocking.spec.sources_section import CsvFormat
 
 
 class Blocks(Settings):
@@ -182,3 +183,4 @@ class Labels(Settings):
         min_length=1,
         description="Journal of judged pairs, relative to defs.yaml; written by er-pipeline label.",
     )
+    csv: CsvFormat = CsvFormat()

@@ -1,10 +1,11 @@
 """The sections `checks`, `expectations` and `truth`: what must hold, and what is known."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from er_pipeline.blocking.spec.settings import Settings, Share
+from er_pipeline.blocking.spec.sources_section import CsvFormat
 
 
 class Checks(Settings):
@@ -93,7 +94,13 @@ class Expectations(Settings):
 class Truth(Settings):
     """Known matches, where there are any: a file of pairs, or a column that names the entity."""
 
-    path: str | None = Field(None, description="csv or parquet of pairs, relative to defs.yaml.")
+    path: str | None = Field(
+        None, description="csv, parquet or json file of pairs, relative to defs.yaml."
+    )
+    format: Literal["csv", "parquet", "json"] | None = Field(
+        None, description="If omitted, it follows from the ending of path."
+    )
+    csv: CsvFormat = CsvFormat()
     left_id: str = Field("left_id", description="Column of the first source's id.")
     right_id: str = Field("right_id", description="Column of the second source's id.")
     left_source: str | None = Field(None, description="Column that names the left id's source.")

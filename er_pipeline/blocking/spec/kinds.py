@@ -2,9 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from typing import Literal, cast
 
 from er_pipeline.blocking.spec.settings import KeyExpressions
+from er_pipeline.blocking.values.cleaning import KINDS
 from er_pipeline.blocking.values.key_choices import whole_value
+
+# A field that is taken apart into two fields of the kind person_name.
+FULL_NAME = "full_name"
+FIELD_KINDS = (*KINDS, FULL_NAME)
+NamePart = Literal["first", "last"]
 
 # The first pattern found among the words of a field's name gives its kind; text where none is. A
 # date has a day: a birth's year alone, or its place, is none.
@@ -55,6 +62,22 @@ def guess_kind(field: str) -> str:
         if any(re.search(pattern, text) for text in words):
             return kind
     return "text"
+
+
+def name_parts(kinds: Mapping[str, str]) -> dict[str, tuple[str, NamePart]]:
+    """Name the fields that full names are taken apart into: field -> (full name, part).
+
+    Those of a single full name are first_name and last_name, as the usual strategies call them,
+    unless there are such fields; else each stands behind the full name's own: author_first_name.
+    """
+    wholes = [name for name, kind in kinds.items() if kind == FULL_NAME]
+    usual = ("first_name", "last_name")
+    alone = len(wholes) == 1 and not {name.lower() for name in kinds} & set(usual)
+    parts: dict[str, tuple[str, NamePart]] = {}
+    for whole in wholes:
+        for field, part in zip(usual, ("first", "last"), strict=True):
+            parts[field if alone else f"{whole}_{field}"] = (whole, cast(NamePart, part))
+    return parts
 
 
 def _words(name: str) -> str:

@@ -32,6 +32,7 @@ class Comparison(Settings):
             "jaccard",
             "words",
             "email",
+            "any_value",
             "date",
         ]
         | None

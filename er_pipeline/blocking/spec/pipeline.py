@@ -23,7 +23,14 @@ from er_pipeline.blocking.spec.blocking_section import (
     SecondPass,
 )
 from er_pipeline.blocking.spec.checks_section import Checks, Expectations, Truth
-from er_pipeline.blocking.spec.kinds import default_training_rules, guess_kind
+from er_pipeline.blocking.spec.kinds import (
+    FIELD_KINDS,
+    FULL_NAME,
+    NamePart,
+    default_training_rules,
+    guess_kind,
+    name_parts,
+)
 from er_pipeline.blocking.spec.lake_section import LakeSettings
 from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field
 from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES, NAMED_STRATEGIES
@@ -38,7 +45,6 @@ from er_pipeline.blocking.spec.settings import (
 )
 from er_pipeline.blocking.spec.sources_section import Cleaning, Source
 from er_pipeline.blocking.tables.errors import SpecError
-from er_pipeline.blocking.values.cleaning import KINDS
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.values.key_parser import parse_conjunction
 from er_pipeline.blocking.values.keys import Conjunction
@@ -66,9 +72,10 @@ class PipelineSpec(Settings):
         None, description="If omitted, dedupe for one source, link for several."
     )
     sources: list[Source] = Field(min_length=1, description="The tables of records.")
-    fields: dict[Identifier, Literal[KINDS]] = Field(  # type: ignore[valid-type]
+    fields: dict[Identifier, Literal[FIELD_KINDS]] = Field(  # type: ignore[valid-type]
         default_factory=dict,
-        description="field: kind; a field of `columns` without a kind gets one from its name.",
+        description="field: kind; a field of `columns` without a kind gets one from its name; a"
+        " full_name is taken apart into first_name and last_name.",
     )
     cleaning: Cleaning = Cleaning()
     strategies: Annotated[
@@ -170,9 +177,29 @@ class PipelineSpec(Settings):
 
     @cached_property
     def field_kinds(self) -> dict[str, str]:
-        """Every field with its kind, declared or guessed from its name, in order of mention."""
+        """Every field with its kind, declared or guessed from its name, in order of mention.
+
+        A full_name is two fields, a person_name each, see `name_parts`.
+        """
+        kinds: dict[str, str] = {}
+        for name, kind in self.declared_kinds.items():
+            if kind == FULL_NAME:
+                parts = [field for field, (whole, _) in self.name_parts.items() if whole == name]
+                kinds |= dict.fromkeys(parts, "person_name")
+            else:
+                kinds[name] = kind
+        return kinds
+
+    @cached_property
+    def declared_kinds(self) -> dict[str, str]:
+        """Every field that the sources have, with its kind."""
         names = dict.fromkeys([*self.fields, *(n for s in self.sources for n in s.columns)])
         return {name: self.fields.get(name) or guess_kind(name) for name in names}
+
+    @cached_property
+    def name_parts(self) -> dict[str, tuple[str, NamePart]]:
+        """The fields that full names are taken apart into: field -> (full name, part)."""
+        return name_parts(self.declared_kinds)
 
     @property
     def source_labels(self) -> list[str]:
@@ -301,9 +328,15 @@ class PipelineSpec(Settings):
 
         Raises SpecError that says what is wrong with which.
         """
-        return parse_conjunction(
-            name, keys, tuple(self.field_kinds), tuple(self.cleaning.free_mail_domains)
-        )
+        try:
+            return parse_conjunction(
+                name, keys, tuple(self.field_kinds), tuple(self.cleaning.free_mail_domains)
+            )
+        except SpecError as error:
+            wholes = {whole for whole, _ in self.name_parts.values()}
+            if any(f"'{whole}'" in str(error) for whole in wholes):
+                raise SpecError(f"{error}; a full_name is taken apart into two fields") from error
+            raise
 
     def declared_strategies(self) -> dict[str, KeyExpressions]:
         """Return the strategies as written, or the usual six as far as their fields exist."""

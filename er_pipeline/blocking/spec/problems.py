@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # a spec lists its problems itself
 # Schemas and databases that DuckDB has itself, and the name of the catalog's own file.
 RESERVED_DATASETS = ("main", "temp", "system", "information_schema", "pg_catalog", "catalog")
 # Kinds whose comparison counts no values unless term_frequency says so.
-KINDS_WITHOUT_FREQUENCY = ("email", "phone", "date")
+KINDS_WITHOUT_FREQUENCY = ("email", "phone", "emails", "phones", "date")
 
 
 def problems(spec: "PipelineSpec") -> Iterator[Problem]:
@@ -43,6 +43,7 @@ def problems(spec: "PipelineSpec") -> Iterator[Problem]:
     names = {name.lower() for name in spec.field_kinds}
     if not names or len(names) < len(spec.field_kinds):
         return  # no table could hold them, so no key can be tried
+    yield from _cleaning_problems(spec)
     yield from _expectation_problems(spec)
     yield from _refining_problems(spec)
     yield from _embedding_problems(spec)
@@ -64,6 +65,12 @@ def _source_problems(spec: "PipelineSpec") -> Iterator[Problem]:
         yield (("mode",), "dedupe takes one source; write link or link_and_dedupe")
     if spec.mode in ("link", "link_and_dedupe") and len(spec.sources) == 1:
         yield (("mode",), f"{spec.mode} needs two sources; write dedupe")
+    if spec.truth and spec.truth.path and not spec.truth.left_source and len(labels) > 2:
+        yield (
+            ("truth",),
+            f"of {len(labels)} sources, pairs must name theirs; write left_source and right_source:"
+            " the columns of the file that do",
+        )
 
 
 def _field_problems(spec: "PipelineSpec") -> Iterator[Problem]:
@@ -91,7 +98,25 @@ def _field_problems(spec: "PipelineSpec") -> Iterator[Problem]:
         yield (("fields",), "two fields differ in case only; rename one")
 
 
+def _cleaning_problems(spec: "PipelineSpec") -> Iterator[Problem]:
+    for name, (whole, _) in spec.name_parts.items():
+        if name.lower() in {field.lower() for field in spec.declared_kinds}:
+            yield (
+                _place_of_field(spec, whole),
+                f"full_name {whole!r} gives a field {name!r}, and there is one already; rename it",
+            )
+    for name in spec.cleaning.numbers:
+        if name not in spec.field_kinds:
+            yield (("cleaning", "numbers", name), _unknown_field(spec, name))
+        elif spec.field_kinds[name] != "identifier":
+            yield (
+                ("cleaning", "numbers", name),
+                f"field {name!r} is no identifier; write fields: {{{name}: identifier}}",
+            )
+
+
 def _place_of_field(spec: "PipelineSpec", name: str) -> tuple[str | int, ...]:
+    name, _ = spec.name_parts.get(name, (name, None))
     if name in spec.fields:
         return ("fields", name)
     nth = next(i for i, source in enumerate(spec.sources) if name in source.columns)

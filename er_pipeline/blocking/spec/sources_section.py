@@ -2,13 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
+from er_pipeline.blocking.values.checked_numbers import checked_number
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.folded_text import fold
+
+# In place of a quote: the file has none.
+NO_QUOTE = "none"
 
 
 class CsvFormat(Settings):
@@ -17,8 +21,42 @@ class CsvFormat(Settings):
     delimiter: str | None = Field(
         None, min_length=1, max_length=1, description="Guessed from the header: , ; tab or |."
     )
-    quote: str = Field('"', min_length=1, max_length=1, description="Encloses values.")
-    encoding: Literal["utf-8", "utf-16", "latin-1"] = Field("utf-8", description="Of the file.")
+    quote: str = Field(
+        '"', description="Encloses values; none where the file has no quotes, as databases write."
+    )
+    encoding: str | None = Field(
+        None,
+        description="utf-8, windows-1252, utf-16 or another that Python knows; if omitted, UTF-8 or"
+        " what the file's first bytes (BOM) say.",
+    )
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _tab_in_words(cls, delimiter: Any) -> Any:
+        return "\t" if delimiter in ("tab", "\\t") else delimiter
+
+    @field_validator("quote", mode="before")
+    @classmethod
+    def _quote_is_a_sign_or_none(cls, quote: Any) -> Any:
+        if quote in (None, "", NO_QUOTE):
+            return NO_QUOTE
+        if isinstance(quote, str) and len(quote) != 1:
+            raise ValueError(f"{quote!r} is no single sign; write one, or none")
+        return quote
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, encoding: str | None) -> str | None:
+        if encoding is None:
+            return None
+        try:
+            "".encode(encoding)
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"{encoding!r} is no encoding that Python knows; write one such as utf-8,"
+                " windows-1252, iso-8859-2 or utf-16"
+            ) from error
+        return encoding
 
 
 class GeneratedPeople(Settings):
@@ -41,7 +79,8 @@ class Source(Settings):
         None, description="Shown in column source; the file's or table's name if omitted."
     )
     path: str | None = Field(
-        None, description="csv, parquet or json file (glob allowed), relative to the defs.yaml."
+        None,
+        description="csv, parquet or json file, folder or glob of such, relative to the defs.yaml.",
     )
     format: Literal["csv", "parquet", "json"] | None = Field(
         None, description="If omitted, it follows from the ending of path."
@@ -91,9 +130,19 @@ class Cleaning(Settings):
     )
     gmail_dots: bool = Field(True, description="Remove dots from Gmail users.")
     plus_tags: bool = Field(True, description="Remove +tags from e-mail users.")
-    day_first: bool = Field(False, description="Read 03/04/2020 as the 3rd of April.")
+    day_first: bool | None = Field(
+        None,
+        description="Read 03/04/2020 as the 3rd of April; if omitted, as the other dates of the"
+        " column show, else the month first.",
+    )
     placeholders: list[str] = Field(
-        default_factory=list, description="Values that mean 'no value', besides the built-in ones."
+        default_factory=list,
+        description="Values that mean 'no value', besides NULL marks and the usual words.",
+    )
+    numbers: dict[str, str] = Field(
+        default_factory=dict,
+        description="identifier field: number whose check digits must hold, as python-stdnum calls"
+        " it: iban, isbn, lei, de.vat, us.ssn.",
     )
     free_mail_domains: list[str] = Field(
         default_factory=list, description="Domains that give no email_domain key, besides ours."
@@ -114,6 +163,13 @@ class Cleaning(Settings):
             ) from error
         return region
 
+    @field_validator("numbers")
+    @classmethod
+    def _numbers_are_known(cls, numbers: dict[str, str]) -> dict[str, str]:
+        for name in numbers.values():
+            checked_number(name)
+        return numbers
+
     @property
     def options(self) -> CleaningOptions:
         """The same as the cleaning functions take it."""
@@ -121,6 +177,6 @@ class Cleaning(Settings):
             phone_region=self.phone_region,
             gmail_dots=self.gmail_dots,
             plus_tags=self.plus_tags,
-            day_first=self.day_first,
+            day_first=bool(self.day_first),
             placeholders=frozenset(self.placeholders),
         )

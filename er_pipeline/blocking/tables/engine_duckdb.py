@@ -78,6 +78,8 @@ class DuckDBEngine:
             config["temp_directory"] = str(folder)
         try:
             self.con = duckdb.connect(config=config)
+            # Instants are the same days on every machine.
+            self.con.execute("set TimeZone = 'UTC'")
         except BaseException:
             self._spilled.close()
             raise

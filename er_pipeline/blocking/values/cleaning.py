@@ -11,20 +11,31 @@ from dataclasses import dataclass
 
 import phonenumbers
 
+from er_pipeline.blocking.values.checked_numbers import checked_number
 from er_pipeline.blocking.values.company_names import clean_company
 from er_pipeline.blocking.values.dates import date_cleaner
+from er_pipeline.blocking.values.email_addresses import MailboxOptions, mailboxes
 from er_pipeline.blocking.values.folded_text import fold, joined_letters, plain, word_set, words_of
-from er_pipeline.blocking.values.phone_numbers import phone_cleaner
+from er_pipeline.blocking.values.null_marks import (
+    MARK_WORDS,
+    NAMES_TOO,
+    QUOTES,
+    is_signed_mark,
+    unquoted,
+)
+from er_pipeline.blocking.values.person_names import clean_name, parse_full_name
+from er_pipeline.blocking.values.phone_numbers import phone_cleaner, phone_numbers
 
 Cleaner = Callable[[str], str | None]
 
-# A value that says "no value". Every cleaner compares in the clean form of its kind, so that
-# "N/A", "n.a." and "#n/a" need one entry. Repeated punctuation ("--", "???") is blank by itself.
-# "x" alone is left out (Malcolm X), "john doe" too: both are names of people.
+# What people write for "no value"; what programs write are the `null_marks`. Every cleaner compares
+# in the clean form of its kind, so that "No E-Mail" and "no email" need one entry. Repeated
+# punctuation ("--", "???") is blank by itself. "x" alone is left out (Malcolm X), "john doe" too:
+# both are names of people.
 PLACEHOLDERS = frozenset(
     text
     for line in (
-        "n/a|#n/a|na|none|null|nil|nan|nat|void|empty|blank|missing|unknown|unk|unknwn|undefined",
+        "void|empty|blank|missing|unknown|unk|unknwn",
         "not available|not applicable|not provided|not given|not known|not specified|not entered",
         "no name|noname|no first name|no last name|no email|no mail|no phone|no address|no company",
         "no data|no value|no answer|name unknown|address unknown|unknown unknown|undisclosed",
@@ -37,11 +48,6 @@ PLACEHOLDERS = frozenset(
     for text in line.split("|")
 )
 
-# People are called Na, Nan, Nat, Nil, Null and Blank, so as names these stay: losing a real name
-# costs the person all its keys, while a crowd wrongly called "null" only makes one block too large
-# to compare. Add them in `placeholders` where they mean nothing. Test and Unk are rarer as names.
-_NAMES_TOO = frozenset({"na", "nan", "nat", "nil", "null", "blank"})
-
 _PLACEHOLDERS_OF = {
     # what databases and spreadsheets write for "no date": year one, the least date of SQL Server,
     # day zero of Excel and Delphi, the first day of the century before, the epoch, the last day
@@ -52,28 +58,6 @@ _PLACEHOLDERS_OF = {
     "identifier": word_set("0123456789 123456789 1234567890 987654321 9876543210"),
     "phone": word_set("+11234567890 +12345678901 +15551234567 +19876543210"),
 }
-
-# The mailbox of a form that asks for an address: shared by people who have nothing in common.
-_PLACEHOLDER_USERS = word_set("""
-    test none noemail no-email no_email no.email nomail no-mail no_mail na n/a null nil nan unknown
-    notprovided not.provided not_provided notavailable noreply no-reply no_reply donotreply
-    do-not-reply anonymous anon fake dummy asdf qwerty xxx xxxx
-    """)
-# RFC 2606 reserves example.*, and the last labels below, for text that means nobody.
-_PLACEHOLDER_DOMAINS = word_set("""
-    example.com example.org example.net test.com none.com noemail.com nomail.com no-email.com
-    noemail.org noemail.net fake.com na.com unknown.com anonymous.com asdf.com
-    """)
-_RESERVED_LABELS = frozenset({"test", "example", "invalid", "localhost"})
-_REPEATED_LABEL_LENGTH = 4  # a@a.com, na@na.com, abc@abc.com; bosch@bosch.com is a real mailbox
-
-# Not nameparser's titles: they hold the surnames King, Dean, Judge, Major, Bishop and Pope.
-_TITLES = word_set(
-    "mr mrs ms miss mx mister dr prof professor sir dame madam rev reverend mme mlle"
-)
-# Left out as they are names themselves: Ma, Do, Ba, V, I, Senior, Junior.
-_SUFFIXES = word_set("jr sr ii iii iv phd md dds dvm esq esquire cpa mba jd")
-_DOTTED_SUFFIXES = re.compile(r"(?<=[\s,])(ph\. ?d|m\.d|j\.d|d\.d\.s|d\.v\.m|m\.b\.a)\b", re.I)
 
 _SHORT_ADDRESS_WORDS = {
     long: short
@@ -92,9 +76,7 @@ _SHORT_ADDRESS_WORDS = {
 
 _SPELLED_PO_BOX = re.compile(r"\bp o box\b")
 
-_MAILBOX = re.compile(r"([^\s@<>,;:\"()\[\]]+)@([\w-]+(?:\.[\w-]+)+)")
-_MAIL_EDGES = " <>()[]\"'`.,;:"
-_NOT_IN_IDENTIFIERS = str.maketrans("", "", " -./")
+_NOT_IN_IDENTIFIERS = str.maketrans("", "", " -./" + QUOTES)
 
 
 @dataclass(frozen=True)
@@ -106,6 +88,12 @@ class CleaningOptions:
     plus_tags: remove "+tag" from the user of any mailbox.
     day_first: read 03/04/2020 as 3 April, otherwise as 4 March.
     placeholders: further texts that mean "no value", for every kind, in any spelling.
+
+    What a column shows (see the readings of columns in the records), in the spelling that it has:
+    dots_day_first: read 03.04.2020 as 3 April, otherwise as 4 March.
+    marks: values that mean "no value" though they are names elsewhere: NULL, nan.
+    kept: values that are none elsewhere: NA, of Namibia.
+    number: which number an identifier is, as python-stdnum calls it; others become no value.
     """
 
     phone_region: str = "US"
@@ -113,6 +101,10 @@ class CleaningOptions:
     plus_tags: bool = True
     day_first: bool = False
     placeholders: frozenset[str] = frozenset()
+    dots_day_first: bool = True
+    marks: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    number: str | None = None
 
 
 def cleaner(kind: str, options: CleaningOptions) -> Cleaner:
@@ -131,62 +123,64 @@ def cleaner(kind: str, options: CleaningOptions) -> Cleaner:
             f"no phone region {options.phone_region!r}; write an ISO country code such as US or DE"
         )
     shape = _SHAPES[kind](options)
-    built_in = PLACEHOLDERS - _NAMES_TOO if kind == "person_name" else PLACEHOLDERS
+    built_in = MARK_WORDS | PLACEHOLDERS
+    if kind == "person_name":
+        # Losing a real name costs the person all its keys, while a crowd wrongly called "null" only
+        # makes one block too large to compare. Test and Unk are rarer as names.
+        built_in -= NAMES_TOO
     texts = {*built_in, *options.placeholders, *_PLACEHOLDERS_OF.get(kind, ())}
     no_values = frozenset(map(shape, texts)) | {None, ""}
 
     def clean(text: str) -> str | None:
+        if is_signed_mark(text):
+            return None
         shaped = shape(text)
         return None if shaped in no_values else shaped
 
-    return clean
+    def clean_by_column(text: str) -> str | None:
+        bare = unquoted(text)
+        if bare in options.marks:
+            return None
+        return shape(text) if bare in options.kept else clean(text)
+
+    return clean_by_column if options.marks or options.kept else clean
 
 
-def _person_name(options: CleaningOptions) -> Cleaner:
-    def shape(text: str) -> str:
-        if "." in text:
-            text = _DOTTED_SUFFIXES.sub(lambda suffix: re.sub(r"[. ]", "", suffix[0]), text)
-        words = words_of(text)
-        start, end = 0, len(words)
-        while end - start > 1 and words[start] in _TITLES:
-            start += 1
-        while end - start > 1 and words[end - 1] in _SUFFIXES:
-            end -= 1
-        return " ".join(words[start:end])
+def full_name_cleaner(options: CleaningOptions) -> Cleaner:
+    """Return the function that takes full names apart, into "last<TAB>first", each clean or empty.
 
-    return shape
+    It gives None where the whole is no value, or neither part is one.
+    """
+    clean = cleaner("person_name", options)
+
+    def parts(text: str) -> str | None:
+        if clean(text) is None:
+            return None
+        name = parse_full_name(text)
+        last, first = (clean(part) or "" for part in (name.last, name.first))
+        return f"{last}\t{first}" if last or first else None
+
+    return parts
 
 
 def _email(options: CleaningOptions) -> Cleaner:
-    def shape(text: str) -> str | None:
-        text = fold(plain(text))
-        if "<" in text:  # John Smith <john@smith.com>
-            text = text.rpartition("<")[2].partition(">")[0]
-        if "mailto:" in text:
-            text = text.rpartition("mailto:")[2].partition("?")[0]
-        mailbox = _MAILBOX.fullmatch(text.strip(_MAIL_EDGES))
-        if mailbox is None:
-            return None
-        user, domain = mailbox.groups()
-        if options.plus_tags:
-            user = user.partition("+")[0]
-        if domain == "googlemail.com":
-            domain = "gmail.com"
-        if options.gmail_dots and domain == "gmail.com":
-            user = user.replace(".", "")
-        return None if not user or _is_nobody(user, domain) else f"{user}@{domain}"
-
-    return shape
+    same = MailboxOptions(options.gmail_dots, options.plus_tags)
+    return lambda text: next(mailboxes(text, same), None)
 
 
-def _is_nobody(user: str, domain: str) -> bool:
-    first_label, _, last_labels = domain.partition(".")
-    return (
-        user in _PLACEHOLDER_USERS
-        or domain in _PLACEHOLDER_DOMAINS
-        or last_labels in _RESERVED_LABELS
-        or (user == first_label and len(user) <= _REPEATED_LABEL_LENGTH)
-    )
+def _emails(options: CleaningOptions) -> Cleaner:
+    same = MailboxOptions(options.gmail_dots, options.plus_tags)
+    return lambda text: " ".join(sorted(set(mailboxes(text, same))))
+
+
+def _phones(options: CleaningOptions) -> Cleaner:
+    return lambda text: " ".join(sorted(phone_numbers(text, options.phone_region)))
+
+
+def several_values(kind: str, options: CleaningOptions) -> Callable[[str], bool]:
+    """Return the function that says whether a cell of this kind holds several values."""
+    several = {"email": _emails, "phone": _phones}[kind](options)
+    return lambda text: " " in (several(text) or "")
 
 
 def _address(options: CleaningOptions) -> Cleaner:
@@ -203,7 +197,11 @@ def _text(options: CleaningOptions) -> Cleaner:
 
 
 def _identifier(options: CleaningOptions) -> Cleaner:
+    read = checked_number(options.number) if options.number else None
+
     def shape(text: str) -> str | None:
+        if read and (text := read(text) or "") == "":
+            return None
         text = plain(text if text.isascii() else unicodedata.normalize("NFKC", text))
         text = text.lower().translate(_NOT_IN_IDENTIFIERS)
         if not text.isascii():
@@ -221,11 +219,13 @@ def _is_filler(identifier: str) -> bool:
 
 
 _SHAPES: dict[str, Callable[[CleaningOptions], Cleaner]] = {
-    "person_name": _person_name,
+    "person_name": lambda options: clean_name,
     "email": _email,
     "phone": lambda options: phone_cleaner(options.phone_region),
+    "emails": _emails,
+    "phones": _phones,
     "company": lambda options: clean_company,
-    "date": lambda options: date_cleaner(options.day_first),
+    "date": lambda options: date_cleaner(options.day_first, options.dots_day_first),
     "address": _address,
     "text": _text,
     "identifier": _identifier,

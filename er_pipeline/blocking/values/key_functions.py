@@ -7,11 +7,15 @@ written out in SQL or run in Python, and stands in the reference and in error me
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cologne_phonetics
 import jellyfish
+from doublemetaphone import doublemetaphone
 
 from er_pipeline.blocking.values.company_names import significant_words
 from er_pipeline.blocking.values.folded_text import fold
+from er_pipeline.blocking.values.free_mail import organisation_domain
 from er_pipeline.blocking.values.full_names import full_names
+from er_pipeline.blocking.values.person_names import PARTICLES
 
 _MIN_WORD_LENGTH = 4  # letters; a shorter word is seldom what a company is known by
 
@@ -31,10 +35,12 @@ class KeyFunction:
     arguments: what each one is, as the reference names them.
     about: one sentence on what it gives.
     sql: an expression in DuckDB's SQL, where {0} is the first argument, {1} the second one, and
-    {free_mail} stands for the free-mail domains, as SQL texts between commas.
+    {free_mail} stands for the user's free-mail domains, as SQL texts between commas. It may call
+    functions of Python.
     call: from one clean text to a key, or to None for no key. It runs over the distinct values of
     its argument. Like a cleaner it takes any text; an empty one has no key.
     width: number of characters that every result has, where they are always as many.
+    gives_several: whether the text that call gives holds several keys, with blanks between.
 
     Raises ValueError unless exactly one of sql and call is given, call with one argument.
     """
@@ -46,6 +52,7 @@ class KeyFunction:
     sql: str | None = None
     call: Callable[[str], str | None] | None = None
     width: int | None = None
+    gives_several: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a function that cannot be written out or run."""
@@ -82,6 +89,24 @@ def metaphone(text: str) -> str | None:
 def nysiis(text: str) -> str | None:
     """NYSIIS code of the letters of text: keeps more of the vowels than Soundex."""
     return jellyfish.nysiis(_letters(text)) or None
+
+
+def double_metaphone(text: str) -> str | None:
+    """Double Metaphone (Philips 2000) of the letters of text: both codes, where they differ.
+
+    The second one says how another language would say it: "garcia" -> KRS KRX.
+    """
+    return " ".join(dict.fromkeys(filter(None, doublemetaphone(_letters(text))))) or None
+
+
+def cologne(text: str) -> str | None:
+    """Kölner Phonetik (Postel 1969) of each word of text but particles: how German would say it.
+
+    "muller ludenscheid" -> 657 52682. A vowel alone has the code 0, which says nothing.
+    """
+    words = [word for word in text.split() if word not in PARTICLES] or text.split()
+    codes = (code for word in words for _, code in cologne_phonetics.encode(_letters(word)))
+    return " ".join(dict.fromkeys(code for code in codes if code not in ("", "0"))) or None
 
 
 def letter_set(text: str) -> str | None:
@@ -136,6 +161,22 @@ KEY_FUNCTIONS: dict[str, KeyFunction] = {
             call=nysiis,
         ),
         KeyFunction(
+            "double_metaphone",
+            ("text",),
+            "Double Metaphone of the letters: one or two keys, how one or two languages say it.",
+            Example(("smith",), ("SM0", "XMT")),
+            call=double_metaphone,
+            gives_several=True,
+        ),
+        KeyFunction(
+            "cologne",
+            ("text",),
+            "Kölner Phonetik of each word but particles: how German says it; a key per word.",
+            Example(("muller ludenscheid",), ("52682", "657")),
+            call=cologne,
+            gives_several=True,
+        ),
+        KeyFunction(
             "letter_set",
             ("text",),
             "The letters, each once and in order: the same if some are swapped or doubled.",
@@ -159,10 +200,18 @@ KEY_FUNCTIONS: dict[str, KeyFunction] = {
         KeyFunction(
             "email_domain",
             ("email",),
-            "The domain of an e-mail address; free-mail domains give no key.",
-            Example(("john@acme.com",), "acme.com"),
-            sql="case when split_part({0}, '@', 2) in ({free_mail}) then null"
-            " else split_part({0}, '@', 2) end",
+            "The organisation of an e-mail address; free and disposable mail gives no key.",
+            Example(("john@mail.acme.co.uk",), "acme.co.uk"),
+            sql="case when split_part({0}, '@', 2) in ({free_mail})"
+            " or organisation_domain(split_part({0}, '@', 2)) in ({free_mail}) then null"
+            " else organisation_domain(split_part({0}, '@', 2)) end",
+        ),
+        KeyFunction(
+            "organisation_domain",
+            ("domain",),
+            "The registered domain by the public suffix list; none for free and disposable mail.",
+            Example(("shop.acme.co.uk",), "acme.co.uk"),
+            call=organisation_domain,
         ),
         KeyFunction(
             "email_user",

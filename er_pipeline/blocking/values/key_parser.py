@@ -20,7 +20,6 @@ from sqlglot.errors import ParseError, TokenError
 
 from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.tables.sql import quoted
-from er_pipeline.blocking.values.free_mail import FREE_MAIL_DOMAINS
 from er_pipeline.blocking.values.key_functions import KEY_FUNCTIONS, KeyFunction
 from er_pipeline.blocking.values.keys import Conjunction, Key, Lookup
 
@@ -60,13 +59,13 @@ def parse_conjunction(
 ) -> Conjunction:
     """Read a conjunction of key expressions over the given fields.
 
-    free_mail_domains: the user's own, besides `FREE_MAIL_DOMAINS`.
+    free_mail_domains: the user's own, besides the known ones.
     Raises SpecError that says which expression is wrong, why, and which names exist.
     """
     expressions = [expressions] if isinstance(expressions, str) else list(expressions)
     if not expressions:
         raise SpecError(f"{name!r} has no key; write an expression such as left(last_name, 3)")
-    free_mail = tuple(sorted({*FREE_MAIL_DOMAINS, *(d.lower() for d in free_mail_domains)}))
+    free_mail = tuple(sorted({"", *(domain.lower() for domain in free_mail_domains)}))
     keys = tuple(
         _parse_key(text, f"_lookup_{name}_{i}", tuple(fields), free_mail)
         for i, text in enumerate(expressions)
@@ -93,12 +92,15 @@ def _parse_key(text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple
             return node
         _count_arguments(text, node, len(function.arguments))
         if function.sql:
-            return _in_sql(function, node, free_mail)
+            return _transform_bottom_up(_in_sql(function, node, free_mail), write_out)
         if node.find_ancestor(exp.Lambda):
             raise SpecError(f"key {text!r}: {function.name}() cannot stand inside a lambda")
-        lookup = Lookup(f"{prefix}_{len(lookups)}", function.name, _sql(node.expressions[0]))
-        lookups.append(lookup)
-        return exp.column(lookup.column)
+        argument = _sql(node.expressions[0])
+        for lookup in lookups:  # called twice on the same, as email_domain does
+            if (lookup.function, lookup.argument_sql) == (function.name, argument):
+                return _result_of(function, lookup)
+        lookups.append(Lookup(f"{prefix}_{len(lookups)}", function.name, argument))
+        return _result_of(function, lookups[-1])
 
     # Innermost first, so that an argument is plain SQL when its function is reached.
     tree = _transform_bottom_up(tree, write_out)
@@ -171,7 +173,7 @@ def _in_sql(function: KeyFunction, call: "exp.Expr", free_mail: tuple[str, ...])
     return tree
 
 
-@lru_cache(maxsize=256)  # parsing four hundred domains takes ten milliseconds
+@lru_cache(maxsize=256)
 def _template(function: KeyFunction, free_mail: tuple[str, ...]) -> "exp.Expr":
     """Parse the SQL of a key function, over columns called like its arguments."""
     listed = ", ".join(exp.Literal.string(domain).sql() for domain in free_mail)
@@ -270,6 +272,13 @@ def _width(tree: "exp.Expr") -> int | None:
         return int(tree.expression.name)
     function = _key_function(tree)
     return function.width if function else None
+
+
+def _result_of(function: KeyFunction, lookup: Lookup) -> "exp.Expr":
+    """Write what a function of Python gave: its column, or the list that it holds."""
+    if function.gives_several:
+        return _parsed(f"string_split({lookup.column}, ' ')")
+    return exp.column(lookup.column)
 
 
 def _count_arguments(text: str, node: "exp.Expr", expected: int) -> None:
