@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from er_pipeline.blocking.encoders import Column, Encoder
 from er_pipeline.blocking.spec.blocking_section import (
@@ -42,6 +42,25 @@ from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.values.key_parser import parse_conjunction
 from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.blocking.values.pair_conditions import parse_condition
+
+
+# DuckDB starts every thread at once; no machine has more.
+MOST_THREADS = 1_024
+# Below the least DuckDB cannot even read a file in parallel; the most is more than any machine has.
+LEAST_MEMORY, MOST_MEMORY = 100 * 10**6, 100 * 10**12
+BYTES_OF_UNIT = {
+    f"{prefix}{ending}": base**power
+    for power, prefix in ((2, "M"), (3, "G"), (4, "T"))
+    for ending, base in (("B", 1000), ("iB", 1024))
+}
+
+
+def _memory_in_range(limit: str) -> str:
+    unit = limit.lstrip("0123456789.").strip()
+    size = float(limit.removesuffix(unit)) * BYTES_OF_UNIT[unit]
+    if not LEAST_MEMORY <= size <= MOST_MEMORY:
+        raise ValueError(f"{limit!r} is out of range; write at least 100MB and at most 100TB")
+    return limit
 
 
 def _strategies_or_auto(value: Any) -> Any:
@@ -118,9 +137,16 @@ class PipelineSpec(Settings):
         None, description="Pairs judged by people; off if omitted, {} for the defaults."
     )
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
-    threads: int | None = Field(None, ge=1, description="Threads per asset; one per core if null.")
-    memory_limit: str | None = Field(
-        None, pattern=r"^\d+(\.\d+)? ?(MB|GB|TB|MiB|GiB|TiB)$", description='Per asset: "4GB".'
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_THREADS,
+        description="Threads per asset; one per core if null.",
+    )
+    memory_limit: Annotated[str, AfterValidator(_memory_in_range)] | None = Field(
+        None,
+        pattern=r"^\d{1,9}(\.\d{1,9})? ?(MB|GB|TB|MiB|GiB|TiB)$",
+        description='Per asset: "4GB"; at least 100MB, at most 100TB.',
     )
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="multiprocess runs assets side by side, on larger machines."

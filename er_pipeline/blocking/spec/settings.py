@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails
 
 from er_pipeline.blocking.tables.errors import did_you_mean
+from er_pipeline.blocking.tables.printable import shown
 
 IDENTIFIER = r"^[A-Za-z][A-Za-z0-9_]{0,62}$"
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
@@ -70,16 +71,16 @@ def plain_message(problem: ErrorDetails) -> str:
     text = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
     if problem["type"] in ("literal_error", "enum"):
-        return f"{given!r} is unknown; there are {problem['ctx']['expected'].replace(' or ', ', ')}"
+        return f"{shown(given)} is unknown; there are {problem['ctx']['expected'].replace(' or ', ', ')}"
     if problem["type"] == "model_type":
-        return f"settings stand under this one, as name: value; {given!r} is none"
+        return f"settings stand under this one, as name: value; {shown(given)} is none"
     if problem.get("ctx", {}).get("pattern") == IDENTIFIER:
         return (
-            f"{given!r} is no name here: a letter first, then letters a to z, digits and _, at most"
+            f"{shown(given)} is no name here: a letter first, then letters a to z, digits and _, at most"
             " 63 in all"
         )
     if problem["type"] == "string_pattern_mismatch":
-        return f"{given!r} does not fit: {text[0].lower()}{text[1:]}"
+        return f"{shown(given)} does not fit: {text[0].lower()}{text[1:]}"
     if problem["loc"][-1:] == ("[key]",) and isinstance(given, bool):
         return f"YAML reads a name here as {str(given).lower()}; put it in quotes"
     return text
@@ -107,6 +108,6 @@ class Settings(BaseModel):
                 if problem["type"] == "extra_forbidden" and len(place) == 1:
                     near = did_you_mean(str(place[0]), cls.model_fields, least=0.6)
                     there_are = f" there are {', '.join(cls.model_fields)}"
-                    text = f"unknown setting {place[0]!r};{near or there_are}"
+                    text = f"unknown setting {shown(place[0])};{near or there_are}"
                 problems.append((place, text))
             raise validation_error(cls.__name__, problems) from error
