@@ -48,6 +48,7 @@ from er_pipeline.blocking.values.pair_conditions import parse_condition
 MOST_THREADS = 1_024
 # Below the least DuckDB cannot even read a file in parallel; the most is more than any machine has.
 LEAST_MEMORY, MOST_MEMORY = 100 * 10**6, 100 * 10**12
+MEMORY_SIZE = r"^\d{1,9}(\.\d{1,9})? ?(MB|GB|TB|MiB|GiB|TiB)$"
 BYTES_OF_UNIT = {
     f"{prefix}{ending}": base**power
     for power, prefix in ((2, "M"), (3, "G"), (4, "T"))
@@ -143,11 +144,9 @@ class PipelineSpec(Settings):
         le=MOST_THREADS,
         description="Threads per asset; one per core if null.",
     )
-    memory_limit: Annotated[str, AfterValidator(_memory_in_range)] | None = Field(
-        None,
-        pattern=r"^\d{1,9}(\.\d{1,9})? ?(MB|GB|TB|MiB|GiB|TiB)$",
-        description='Per asset: "4GB"; at least 100MB, at most 100TB.',
-    )
+    memory_limit: (
+        Annotated[str, Field(pattern=MEMORY_SIZE), AfterValidator(_memory_in_range)] | None
+    ) = Field(None, description='Per asset: "4GB"; at least 100MB, at most 100TB.')
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="multiprocess runs assets side by side, on larger machines."
     )
