@@ -14,6 +14,7 @@ from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import BLOCK_KEY, RECORD_NO, Facts, Table
 from er_pipeline.blocking.tables.views import with_records
+from er_pipeline.blocking.values.key_failures import named_failures
 from er_pipeline.blocking.values.keys import Conjunction
 
 # The classes of the size report: 1, 2-10, 11-99, 100-cap, over the cap.
@@ -105,7 +106,8 @@ def build_blocks(engine: Engine, lake: Lake, conjunction: Conjunction, spec: Pip
     table = blocks_table(conjunction)
     keyed = conjunction.keyed_records(engine, "cleaned_records")
     with lake.writing(table, {"expression": conjunction.expression}) as draft:
-        engine.write(f"select block_key, record_no from ({keyed})", draft.file())
+        with named_failures(engine, "cleaned_records", [conjunction], "strategy"):
+            engine.write(f"select block_key, record_no from ({keyed})", draft.file())
         engine.read_folder(draft.folder, table)
         memberships, records = engine.row(
             f"select count(*), count(distinct record_no) from {table}"

@@ -38,6 +38,7 @@ from er_pipeline.blocking.tables.table import (
 )
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import records_by_id
+from er_pipeline.blocking.values.key_failures import named_failures
 
 LEARNED = ("learned_blocks", "learned_dropped", "learned_codes")
 
@@ -145,7 +146,8 @@ def count_strategies(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     for strategy in spec.strategy_conjunctions:
         memberships[strategy.name] = f"members_{strategy.name}"
         keyed = strategy.keyed_records(engine, "cleaned_records")
-        engine.make_table(memberships[strategy.name], keyed)
+        with named_failures(engine, "cleaned_records", [strategy], "strategy"):
+            engine.make_table(memberships[strategy.name], keyed)
     learned = read_learned(engine, lake, spec)
     sized, counts = size_strategies(engine, spec, memberships)
     return dict(sum_strategies(engine, spec, sized, counts, learned))

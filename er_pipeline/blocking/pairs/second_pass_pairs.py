@@ -40,6 +40,7 @@ from er_pipeline.blocking.tables.lake import Lake, link_files
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Facts, Table
 from er_pipeline.blocking.tables.views import pairs_by_id
+from er_pipeline.blocking.values.key_failures import named_failures
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE
 from er_pipeline.blocking.weights.pair_weights import read_weights
 
@@ -299,12 +300,14 @@ def _count_strategies(engine: Engine, spec: PipelineSpec) -> dict[str, int]:
     counted = {}
     for strategy in spec.second_conjunctions:
         name = f"second_{strategy.name}"
-        engine.make_table(
-            name,
-            "select k.record_no, k.source_no, k.block_key, l.record_no is not null as is_lonely"
-            f" from ({strategy.keyed_records(engine, 'cleaned_records')}) as k"
-            " left join lonely as l on l.record_no = k.record_no",
-        )
+        keyed = strategy.keyed_records(engine, "cleaned_records")
+        with named_failures(engine, "cleaned_records", [strategy], "second_pass strategy"):
+            engine.make_table(
+                name,
+                "select k.record_no, k.source_no, k.block_key,"
+                f" l.record_no is not null as is_lonely from ({keyed}) as k"
+                " left join lonely as l on l.record_no = k.record_no",
+            )
         # All pairs of a block but those of two records that have candidates already.
         # Prefixes, of which none begins another, so that no strategy's name makes two tables one.
         others, kept = f"others_{strategy.name}", f"worth_{strategy.name}"

@@ -43,7 +43,6 @@ from er_pipeline.blocking.values.key_parser import parse_conjunction
 from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.blocking.values.pair_conditions import parse_condition
 
-
 # DuckDB starts every thread at once; no machine has more.
 MOST_THREADS = 1_024
 # Below the least DuckDB cannot even read a file in parallel; the most is more than any machine has.

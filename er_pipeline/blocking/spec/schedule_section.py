@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, field_validator
 from er_pipeline.blocking.spec.cron import check_cron
 from er_pipeline.blocking.spec.settings import Settings
 
+
 def _known_timezone(name: str) -> str:
     import zoneinfo
 

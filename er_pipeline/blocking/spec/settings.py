@@ -71,13 +71,14 @@ def plain_message(problem: ErrorDetails) -> str:
     text = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
     if problem["type"] in ("literal_error", "enum"):
-        return f"{shown(given)} is unknown; there are {problem['ctx']['expected'].replace(' or ', ', ')}"
+        known = problem["ctx"]["expected"].replace(" or ", ", ")
+        return f"{shown(given)} is unknown; there are {known}"
     if problem["type"] == "model_type":
         return f"settings stand under this one, as name: value; {shown(given)} is none"
     if problem.get("ctx", {}).get("pattern") == IDENTIFIER:
         return (
-            f"{shown(given)} is no name here: a letter first, then letters a to z, digits and _, at most"
-            " 63 in all"
+            f"{shown(given)} is no name here: a letter first, then letters a to z, digits and _, at"
+            " most 63 in all"
         )
     if problem["type"] == "string_pattern_mismatch":
         return f"{shown(given)} does not fit: {text[0].lower()}{text[1:]}"
