@@ -4,11 +4,13 @@ from pathlib import Path
 
 import dagster as dg
 
+import er_pipeline.defs
+from er_pipeline.orchestration.datasets_folder import load_datasets
 from er_pipeline.orchestration.jobs import executor_of
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Load defs/, one folder per dataset with one defs.yaml."""
-    datasets = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    """Load defs/, one folder per dataset with one defs.yaml; a broken one is shown as such."""
+    datasets = load_datasets(Path(__file__).parent, er_pipeline.defs)
     return dg.Definitions.merge(datasets, dg.Definitions(executor=executor_of("in_process")))

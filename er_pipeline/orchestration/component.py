@@ -62,7 +62,7 @@ class BlockingPipeline(dg.Component):
             assets=dataset_assets(spec, steps),
             asset_checks=dataset_checks(spec, steps),
             jobs=[job],
-            schedules=[nightly_schedule(spec, job)],
+            schedules=[nightly_schedule(spec.dataset, spec.schedule, job)],
             resources=lake_resources(lake),
         )
 

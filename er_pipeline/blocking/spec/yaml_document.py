@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -32,10 +32,11 @@ TIMESTAMP = "tag:yaml.org,2002:timestamp"
 class _Loader(yaml.SafeLoader):
     """Reads dates as the texts that they are, as Dagster does."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != TIMESTAMP]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != TIMESTAMP]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def read_document(path: Path) -> YamlDocument:
         tree = loader.get_single_node()
         if tree is not None:
             _check_size(tree, path, lines)
-            _check_integers(tree, path, lines)
+            _check_scalars(tree, path, lines)
         value = None if tree is None else loader.construct_document(tree)
     except yaml.YAMLError as error:
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -217,8 +218,12 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _check_integers(tree: yaml.Node, path: Path, lines: Sequence[str]) -> None:
+def _check_scalars(tree: yaml.Node, path: Path, lines: Sequence[str]) -> None:
     for node in _scalars(tree):
+        if "\0" in node.value:
+            raise SpecError(
+                pointed_out(path, node.start_mark, "a text holds a NUL; remove it", lines)
+            )
         if node.tag != "tag:yaml.org,2002:int":
             continue
         digits = node.value.replace("_", "").lstrip("+-")
@@ -251,9 +256,9 @@ def _scalars(tree: yaml.Node) -> list[yaml.ScalarNode]:
     return list(found.values())
 
 
-def _first_wrong(tree: yaml.Node) -> yaml.Mark | None:
-    """Find the first value that YAML cannot read by itself."""
-    wrong = []
+def _first_wrong(tree: yaml.Node) -> Any:
+    """Find the mark of the first value that YAML cannot read by itself."""
+    wrong: list[Any] = []
     for node in _scalars(tree):
         try:
             _Loader("").construct_document(node)
