@@ -54,8 +54,8 @@ class YamlDocument:
         for part in place:
             if isinstance(node, yaml.MappingNode):
                 found = [pair for pair in node.value if pair[0].value == str(part)]
-                if not found:
-                    break
+                if not found:  # missing, or the name of a choice that pydantic has made
+                    continue
                 mark = found[0][0].start_mark
                 node = found[0][1]
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):

@@ -2,15 +2,15 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
-from pydantic import ValidationError
 
+from er_pipeline.blocking.spec.every_problem import every_problem
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.spec.settings import plain_message
+from er_pipeline.blocking.spec.settings import Problem
 from er_pipeline.blocking.spec.yaml_document import YamlDocument, pointed_out, read_document
 from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.tables.printable import shown
@@ -29,6 +29,46 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
     place in a list.
     Raises SpecError that says file, line and what to write instead.
     """
+    examined = examine(path, overrides)
+    if examined.problems:
+        raise SpecError("\n".join(examined.problems))
+    assert examined.spec is not None
+    return examined.spec
+
+
+class Examined(NamedTuple):
+    """A declaration, looked at as a whole.
+
+    problems: each with file, line and what to write instead, in the order of the file. places:
+    where they stand. spec: of the settings that are right, None where those make none.
+    """
+
+    document: YamlDocument
+    problems: list[str]
+    places: list[tuple[str | int, ...]]
+    spec: PipelineSpec | None
+
+
+def examine(path: Path, overrides: Mapping[str, Any] | None = None) -> Examined:
+    """Read a dataset's `defs.yaml` and list all that is wrong with it; overrides: of `read_spec`.
+
+    Raises SpecError if it is no declaration at all.
+    """
+    document = read_declaration(path)
+    attributes = document.value.get("attributes") or {}
+    for name, value in (overrides or {}).items():
+        _override(attributes, name.split("."), value)
+    problems, spec = every_problem(_filled_from_environment(attributes, document, ()))
+    located = spec.located_in(path.parent) if spec else None
+    places = [place for place, _ in problems]
+    return Examined(document, _listed(document, problems), places, located)
+
+
+def read_declaration(path: Path) -> YamlDocument:
+    """Read a file and find that it declares a dataset, whatever its settings are.
+
+    Raises SpecError that says file, line and what to write instead.
+    """
     document = read_document(path)
     declared = document.value
     if not isinstance(declared, dict) or declared.get("type") != COMPONENT_TYPE:
@@ -42,25 +82,17 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
         if name not in TOP_LEVEL:
             near = did_you_mean(str(name), TOP_LEVEL) or f" there are {', '.join(TOP_LEVEL)}"
             raise SpecError(document.error((str(name),), f"unknown word {shown(name)};{near}"))
-    try:
-        attributes = declared.get("attributes") or {}
-        for name, value in (overrides or {}).items():
-            _override(attributes, name.split("."), value)
-        spec = PipelineSpec.model_validate(_filled_from_environment(attributes, document, ()))
-        return spec.located_in(path.parent)
-    except ValidationError as error:
-        raise SpecError("\n".join(_listed(error, document))) from error
+    return document
 
 
-def _listed(error: ValidationError, document: YamlDocument) -> list[str]:
+def _listed(document: YamlDocument, problems: Sequence[Problem]) -> list[str]:
     """Write every problem with its place, in the order of the file."""
     found = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
-        where = ("attributes", *problem["loc"])
+    for place, text in problems:
+        where = ("attributes", *place)
         mark = document.mark_of(where)
-        line = mark.line if mark else 0
-        found.append((line, document.error(where, f"{place}: {plain_message(problem)}")))
+        name = ".".join(str(part) for part in place)
+        found.append((mark.line if mark else 0, document.error(where, f"{name}: {text}")))
     return [text for _, text in sorted(found, key=lambda listed: listed[0])]
 
 
