@@ -28,9 +28,9 @@ from er_pipeline.blocking.values.folded_text import fold
 from er_pipeline.blocking.values.key_choices import whole_value
 from er_pipeline.terminal.exit_codes import UsageError
 
-# Rows that share a strong value with another of the same table; above it, it has duplicates itself.
+# Rows that share a strong value with another of the same table; above it, a table has duplicates.
 DUPLICATES = 0.02
-# Columns of two tables whose values are the same this often are one field, whatever they are called.
+# Columns of two tables whose values are the same this often are one field, whatever their names.
 SHARED_VALUES = 0.2
 # Up to so many records neighbours cost less than a few minutes.
 MOST_WITH_NEIGHBOURS = 500_000
@@ -44,6 +44,7 @@ LANGUAGES: Mapping[str, tuple[str, ...]] = {
     r"sobrenome|endereco|cidade|telefone": ("BR", "PT"),
     r"nazwisko|imie|ulica|miasto": ("PL",),
     r"postcode|suburb": ("GB", "AU"),
+    r"zip|zip code|ssn|soc sec id": ("US",),
 }
 
 
@@ -90,8 +91,9 @@ def write_declaration(files: Sequence[Path], out: Path, *, force: bool) -> Itera
         finally:
             draft.unlink(missing_ok=True)
     yield f"{out}: {spec.link_mode} of {sum(look.n_rows for look in looks):,} records."
+    width = max(map(len, spec.field_kinds)) + 2
     for name, kind in spec.field_kinds.items():
-        yield f"  {name:<24}{kind}"
+        yield f"  {name:<{width}}{kind}"
     yield "Each guess has its evidence beside it, as a comment. Look through it, then:"
     yield f"  er-pipeline check {out}"
     yield f"  er-pipeline run {out} --dry-run"
@@ -308,7 +310,7 @@ def _left_out_lines(table: _Table, alone: Sequence[str]) -> Iterator[str]:
         if guess.role == "none":
             yield f"    # left out: {_comment(guess.column)} ({_comment(guess.evidence)})"
     for column in alone:
-        yield f"    # left out: {_comment(column)} of {table.label} (another table has no such column)"
+        yield f"    # left out: {_comment(column)} of {table.label} (not in every table)"
 
 
 def _cleaning_lines(tables: Sequence[_Table]) -> Iterator[str]:

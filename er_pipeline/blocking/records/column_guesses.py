@@ -10,7 +10,7 @@ from er_pipeline.blocking.spec.concepts import Concept, concepts_of, kind_by_nam
 from er_pipeline.blocking.spec.concepts import words_of_name as words
 from er_pipeline.blocking.values.cleaning import KINDS, CleaningOptions, cleaner
 from er_pipeline.blocking.values.company_names import significant_words
-from er_pipeline.blocking.values.folded_text import words_of
+from er_pipeline.blocking.values.folded_text import fold, words_of
 
 # Of the values of a column, so many look like the kind that their look alone decides.
 MOST_OF_THEM = 0.8
@@ -24,7 +24,8 @@ LONG_TEXT = 60
 _BOOKKEEPING = re.compile(
     r"((date |time )?(created|updated|modified|changed|inserted|loaded|imported|deleted)"
     r"( (at|on|date|time|ts|by))?|last (login|update|modified|seen|change)|timestamp"
-    r"|(create|update|insert|load|modify) ?(date|time|ts)|(row|record) ?(hash|version|status)|etl .*"
+    r"|(create|update|insert|load|modify) ?(date|time|ts)|(row|record) ?(hash|version|status)"
+    r"|etl .*"
     r"|erstellt.*|angelegt.*|geandert.*|date (de )?(creation|modification)|cree le|modifie le"
     r"|fecha (de )?(alta|creacion|modificacion|actualizacion))"
 )
@@ -36,34 +37,20 @@ _ID_NAME = re.compile(
     r"(id|ids|uid|uuid|guid|key|pk|no|nr|number|nummer|index|row ?id|rec(ord)? ?(id|no|nr)?)"
 )
 _ID_END = re.compile(r".*\b(id|uuid|guid|key|no|nr|number|nummer|num|numero|code|ref|kennung)")
+# Words that significant_words leaves out, and which are no legal form.
+_SMALL_WORDS = frozenset({"the", "a", "an", "and"})
+_STREET = re.compile(
+    r"str(asse|aat|eet|\.)?\b|\b(st|ave(nue|nida)?|r(oa)?d|rue|calle|c/|via|viale|weg|platz|lane|ln"
+    r"|dr(ive)?|blvd|boulevard|allee|chemin|plaza|piazza|laan|plein|rua|ulica|ul|pl|ct|court|way)\b"
+    r"|(weg|platz|gasse|allee|laan|plein)\b"
+)
+# A country that is tried later must fit so much better: German numbers may look like nearly any.
+_BETTER_FIT = 0.1
 # Countries tried for phone numbers, the larger first; the languages of the columns come before.
 REGIONS = tuple(
-    [
-        "US",
-        "GB",
-        "DE",
-        "FR",
-        "ES",
-        "IT",
-        "NL",
-        "BE",
-        "AT",
-        "CH",
-        "PL",
-        "PT",
-        "SE",
-        "DK",
-        "NO",
-        "FI",
-        "IE",
-        "CA",
-        "AU",
-        "NZ",
-        "BR",
-        "MX",
-        "IN",
-        "JP",
-    ]
+    code
+    for line in ("US GB DE FR ES IT NL BE AT CH PL PT", "SE DK NO FI IE CA AU NZ BR MX IN JP")
+    for code in line.split()
 )
 
 
@@ -157,6 +144,8 @@ def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
     def seen(kind: str, what: str) -> str:
         return f"{shares[kind]:.0%} of {n:,} values look like {what}"
 
+    if by_name == "date":  # 19800229 is one only where the column says so
+        shares["date"] = share_that(column.sample, _DATE_OF)
     for kind, what in (("email", "e-mail addresses"), ("date", "dates")):
         least = MANY_OF_THEM if by_name == kind else MOST_OF_THEM
         if shares[kind] >= least:
@@ -166,12 +155,12 @@ def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
     if shares["dialled"] >= MOST_OF_THEM and by_name in ("text", "phone"):
         return "phone", seen("dialled", "phone numbers")
     if by_name == "company" or (
-        shares["company"] >= LEGAL_FORMS and by_name in ("text", "full_name", "person_name")
+        shares["company"] >= LEGAL_FORMS
+        and by_name in ("text", "full_name", "person_name")
+        and column.mean_length <= LONG_TEXT
     ):
-        return (
-            "company",
-            f"{seen('company', 'names with a legal form')}{_named(by_name, 'company')}",
-        )
+        called = ", and the column is called so" if by_name == "company" else ""
+        return "company", f"{seen('company', 'names with a legal form')}{called}"
     if may_be_full_name(column.name) and shares["full_name"] >= MOST_OF_THEM * 0.75:
         kind = "full_name" if "full_name" in KINDS else "person_name"
         return kind, seen("full_name", "whole names of people")
@@ -179,17 +168,14 @@ def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
         if shares["letters"] >= MANY_OF_THEM and column.mean_length <= LONG_TEXT:
             return "person_name", f"{seen('letters', 'names')}, and the column is called so"
         return "text", "called a name, but its values do not look like names of people"
-    if by_name == "address" or shares["address"] >= MOST_OF_THEM:
-        return "address", seen("address", "a street with a number")
+    if by_name == "address" or shares["address"] >= MANY_OF_THEM:
+        called = ", and the column is called so" if by_name == "address" else ""
+        return "address", f"{seen('address', 'a street with a number')}{called}"
     if by_name == "identifier" or (shares["code"] >= MOST_OF_THEM and column.mean_length <= 40):
         return "identifier", seen("code", "numbers or codes")
     if column.mean_length > LONG_TEXT:
         return "text", f"{column.mean_length:.0f} characters on average"
     return "text", f"{column.distinct:,} different values, of no other kind"
-
-
-def _named(by_name: str, kind: str) -> str:
-    return ", and the column is called so" if by_name == kind else ""
 
 
 def _is_full_name(value: str) -> bool:
@@ -198,8 +184,8 @@ def _is_full_name(value: str) -> bool:
 
 
 def _has_legal_form(value: str) -> bool:
-    parts = [word for word in words_of(value) if word != "and"]
-    return len(parts) > 1 and len(significant_words(value)) < len(parts) and len(value) <= 100
+    parts = [word for word in words_of(value) if word not in _SMALL_WORDS]
+    return 1 < len(parts) <= 8 and len(significant_words(value)) < len(parts)
 
 
 def _is_dialled(value: str) -> bool:
@@ -207,15 +193,17 @@ def _is_dialled(value: str) -> bool:
     digits = re.sub(r"\D", "", value)
     is_grouped = re.fullmatch(r"\(?\+?\d[\d ()/.-]{6,22}", value.strip()) is not None
     has_marks = re.search(r"[+( )/-]", value.strip()) is not None
-    return 7 <= len(digits) <= 15 and is_grouped and has_marks and not _DATE(value)
+    return 7 <= len(digits) <= 15 and is_grouped and has_marks and not _date(value)
 
 
 def _is_address(value: str) -> bool:
-    return re.search(r"\d", value) is not None and re.search(r"[^\W\d]{3}", value) is not None
+    folded = fold(value)
+    return re.search(r"\d", folded) is not None and _STREET.search(folded) is not None
 
 
 def _is_code(value: str) -> bool:
-    return " " not in value.strip() and any(letter.isdigit() for letter in value)
+    is_amount = re.fullmatch(r"\W*\d[\d.,]*[.,]\d{1,2}\W*", value) is not None
+    return " " not in value.strip() and any(map(str.isdigit, value)) and not is_amount
 
 
 _EMAIL = cleaner("email", CleaningOptions())
@@ -223,14 +211,14 @@ _DATE_OF = cleaner("date", CleaningOptions())
 _PHONE_OF = cleaner("phone", CleaningOptions())
 
 
-def _DATE(value: str) -> str | None:
+def _date(value: str) -> str | None:
     # A bare number of eight digits may be a date, and is more often an account.
     return _DATE_OF(value) if re.search(r"\D", value.strip()) else None
 
 
 _LOOKS: Mapping[str, Callable[[str], object]] = {
     "email": _EMAIL,
-    "date": _DATE,
+    "date": _date,
     "phone": lambda value: 6 <= len(re.sub(r"\D", "", value)) <= 15,
     "dialled": _is_dialled,
     "company": _has_legal_form,
@@ -264,7 +252,7 @@ def guess_day_first(values: Sequence[str]) -> tuple[bool | None, str]:
 def guess_phone_region(values: Sequence[str], hints: Sequence[str]) -> tuple[str, str]:
     """Return the country that phone numbers without + are dialled in, and the evidence.
 
-    hints: countries that the language of the columns speaks for, best first.
+    hints: countries that the language of the columns speaks for, best first; only those are tried.
     """
     national = [value for value in values if "+" not in value and not value.startswith("00")][:300]
     abroad = [value for value in values if "+" in value][:300]
@@ -278,9 +266,9 @@ def guess_phone_region(values: Sequence[str], hints: Sequence[str]) -> tuple[str
                 f"{known.count(region):,} of {len(abroad):,} numbers with + are from there",
             )
     best, best_share = (hints[0] if hints else "US"), 0.0
-    for region in dict.fromkeys([*hints, *REGIONS]):
+    for region in dict.fromkeys(hints or REGIONS):
         share = share_that(national, lambda value, region=region: _is_valid(value, region))  # type: ignore[misc]
-        if share > best_share + 0.05:  # the one that came first wins a near tie
+        if share > best_share + _BETTER_FIT:
             best, best_share = region, share
     return best, f"{best_share:.0%} of the numbers without + are valid there"
 

@@ -42,8 +42,8 @@ ENDINGS = {
 class TableLook:
     """What was seen of a table.
 
-    table: engine table of its columns, all VARCHAR. csv: settings that its file needs, by name, each
-    with the evidence. is_whole: whether all rows were read.
+    table: engine table of its columns, all VARCHAR. csv: settings that its file needs, by name,
+    each with the evidence. is_whole: whether all rows were read.
     """
 
     file: Path

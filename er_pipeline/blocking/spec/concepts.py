@@ -57,7 +57,8 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
         "full_name",
         r"full ?name|(customer|client|contact|person|patient|employee|member|owner|author) ?name"
         r"|vollstandiger name|(kunden|ansprechpartner|mitarbeiter|mitglieds?) ?name"
-        r"|ansprechpartner|nom complet|nom (et|&) prenom|prenom (et )?nom|nombre (completo|y apellidos?)"
+        r"|ansprechpartner|nom complet|nom (et|&) prenom|prenom (et )?nom"
+        r"|nombre (completo|y apellidos?)"
         r"|apellidos? y nombres?|nome (completo|e cognome)|cognome e nome|volledige naam",
     ),
     (
@@ -107,7 +108,10 @@ _ALONE = r"name|names|nom|nombre|nome|naam|kunde|client|cliente|klant|customer|p
 
 
 def words_of_name(name: str) -> str:
-    """Write a column's name as folded words: Straße_Nr -> strasse nr, dateOfBirth -> date of birth."""
+    """Write a column's name as folded words: Straße_Nr -> strasse nr, dateOfBirth -> date of birth.
+
+    The sign & stays, since it is a word.
+    """
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return " ".join(re.findall(r"[a-z]+|\d+|&", fold(parted)))
 
