@@ -271,7 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         code = known
         if code != STOPPED:
-            print(f"error: {error}", file=sys.stderr)
+            from er_pipeline.terminal.answer import print_error
+
+            print_error(str(error))
     if code == STOPPED:
         print("stopped; the last good tables are as they were", file=sys.stderr)
     return code

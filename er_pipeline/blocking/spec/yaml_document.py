@@ -4,7 +4,6 @@ A declaration is a page or two. Whatever could keep a program busy for hours (al
 list within itself, ten thousand brackets) is refused with its line before it is unfolded.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import yaml
 
 from er_pipeline.blocking.tables.errors import SpecError
-from er_pipeline.blocking.tables.printable import printable, shown
+from er_pipeline.blocking.tables.printable import printable, shown, without_password
 
 # Ten thousand placeholders are 200 kB; a second is enough to read so much.
 MOST_BYTES = 1_000_000
@@ -23,8 +22,6 @@ MOST_DEPTH = 30
 MOST_VALUES = 100_000
 # What DuckDB and the other tools take as a whole number: 64 bits.
 MOST_INTEGER = 2**63 - 1
-# Of a line shown in an error; passwords belong into {{ env.NAME }}, but are found in files.
-PASSWORD_IN_URL = re.compile(r"(://[^:@/\s]*:)\S*@")
 SHOWN_OF_LINE = 120
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
@@ -121,7 +118,7 @@ def _line_with_caret(line: str, column: int) -> str:
     start = len(line) - len(line.lstrip())
     if column - start > SHOWN_OF_LINE - 20:
         start = column - 20
-    line = PASSWORD_IN_URL.sub(r"\1***@", line)
+    line = without_password(line)  # it belongs into {{ env.NAME }}, but is found in files
     before = printable(line[start : max(start, column)].replace("\t", " "))
     after = printable(line[max(start, column) : start + SHOWN_OF_LINE].replace("\t", " "))
     return f"\n    {before}{after.rstrip()}\n    {' ' * len(before)}^"
