@@ -141,6 +141,7 @@ def _declaration(engine: Engine, looks: Sequence[TableLook], out: Path) -> Itera
     yield "  strategies: auto # learned from the data; or write your own, name: key"
     if n_records <= MOST_WITH_NEIGHBOURS:
         yield "  embedding: true # neighbours find what no key does"
+        yield "  checks: {min_key_coverage: 0} # a record without a key has neighbours"
     else:
         yield "  # embedding: true # neighbours find what no key does; takes minutes on so many"
     yield "  budget: {pairs_per_record: 5} # the best pairs within it are kept"

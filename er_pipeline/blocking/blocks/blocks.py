@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
+from er_pipeline.blocking.blocks.membership_limit import check_memberships
 from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -101,9 +102,11 @@ def build_blocks(engine: Engine, lake: Lake, conjunction: Conjunction, spec: Pip
     has a NULL or blank member is in no block. A key that only one record has is kept:
     filtered_blocks removes it, and says so.
     Returns the facts kept beside the table.
+    Raises SpecError if the key fails on a value, BudgetError if it has too many values.
     """
     lake.open(engine, "cleaned_records")
     table = blocks_table(conjunction)
+    check_memberships(engine, conjunction, spec)
     keyed = conjunction.keyed_records(engine, "cleaned_records")
     with lake.writing(table, {"expression": conjunction.expression}) as draft:
         with named_failures(engine, "cleaned_records", [conjunction], "strategy"):

@@ -18,6 +18,7 @@ from er_pipeline.blocking.blocks.filtered_facts import (
     sum_strategies,
     total_size_classes,
 )
+from er_pipeline.blocking.blocks.membership_limit import check_memberships
 from er_pipeline.blocking.blocks.record_codes import CODES, write_record_codes
 from er_pipeline.blocking.blocks.refined_blocks import divisions_text
 from er_pipeline.blocking.spec.learned import LearnedBlocksFacts, learned_blocks_facts
@@ -145,6 +146,7 @@ def count_strategies(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     memberships = {}
     for strategy in spec.strategy_conjunctions:
         memberships[strategy.name] = f"members_{strategy.name}"
+        check_memberships(engine, strategy, spec)
         keyed = strategy.keyed_records(engine, "cleaned_records")
         with named_failures(engine, "cleaned_records", [strategy], "strategy"):
             engine.make_table(memberships[strategy.name], keyed)

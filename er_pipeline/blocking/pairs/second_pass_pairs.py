@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypedDict, cast
 
 from er_pipeline.blocking.blocks.blocks import size_blocks
+from er_pipeline.blocking.blocks.membership_limit import check_memberships
 from er_pipeline.blocking.neighbours.embedding_blocks import search_pairs
 from er_pipeline.blocking.neighbours.nearest import SearchStats
 from er_pipeline.blocking.neighbours.neighbour_lists import search_settings
@@ -300,6 +301,7 @@ def _count_strategies(engine: Engine, spec: PipelineSpec) -> dict[str, int]:
     counted = {}
     for strategy in spec.second_conjunctions:
         name = f"second_{strategy.name}"
+        check_memberships(engine, strategy, spec, "second_pass strategy")
         keyed = strategy.keyed_records(engine, "cleaned_records")
         with named_failures(engine, "cleaned_records", [strategy], "second_pass strategy"):
             engine.make_table(

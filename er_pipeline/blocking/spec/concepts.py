@@ -25,7 +25,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (
         "email",
         "email",
-        r"e ?mail( ?(address|adresse|adress|addr))?|mail( ?adresse)?|courriel|adresse (mail|email)"
+        r"e ?mail( ?(address|adresse|adress|addr))?|mail( ?(adresse|address))?|courriel|adresse (mail|email)"
         r"|correo( electronico)?|posta elettronica|e ?post",
     ),
     (
