@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.spec.yaml_file import check_repeated_settings
+from er_pipeline.blocking.spec.yaml_document import check_repeated_settings
 from er_pipeline.flow import flow
 from er_pipeline.orchestration.assets import dataset_assets
 from er_pipeline.orchestration.checks import dataset_checks

@@ -25,8 +25,8 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (
         "email",
         "email",
-        r"e ?mail( ?(address|adresse|adress|addr))?|mail( ?(adresse|address))?|courriel|adresse (mail|email)"
-        r"|correo( electronico)?|posta elettronica|e ?post",
+        r"e ?mail( ?(address|adresse|adress|addr))?|mail( ?(adresse|address))?|courriel"
+        r"|adresse (mail|email)|correo( electronico)?|posta elettronica|e ?post",
     ),
     (
         "birth_date",

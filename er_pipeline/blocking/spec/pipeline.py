@@ -37,6 +37,7 @@ from er_pipeline.blocking.spec.settings import (
 )
 from er_pipeline.blocking.spec.sources_section import Cleaning, Source
 from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.tables.printable import shown
 from er_pipeline.blocking.values.cleaning import KINDS
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.values.key_parser import parse_conjunction
@@ -69,6 +70,12 @@ def _strategies_or_auto(value: Any) -> Any:
             f"{value!r} is neither auto nor a mapping of name: key; write strategies: auto, or"
             " strategies: {email: email, ...}"
         )
+    for name, keys in value.items() if isinstance(value, dict) else ():
+        if not isinstance(keys, str | list | bool):
+            raise ValueError(
+                f"{name!r} must be a key, a list of keys, or true for a built-in one;"
+                f" {shown(keys)} is none"
+            )
     return value
 
 

@@ -290,7 +290,7 @@ def _limit_problems(spec: "PipelineSpec") -> Iterator[Problem]:
     if len(first) + len(second) > MOST_DECLARED:
         yield (
             ("strategies",),
-            f"{len(first) + len(second)} strategies are declared, those of the second pass included,"
+            f"{len(first) + len(second)} strategies are declared, with those of the second pass,"
             f" and {MOST_DECLARED} are the most; keep the best, or write strategies: auto",
         )
     if isinstance(spec.checks.max_pairs_per_strategy, dict):

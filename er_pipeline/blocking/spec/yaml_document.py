@@ -85,6 +85,7 @@ def read_document(path: Path) -> YamlDocument:
         if tree is not None:
             _check_size(tree, path, lines)
             _check_scalars(tree, path, lines)
+            _check_repeated(tree, path, lines)  # before << is filled in with what it names
         value = None if tree is None else loader.construct_document(tree)
     except yaml.YAMLError as error:
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -102,6 +103,41 @@ def read_document(path: Path) -> YamlDocument:
     except RecursionError as error:
         raise SpecError(f"{path}: settings stand too deep within each other") from error
     return YamlDocument(path, value, tree, lines)
+
+
+def check_repeated_settings(path: Path) -> None:
+    """Find a setting that stands twice, of which YAML takes the last one without a word.
+
+    Raises SpecError that says both lines. A file that is no YAML is left to who reads it.
+    """
+    try:
+        text = path.read_text("utf-8")
+        trees = list(yaml.compose_all(text, _Loader))
+    except (OSError, UnicodeError, yaml.YAMLError):
+        return
+    for tree in trees:
+        _check_repeated(tree, path, text.splitlines())
+
+
+def _check_repeated(tree: yaml.Node, path: Path, lines: Sequence[str]) -> None:
+    seen: set[int] = set()
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # by an alias
+            continue
+        seen.add(id(node))
+        waiting += _parts(node)
+        first: dict[str, int] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in first and name != "<<":
+                message = (
+                    f"{name} stands a second time (first in line {first[name]}), and only the last"
+                    " one would count; remove one"
+                )
+                raise SpecError(pointed_out(path, key.start_mark, message, lines))
+            first[name] = line
 
 
 def pointed_out(path: Path, mark: yaml.Mark | None, message: str, lines: Sequence[str]) -> str:

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from er_pipeline.blocking.spec.every_problem import every_problem
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.settings import Problem
-from er_pipeline.blocking.spec.yaml_document import YamlDocument, pointed_out, read_document
+from er_pipeline.blocking.spec.yaml_document import YamlDocument, read_document
 from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.tables.printable import shown
 
 COMPONENT_TYPE = "er_pipeline.BlockingPipeline"
 # What Dagster reads beside the settings.
 TOP_LEVEL = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
+# Parts of a place that are no settings: pydantic's names of the choices that a value may be.
+CHOICE = re.compile(r"[\[\]()]|^(str|int|bool|float)$")
 # Where a setting stands below `attributes`.
 Place = tuple[str | int, ...]
 
@@ -77,7 +77,6 @@ def read_declaration(path: Path) -> YamlDocument:
         raise SpecError(
             f"{path}:1: must begin with `type: {COMPONENT_TYPE}` and `attributes:`{found}"
         )
-    _check_repeated(document)
     for name in declared:
         if name not in TOP_LEVEL:
             near = did_you_mean(str(name), TOP_LEVEL) or f" there are {', '.join(TOP_LEVEL)}"
@@ -86,54 +85,23 @@ def read_declaration(path: Path) -> YamlDocument:
 
 
 def _listed(document: YamlDocument, problems: Sequence[Problem]) -> list[str]:
-    """Write every problem with its place, in the order of the file."""
-    found = []
+    """Write every problem with its place, in the order of the file.
+
+    What each of several choices says against one value is one problem.
+    """
+    texts: dict[str, tuple[Place, list[str]]] = {}
     for place, text in problems:
+        name = ".".join(str(part) for part in place if not CHOICE.search(str(part)))
+        said = texts.setdefault(name, (place, []))[1]
+        if text not in said:
+            said.append(text)
+    found = []
+    for name, (place, said) in texts.items():
         where = ("attributes", *place)
         mark = document.mark_of(where)
-        name = ".".join(str(part) for part in place)
+        text = "; or: ".join(said)
         found.append((mark.line if mark else 0, document.error(where, f"{name}: {text}")))
     return [text for _, text in sorted(found, key=lambda listed: listed[0])]
-
-
-def check_repeated_settings(path: Path) -> None:
-    """Find a setting that stands twice, of which YAML takes the last one without a word.
-
-    Raises SpecError that says both lines. A file that is no YAML is left to who reads it.
-    """
-    try:
-        document = read_document(path)
-    except SpecError:
-        return
-    _check_repeated(document)
-
-
-def _check_repeated(document: YamlDocument) -> None:
-    seen: set[int] = set()
-    waiting = [document.tree]
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:  # by an alias
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-        if isinstance(node, yaml.MappingNode):
-            lines: dict[str, int] = {}
-            for key, value in node.value:
-                name = str(key.value)
-                if name in lines and name != "<<":
-                    raise SpecError(
-                        pointed_out(
-                            document.path,
-                            key.start_mark,
-                            f"{name} stands a second time (first in line {lines[name]}), and only"
-                            " the last one would count; remove one",
-                            document.lines,
-                        )
-                    )
-                lines[name] = key.start_mark.line + 1
-                waiting.append(value)
 
 
 def _override(settings: Any, place: list[str], value: Any) -> None:
