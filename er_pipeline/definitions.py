@@ -4,7 +4,6 @@ from pathlib import Path
 
 import dagster as dg
 
-import er_pipeline.defs
 from er_pipeline.orchestration.datasets_folder import load_datasets
 from er_pipeline.orchestration.jobs import executor_of
 
@@ -12,5 +11,5 @@ from er_pipeline.orchestration.jobs import executor_of
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load defs/, one folder per dataset with one defs.yaml; a broken one is shown as such."""
-    datasets = load_datasets(Path(__file__).parent, er_pipeline.defs)
+    datasets = load_datasets(Path(__file__).parent, "er_pipeline.defs")
     return dg.Definitions.merge(datasets, dg.Definitions(executor=executor_of("in_process")))

@@ -1,6 +1,5 @@
 """A project whose folder of datasets holds good and broken ones."""
 
-import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +36,7 @@ class Project:
         return file
 
     def load(self) -> dg.Definitions:
-        return load_datasets(self.root, importlib.import_module(f"{self.name}.defs"))
+        return load_datasets(self.root, f"{self.name}.defs")
 
 
 @pytest.fixture

@@ -9,21 +9,23 @@ from er_pipeline.terminal.declaration_check import check_declaration
 from er_pipeline.terminal.exit_codes import OK, UsageError
 from er_pipeline.terminal.first_declaration import write_declaration
 
+LETTERS = "abcdefghijklmnopqrstuvw"
 NAMES = ("Jürgen", "Käthe", "Björn", "Ute", "Anna", "Lena")
 KUNDEN = "Kunden-Nr.;Vorname;Nachname;E-Mail;Geburtsdatum;PLZ;Telefon;angelegt am\n" + "".join(
-    f"K{i};{NAMES[i % 6]};Müller{i % 9};k{i}@web.de;{1 + i % 28:02}.0{1 + i % 9}.1980;"
+    f"K{i};{NAMES[i % 6]};Müller{LETTERS[i % 9]};k{i}@web.de;{1 + i % 28:02}.0{1 + i % 9}.1980;"
     f"{10000 + i % 50};089 {1234500 + i};2020-01-{1 + i % 28:02}\n"
     for i in range(60)
 )
 CLIENTS = "identifiant,nom complet,date de naissance,ville,cluster_id\n" + "".join(
-    f"{i},Chloé Dupont{i % 20},{1 + i % 28}/02/1970,{'Lyon' if i % 3 else 'Nîmes'},c{i // 2}\n"
+    f"{i},Chloé Dupont{LETTERS[i % 20]},{1 + i % 28}/02/1970,"
+    f"{'Lyon' if i % 3 else 'Nîmes'},c{i // 2}\n"
     for i in range(60)
 )
 CRM = "cust_id,given_name,family_name,phone\n" + "".join(
-    f"{i},Ann{i % 7},Smith{i % 11},415555{2000 + i}\n" for i in range(60)
+    f"{i},Ann{LETTERS[i % 7]},Smith{LETTERS[i % 11]},415555{2000 + i}\n" for i in range(60)
 )
 SHOP = "nr,Vorname,Nachname,contact,note\n" + "".join(
-    f"S{i},Ann{i % 7},Smith{i % 11},415555{2000 + i},x\n" for i in range(30)
+    f"S{i},Ann{LETTERS[i % 7]},Smith{LETTERS[i % 11]},415555{2000 + i},x\n" for i in range(30)
 )
 
 
@@ -87,7 +89,7 @@ def test_names_that_are_taken_or_no_names_get_others(tmp_path: Path) -> None:
     head = "id,Source,record_id,order,2nd phone,Änderung (%)\n"
     spec = declared(tmp_path, {"main.csv": head + rows})
     assert [*spec.field_kinds] == [
-        *("my_source", "my_record_id", "my_order", "column_2nd_phone", "anderung"),
+        *("my_source", "my_record_id", "order", "column_2nd_phone", "anderung"),
     ]
     assert spec.dataset not in ("main", "temp")
 

@@ -22,13 +22,14 @@ DECLARATIONS = ("defs.yaml", "defs.yml", "component.yaml")
 MOST_READ = 1_000_000
 
 
-def load_datasets(project: Path, module: ModuleType) -> dg.Definitions:
+def load_datasets(project: Path, package: str) -> dg.Definitions:
     """Load a project's folder of definitions, whatever is broken in it.
 
-    project: a path within the project. module: the folder as a package, such as er_pipeline.defs.
+    project: a path within the project. package: the folder's, such as er_pipeline.defs.
     As long as all is well, Dagster loads the folder itself. Otherwise each dataset is loaded on its
     own; one that cannot be is shown as an asset that says why, see `broken_dataset`.
     """
+    module = importlib.import_module(package)
     folder = Path(next(iter(module.__path__)))
     specs, reasons = read_datasets(folder)
     if not reasons:

@@ -5,7 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from er_pipeline.blocking.records.column_guesses import (
@@ -32,6 +32,8 @@ from er_pipeline.terminal.exit_codes import UsageError
 DUPLICATES = 0.02
 # Columns of two tables whose values are the same this often are one field, whatever their names.
 SHARED_VALUES = 0.2
+# The same, where they look like different kinds.
+MOSTLY_SHARED = 0.5
 # Up to so many records neighbours cost less than a few minutes.
 MOST_WITH_NEIGHBOURS = 500_000
 # Countries by a word that only columns of its language have.
@@ -234,10 +236,10 @@ def _join_fields(engine: Engine, tables: Sequence[_Table]) -> dict[str, list[str
         table.fields = {name: table.fields[name] for name in common}
     for name in common:
         kinds = [table.fields[name].kind for table in tables]
-        if len(set(kinds)) > 1:  # the more general one fits both
-            kind = "text" if "text" in kinds else kinds[0]
-            guess = next(t.fields[name] for t in tables if t.fields[name].kind == kind)
-            first.fields[name] = guess
+        concept = first.fields[name].concept
+        if len(set(kinds)) > 1 and not (concept and concept.kind in kinds):
+            general = "text" if "text" in kinds else kinds[0]  # it fits both
+            first.fields[name] = replace(first.fields[name], kind=general)
     return left_out
 
 
@@ -246,7 +248,7 @@ def _same_values(engine: Engine, first: _Table, table: _Table, name: str) -> str
     column = table.fields[name]
     best: tuple[float, str] | None = None
     for other, guess in first.fields.items():
-        if other in table.fields or guess.kind != column.kind:
+        if other in table.fields:
             continue
         own, theirs = (
             f"select distinct lower(trim({quoted(c)})) as v from {t} where trim({quoted(c)}) <> ''"
@@ -257,7 +259,8 @@ def _same_values(engine: Engine, first: _Table, table: _Table, name: str) -> str
             f"select least((select count(*) from ({own})), (select count(*) from ({theirs})))"
         )
         share = n_same / max(1, n_least)
-        if share >= SHARED_VALUES and (best is None or share > best[0]):
+        least = SHARED_VALUES if guess.kind == column.kind else MOSTLY_SHARED
+        if share >= least and (best is None or share > best[0]):
             best = (share, other)
     return best[1] if best else None
 

@@ -140,8 +140,11 @@ def _check_repeated(tree: yaml.Node, path: Path, lines: Sequence[str]) -> None:
             first[name] = line
 
 
-def pointed_out(path: Path, mark: yaml.Mark | None, message: str, lines: Sequence[str]) -> str:
-    """Write an error: file:line: message, then the line and a caret below the place."""
+def pointed_out(path: Path, mark: Any, message: str, lines: Sequence[str]) -> str:
+    """Write an error: file:line: message, then the line and a caret below the place.
+
+    mark: one of PyYAML's, of which it has two classes, or None.
+    """
     number = min(mark.line + 1, max(1, len(lines))) if mark else 1
     line = lines[number - 1] if lines else ""
     column = mark.column if mark and mark.line + 1 == number else len(line) - len(line.lstrip())
