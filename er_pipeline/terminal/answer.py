@@ -7,18 +7,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.tables.printable import printable
-
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines as they come; what could steer a terminal, in an id or a value, is escaped."""
     for line in lines:
-        print(printable(line), flush=True)
+        print(_escaped(line), flush=True)
 
 
 def print_error(text: str) -> None:
     """Print what went wrong on stderr; what could steer a terminal is escaped."""
-    print(f"error: {printable(text)}", file=sys.stderr, flush=True)
+    print(f"error: {_escaped(text)}", file=sys.stderr, flush=True)
+
+
+def _escaped(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    from er_pipeline.blocking.tables.printable import printable  # --help and docs do without
+
+    return printable(text)
 
 
 def print_json(answer: Any) -> None:
