@@ -239,6 +239,7 @@ CHANGES: Sequence[Change] = (
     Change("checks.max_coverage_lost", 0.5),
     Change("checks.max_pairs", 1_000_000),
     Change("checks.max_pairs_per_strategy", {"name": 1_000}),
+    Change("checks.max_memberships", 1_000_000),
     Change("checks.max_training_pairs", 1_000_000),
     Change("checks.max_matches_cut", 0.5),
     Change("checks.max_largest_block_share", 0.5),

@@ -27,7 +27,7 @@ def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
         for name, lines in zip(groups[1::2], groups[2::2], strict=True)
     }
     assert commands == {
-        "Run": ["demo", "run", "versions"],
+        "Run": ["check", "demo", "init", "run", "versions"],
         "Labels": ["label", "labels"],
         "Rules": ["rules", "training-rules"],
         "Reference": ["docs", "settings"],
@@ -177,7 +177,7 @@ def test_completion_is_installed_once_for_the_shell_that_is_named(tmp_path: Path
             9,
             "cleaning.rejects: unknown setting 'rejects'; there are phone_region, gmail_dots,",
         ),
-        ("  owners: [x\n", 10, "not YAML: "),
+        ("  owners: [x\n", 9, "not YAML: "),
     ],
     ids=["unknown", "wrong type", "out of range", "unknown below", "no YAML"],
 )

@@ -29,7 +29,8 @@ def test_the_executor_is_the_one_that_is_named(name: str, tmp_path: Path) -> Non
 def test_a_schedule_is_as_its_section_says(enabled: bool, status: dg.DefaultScheduleStatus) -> None:
     when = {"cron": "30 4 * * 1", "timezone": "Europe/Berlin", "enabled": enabled}
     spec = small_spec(schedule=when)
-    schedule = nightly_schedule(spec, nightly_job(spec, "in_process", Path("lake")))
+    job = nightly_job(spec, "in_process", Path("lake"))
+    schedule = nightly_schedule("people", spec.schedule, job)
     assert (schedule.name, schedule.job_name) == ("people_nightly_schedule", "people_nightly")
     assert schedule.cron_schedule == "30 4 * * 1"
     assert schedule.execution_timezone == "Europe/Berlin"

@@ -13,7 +13,8 @@ from cyclopts import MissingArgumentError
 
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.spec.yaml_file import check_repeated_settings, read_spec
+from er_pipeline.blocking.spec.yaml_document import check_repeated_settings
+from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.values.cleaning import KINDS
 from er_pipeline.flow import flow
 from er_pipeline.terminal.cli import app

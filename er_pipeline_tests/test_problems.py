@@ -46,9 +46,9 @@ def test_no_more_strategies_are_taken_than_fit_into_a_mask(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert MAX_STRATEGIES < 63  # bits of a signed 64-bit integer
-    monkeypatch.setattr("er_pipeline.blocking.spec.problems.MAX_STRATEGIES", 2)
+    monkeypatch.setattr("er_pipeline.blocking.spec.problems.MOST_DECLARED", 2)
     keys = dict.fromkeys(("a", "b", "c"), "name")
-    with pytest.raises(ValueError, match="at most 2 strategies fit into one mask"):
+    with pytest.raises(ValueError, match=r"3 strategies are declared, .* and 2 are the most"):
         small_spec(strategies=keys)
 
 

@@ -18,10 +18,12 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BlockingError
+from er_pipeline.blocking.tables.failures import sentence_of
 from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import catalog_lock, step_lock
 from er_pipeline.blocking.tables.pictures import numbers
+from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics, note_run_metrics
 from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.sql import literal
@@ -182,9 +184,12 @@ class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_fa
         """Do nothing yet."""
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Turn a BlockingError into a dg.Failure that says the same."""
-        if isinstance(error, BlockingError):
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+        """Turn a BlockingError, or a failure of the machine, into a dg.Failure that says it."""
+        sentence = str(error) if isinstance(error, BlockingError) else None
+        if isinstance(error, Exception) and sentence is None:
+            sentence = sentence_of(error)
+        if sentence is not None:
+            raise dg.Failure(description=printable(sentence), allow_retries=False) from error
 
 
 class Clock:

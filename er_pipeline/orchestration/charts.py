@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
+from er_pipeline.blocking.tables.printable import markdown_cell
+
 INLINE_LIMIT = 1000  # characters of Markdown, in Dagster 1.13's UI
 COLOR = "#4C6EF5"
 WEIGHT_CLASSES = 9  # as many bars as fit into a picture
@@ -270,7 +272,7 @@ def _bars(title: str, rows: Sequence[tuple[str, int, str]], dark: Sequence[int] 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write rows as a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(markdown_cell, line)) + " |" for line in lines)
 
 
 def _text(x: int, y: int, text: str) -> str:

@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.spec.yaml_file import check_repeated_settings
+from er_pipeline.blocking.spec.yaml_document import check_repeated_settings
 from er_pipeline.catalog import check_dataset_name
 from er_pipeline.flow import flow, open_lake
 from er_pipeline.orchestration.assets import dataset_assets
@@ -65,7 +65,7 @@ class BlockingPipeline(dg.Component):
             assets=dataset_assets(spec, steps),
             asset_checks=dataset_checks(spec, steps),
             jobs=[job],
-            schedules=[nightly_schedule(spec, job)],
+            schedules=[nightly_schedule(spec.dataset, spec.schedule, job)],
             resources=lake_resources(lake),
         )
 

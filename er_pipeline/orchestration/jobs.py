@@ -8,6 +8,7 @@ from typing import Any, cast
 import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.blocking.tables.files import clear_left, clear_scratch
 from er_pipeline.blocking.tables.lake import SPILL
 from er_pipeline.blocking.tables.locks import run_lock
@@ -86,16 +87,16 @@ def nightly_job(spec: PipelineSpec, executor: str, lake: Path) -> Any:
     )
 
 
-def nightly_schedule(spec: PipelineSpec, job: Any) -> dg.ScheduleDefinition:
+def nightly_schedule(dataset: str, schedule: Schedule, job: Any) -> dg.ScheduleDefinition:
     """Run the job at the dataset's hour; on as soon as the project loads, unless disabled."""
     return dg.ScheduleDefinition(
-        name=f"{spec.dataset}_nightly_schedule",
+        name=f"{dataset}_nightly_schedule",
         job=job,
-        cron_schedule=spec.schedule.cron,
-        execution_timezone=spec.schedule.timezone,
+        cron_schedule=schedule.cron,
+        execution_timezone=schedule.timezone,
         default_status=(
             dg.DefaultScheduleStatus.RUNNING
-            if spec.schedule.enabled
+            if schedule.enabled
             else dg.DefaultScheduleStatus.STOPPED
         ),
     )

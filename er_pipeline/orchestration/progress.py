@@ -8,6 +8,8 @@ from typing import Any
 
 import dagster as dg
 
+from er_pipeline.blocking.tables.printable import printable
+
 Watcher = Callable[[dg.DagsterEvent], None]
 _watchers: list[Watcher] = []
 
@@ -42,13 +44,20 @@ def show_steps_of_assets(handler: logging.Handler | None = None) -> None:
     """
     if handler is None:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("    %(message)s"))
+        handler.setFormatter(_Printable("    %(message)s"))
     logger = logging.getLogger("er_pipeline")
     logger.setLevel(logging.INFO)
     logger.handlers = [handler]
     # Libraries that configure the root logger would show every line again, and their own.
     logger.propagate = False
     logging.getLogger("faiss").setLevel(logging.WARNING)
+
+
+class _Printable(logging.Formatter):
+    """Escapes what could steer a terminal: messages name files and values."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 class _ProgressHandler(logging.Handler):
@@ -67,7 +76,7 @@ class _ProgressHandler(logging.Handler):
             if not text.startswith("Dependencies for step"):
                 line = f"  {record.levelname.lower()}: {text}"
         if line:
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
 
 
 def event_line(event: dg.DagsterEvent | None) -> str | None:

@@ -2,19 +2,33 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines as they come."""
+    """Print lines as they come; what could steer a terminal, in an id or a value, is escaped."""
     for line in lines:
-        print(line, flush=True)
+        print(_escaped(line), flush=True)
+
+
+def print_error(text: str) -> None:
+    """Print what went wrong on stderr; what could steer a terminal is escaped."""
+    print(f"error: {_escaped(text)}", file=sys.stderr, flush=True)
+
+
+def _escaped(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    from er_pipeline.blocking.tables.printable import printable  # --help and docs do without
+
+    return printable(text)
 
 
 def print_json(answer: Any) -> None:
-    """Print an answer as JSON, indented by two.
+    """Print an answer as JSON, indented by two; JSON itself escapes control characters.
 
     Numbers that JSON lacks (infinity, not a number) become null, sets and generators lists.
     """

@@ -15,6 +15,12 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
+from er_pipeline.terminal.declaration_commands import (
+    CHECK_EXAMPLES,
+    INIT_EXAMPLES,
+    check,
+    init,
+)
 from er_pipeline.terminal.exit_codes import (
     EXIT_CODES,
     FAILED,
@@ -58,6 +64,8 @@ app = App(
 )
 app["--help"].help = "Show this help, or that of a command."
 app["--version"].help = "Show the version."
+app.command(init, group=RUN, help_epilogue=INIT_EXAMPLES)
+app.command(check, group=RUN, help_epilogue=CHECK_EXAMPLES)
 for command in (label, labels, rules, training_rules):
     app.command(command)
 app.command(
@@ -271,7 +279,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         code = known
         if code != STOPPED:
-            print(f"error: {error}", file=sys.stderr)
+            from er_pipeline.terminal.answer import print_error
+
+            print_error(str(error))
     if code == STOPPED:
         print("stopped; the last good tables are as they were", file=sys.stderr)
     return code

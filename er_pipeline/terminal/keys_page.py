@@ -16,6 +16,12 @@ Records are compared if they share a key. A key is an expression in DuckDB's SQL
 fields: a field alone, or anything that DuckDB can compute of fields, such as `left(last_name, 3)`.
 Besides DuckDB's own functions it may call those below. They may be nested, as in
 `soundex(first_word(last_name))`. A record whose key is NULL or blank has no key.
+
+A key gives the same for the same record every night and on every machine, so functions of the time,
+of chance or of the session (`now()`, `random()`, `current_user`), columns by their place (`#1`) and
+times with a zone are refused. So is a key that may make more than 10,000 characters or elements of
+one value, such as `lpad(name, 500000)`. A key that cannot be computed for a value stops the run
+with the strategy, the key and the value; `try_cast(zip as integer)` gives such a record no key.
 """
 CONJUNCTIONS = """\
 ## Conjunctions

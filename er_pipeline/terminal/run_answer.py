@@ -8,7 +8,7 @@ from typing import Any
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.publications import PUBLISHED
-from er_pipeline.terminal.answer import print_json, print_lines
+from er_pipeline.terminal.answer import print_error, print_json, print_lines
 from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline.terminal.exit_codes import FAILED, OK
 from er_pipeline.terminal.report import report_lines
@@ -40,7 +40,7 @@ def run_and_report(
         file=sys.stderr,
     )
     for error in result.errors:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
     tables = open_lake(spec, lake)
     if not result.succeeded:
         print(f"The run failed; {_what_is_left(tables)}.", file=sys.stderr)

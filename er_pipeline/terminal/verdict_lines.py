@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from er_pipeline.blocking.tables.verdicts import Verdict
-from er_pipeline.terminal.answer import print_json
+from er_pipeline.terminal.answer import print_json, print_lines
 from er_pipeline.terminal.exit_codes import FAILED, OK
 from er_pipeline.terminal.progress_bar import waited_for
 
@@ -28,7 +28,7 @@ def show_judged(items: Judged, doing: str, *, as_json: bool) -> int:
         elif isinstance(item, Mapping):
             figures.update(item)
         elif not as_json:
-            print(item, flush=True)
+            print_lines([item])
     failed = any(not verdict.passed and verdict.severity == "error" for verdict in verdicts)
     if as_json:
         print_json(
@@ -40,9 +40,7 @@ def show_judged(items: Judged, doing: str, *, as_json: bool) -> int:
             }
         )
     else:
-        print()
-        for verdict in verdicts:
-            print(f"[{_mark(verdict)}] {verdict.check}: {verdict.text}")
+        print_lines(["", *(f"[{_mark(v)}] {v.check}: {v.text}" for v in verdicts)])
     return FAILED if failed else OK
 
 

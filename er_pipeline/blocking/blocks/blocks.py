@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
+from er_pipeline.blocking.blocks.membership_limit import check_memberships
 from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -14,6 +15,7 @@ from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import BLOCK_KEY, RECORD_NO, Facts, Table
 from er_pipeline.blocking.tables.views import with_records
+from er_pipeline.blocking.values.key_failures import named_failures
 from er_pipeline.blocking.values.keys import Conjunction
 
 # The classes of the size report: 1, 2-10, 11-99, 100-cap, over the cap.
@@ -100,12 +102,15 @@ def build_blocks(engine: Engine, lake: Lake, conjunction: Conjunction, spec: Pip
     has a NULL or blank member is in no block. A key that only one record has is kept:
     filtered_blocks removes it, and says so.
     Returns the facts kept beside the table.
+    Raises SpecError if the key fails on a value, BudgetError if it has too many values.
     """
     lake.open(engine, "cleaned_records")
     table = blocks_table(conjunction)
+    check_memberships(engine, conjunction, spec)
     keyed = conjunction.keyed_records(engine, "cleaned_records")
     with lake.writing(table, {"expression": conjunction.expression}) as draft:
-        engine.write(f"select block_key, record_no from ({keyed})", draft.file())
+        with named_failures(engine, "cleaned_records", [conjunction], "strategy"):
+            engine.write(f"select block_key, record_no from ({keyed})", draft.file())
         engine.read_folder(draft.folder, table)
         memberships, records = engine.row(
             f"select count(*), count(distinct record_no) from {table}"

@@ -18,6 +18,7 @@ from er_pipeline.blocking.blocks.filtered_facts import (
     sum_strategies,
     total_size_classes,
 )
+from er_pipeline.blocking.blocks.membership_limit import check_memberships
 from er_pipeline.blocking.blocks.record_codes import CODES, write_record_codes
 from er_pipeline.blocking.blocks.refined_blocks import divisions_text
 from er_pipeline.blocking.spec.learned import LearnedBlocksFacts, learned_blocks_facts
@@ -38,6 +39,7 @@ from er_pipeline.blocking.tables.table import (
 )
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import records_by_id
+from er_pipeline.blocking.values.key_failures import named_failures
 
 LEARNED = ("learned_blocks", "learned_dropped", "learned_codes")
 
@@ -144,8 +146,10 @@ def count_strategies(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     memberships = {}
     for strategy in spec.strategy_conjunctions:
         memberships[strategy.name] = f"members_{strategy.name}"
+        check_memberships(engine, strategy, spec)
         keyed = strategy.keyed_records(engine, "cleaned_records")
-        engine.make_table(memberships[strategy.name], keyed)
+        with named_failures(engine, "cleaned_records", [strategy], "strategy"):
+            engine.make_table(memberships[strategy.name], keyed)
     learned = read_learned(engine, lake, spec)
     sized, counts = size_strategies(engine, spec, memberships)
     return dict(sum_strategies(engine, spec, sized, counts, learned))

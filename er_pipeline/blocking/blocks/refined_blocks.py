@@ -21,6 +21,7 @@ from er_pipeline.blocking.blocks.blocks import (
 from er_pipeline.blocking.records.key_codes import key_code_columns, same_values
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.values.key_failures import named_failures
 from er_pipeline.blocking.values.keys import Conjunction, Key
 
 logger = logging.getLogger(__name__)
@@ -146,15 +147,16 @@ def _divide(engine: Engine, spec: PipelineSpec, key: Conjunction) -> tuple[Sized
         "oversized_records",
         "select * from cleaned_records where record_no in (select record_no from oversized)",
     )
-    engine.make_table(
-        "keyed_members",
-        f"""
-        select o.block_key || ' {DIVISION_MARK} ' || {_escaped("k.block_key")} as block_key,
-            o.record_no, o.source_no, o.block_key as whole_key
-        from oversized as o join ({key.keyed_records(engine, "oversized_records")}) as k
-            on k.record_no = o.record_no
-        """,
-    )
+    keyed = key.keyed_records(engine, "oversized_records")
+    with named_failures(engine, "oversized_records", [key], "blocks.refine_by"):
+        engine.make_table(
+            "keyed_members",
+            f"""
+            select o.block_key || ' {DIVISION_MARK} ' || {_escaped("k.block_key")} as block_key,
+                o.record_no, o.source_no, o.block_key as whole_key
+            from oversized as o join ({keyed}) as k on k.record_no = o.record_no
+            """,
+        )
     engine.make_table(new.members, "select block_key, record_no, source_no from keyed_members")
     size_blocks(engine, new.members, new.sizes, spec.link_mode, spec.blocks)
     engine.append(

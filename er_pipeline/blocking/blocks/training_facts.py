@@ -18,6 +18,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.values.key_failures import named_failures
 from er_pipeline.blocking.values.keys import Conjunction
 
 
@@ -57,7 +58,9 @@ def sum_training_rules(
     strong = strong_identifiers(engine, spec)
     for rule in spec.training_conjunctions:
         blocks = SizedBlocks(f"keyed_{rule.name}", f"rule_sizes_{rule.name}")
-        engine.make_table(blocks.members, rule.keyed_records(engine, "cleaned_records"))
+        keyed = rule.keyed_records(engine, "cleaned_records")
+        with named_failures(engine, "cleaned_records", [rule], "training rule"):
+            engine.make_table(blocks.members, keyed)
         size_blocks(engine, blocks.members, blocks.sizes, spec.link_mode, spec.blocks)
         sized[rule.name] = blocks
         rules[rule.name] = {

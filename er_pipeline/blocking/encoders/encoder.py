@@ -68,7 +68,9 @@ class Texts:
 class Encoder(BaseModel):
     """Settings of embedding blocks that all encoders share."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
     # Whether a text's vector is the same whatever the other texts are, so that it can be kept.
     keeps_vectors: ClassVar[bool] = True

@@ -40,6 +40,7 @@ from er_pipeline.blocking.tables.table import (
     Table,
 )
 from er_pipeline.blocking.tables.views import with_records
+from er_pipeline.blocking.values.key_failures import named_failures
 from er_pipeline.blocking.values.keys import Conjunction
 
 logger = logging.getLogger(__name__)
@@ -185,7 +186,8 @@ def _size_by_texts(
 ) -> None:
     """Block the records by the texts of their keys, as a strategy does."""
     keyed = rule.keyed_records(engine, "cleaned_records")
-    engine.make_table("keyed_records", keyed)
+    with named_failures(engine, "cleaned_records", [rule], "learned rule"):
+        engine.make_table("keyed_records", keyed)
     size_blocks(engine, "keyed_records", blocks.sizes, spec.link_mode, spec.blocks)
     engine.make_table(
         blocks.members,

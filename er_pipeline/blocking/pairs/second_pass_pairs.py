@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypedDict, cast
 
 from er_pipeline.blocking.blocks.blocks import size_blocks
+from er_pipeline.blocking.blocks.membership_limit import check_memberships
 from er_pipeline.blocking.neighbours.embedding_blocks import search_pairs
 from er_pipeline.blocking.neighbours.nearest import SearchStats
 from er_pipeline.blocking.neighbours.neighbour_lists import search_settings
@@ -40,6 +41,7 @@ from er_pipeline.blocking.tables.lake import Lake, link_files
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Facts, Table
 from er_pipeline.blocking.tables.views import pairs_by_id
+from er_pipeline.blocking.values.key_failures import named_failures
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE
 from er_pipeline.blocking.weights.pair_weights import read_weights
 
@@ -299,12 +301,15 @@ def _count_strategies(engine: Engine, spec: PipelineSpec) -> dict[str, int]:
     counted = {}
     for strategy in spec.second_conjunctions:
         name = f"second_{strategy.name}"
-        engine.make_table(
-            name,
-            "select k.record_no, k.source_no, k.block_key, l.record_no is not null as is_lonely"
-            f" from ({strategy.keyed_records(engine, 'cleaned_records')}) as k"
-            " left join lonely as l on l.record_no = k.record_no",
-        )
+        check_memberships(engine, strategy, spec, "second_pass strategy")
+        keyed = strategy.keyed_records(engine, "cleaned_records")
+        with named_failures(engine, "cleaned_records", [strategy], "second_pass strategy"):
+            engine.make_table(
+                name,
+                "select k.record_no, k.source_no, k.block_key,"
+                f" l.record_no is not null as is_lonely from ({keyed}) as k"
+                " left join lonely as l on l.record_no = k.record_no",
+            )
         # All pairs of a block but those of two records that have candidates already.
         # Prefixes, of which none begins another, so that no strategy's name makes two tables one.
         others, kept = f"others_{strategy.name}", f"worth_{strategy.name}"

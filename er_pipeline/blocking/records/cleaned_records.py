@@ -123,7 +123,13 @@ def steps(spec: PipelineSpec) -> list[Step]:
         Step(
             writes=[records, rejected, *clusters],
             reads=[],
-            settings=[spec.sources, spec.field_kinds, spec.name_parts, options, spec.vector_column],
+            settings=[
+                [source.identity for source in spec.sources],
+                spec.field_kinds,
+                spec.name_parts,
+                options,
+                spec.vector_column,
+            ],
             run=partial(clean_records, spec=spec),
             count=partial(clean_records, spec=spec),
             stage="records",

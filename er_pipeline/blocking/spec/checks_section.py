@@ -24,6 +24,12 @@ class Checks(Settings):
     max_pairs_per_strategy: int | dict[str, int] | None = Field(
         None, description="Most pairs of one strategy: one number, or strategy: number."
     )
+    max_memberships: int = Field(
+        50_000_000,
+        ge=1,
+        description="Most memberships of one many-valued strategy, its records times their keys;"
+        " above it, the run stops before they are made.",
+    )
     max_training_pairs: int = Field(
         10_000_000, ge=0, description="Most pairs of all training rules, summed."
     )

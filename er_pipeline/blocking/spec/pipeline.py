@@ -45,10 +45,14 @@ from er_pipeline.blocking.spec.settings import (
 )
 from er_pipeline.blocking.spec.sources_section import Cleaning, Source
 from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.tables.printable import shown
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.values.key_parser import parse_conjunction
 from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.blocking.values.pair_conditions import parse_condition
+
+# DuckDB starts every thread at once; no machine has more.
+MOST_THREADS = 1_024
 
 
 def _strategies_or_auto(value: Any) -> Any:
@@ -57,6 +61,12 @@ def _strategies_or_auto(value: Any) -> Any:
             f"{value!r} is neither auto nor a mapping of name: key; write strategies: auto, or"
             " strategies: {email: email, ...}"
         )
+    for name, keys in value.items() if isinstance(value, dict) else ():
+        if not isinstance(keys, str | list | bool):
+            raise ValueError(
+                f"{name!r} must be a key, a list of keys, or true for a built-in one;"
+                f" {shown(keys)} is none"
+            )
     return value
 
 
@@ -127,9 +137,14 @@ class PipelineSpec(Settings):
         None, description="Pairs judged by people; off if omitted, {} for the defaults."
     )
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
-    threads: int | None = Field(None, ge=1, description="Threads per asset; one per core if null.")
-    memory_limit: str | None = Field(
-        None, pattern=r"^\d+(\.\d+)? ?(MB|GB|TB|MiB|GiB|TiB)$", description='Per asset: "4GB".'
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_THREADS,
+        description="Threads per asset; one per core if null.",
+    )
+    memory_limit: MemorySize | None = Field(
+        None, description='Per asset: "4GB"; at least 100MB, at most 100TB.'
     )
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="multiprocess runs assets side by side, on larger machines."

@@ -26,6 +26,10 @@ if TYPE_CHECKING:  # a spec lists its problems itself
 
 # Schemas and databases that DuckDB has itself, and the name of the catalog's own file.
 RESERVED_DATASETS = ("main", "temp", "system", "information_schema", "pg_catalog", "catalog")
+# Of the places in a pair's mask two are of neighbours, in the first pass and in the second.
+MOST_DECLARED = MAX_STRATEGIES - 2
+# A key per field and kind is tried; a table of more columns is narrowed by who knows it.
+MOST_FIELDS = 300
 # Kinds whose comparison counts no values unless term_frequency says so.
 KINDS_WITHOUT_FREQUENCY = ("email", "phone", "emails", "phones", "date")
 
@@ -41,6 +45,8 @@ def problems(spec: "PipelineSpec") -> Iterator[Problem]:
     yield from _source_problems(spec)
     yield from _field_problems(spec)
     names = {name.lower() for name in spec.field_kinds}
+    if len(names) > MOST_FIELDS:
+        return  # trying their keys would take minutes
     if not names or len(names) < len(spec.field_kinds):
         return  # no table could hold them, so no key can be tried
     yield from _cleaning_problems(spec)
@@ -79,6 +85,12 @@ def _field_problems(spec: "PipelineSpec") -> Iterator[Problem]:
             ("fields",),
             "no field is declared; write fields: {first_name: person_name, ...} or map them"
             " with columns",
+        )
+    if len(spec.field_kinds) > MOST_FIELDS:
+        yield (
+            ("fields",),
+            f"{len(spec.field_kinds):,} fields are declared, and {MOST_FIELDS} are the most; keep"
+            " those that speak of the same thing in two records",
         )
     for name in spec.field_kinds:
         if not re.fullmatch(IDENTIFIER, name):
@@ -202,8 +214,8 @@ def _learning_problems(spec: "PipelineSpec") -> Iterator[Problem]:
     for name in spec.declared_strategies():
         if name.lower() == "train":
             yield (("strategies", name), "'train' names the forward index; choose another")
-    places = MAX_STRATEGIES - len(spec.declared_strategies())
-    places -= len(spec.second_pass.strategies if spec.second_pass else {}) + 2
+    places = MOST_DECLARED - len(spec.declared_strategies())
+    places -= len(spec.second_pass.strategies if spec.second_pass else {})
     if len(learning.pin) > places:
         yield (("learning", "pin"), f"at most {places} pinned rules fit beside the strategies")
     for place in ("pin", "ban"):
@@ -308,8 +320,12 @@ def _key_problems(
 def _limit_problems(spec: "PipelineSpec") -> Iterator[Problem]:
     first = spec.declared_strategies()
     second = spec.second_pass.strategies if spec.second_pass else {}
-    if len(first) + len(second) + 2 > MAX_STRATEGIES:
-        yield (("strategies",), f"at most {MAX_STRATEGIES} strategies fit into one mask")
+    if len(first) + len(second) > MOST_DECLARED:
+        yield (
+            ("strategies",),
+            f"{len(first) + len(second)} strategies are declared, with those of the second pass,"
+            f" and {MOST_DECLARED} are the most; keep the best, or write strategies: auto",
+        )
     if isinstance(spec.checks.max_pairs_per_strategy, dict):
         for name in spec.checks.max_pairs_per_strategy:
             if name not in first:

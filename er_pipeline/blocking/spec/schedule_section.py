@@ -1,19 +1,11 @@
 """The section `schedule`: when the job runs by itself."""
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
+from er_pipeline.blocking.spec.cron import check_cron
 from er_pipeline.blocking.spec.settings import Settings
-
-CRON_LIMITS = (
-    ("minute", 0, 59),
-    ("hour", 0, 23),
-    ("day of the month", 1, 31),
-    ("month", 1, 12),
-    ("day of the week", 0, 7),
-)
 
 
 def _known_timezone(name: str) -> str:
@@ -38,13 +30,5 @@ class Schedule(Settings):
     @field_validator("cron")
     @classmethod
     def _cron_is_readable(cls, cron: str) -> str:
-        parts = cron.split()
-        if len(parts) != len(CRON_LIMITS):
-            raise ValueError(f"cron {cron!r} must have five parts, such as 0 2 * * *")
-        for part, (name, low, high) in zip(parts, CRON_LIMITS, strict=True):
-            numbers = [int(n) for n in re.findall(r"\d+", part.split("/")[0])]
-            if not re.fullmatch(r"[\w*/,\-#]+", part) or any(not low <= n <= high for n in numbers):
-                raise ValueError(
-                    f"cron {cron!r}: {part!r} is no {name} ({low} to {high}, * for every)"
-                )
+        check_cron(cron)
         return cron

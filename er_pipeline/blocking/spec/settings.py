@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,10 +17,30 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails
 
 from er_pipeline.blocking.tables.errors import did_you_mean
+from er_pipeline.blocking.tables.printable import shown
 
 IDENTIFIER = r"^[A-Za-z][A-Za-z0-9_]{0,62}$"
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
 Share = Annotated[float, Field(ge=0, le=1)]
+# Below the least DuckDB cannot even read a file in parallel; the most is more than any machine has.
+LEAST_MEMORY, MOST_MEMORY = 100 * 10**6, 100 * 10**12
+MEMORY_SIZE = r"^\d{1,9}(\.\d{1,9})? ?(MB|GB|TB|MiB|GiB|TiB)$"
+BYTES_OF_UNIT = {
+    f"{prefix}{ending}": base**power
+    for power, prefix in ((2, "M"), (3, "G"), (4, "T"))
+    for ending, base in (("B", 1000), ("iB", 1024))
+}
+
+
+def _memory_in_range(limit: str) -> str:
+    unit = limit.lstrip("0123456789.").strip()
+    size = float(limit.removesuffix(unit)) * BYTES_OF_UNIT[unit]
+    if not LEAST_MEMORY <= size <= MOST_MEMORY:
+        raise ValueError(f"{limit!r} is out of range; write at least 100MB and at most 100TB")
+    return limit
+
+
+MemorySize = Annotated[str, Field(pattern=MEMORY_SIZE), AfterValidator(_memory_in_range)]
 # Where a setting stands, and what is wrong with it.
 Problem = tuple[tuple[str | int, ...], str]
 
@@ -70,16 +91,17 @@ def plain_message(problem: ErrorDetails) -> str:
     text = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
     if problem["type"] in ("literal_error", "enum"):
-        return f"{given!r} is unknown; there are {problem['ctx']['expected'].replace(' or ', ', ')}"
+        known = problem["ctx"]["expected"].replace(" or ", ", ")
+        return f"{shown(given)} is unknown; there are {known}"
     if problem["type"] == "model_type":
-        return f"settings stand under this one, as name: value; {given!r} is none"
+        return f"settings stand under this one, as name: value; {shown(given)} is none"
     if problem.get("ctx", {}).get("pattern") == IDENTIFIER:
         return (
-            f"{given!r} is no name here: a letter first, then letters a to z, digits and _, at most"
-            " 63 in all"
+            f"{shown(given)} is no name here: a letter first, then letters a to z, digits and _, at"
+            " most 63 in all"
         )
     if problem["type"] == "string_pattern_mismatch":
-        return f"{given!r} does not fit: {text[0].lower()}{text[1:]}"
+        return f"{shown(given)} does not fit: {text[0].lower()}{text[1:]}"
     if problem["loc"][-1:] == ("[key]",) and isinstance(given, bool):
         return f"YAML reads a name here as {str(given).lower()}; put it in quotes"
     return text
@@ -107,6 +129,6 @@ class Settings(BaseModel):
                 if problem["type"] == "extra_forbidden" and len(place) == 1:
                     near = did_you_mean(str(place[0]), cls.model_fields, least=0.6)
                     there_are = f" there are {', '.join(cls.model_fields)}"
-                    text = f"unknown setting {place[0]!r};{near or there_are}"
+                    text = f"unknown setting {shown(place[0])};{near or there_are}"
                 problems.append((place, text))
             raise validation_error(cls.__name__, problems) from error

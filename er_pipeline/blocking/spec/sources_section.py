@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
+from er_pipeline.blocking.tables.printable import without_password
 from er_pipeline.blocking.values.checked_numbers import checked_number
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.folded_text import fold
@@ -109,6 +110,12 @@ class Source(Settings):
             if bool(getattr(self, place)) != bool(getattr(self, companion)):
                 raise ValueError(f"{place} and {companion} belong together: write both")
         return self
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides which records it gives: a rotated password opens the same database."""
+        settings = self.model_dump(mode="json")
+        return {**settings, "url": without_password(self.url) if self.url else self.url}
 
     @property
     def label(self) -> str:

@@ -4,18 +4,22 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import yaml
-from pydantic import ValidationError
-
+from er_pipeline.blocking.spec.every_problem import every_problem
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.spec.settings import plain_message
-from er_pipeline.blocking.tables.errors import SpecError
+from er_pipeline.blocking.spec.settings import Problem
+from er_pipeline.blocking.spec.yaml_document import YamlDocument, read_document
+from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
+from er_pipeline.blocking.tables.printable import shown
 
 COMPONENT_TYPE = "er_pipeline.BlockingPipeline"
-# Of a line shown in an error; passwords belong into {{ env.NAME }}, but are found in files.
-PASSWORD_IN_URL = re.compile(r"(://[^:@/\s]*:)\S*@")
+# What Dagster reads beside the settings.
+TOP_LEVEL = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
+# Parts of a place that are no settings: pydantic's names of the choices that a value may be.
+CHOICE = re.compile(r"[\[\]()]|^(str|int|bool|float)$")
+# Where a setting stands below `attributes`.
+Place = tuple[str | int, ...]
 
 
 def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> PipelineSpec:
@@ -25,73 +29,79 @@ def read_spec(path: Path, overrides: Mapping[str, Any] | None = None) -> Pipelin
     place in a list.
     Raises SpecError that says file, line and what to write instead.
     """
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror}); name a defs.yaml") from error
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
-    try:
-        document = yaml.safe_load(text)
-        tree = yaml.compose(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else f"{path}"
-        reason = getattr(error, "problem", None) or str(error)
-        raise SpecError(f"{place}: not YAML: {reason}") from error
-    if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
-        declared = document.get("type") if isinstance(document, dict) else None
-        found = f"; its type is {declared!r}" if declared else ""
+    examined = examine(path, overrides)
+    if examined.problems:
+        raise SpecError("\n".join(examined.problems))
+    assert examined.spec is not None
+    return examined.spec
+
+
+class Examined(NamedTuple):
+    """A declaration, looked at as a whole.
+
+    problems: each with file, line and what to write instead, in the order of the file. places:
+    where they stand. spec: of the settings that are right, None where those make none.
+    """
+
+    document: YamlDocument
+    problems: list[str]
+    places: list[tuple[str | int, ...]]
+    spec: PipelineSpec | None
+
+
+def examine(path: Path, overrides: Mapping[str, Any] | None = None) -> Examined:
+    """Read a dataset's `defs.yaml` and list all that is wrong with it; overrides: of `read_spec`.
+
+    Raises SpecError if it is no declaration at all.
+    """
+    document = read_declaration(path)
+    attributes = document.value.get("attributes") or {}
+    for name, value in (overrides or {}).items():
+        _override(attributes, name.split("."), value)
+    problems, spec = every_problem(_filled_from_environment(attributes, document, ()))
+    located = spec.located_in(path.parent) if spec else None
+    places = [place for place, _ in problems]
+    return Examined(document, _listed(document, problems), places, located)
+
+
+def read_declaration(path: Path) -> YamlDocument:
+    """Read a file and find that it declares a dataset, whatever its settings are.
+
+    Raises SpecError that says file, line and what to write instead.
+    """
+    document = read_document(path)
+    declared = document.value
+    if not isinstance(declared, dict) or declared.get("type") != COMPONENT_TYPE:
+        kind = declared.get("type") if isinstance(declared, dict) else None
+        found = f"; its type is {shown(kind)}" if kind else ""
         raise SpecError(
             f"{path}:1: must begin with `type: {COMPONENT_TYPE}` and `attributes:`{found}"
         )
-    _check_repeated(tree, path, text.splitlines())
-    try:
-        attributes = document.get("attributes") or {}
-        for name, value in (overrides or {}).items():
-            _override(attributes, name.split("."), value)
-        spec = PipelineSpec.model_validate(_filled_from_environment(attributes, path))
-        return spec.located_in(path.parent)
-    except ValidationError as error:
-        lines = text.splitlines()
-        listed = []
-        for problem in error.errors():
-            line = _line_of(tree, ("attributes", *problem["loc"]))
-            place = ".".join(str(part) for part in problem["loc"])
-            shown = PASSWORD_IN_URL.sub(r"\1***@", lines[line - 1].strip())
-            listed.append(f"{path}:{line}: {place}: {plain_message(problem)}\n    {shown}")
-        raise SpecError("\n".join(listed)) from error
+    for name in declared:
+        if name not in TOP_LEVEL:
+            near = did_you_mean(str(name), TOP_LEVEL) or f" there are {', '.join(TOP_LEVEL)}"
+            raise SpecError(document.error((str(name),), f"unknown word {shown(name)};{near}"))
+    return document
 
 
-def check_repeated_settings(path: Path) -> None:
-    """Find a setting that stands twice, of which YAML takes the last one without a word.
+def _listed(document: YamlDocument, problems: Sequence[Problem]) -> list[str]:
+    """Write every problem with its place, in the order of the file.
 
-    Raises SpecError that says both lines. A file that is no YAML is left to who reads it.
+    What each of several choices says against one value is one problem.
     """
-    try:
-        text = path.read_text("utf-8")
-        tree = yaml.compose(text)
-    except (OSError, UnicodeError, yaml.YAMLError):
-        return
-    _check_repeated(tree, path, text.splitlines())
-
-
-def _check_repeated(node: yaml.Node | None, path: Path, text: Sequence[str]) -> None:
-    if isinstance(node, yaml.SequenceNode):
-        for part in node.value:
-            _check_repeated(part, path, text)
-    if isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            name = str(key.value)
-            if name in lines:
-                raise SpecError(
-                    f"{path}:{line}: {name} stands a second time (first in line {lines[name]}), and"
-                    f" only the last one would count; remove one\n    {text[line - 1].strip()}"
-                )
-            lines[name] = line
-            _check_repeated(value, path, text)
+    texts: dict[str, tuple[Place, list[str]]] = {}
+    for place, text in problems:
+        name = ".".join(str(part) for part in place if not CHOICE.search(str(part)))
+        said = texts.setdefault(name, (place, []))[1]
+        if text not in said:
+            said.append(text)
+    found = []
+    for name, (place, said) in texts.items():
+        where = ("attributes", *place)
+        mark = document.mark_of(where)
+        text = "; or: ".join(said)
+        found.append((mark.line if mark else 0, document.error(where, f"{name}: {text}")))
+    return [text for _, text in sorted(found, key=lambda listed: listed[0])]
 
 
 def _override(settings: Any, place: list[str], value: Any) -> None:
@@ -104,15 +114,20 @@ def _override(settings: Any, place: list[str], value: Any) -> None:
     _override(settings[here], place[1:], value)
 
 
-def _filled_from_environment(value: Any, path: Path) -> Any:
+def _filled_from_environment(value: Any, document: YamlDocument, place: Place) -> Any:
     """Fill in {{ env.NAME }}, as Dagster does when it loads the same file.
 
     Raises SpecError if a variable is not set.
     """
     if isinstance(value, dict):
-        return {name: _filled_from_environment(part, path) for name, part in value.items()}
+        return {
+            name: _filled_from_environment(part, document, (*place, str(name)))
+            for name, part in value.items()
+        }
     if isinstance(value, list):
-        return [_filled_from_environment(part, path) for part in value]
+        return [
+            _filled_from_environment(part, document, (*place, i)) for i, part in enumerate(value)
+        ]
     if not isinstance(value, str):
         return value
 
@@ -120,26 +135,11 @@ def _filled_from_environment(value: Any, path: Path) -> Any:
         name = found[1]
         if name not in os.environ:
             raise SpecError(
-                f"{path}: {{{{ env.{name} }}}}: the environment variable {name} is not set"
+                document.error(
+                    ("attributes", *place),
+                    f"{{{{ env.{name} }}}}: the environment variable {name} is not set",
+                )
             )
         return os.environ[name]
 
     return re.sub(r"\{\{\s*env\.(\w+)\s*\}\}", fill, value)
-
-
-def _line_of(tree: yaml.Node | None, place: tuple[str | int, ...]) -> int:
-    """Find the line of a setting; where it is missing, the line it should stand under."""
-    node, line = tree, 1
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            found = [pair for pair in node.value if pair[0].value == str(part)]
-            if not found:
-                break
-            line = found[0][0].start_mark.line + 1
-            node = found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line

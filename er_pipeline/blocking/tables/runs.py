@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.failures import explained_failures
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Facts
@@ -47,5 +48,9 @@ def steps_for(steps: Sequence[Step], table: str) -> list[Step]:
 
 
 def run_step(step: Step, engine: Engine, lake: Lake) -> Facts:
-    """Run one step; what it reads stays at one version, and is what it declares."""
-    return step.run(engine, lake.for_step(step.reads, [table.name for table in step.writes]))
+    """Run one step; what it reads stays at one version, and is what it declares.
+
+    Raises LakeError where the machine fails it: a full disk, too little memory.
+    """
+    with explained_failures(f"{lake.dataset}/{step.name}"):
+        return step.run(engine, lake.for_step(step.reads, [table.name for table in step.writes]))

@@ -19,23 +19,16 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 
 from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
+from er_pipeline.blocking.tables.printable import shown
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.values.key_functions import KEY_FUNCTIONS, KeyFunction
 from er_pipeline.blocking.values.keys import Conjunction, Key, Lookup
+from er_pipeline.blocking.values.steady_sql import check_steady, parsing_database
 
-# Functions whose results change from night to night: those that duckdb_functions() calls other than
-# CONSISTENT, and SQL's own names for the time.
-UNSTEADY_FUNCTIONS = frozenset(
-    name
-    for line in (
-        "age current_date current_time current_timestamp localtime localtimestamp now today",
-        "get_current_time get_current_timestamp transaction_timestamp txid_current random rand",
-        "setseed gen_random_uuid uuid uuidv4 uuidv7 nextval currval setval getvariable",
-        "current_setting current_query current_query_id current_transaction_id",
-        "current_connection_id",
-    )
-    for name in line.split()
-)
+# A key is an expression, not a program: those of people are shorter by a factor of ten.
+MOST_CHARACTERS = 2_000
+# Brackets and operators within each other that sqlglot reads without running out of stack.
+MOST_DEPTH = 40
 
 
 class KeyDialect(DuckDB):
@@ -82,6 +75,7 @@ def parse_conjunction(
 def _parse_key(text: str, prefix: str, fields: tuple[str, ...], free_mail: tuple[str, ...]) -> Key:
     tree = parse_expression(text, "key", KeyDialect)
     _forbid(text, tree)
+    check_steady(text, _sql(tree), "key", fields)
     columns = _source_columns(text, tree, fields)
     width = _width(tree)
     lookups: list[Lookup] = []
@@ -214,14 +208,6 @@ def _forbid(text: str, tree: "exp.Expr") -> None:
                 f"key {text!r}: write functions around their argument, upper(x), instead of"
                 f" {_sql(node)!r}"
             )
-        if not UNSTEADY_FUNCTIONS.isdisjoint(_function_names(node)):
-            raise SpecError(f"key {text!r} must give the same value every night: {_sql(node)!r}")
-
-
-def _function_names(node: "exp.Expr") -> set[str]:
-    if isinstance(node, exp.Anonymous):
-        return {node.name.lower()}
-    return {name.lower() for name in node.sql_names()} if isinstance(node, exp.Func) else set()
 
 
 def _source_columns(text: str, tree: "exp.Expr", fields: tuple[str, ...]) -> tuple[str, ...]:
@@ -246,11 +232,33 @@ def parse_expression(text: str, what: str, dialect: "DialectType") -> "exp.Expr"
 
     Raises SpecError that says where the text is not SQL.
     """
+    if len(text) > MOST_CHARACTERS:
+        raise SpecError(
+            f"{what} {shown(text)} has {len(text):,} characters, and {MOST_CHARACTERS:,} are the"
+            " most; write a shorter one"
+        )
+    depth = _depth(text)
+    if depth > MOST_DEPTH:
+        raise SpecError(
+            f"{what} {shown(text)} has brackets {depth} deep, and {MOST_DEPTH} are the most;"
+            " write it flatter"
+        )
     try:
         return sqlglot.parse_one(text, dialect=dialect)
     except (ParseError, TokenError) as error:
         reason = str(error).split("\n")[0].replace("\033[4m", "").replace("\033[0m", "")
-        raise SpecError(f"{what} {text!r} is not a SQL expression: {reason}") from error
+        raise SpecError(f"{what} {shown(text)} is not a SQL expression: {reason}") from error
+    except RecursionError as error:
+        raise SpecError(f"{what} {shown(text)} is too deep to be read; write it flatter") from error
+
+
+def _depth(text: str) -> int:
+    """Count how deep brackets stand within each other; those within quotes count, too."""
+    deepest = depth = 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def is_lambda_name(column: exp.Column) -> bool:
@@ -298,11 +306,6 @@ def _did_you_mean(text: str) -> str:
     return ""
 
 
-@cache  # opening one takes thirty times as long as binding a key
-def _empty_database() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"threads": 1})
-
-
 @lru_cache(maxsize=4096)  # the same key stands in many rules
 def _result_is_list(
     text: str,
@@ -317,7 +320,7 @@ def _result_is_list(
     """
     columns = [*read, *(lookup.column for lookup in lookups)]
     declared = ", ".join(f"{quoted(column)} varchar" for column in columns)
-    with _empty_database().cursor() as con:
+    with parsing_database().cursor() as con:
         con.execute(f"create temp table records ({declared})")
         try:
             for lookup in lookups:

@@ -8,6 +8,7 @@ from sqlglot import exp
 from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.values.key_parser import is_lambda_name, parse_expression
+from er_pipeline.blocking.values.steady_sql import check_steady
 
 
 @lru_cache(maxsize=1024)
@@ -39,6 +40,7 @@ def parse_condition(text: str, fields: tuple[str, ...]) -> tuple[str, tuple[str,
     if not read:
         raise SpecError(f"condition {text!r} reads no field; write one with _l and _r")
     sql = tree.sql(dialect="duckdb")
+    check_steady(text, sql, "condition", spelled)
     _try_out(text, sql, fields)
     return sql, tuple(sorted(read))
 

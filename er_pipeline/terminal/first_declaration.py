@@ -1,0 +1,364 @@
+"""The first declaration of tables: a defs.yaml that runs, each guess with what it rests on."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from er_pipeline.blocking.records.column_guesses import (
+    ColumnGuess,
+    guess_columns,
+    guess_day_first,
+    guess_phone_region,
+)
+from er_pipeline.blocking.records.table_look import TableLook, look_at
+from er_pipeline.blocking.spec.concepts import words_of_name
+from er_pipeline.blocking.spec.reserved_fields import is_reserved
+from er_pipeline.blocking.spec.settings import IDENTIFIER
+from er_pipeline.blocking.spec.yaml_file import COMPONENT_TYPE, read_spec
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import InputError, SpecError
+from er_pipeline.blocking.tables.failures import explained_failures
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.values.folded_text import fold
+from er_pipeline.blocking.values.key_choices import whole_value
+from er_pipeline.terminal.exit_codes import UsageError
+
+# Rows that share a strong value with another of the same table; above it, a table has duplicates.
+DUPLICATES = 0.02
+# Columns of two tables whose values are the same this often are one field, whatever their names.
+SHARED_VALUES = 0.2
+# The same, where they look like different kinds.
+MOSTLY_SHARED = 0.5
+# Up to so many records neighbours cost less than a few minutes.
+MOST_WITH_NEIGHBOURS = 500_000
+# Countries by a word that only columns of its language have.
+LANGUAGES: Mapping[str, tuple[str, ...]] = {
+    r"vorname|nachname|strasse|plz|ort|geburts\w*|telefon\w*|kunden\w*|firma": ("DE", "AT", "CH"),
+    r"prenom|nom|ville|adresse|naissance|societe|telephone": ("FR", "BE", "CH"),
+    r"apellidos?|nombre|calle|ciudad|correo|telefono|movil|provincia": ("ES", "MX"),
+    r"cognome|indirizzo|citta|cap|azienda": ("IT",),
+    r"achternaam|voornaam|straat|woonplaats|plaats|bedrijf": ("NL", "BE"),
+    r"sobrenome|endereco|cidade|telefone": ("BR", "PT"),
+    r"nazwisko|imie|ulica|miasto": ("PL",),
+    r"postcode|suburb": ("GB", "AU"),
+    r"zip|zip code|ssn|soc sec id": ("US",),
+}
+
+
+@dataclass
+class _Table:
+    """One table with the guess of every column, and the names of its fields."""
+
+    look: TableLook
+    label: str
+    record_id: str
+    id_evidence: str
+    guesses: Sequence[ColumnGuess]
+    fields: dict[str, ColumnGuess]
+
+
+def write_declaration(files: Sequence[Path], out: Path, *, force: bool) -> Iterator[str]:
+    """Look at tables and write their declaration; give lines for people.
+
+    Raises UsageError if the file is there already, InputError if a table cannot be declared.
+    """
+    if out.exists() and not force:
+        raise UsageError(f"{out} is there already; name another with --out, or add --force")
+    if len({file.absolute() for file in files}) < len(files):
+        raise UsageError("a file is named twice; name each table once")
+    with (
+        tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch,
+        DuckDBEngine() as engine,
+        explained_failures("init"),
+    ):
+        looks = [look_at(engine, f, f"table_{i}", Path(scratch)) for i, f in enumerate(files)]
+        text = "\n".join(_declaration(engine, looks, out)) + "\n"
+    with explained_failures(str(out)):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        draft = out.with_name(f".{out.name}.tmp")
+        draft.write_text(text, "utf-8")
+        try:
+            spec = read_spec(draft)
+            os.replace(draft, out)
+        except SpecError as error:
+            raise InputError(
+                f"{', '.join(map(str, files))}: no declaration of these columns runs: {error};"
+                " write one by hand, see er-pipeline docs guide"
+            ) from error
+        finally:
+            draft.unlink(missing_ok=True)
+    yield f"{out}: {spec.link_mode} of {sum(look.n_rows for look in looks):,} records."
+    width = max(map(len, spec.field_kinds)) + 2
+    for name, kind in spec.field_kinds.items():
+        yield f"  {name:<{width}}{kind}"
+    yield "Each guess has its evidence beside it, as a comment. Look through it, then:"
+    yield f"  er-pipeline check {out}"
+    yield f"  er-pipeline run {out} --dry-run"
+    yield f"  er-pipeline run {out}"
+
+
+def _declaration(engine: Engine, looks: Sequence[TableLook], out: Path) -> Iterator[str]:
+    tables = _tables(looks)
+    left_out = _join_fields(engine, tables)
+    names = list(tables[0].fields)
+    if not names:
+        raise InputError(
+            f"{', '.join(str(look.file) for look in looks)}: no column of one table is found in"
+            " the other; rename columns that mean the same, or declare them by hand"
+            if len(tables) > 1
+            else f"{looks[0].file}: besides the id no column holds anything to compare"
+        )
+    n_records = sum(look.n_rows for look in looks)
+    yield "# Written by er-pipeline init. Each comment says what a guess rests on; change what is"
+    yield "# wrong. All settings: er-pipeline docs settings"
+    yield f"type: {COMPONENT_TYPE}"
+    yield ""
+    yield "attributes:"
+    yield f"  dataset: {_dataset_name(looks, out)}"
+    if len(tables) > 1:
+        mode, evidence = _mode(engine, tables)
+        yield f"  mode: {mode} # {evidence}"
+    yield ""
+    yield "  sources:"
+    for table in tables:
+        yield from _source_lines(table, out)
+    yield ""
+    yield "  fields:"
+    for name in names:
+        guess = tables[0].fields[name]
+        yield f"    {name}: {guess.kind} # {_comment(guess.evidence)}"
+    for table in tables:
+        yield from _left_out_lines(table, left_out.get(table.label, []))
+    cleaning = list(_cleaning_lines(tables))
+    if cleaning:
+        yield ""
+        yield "  cleaning:"
+        yield from cleaning
+    yield ""
+    yield "  strategies: auto # learned from the data; or write your own, name: key"
+    if n_records <= MOST_WITH_NEIGHBOURS:
+        yield "  embedding: true # neighbours find what no key does"
+        yield "  checks: {min_key_coverage: 0} # a record without a key has neighbours"
+    else:
+        yield "  # embedding: true # neighbours find what no key does; takes minutes on so many"
+    yield "  budget: {pairs_per_record: 5} # the best pairs within it are kept"
+    clusters = {g.column: g for table in tables for g in table.guesses if g.role == "cluster"}
+    if len(clusters) == 1 and all(any(g.role == "cluster" for g in t.guesses) for t in tables):
+        ((column, guess),) = clusters.items()
+        yield ""
+        yield f"  truth: {{cluster_column: {_quoted(column)}}} # {_comment(guess.evidence)}"
+    yield ""
+    yield "  # matching: true # a model, scores and entities, once the pairs look right"
+    yield '  # schedule: {cron: "0 2 * * *", timezone: UTC} # every night, in dagster dev'
+
+
+def _tables(looks: Sequence[TableLook]) -> list[_Table]:
+    tables: list[_Table] = []
+    for look in looks:
+        guesses = guess_columns(look.columns)
+        ids = [guess for guess in guesses if guess.role == "id"]
+        if not ids:
+            raise InputError(_no_id(look))
+        fields: dict[str, ColumnGuess] = {}
+        for guess in guesses:
+            if guess.role == "field":
+                fields[_field_name(guess, fields)] = guess
+        label = _label(look.file, [table.label for table in tables])
+        tables.append(_Table(look, label, ids[0].column, ids[0].evidence, guesses, fields))
+    return tables
+
+
+def _no_id(look: TableLook) -> str:
+    best = max(look.columns, key=lambda column: (column.distinct, column.name))
+    return (
+        f"{look.file}: no column has a value of its own for every one of its {look.n_rows:,} rows"
+        f" (the nearest is {best.name!r} with {best.distinct:,}); add a column of row numbers, such"
+        " as id, and try again"
+    )
+
+
+def _field_name(guess: ColumnGuess, taken: Mapping[str, object]) -> str:
+    concept = guess.concept
+    if concept and concept.kind in (guess.kind, "full_name"):
+        name = concept.field
+    else:
+        name = re.sub(r"[^a-z0-9]+", "_", fold(guess.column)).strip("_")[:50]
+    if not name or not name[0].isalpha():
+        name = f"column_{name}".strip("_")
+    lower = {other.lower() for other in taken}
+    if is_reserved(name, [*taken, name]) or whole_value(name) != name:
+        name = f"my_{name}"
+    free, n = name, 2
+    while free.lower() in lower:
+        free, n = f"{name}_{n}", n + 1
+    return free
+
+
+def _label(file: Path, taken: Sequence[str]) -> str:
+    stem = re.sub(r"[^A-Za-z0-9]+", "_", fold(file.name.split(".")[0])).strip("_")
+    label = stem if re.fullmatch(IDENTIFIER, stem) else f"source_{stem}"[:60]
+    free, n = label, 2
+    while free in taken:
+        free, n = f"{label}_{n}", n + 1
+    return free
+
+
+def _dataset_name(looks: Sequence[TableLook], out: Path) -> str:
+    """Name the dataset after the folder of its declaration, the folder of its files or a file."""
+    labels = [_label(look.file, []) for look in looks]
+    folders = {look.file.absolute().parent for look in looks}
+    wishes = [out.parent.name, "" if len(looks) == 1 or len(folders) > 1 else folders.pop().name]
+    names = [wish for wish in wishes if re.fullmatch(IDENTIFIER, wish)]
+    name = [*names, "_".join(labels)[:60]][0]
+    reserved = ("main", "temp", "system", "information_schema", "pg_catalog", "catalog", "data")
+    return f"{name}_records" if name.lower() in reserved else name
+
+
+def _join_fields(engine: Engine, tables: Sequence[_Table]) -> dict[str, list[str]]:
+    """Keep the fields that all tables have, under one name; return label -> columns left out."""
+    if len(tables) == 1:
+        return {}
+    first, *others = tables
+    for table in others:
+        for name in [name for name in table.fields if name not in first.fields]:
+            partner = _same_values(engine, first, table, name)
+            if partner is not None:
+                table.fields[partner] = table.fields.pop(name)
+    common = [name for name in first.fields if all(name in table.fields for table in others)]
+    left_out = {}
+    for table in tables:
+        left_out[table.label] = [g.column for n, g in table.fields.items() if n not in common]
+        table.fields = {name: table.fields[name] for name in common}
+    for name in common:
+        kinds = [table.fields[name].kind for table in tables]
+        concept = first.fields[name].concept
+        if len(set(kinds)) > 1 and not (concept and concept.kind in kinds):
+            general = "text" if "text" in kinds else kinds[0]  # it fits both
+            first.fields[name] = replace(first.fields[name], kind=general)
+    return left_out
+
+
+def _same_values(engine: Engine, first: _Table, table: _Table, name: str) -> str | None:
+    """Find the field of the first table whose values a column of another table repeats."""
+    column = table.fields[name]
+    best: tuple[float, str] | None = None
+    for other, guess in first.fields.items():
+        if other in table.fields:
+            continue
+        own, theirs = (
+            f"select distinct lower(trim({quoted(c)})) as v from {t} where trim({quoted(c)}) <> ''"
+            for c, t in ((column.column, table.look.table), (guess.column, first.look.table))
+        )
+        (n_same,) = engine.row(f"select count(*) from (({own}) intersect ({theirs}))")
+        (n_least,) = engine.row(
+            f"select least((select count(*) from ({own})), (select count(*) from ({theirs})))"
+        )
+        share = n_same / max(1, n_least)
+        least = SHARED_VALUES if guess.kind == column.kind else MOSTLY_SHARED
+        if share >= least and (best is None or share > best[0]):
+            best = (share, other)
+    return best[1] if best else None
+
+
+def _mode(engine: Engine, tables: Sequence[_Table]) -> tuple[str, str]:
+    """Say whether tables hold duplicates of their own, and the evidence."""
+    for table in tables:
+        for name, guess in table.fields.items():
+            if guess.kind not in ("email", "phone"):
+                continue
+            value = f"lower(trim({quoted(guess.column)}))"
+            filled, distinct = engine.row(
+                f"select count(nullif({value}, '')), count(distinct nullif({value}, ''))"
+                f" from {table.look.table}"
+            )
+            share = 1 - distinct / max(1, filled)
+            if share > DUPLICATES:
+                return (
+                    "link_and_dedupe",
+                    f"{share:.0%} of the rows of {table.label} repeat the {name} of another;"
+                    " link compares the tables with each other alone",
+                )
+    return "link", "the tables with each other; link_and_dedupe compares within them, too"
+
+
+def _source_lines(table: _Table, out: Path) -> Iterator[str]:
+    look = table.look
+    rows = f"{look.n_rows:,} rows" if look.is_whole else f"its first {look.n_rows:,} rows seen"
+    yield f"    - path: {_quoted(_path(look.file, out))} # {rows}"
+    yield f"      name: {table.label}"
+    yield f"      record_id: {_quoted(table.record_id)} # {_comment(table.id_evidence)}"
+    if look.csv:
+        yield "      csv:"
+        for name, (value, evidence) in look.csv.items():
+            yield f"        {name}: {json.dumps(value)} # {_comment(evidence)}"
+    renamed = {name: g.column for name, g in table.fields.items() if g.column != name}
+    if renamed:
+        yield "      columns: # field: the column of this table"
+        for name, column in renamed.items():
+            yield f"        {name}: {_quoted(column)}"
+
+
+def _path(file: Path, out: Path) -> str:
+    file, folder = file.absolute(), out.absolute().parent
+    relative = os.path.relpath(file, folder)
+    return str(file) if relative.startswith(os.path.join("..", "..")) else relative
+
+
+def _left_out_lines(table: _Table, alone: Sequence[str]) -> Iterator[str]:
+    for guess in table.guesses:
+        if guess.role == "none":
+            yield f"    # left out: {_comment(guess.column)} ({_comment(guess.evidence)})"
+    for column in alone:
+        yield f"    # left out: {_comment(column)} of {table.label} (not in every table)"
+
+
+def _cleaning_lines(tables: Sequence[_Table]) -> Iterator[str]:
+    phones = _samples(tables, "phone")
+    if phones:
+        words = " ".join(
+            words_of_name(column.name) for table in tables for column in table.look.columns
+        )
+        hints = [
+            region
+            for pattern, regions in LANGUAGES.items()
+            if re.search(rf"\b({pattern})\b", words)
+            for region in regions
+        ]
+        region, evidence = guess_phone_region(phones, hints)
+        yield f"    phone_region: {region} # {_comment(evidence)}"
+    day_first, evidence = guess_day_first(_samples(tables, "date"))
+    if day_first is not None:
+        yield f"    day_first: {str(day_first).lower()} # {_comment(evidence)}"
+
+
+def _samples(tables: Sequence[_Table], kind: str) -> list[str]:
+    """Put the sampled values of all fields of a kind together."""
+    columns = {
+        (i, guess.column)
+        for i, table in enumerate(tables)
+        for guess in table.fields.values()
+        if guess.kind == kind
+    }
+    return [
+        value
+        for i, table in enumerate(tables)
+        for column in table.look.columns
+        if (i, column.name) in columns
+        for value in column.sample
+    ]
+
+
+def _quoted(text: str) -> str:
+    """Write a text as YAML takes it, bare where nothing in it has a meaning of its own."""
+    is_plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) is not None
+    is_word = text.lower() in ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
+    return text if is_plain and not is_word else json.dumps(text, ensure_ascii=False)
+
+
+def _comment(text: str) -> str:
+    return " ".join(text.split())
