@@ -39,6 +39,7 @@ from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.blocking.spec.settings import (
     Identifier,
     KeyExpressions,
+    MemorySize,
     Settings,
     on_or_off,
     validation_error,
