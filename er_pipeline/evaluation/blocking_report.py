@@ -3,7 +3,7 @@
 Figures come from block sizes wherever they can; nothing is materialized to be counted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -82,7 +82,9 @@ def _reads(spec: PipelineSpec) -> list[str]:
         tables.append("learned_rules")
     if spec.truth:
         tables += tables_of_proposals(spec)
-        tables += ["em_training_blocks", "em_training_rules", "missed_matches"]
+        tables.append("missed_matches")
+        if spec.trains:
+            tables += ["em_training_blocks", "em_training_rules"]
     if spec.matching:
         tables += ["matches", "entities"]
         if spec.truth:
@@ -103,8 +105,34 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     "recall_unknown"; with truth "truth", "training", "missed" and "remedies"; with matching
     "matching" and "recall".
     """
+    figures = gather_figures(engine, lake, spec, _reads(spec))
+    with lake.writing("blocking_report", figures) as draft:
+        engine.put("report_rows", REPORT.arrow(_report_rows(figures)))
+        engine.write("select * from report_rows", draft.file())
+    return figures
+
+
+def gather_figures(
+    engine: Engine, lake: Lake, spec: PipelineSpec, tables: Collection[str]
+) -> dict[str, Any]:
+    """Gather the figures of a run, as far as these of its tables are good; see `evaluate`.
+
+    Without candidate pairs there are only the records: "run" with "records" and "rejected_rows".
+    Without any, there is nothing.
+    """
+
+    def has(*needed: str) -> bool:
+        return all(table in tables for table in needed)
+
     for table in _reads(spec):
-        lake.open(engine, table)
+        if has(table):
+            lake.open(engine, table)
+    if not has("cleaned_records"):
+        return {}
+    if not has("unified_pairs", "filtered_blocks", *ready_pair_tables(spec)):
+        cleaned = cleaned_facts(lake)
+        counted = {name: cleaned[name] for name in ("records", "rejected_rows")}  # type: ignore[literal-required]
+        return {"run": counted}
     filtered, unified = filtered_facts(lake), unified_facts(lake)
     run = {
         **_run_figures(engine, lake, spec, filtered, unified),
@@ -116,23 +144,20 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     classes = total_size_classes(filtered["strategies"])
     figures: dict[str, Any] = {"run": run, "strategies": strategies, "size_classes": classes}
     true: TruePairs | None = None
-    if spec.truth:
+    if spec.truth and has(*tables_of_proposals(spec)):
         true = find_true_pairs(engine, lake, spec, unified["strategy_bits"])
         figures["truth"] = count_true_pairs(engine, lake, strategies, true)
         run["pairs_completeness"] = figures["truth"]["pairs_completeness"]
         run["pairs_quality"] = figures["truth"]["pairs_quality"]
-        figures["training"] = training_figures(engine, lake)
+        if spec.trains and has("em_training_blocks", "em_training_rules"):
+            figures["training"] = training_figures(engine, lake)
     figures["curve"] = completeness_curve(engine, unified, strategies, true, filtered["records"])
     if "weight_classes" in unified:
         figures["weight_classes"] = {
             f"{row['weight']:g}": {name: v for name, v in row.items() if name != "weight"}
             for row in unified["weight_classes"]
         }
-    figures |= _figures_of_tables(lake, spec)
-    with lake.writing("blocking_report", figures) as draft:
-        engine.put("report_rows", REPORT.arrow(_report_rows(figures)))
-        engine.write("select * from report_rows", draft.file())
-    return figures
+    return figures | _figures_of_tables(lake, spec, tables)
 
 
 def _run_figures(
@@ -234,28 +259,30 @@ def _strategy_figures(
     return figures
 
 
-def _figures_of_tables(lake: Lake, spec: PipelineSpec) -> dict[str, dict[str, Any]]:
+def _figures_of_tables(
+    lake: Lake, spec: PipelineSpec, tables: Collection[str]
+) -> dict[str, dict[str, Any]]:
     """Take over the figures of matching and of what was missed, by section of the report."""
     figures: dict[str, dict[str, Any]] = {}
-    if spec.matching:
+    if "matches" in tables and "entities" in tables:
         figures["matching"] = _matching_figures(matches_facts(lake), entities_facts(lake))
-        if spec.truth:
+        if "match_quality" in tables:
             figures["matching"] |= _quality_figures(quality_facts(lake))
-    if spec.truth:
+    if "missed_matches" in tables:
         missed = missed_facts(lake)
         figures["missed"] = {
             cause: {"true_pairs": n, "share_of_true_pairs": share_of(n, missed["true_pairs"])}
             for cause, n in missed["causes"].items()
         }
-        if spec.matching:
+        if "matching" in figures:
             figures["matching"]["missed_that_would_score_too_low"] = missed["unlikely"]
         figures["remedies"] = {
             remedy["remedy"]: {name: n for name, n in remedy.items() if name != "remedy"}
             for remedy in missed["remedies"]
         }
-    if spec.matching and spec.matching.recall:
+    if "recall_sample" in tables:
         figures["recall"] = _recall_figures(recall_facts(lake))
-    return figures | view_figures(view_facts(lake))
+    return figures | (view_figures(view_facts(lake)) if "recall_views" in tables else {})
 
 
 def _matching_figures(matches: MatchesFacts, entities: EntitiesFacts) -> dict[str, int | float]:

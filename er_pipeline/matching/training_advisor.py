@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from er_pipeline.blocking.blocks.training_facts import TrainingFacts, sum_training_rules
+from er_pipeline.blocking.blocks.training_facts import (
+    TrainingFacts,
+    sum_training_rules,
+    with_training_rules,
+)
 from er_pipeline.blocking.blocks.training_verdicts import judge_expected_mix, judge_training
 from er_pipeline.blocking.learning.conjunction_costs import Index, Keys
 from er_pipeline.blocking.records.key_codes import key_code_columns
@@ -243,9 +247,11 @@ def named_rules(chosen: Sequence[Candidate]) -> dict[str, tuple[str, ...]]:
     return rules
 
 
-def with_training_rules(spec: PipelineSpec, rules: Mapping[str, Sequence[str]]) -> PipelineSpec:
-    """Return the declaration with other training rules, name: keys."""
-    return spec.changed({"training_rules": {name: list(keys) for name, keys in rules.items()}})
+def propose_rules(
+    engine: Engine, lake: Lake, spec: PipelineSpec
+) -> dict[str, tuple[str, ...]]:
+    """Propose the training rules of a dataset by their names, see `advise_rules`."""
+    return named_rules(advise_rules(engine, lake, spec))
 
 
 def rules_yaml(rules: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -272,8 +278,9 @@ def advise(spec: PipelineSpec, lake: Lake) -> Iterator[str | Mapping[str, Any] |
             return
         rules = named_rules(chosen)
         _, declared = sum_training_rules(engine, spec)
-        yield "The training rules as they are:"
-        yield from _table(declared, spec)
+        if spec.training_rules is not None:
+            yield "The training rules as they are:"
+            yield from _table(declared, spec)
         proposed = with_training_rules(spec, rules)
         _, facts = sum_training_rules(engine, proposed)
         yield "Proposed:"

@@ -10,7 +10,12 @@ REMEDIES_SHOWN = 5
 
 def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     """Write the figures of `evaluate` for people, line by line."""
-    run, strategies = figures["run"], figures["strategies"]
+    run = figures.get("run", {})
+    if "strategies" not in figures:  # there are no candidate pairs
+        if run:
+            yield f"Records:               {run['records']:,}"
+        return
+    strategies = figures["strategies"]
     yield (
         f"[OK] created {run['blocks']:,} blocks with"
         f" {run['potential_comparisons']:,} potential comparisons"
