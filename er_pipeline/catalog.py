@@ -14,6 +14,7 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import parquet_files
 from er_pipeline.blocking.tables.lake import PUBLISHED, RUN_METRICS_INBOX, Lake, write_whole
 from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.stamps import read_stamp
 from er_pipeline.blocking.tables.table import Column, Table
 from er_pipeline.blocking.tables.views import all_columns
 
@@ -110,7 +111,9 @@ def publish_dataset(
             reads[table.name] = {name: versions[name] for name in seen.names}
     before = lake.published()
     kept = [
-        name for name in withheld or {} if name in before["tables"] and name in before.get("reads", {})
+        name
+        for name in withheld or {}
+        if name in before["tables"] and name in before.get("reads", {})
     ]
     if kept:
         old: dict[str, str] = json.loads((lake.folder / VIEWS).read_text("utf-8"))
@@ -123,9 +126,19 @@ def publish_dataset(
 
 
 def has_news(lake: Lake, tables: Sequence[Table]) -> bool:
-    """Say whether the catalog does not show these versions of the tables yet."""
+    """Say whether the catalog does not show these tables yet, or others of their names.
+
+    Tables that were made anew of the same records and settings have the same stamps: no news.
+    """
     shown = lake.published()["tables"]
-    return any(shown.get(table.name) != lake.version(table.name) for table in tables)
+    for table in tables:
+        version = shown.get(table.name)
+        if version is None:
+            return True
+        noted = read_stamp(lake.path(table.name, version))
+        if noted is None or noted.value != lake.stamp(table.name):
+            return True
+    return False
 
 
 class _Seen(Mapping[str, str]):

@@ -63,6 +63,12 @@ def count_dataset(
                 yield f"    {' and '.join(rule['expressions'])}: {rule['pairs']:,} pairs"
     filtered = cast(FilteredFacts, facts["filtered_blocks"])
     training = cast(TrainingFacts | None, facts.get("em_training_rules"))
+    if filtered["records_empty"]:
+        yield ""
+        yield (
+            f"{filtered['records_empty']:,} records are empty in every field; coverage leaves them"
+            " out."
+        )
     yield from _strategies_lines(filtered)
     if training:
         yield from _training_lines(training)

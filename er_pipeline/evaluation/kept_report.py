@@ -11,7 +11,7 @@ from typing import Any
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake, write_whole
-from er_pipeline.blocking.tables.standing import Standing
+from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, Standing
 from er_pipeline.evaluation.blocking_report import gather_figures
 from er_pipeline.evaluation.report import report_lines
 
@@ -57,8 +57,8 @@ def _failure(standing: Standing, lake: Lake) -> str:
         published = PAIRS in lake.published()["tables"]
         pairs = "there are no new candidate pairs"
         pairs += "; those of the last good run stay" if published else ""
-    n_withheld = len(standing.withheld)
-    return f"[FAILED] {n_withheld} of {n_withheld + len(standing.good)} tables are withheld, {pairs}"
+    withheld, good = len(standing.withheld), len(standing.good)
+    return f"[FAILED] {withheld} of {withheld + good} tables are withheld, {pairs}"
 
 
 def next_step(standing: Standing) -> str:
@@ -75,19 +75,22 @@ def next_step(standing: Standing) -> str:
 def _withheld(standing: Standing, lake: Lake) -> Iterator[str]:
     if not standing.withheld:
         return
-    shown = lake.published()["tables"]
     yield ""
-    yield "WITHHELD"
-    for table, why in standing.withheld.items():
-        earlier = ""
-        if table in shown:
-            earlier = f" (the catalog shows that of {_time(shown[table])})"
-        yield from _wrapped(f"  {table}{earlier}: ", why.split(". ")[0])
-    if standing.errors:
-        yield ""
-        for found in standing.errors:
-            verdict = found.verdict
-            yield f"[FAILED] {found.table}: {verdict.check}: {verdict.text}"
+    hanging = [table for table, why in standing.withheld.items() if why.endswith(MADE_OF_WITHHELD)]
+    causes = [table for table in standing.withheld if table not in hanging]
+    yield from _wrapped("Withheld:  ", ", ".join(causes))
+    if hanging:
+        yield from _wrapped("Made of it:", " " + ", ".join(hanging))
+    shown = lake.published()["tables"]
+    kept = [table for table in standing.withheld if table in shown]
+    if kept:
+        time = _time(max(shown[table] for table in kept))
+        yield from _wrapped("Earlier:   ", f"the catalog shows {', '.join(kept)} of {time}")
+    for step, text in standing.failures.items():
+        yield f"[FAILED] {step}: {text}"
+    for found in standing.errors:
+        verdict = found.verdict
+        yield f"[FAILED] {found.table}: {verdict.check}: {verdict.text}"
 
 
 def _warnings(standing: Standing) -> Iterator[str]:
@@ -105,7 +108,7 @@ def _time(version: str) -> str:
 
 def _wrapped(title: str, text: str) -> Iterator[str]:
     yield from wrap(
-        " ".join(text.split()), WIDTH, initial_indent=title, subsequent_indent=" " * 9
+        " ".join(text.split()), WIDTH, initial_indent=title, subsequent_indent=" " * 11
     ) or [title]
 
 

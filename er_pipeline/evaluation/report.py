@@ -24,6 +24,11 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "RESULTS"
     yield "=" * 78
     yield f"Records:               {run['records']:,}"
+    if run.get("records_empty"):
+        yield (
+            f"Empty records:         {run['records_empty']:,} records are empty in every field;"
+            " coverage leaves them out"
+        )
     if run.get("rejected_rows"):
         yield (
             f"Rejected rows:         {run['rejected_rows']:,} could not be read; the table"

@@ -247,9 +247,7 @@ def named_rules(chosen: Sequence[Candidate]) -> dict[str, tuple[str, ...]]:
     return rules
 
 
-def propose_rules(
-    engine: Engine, lake: Lake, spec: PipelineSpec
-) -> dict[str, tuple[str, ...]]:
+def propose_rules(engine: Engine, lake: Lake, spec: PipelineSpec) -> dict[str, tuple[str, ...]]:
     """Propose the training rules of a dataset by their names, see `advise_rules`."""
     return named_rules(advise_rules(engine, lake, spec))
 

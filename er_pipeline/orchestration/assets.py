@@ -29,7 +29,8 @@ from er_pipeline.blocking.tables.stamps import code_version, digest, planned_sta
 from er_pipeline.blocking.tables.standing import Standing, judge_table, standing_of
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.table import Check, Table
-from er_pipeline.blocking.tables.verdict_notes import forget_failure, note_failure
+from er_pipeline.blocking.tables.verdict_notes import forget_failure, note_failure, note_verdicts
+from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.catalog import (
     catalog_lock,
     collect_run_metrics,
@@ -225,9 +226,13 @@ def publish_what_is_good(spec: PipelineSpec, lake: Lake, steps: Sequence[Step]) 
     the graph, and the rest no longer belongs to it.
     """
     with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
-        standing = standing_of(
-            steps, lake, lambda step, table: list(judge_table(engine, lake, step, table))
-        )
+
+        def judge(step: Step, table: Table) -> Sequence[Verdict]:
+            verdicts = list(judge_table(engine, lake, step, table))
+            note_verdicts(lake, table.name, verdicts)
+            return verdicts
+
+        standing = standing_of(steps, lake, judge)
         for table in standing.stale:
             lake.check(table)
         good = set(standing.good)
@@ -279,7 +284,8 @@ def noting_failure(lake: Lake, step: str) -> Iterator[None]:
     except LakeError:
         raise
     except Exception as error:
-        note_failure(lake, step, f"{'' if isinstance(error, BlockingError) else type(error).__name__ + ': '}{error}")
+        is_ours = isinstance(error, BlockingError)
+        note_failure(lake, step, str(error) if is_ours else f"{type(error).__name__}: {error}")
         raise
     forget_failure(lake, step)
 

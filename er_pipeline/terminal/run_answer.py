@@ -7,7 +7,7 @@ from typing import Any
 
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.lake import PUBLISHED, Lake
-from er_pipeline.blocking.tables.standing import standing_of
+from er_pipeline.blocking.tables.standing import Standing, standing_of
 from er_pipeline.evaluation.kept_report import (
     REPORT_FILE,
     figures_of,
@@ -49,10 +49,10 @@ def run_and_report(
     for error in result.errors:
         print(f"error: {error}", file=sys.stderr)
     tables = open_lake(spec, lake)
-    if not result.succeeded:
-        print(f"The run failed; {_what_is_left(tables)}.", file=sys.stderr)
     standing = standing_of(flow(spec), tables)
     published = "catalog" in result.tables
+    if not result.succeeded:
+        print(f"The run failed; {_what_is_left(tables, standing)}.", file=sys.stderr)
     figures: Mapping[str, Any] | None = None
     if published or "blocking_report" in result.tables:
         figures = figures_of(spec, tables, standing)
@@ -106,7 +106,14 @@ def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield failed_check_line(check["table"], check["check"], check["text"], is_error=False)
 
 
-def _what_is_left(tables: Lake) -> str:
+def _what_is_left(tables: Lake, standing: Standing) -> str:
+    shown = tables.published()["tables"]
+    new = [name for name in standing.good if shown.get(name) == tables.version(name)]
+    if standing.withheld and new:
+        return (
+            f"the catalog in {tables.root} shows the {len(new)} tables that do not hang on what"
+            f" failed; {len(standing.withheld)} are withheld"
+        )
     if (tables.folder / PUBLISHED).exists():
         return f"the catalog in {tables.root} still shows the tables of the last good run"
     return f"no run of {tables.dataset} has succeeded yet, so the catalog shows none of its tables"

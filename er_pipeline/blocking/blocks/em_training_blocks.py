@@ -125,10 +125,10 @@ def build_em_training_blocks(
 ) -> Facts:
     """Block the records by every training rule; list the rules with their exact cost.
 
-    Reads cleaned_records. propose: chooses the rules where none are declared. Writes em_training_blocks (rule, block_key, record_no), one row per
-    membership of a kept block, one file per rule; and em_training_rules (rule, expression,
-    source_columns VARCHAR[], pairs, largest_block, expected_match_share), one row per rule; see
-    `expected_match_share`.
+    Reads cleaned_records. propose: chooses the rules where none are declared. Writes
+    em_training_blocks (rule, block_key, record_no), one row per membership of a kept block, one
+    file per rule; and em_training_rules (rule, expression, source_columns VARCHAR[], pairs,
+    largest_block, expected_match_share), one row per rule; see `expected_match_share`.
     Returns the facts kept beside em_training_rules; see `sum_training_rules`.
     """
     lake.open(engine, "cleaned_records")

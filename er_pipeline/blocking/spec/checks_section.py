@@ -57,6 +57,21 @@ class Checks(Settings):
     max_entity_size: int = Field(
         100, ge=2, description="Records of the largest entity; above it, the run stops."
     )
+    max_records_drop: Share = Field(
+        0.5,
+        description="Most by which the records may fall from one good run to the next; above it,"
+        " the run stops.",
+    )
+    max_pairs_drop: Share = Field(
+        0.5,
+        description="Most by which the candidate pairs may fall from one good run to the next;"
+        " above it, a warning. Where none is left, the run stops.",
+    )
+    max_without_candidate: Share | None = Field(
+        None,
+        description="Share of the records with a value that may have no candidate; above it, a"
+        " warning. If omitted, 0.2 more than in the last good run.",
+    )
     min_estimated_recall: Share = Field(
         0.9,
         description="Share of the likely matches that must be candidates, estimated from a sample;"

@@ -1,4 +1,4 @@
-"""The standing of a dataset: which of its tables may be shown to people, and why the others may not.
+"""The standing of a dataset: which of its tables may be shown to people, and why others may not.
 
 A check that failed withholds its table and what is made of it, nothing else: a model that found no
 classes says nothing against the records, the blocks and the candidate pairs.
@@ -17,6 +17,9 @@ from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Table
 from er_pipeline.blocking.tables.verdict_notes import noted_failure, noted_verdicts
 from er_pipeline.blocking.tables.verdicts import Verdict
+
+# Ends the reason of a table with which nothing is wrong but what it is made of or with.
+MADE_OF_WITHHELD = " is withheld"
 
 Judge = Callable[[Step, Table], Sequence[Verdict]]
 
@@ -79,10 +82,10 @@ def standing_of(steps: Sequence[Step], lake: Lake, judge: Judge | None = None) -
                     reason = f"check {errors[0].verdict.check} failed"
                 if any(error.verdict.check == FITS_CONTRACT.name for error in errors):
                     broken.add(table.name)
-                if table.name == step.name:
-                    of_main = reason
-            # What a step hands on within the flow stands with the table people see of it.
-            reason = reason or (of_main if table.is_internal else None)
+                if errors and table.name == step.name:
+                    of_main = f"{table.name}{MADE_OF_WITHHELD}"
+            # The tables of a step are parts of one: kept blocks and dropped ones, say.
+            reason = reason or of_main
             if reason:
                 found.withheld[table.name] = reason
             else:
@@ -93,7 +96,7 @@ def standing_of(steps: Sequence[Step], lake: Lake, judge: Judge | None = None) -
 def _why_not_made(step: Step, withheld: dict[str, str], broken: set[str]) -> str | None:
     for read in step.reads:
         if read in broken or (read in withheld and read not in step.tolerates):
-            return f"{read} is withheld"
+            return f"{read}{MADE_OF_WITHHELD}"
     return None
 
 

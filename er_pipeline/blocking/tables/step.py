@@ -71,7 +71,7 @@ def guarded_by(steps: Sequence[Step], table: str) -> list[str]:
     guarded = [table]
     for step in steps:
         if step.name == table:
-            guarded += [made.name for made in step.writes if made.is_internal]
+            guarded += [made.name for made in step.writes[1:]]
         if any(read in guarded and read not in step.tolerates for read in step.reads):
             guarded += [made.name for made in step.writes if made.name not in guarded]
     return guarded
