@@ -60,6 +60,7 @@ def steps(spec: PipelineSpec, propose: Propose | None = None) -> list[Step]:
     if spec.training_rules is None and propose:
         chosen_by = [
             code_version(propose.__module__),
+            spec.field_kinds,
             [[c.field, c.expression, c.swaps, c.level] for c in spec.key_choices],
             spec.comparison_fields,
             spec.checks.max_training_pairs,

@@ -54,11 +54,18 @@ def with_chosen_rules(spec: PipelineSpec, lake: Lake) -> PipelineSpec:
     return with_training_rules(spec, rules)
 
 
-def with_training_rules(spec: PipelineSpec, rules: Mapping[str, Sequence[str]]) -> PipelineSpec:
+def with_training_rules(
+    spec: PipelineSpec, rules: Mapping[str, str | Sequence[str]]
+) -> PipelineSpec:
     """Return the declaration with other training rules, name: keys; they may be none."""
     # Keys that were proposed or counted are valid, and none at all is no mistake of the user's.
     return spec.model_copy(
-        update={"training_rules": {name: list(keys) for name, keys in rules.items()}}
+        update={
+            "training_rules": {
+                name: [keys] if isinstance(keys, str) else list(keys)
+                for name, keys in rules.items()
+            }
+        }
     ).located_in(spec.folder)
 
 

@@ -11,7 +11,9 @@ class Checks(Settings):
     """What must hold; a number's unit stands in its description."""
 
     min_key_coverage: Share = Field(
-        0.95, description="Share of records with at least one key; below it the run stops."
+        0.95,
+        description="Share of records with at least one key; below it the run stops, or warns where"
+        " rules are learned or neighbours found and the limit is not written down.",
     )
     max_coverage_lost: Share = Field(
         0.05,

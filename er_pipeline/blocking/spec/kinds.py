@@ -1,6 +1,10 @@
-"""Kinds: what a field holds, guessed from its name."""
+"""Kinds: what a field holds, guessed from its name, and what follows from it for training."""
 
 import re
+from collections.abc import Mapping
+
+from er_pipeline.blocking.spec.settings import KeyExpressions
+from er_pipeline.blocking.values.key_choices import whole_value
 
 # The first pattern found among the words of a field's name gives its kind; text where none is. A
 # date has a day: a birth's year alone, or its place, is none.
@@ -59,3 +63,24 @@ def _words(name: str) -> str:
         " ".join(re.findall(together, word)) if re.fullmatch(f"(?:{together})+", word) else word
         for word in re.findall("[a-z]+", name.lower())
     )
+
+
+def default_training_rules(field_kinds: Mapping[str, str]) -> dict[str, KeyExpressions]:
+    """Choose training rules by kind: the full name, then an identifying field on its own.
+
+    Two rules on different fields leave every comparison free in one of them, as EM needs. A date of
+    birth is best: some strangers share it, so that EM sees both matches and others.
+    """
+    keys = {name: whole_value(name) for name in field_kinds}
+    names = [name for name, kind in field_kinds.items() if kind == "person_name"][:2]
+    rules: dict[str, KeyExpressions] = {}
+    if names:
+        rules["same_name"] = [keys[name] for name in names]
+    for kind in ("date", "email", "phone", "identifier"):
+        fields = [name for name, found in field_kinds.items() if found == kind]
+        if fields and len(rules) < 2:
+            rules[f"same_{fields[0]}"] = keys[fields[0]]
+    if len(rules) < 2:
+        free = [name for name in field_kinds if name not in names]
+        rules.update({f"same_{name}": keys[name] for name in free[:2]})
+    return rules or {f"same_{name}": keys[name] for name in list(field_kinds)[:2]}
