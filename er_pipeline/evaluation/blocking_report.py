@@ -138,8 +138,7 @@ def gather_figures(
         return {}
     if not has("unified_pairs", "filtered_blocks", *ready_pair_tables(spec)):
         cleaned = cleaned_facts(lake)
-        counted = {name: cleaned[name] for name in ("records", "rejected_rows")}  # type: ignore[literal-required]
-        return {"run": counted}
+        return {"run": {"records": cleaned["records"], "rejected_rows": cleaned["rejected_rows"]}}
     filtered, unified = filtered_facts(lake), unified_facts(lake)
     run = {
         **_run_figures(engine, lake, spec, filtered, unified),

@@ -24,20 +24,28 @@ logger = logging.getLogger(__name__)
 
 def scorer_of(spec: PipelineSpec) -> Callable[[Lake], Scorer | None] | None:
     """Return what makes the scorer of a lake's model; None where the model does not teach."""
-    return partial(model_scorer, spec=spec) if spec.is_taught_by_model else None
+    return partial(teacher_of, spec=spec) if spec.is_taught_by_model else None
 
 
-def model_scorer(lake: Lake, spec: PipelineSpec) -> Scorer | None:
+def teacher_of(lake: Lake, spec: PipelineSpec) -> Scorer | None:
     """Return the scorer of the trained model in the lake; None if it may not be used.
 
     Pairs do not hang on it: without a teacher, rules and weights are learned from the data alone.
     Raises LakeError if em_model is missing or stale.
     """
     try:
-        model = read_model(lake)
+        return model_scorer(lake, spec)
     except ModelError as error:
         logger.warning("the model teaches nothing: %s", error)
         return None
+
+
+def model_scorer(lake: Lake, spec: PipelineSpec) -> Scorer:
+    """Return the scorer of the trained model in the lake.
+
+    Raises LakeError if em_model is missing or stale, and ModelError if it may not be used.
+    """
+    model = read_model(lake)
 
     def score(engine: Engine, pairs: str) -> NDArray[np.float64]:
         lake.open(engine, "cleaned_records")

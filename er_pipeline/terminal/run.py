@@ -79,7 +79,7 @@ def run_dataset(
             )
         except dg.DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
-        failures = result.filter_events(lambda event: event.is_step_failure)
+        failures = list(result.filter_events(lambda event: event.is_step_failure))
         if any(_was_interrupted(event.step_failure_data.error) for event in failures):
             raise KeyboardInterrupt
         results = [result]
