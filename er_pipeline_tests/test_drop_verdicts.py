@@ -5,8 +5,16 @@ from er_pipeline.blocking.records.drop_verdicts import judge_pairs_drop, judge_r
 
 @pytest.mark.parametrize(
     ("now", "before", "passed"),
-    [(100, None, True), (1_100, 1_100, True), (600, 1_100, True), (550, 1_100, True)]
-    + [(549, 1_100, False), (100, 1_100, False), (0, 5, False), (5, 0, True)],
+    [
+        (100, None, True),
+        (1_100, 1_100, True),
+        (600, 1_100, True),
+        (550, 1_100, True),
+        (549, 1_100, False),
+        (100, 1_100, False),
+        (0, 5, False),
+        (5, 0, True),
+    ],
 )
 def test_records_may_fall_by_half(now: int, before: int | None, passed: bool) -> None:
     assert judge_records_drop(now, before, 0.5).passed is passed

@@ -21,7 +21,7 @@ def people(dataset: Callable[..., Dataset]) -> Dataset:
     people = dataset(
         PEOPLE, strategies={"last": "last"}, matching=True, truth={"cluster_column": "person_id"}
     )
-    people.make("em_training_rules")
+    people.make("true_pairs")
     people.pair()
     return people
 
