@@ -78,14 +78,14 @@ def _withheld(standing: Standing, lake: Lake) -> Iterator[str]:
     yield ""
     hanging = [table for table, why in standing.withheld.items() if why.endswith(MADE_OF_WITHHELD)]
     causes = [table for table in standing.withheld if table not in hanging]
-    yield from _wrapped("Withheld:  ", ", ".join(causes))
+    yield from _wrapped("Withheld:   ", ", ".join(causes))
     if hanging:
-        yield from _wrapped("Made of it:", " " + ", ".join(hanging))
+        yield from _wrapped("Made of it: ", ", ".join(hanging))
     shown = lake.published()["tables"]
     kept = [table for table in standing.withheld if table in shown]
     if kept:
         time = _time(max(shown[table] for table in kept))
-        yield from _wrapped("Earlier:   ", f"the catalog shows {', '.join(kept)} of {time}")
+        yield from _wrapped("Earlier:    ", f"the catalog shows {', '.join(kept)} of {time}")
     for step, text in standing.failures.items():
         yield f"[FAILED] {step}: {text}"
     for found in standing.errors:
@@ -108,7 +108,7 @@ def _time(version: str) -> str:
 
 def _wrapped(title: str, text: str) -> Iterator[str]:
     yield from wrap(
-        " ".join(text.split()), WIDTH, initial_indent=title, subsequent_indent=" " * 11
+        " ".join(text.split()), WIDTH, initial_indent=title, subsequent_indent=" " * 12
     ) or [title]
 
 

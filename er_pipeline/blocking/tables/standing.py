@@ -58,11 +58,15 @@ def standing_of(steps: Sequence[Step], lake: Lake, judge: Judge | None = None) -
     """
     found = Standing()
     broken: set[str] = set()  # nobody can do without what is wrong with these
+    shown_as = {
+        t.name: step.name if t.is_internal else t.name for step in steps for t in step.writes
+    }
     for step in steps:
         failure = noted_failure(lake, step.name)
         of_main: str | None = None
         for table in step.writes:
-            reason = _why_not_made(step, found.withheld, broken)
+            read = _missing(step, found.withheld, broken)
+            reason = f"{shown_as[read]}{MADE_OF_WITHHELD}" if read else None
             if failure and not reason:
                 reason = found.failures[step.name] = failure.text
             if reason:
@@ -93,10 +97,11 @@ def standing_of(steps: Sequence[Step], lake: Lake, judge: Judge | None = None) -
     return found
 
 
-def _why_not_made(step: Step, withheld: dict[str, str], broken: set[str]) -> str | None:
+def _missing(step: Step, withheld: dict[str, str], broken: set[str]) -> str | None:
+    """Name the first table that a step would need and that is withheld; None if it has all."""
     for read in step.reads:
         if read in broken or (read in withheld and read not in step.tolerates):
-            return f"{read}{MADE_OF_WITHHELD}"
+            return read
     return None
 
 
