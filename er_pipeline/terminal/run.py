@@ -144,7 +144,7 @@ def _failure_text(event: Any) -> str:
 
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
-        return str(data.user_failure_data.description)
+        return f"{table_of_step(event.step_key)[0]}: {data.user_failure_data.description}"
     if data.error and data.error.cls_name == "DagsterAssetCheckFailedError":
         return f"{table_of_step(event.step_key)[0]}: a check failed, see above"
     return data.error.to_string() if data.error else str(event.message)
