@@ -34,7 +34,8 @@ def teacher_of(lake: Lake, spec: PipelineSpec) -> Scorer | None:
     Raises LakeError if em_model is missing or stale.
     """
     try:
-        return model_scorer(lake, spec)
+        scorer = model_scorer(lake, spec)
+        return None if lake.facts("em_model").get("unusable") else scorer
     except ModelError as error:
         logger.warning("the model teaches nothing: %s", error)
         return None

@@ -54,7 +54,9 @@ def read_model(lake: Lake) -> dict[str, Any]:
     Raises LakeError if em_model is missing or stale, and ModelError if it may not be used.
     """
     lake.check("em_model")
-    if why := lake.facts("em_model").get("unusable"):
+    facts = lake.facts("em_model")
+    # A model of an unsound mix can be looked at; what is made of it is withheld from people.
+    if (why := facts.get("unusable")) and not facts.get("levels"):
         raise ModelError(f"nothing is scored: {why}")
     model: dict[str, Any] = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
     return model
