@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from er_pipeline.blocking.tables.engine_duckdb import all_parquet, parquet_files
+from er_pipeline.blocking.tables.engine_duckdb import all_parquet
 from er_pipeline.blocking.tables.errors import LakeError, first_line
 from er_pipeline.blocking.tables.files import clear_left, flush, flush_files, replace
 from er_pipeline.blocking.tables.lake import Lake
@@ -26,12 +26,14 @@ from er_pipeline.blocking.tables.publications import (
     Publication,
     Retention,
     named_versions,
+    new_note,
     read_published,
 )
 from er_pipeline.blocking.tables.run_metrics import RUN_METRICS
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.stamps import check_stamp, read_stamp
 from er_pipeline.blocking.tables.table import Table
+from er_pipeline.shown_views import views_to_show
 
 logger = logging.getLogger(__name__)
 
@@ -70,22 +72,26 @@ def check_dataset_name(lake: Lake) -> None:
 
 
 def publish_dataset(
-    lake: Lake, tables: Sequence[Table], retention: Retention | None = None
+    lake: Lake,
+    tables: Sequence[Table],
+    retention: Retention | None = None,
+    withheld: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Show the latest versions of a dataset's tables, and run_metrics; return the views.
 
     The caller holds the `catalog_lock` of the lake. Every other dataset keeps the views it has.
-    retention: how long versions stay that are no longer shown.
+    retention: how long versions stay that are no longer shown. withheld: table -> why it may not be
+    shown as it is; where an earlier good run has made it, it stays as that run did.
 
     Raises LakeError if a table is missing or stale, or if the catalog cannot be written whole: it
     then shows what it showed before, and never a table of one run through the names of another.
     """
     check_dataset_name(lake)
     tables = [*tables, RUN_METRICS]
+    withheld = withheld or {}
     versions = _versions_that_fit(lake, tables)
     folders = {name: lake.path(name, version) for name, version in versions.items()}
-    relations = {name: parquet_files(folder) for name, folder in folders.items()}
-    views = {table.name: table.view(relations) for table in tables if table.view}
+    shown = views_to_show(lake, tables, versions, withheld)
     for name, folder in folders.items():
         if versions[name] not in lake.published()["tables"].values():
             flush_files(folder)
@@ -93,15 +99,14 @@ def publish_dataset(
     before = named_by(catalog)
     publication = Publication(
         lake.folder,
-        versions,
-        views,
+        new_note(shown.versions, shown.views, shown.reads, withheld),
         retention or Retention(),
         named_versions(lake.folder, before or ""),
     )
     try:
         publication.prepare()
         with _draft_beside(catalog) as draft:
-            _write(draft, catalog, lake, views, folders.values())
+            _write(draft, catalog, lake, shown.views, withheld, folders.values())
             Path(f"{catalog}.wal").unlink(missing_ok=True)  # of whoever opened it for writing
             replace(draft, catalog)
     except OSError as error:
@@ -121,7 +126,7 @@ def publish_dataset(
     named = named_by(catalog)
     if named is not None:
         publication.clean(named)
-    return sorted(views)
+    return sorted(shown.views)
 
 
 def _versions_that_fit(lake: Lake, tables: Sequence[Table]) -> dict[str, str]:
@@ -155,18 +160,24 @@ def _draft_beside(catalog: Path) -> Iterator[Path]:
 
 
 def _write(
-    draft: Path, catalog: Path, lake: Lake, views: Mapping[str, str], folders: Iterable[Path]
+    draft: Path,
+    catalog: Path,
+    lake: Lake,
+    views: Mapping[str, str],
+    withheld: Mapping[str, str],
+    folders: Iterable[Path],
 ) -> None:
     """Write a catalog with new views of one dataset and those that all others have.
 
-    folders: of the parquet files that the new views read.
+    withheld: view -> why it is of an earlier run. folders: of the parquet files that the new views
+    read.
     Raises LakeError if it is not whole, or if a view of the dataset cannot be read.
     """
     try:
         with _attached(draft, "new", f"storage_version {literal(STORAGE_VERSION)}") as con:
             _copy(con, catalog, draft)
             con.execute(f"drop schema if exists new.{quoted(lake.dataset)} cascade")
-            _add_views(con, lake.dataset, views)
+            _add_views(con, lake.dataset, views, withheld)
             _add_the_missing(con, lake)
             written = _views(con, "new")
             con.execute("checkpoint new")  # closing would hide that it has failed
@@ -225,10 +236,19 @@ def _copy(con: duckdb.DuckDBPyConnection, catalog: Path, draft: Path) -> None:
             con.execute(f"drop schema new.{quoted(schema)} cascade")
 
 
-def _add_views(con: duckdb.DuckDBPyConnection, dataset: str, views: Mapping[str, str]) -> None:
+def _add_views(
+    con: duckdb.DuckDBPyConnection,
+    dataset: str,
+    views: Mapping[str, str],
+    withheld: Mapping[str, str],
+) -> None:
+    """Make the views of a dataset; those of an earlier run carry a comment that says why."""
     con.execute(f"create schema new.{quoted(dataset)}")
     for name, select in views.items():
-        con.execute(f"create view new.{quoted(dataset)}.{quoted(name)} as {select}")
+        view = f"new.{quoted(dataset)}.{quoted(name)}"
+        con.execute(f"create view {view} as {select}")
+        if why := withheld.get(name):
+            con.execute(f"comment on view {view} is {literal(f'of an earlier run: {why}')}")
 
 
 def _add_the_missing(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -239,12 +259,12 @@ def _add_the_missing(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
             con.execute(f"drop schema new.{quoted(dataset)} cascade")
     for note in sorted(lake.root.glob(f"*/{PUBLISHED}")):
         dataset = note.parent.name
-        views = read_published(note.parent)["views"]
-        if dataset == lake.dataset or dataset in shown or not views:
+        noted = read_published(note.parent)
+        if dataset == lake.dataset or dataset in shown or not noted["views"]:
             continue
         try:
             con.execute("begin")
-            _add_views(con, dataset, views)
+            _add_views(con, dataset, noted["views"], noted["withheld"])
             con.execute("commit")
         except duckdb.Error as error:
             with suppress(duckdb.Error):

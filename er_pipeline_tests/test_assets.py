@@ -54,7 +54,6 @@ def test_an_asset_hangs_on_what_its_step_reads() -> None:
     # record_codes is internal: it stands behind filtered_blocks.
     assert "filtered_blocks" in upstream("unified_pairs")
     assert "record_codes" not in assets
-    assert upstream("catalog") == set(assets) - {"catalog", "source_people"}
 
 
 def test_an_asset_has_another_version_only_where_its_settings_shape_it() -> None:
@@ -68,8 +67,8 @@ def test_an_asset_has_another_version_only_where_its_settings_shape_it() -> None
     plans = [
         plans_of(flow(small_spec(**settings))) for settings in ({}, {"blocks": {"max_size": 7}})
     ]
-    assert changed - {"catalog"} == stale_tables(*plans) & set(plain)
-    assert changed > {"filtered_blocks", "unified_pairs", "catalog"}
+    assert changed == stale_tables(*plans) & set(plain)
+    assert changed > {"filtered_blocks", "unified_pairs"}
     assert changed.isdisjoint({"cleaned_records", "rejected_records"})
 
 

@@ -18,6 +18,7 @@ from er_pipeline.blocking.tables.publications import (
     clear_leftovers,
     moment,
     named_versions,
+    new_note,
     prune,
     read_published,
 )
@@ -36,9 +37,11 @@ def publish(
     tables: Mapping[str, str],
     retention: Retention = NUMBER_ALONE,
     shown: Mapping[str, str] | None = None,
+    reads: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Publish versions as the catalog does, and clean; shown: what the catalog in place names."""
-    publication = Publication(lake.folder, tables, {}, retention, shown or {})
+    note = new_note(tables, {}, reads or {}, {})
+    publication = Publication(lake.folder, note, retention, shown or {})
     publication.prepare()
     publication.commit()
     publication.clean(" ".join(tables.values()))
@@ -93,7 +96,7 @@ def test_a_draft_being_written_survives_a_publication(lake: Lake) -> None:
 
 
 def test_nothing_is_published_at_first(lake: Lake) -> None:
-    nothing = Published(at="", tables={}, views={}, previous={}, before=[])
+    nothing = Published(at="", tables={}, views={}, reads={}, withheld={}, previous={}, before=[])
     assert lake.published() == nothing
 
 
@@ -170,7 +173,7 @@ def test_the_links_of_all_tables_move_in_one_step(lake: Lake) -> None:
     first = {table: write(lake, table, "first") for table in ("pairs", "blocks")}
     publish(lake, first)
     second = {table: write(lake, table, "second") for table in ("pairs", "blocks")}
-    publication = Publication(lake.folder, second, {}, NUMBER_ALONE, {})
+    publication = Publication(lake.folder, new_note(second, {}, {}, {}), NUMBER_ALONE, {})
     publication.prepare()
     shown = [(lake.folder / table / "current" / "part-0.parquet") for table in second]
     assert [file.read_text() for file in shown] == ["first", "first"]
@@ -183,7 +186,8 @@ def test_a_publication_that_is_given_up_leaves_nothing(lake: Lake) -> None:
     publish(lake, {"pairs": write(lake, "pairs", "first")})
     before = {path for path in lake.folder.rglob("*")}
     second = write(lake, "pairs", "second")
-    publication = Publication(lake.folder, {"pairs": second}, {}, NUMBER_ALONE, {})
+    note = new_note({"pairs": second}, {}, {}, {})
+    publication = Publication(lake.folder, note, NUMBER_ALONE, {})
     publication.prepare()
     publication.give_up()
     assert {path for path in lake.folder.rglob("*") if second not in str(path)} == before
@@ -258,3 +262,13 @@ def test_what_people_read_moves_only_when_a_run_has_ended_well(lake: Lake) -> No
     assert text_of(lake, "pairs") == "second"
     publish(lake, {"pairs": lake.version("pairs")})
     assert (lake.folder / "pairs" / "current" / "part-0.parquet").read_text() == "second"
+
+
+def test_what_a_view_of_an_earlier_run_reads_stays(lake: Lake) -> None:
+    old = {table: write(lake, table, "old") for table in ("records", "matches")}
+    publish(lake, old, reads={"matches": old})
+    for text in ("new", "newer", "newest"):
+        shown = {**old, "records": write(lake, "records", text)}
+        publish(lake, shown, reads={"matches": old})
+    assert old["records"] in versions(lake, "records")
+    assert lake.published()["reads"] == {"matches": old}

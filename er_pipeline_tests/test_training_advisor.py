@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
+from er_pipeline.blocking.blocks.training_facts import with_training_rules
+from er_pipeline.blocking.spec.kinds import default_training_rules
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -15,8 +17,8 @@ from er_pipeline.matching.training_advisor import (
     Candidate,
     advise_rules,
     named_rules,
+    propose_rules,
     rules_yaml,
-    with_training_rules,
 )
 from er_pipeline.terminal.cli import main
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
@@ -185,3 +187,26 @@ def test_the_command_needs_no_run_and_its_yaml_can_be_pasted(
     defs.write_text(head + "".join(f"  {line}\n" for line in block[0].splitlines()), "utf-8")
     pasted = {rule.name: rule.expression for rule in read_spec(defs).training_conjunctions}
     assert pasted == {name: " and ".join(keys) for name, keys in named_rules(advice).items()}
+
+
+def rules_chosen_for(people: Dataset) -> dict[str, tuple[str, ...]]:
+    with DuckDBEngine(threads=people.threads) as engine:
+        return propose_rules(engine, people.lake, people.spec)
+
+
+def test_the_usual_rules_are_chosen_where_they_train_well(people: Dataset) -> None:
+    usual = default_training_rules(people.spec.field_kinds)
+    assert rules_chosen_for(people).keys() == usual.keys()
+
+
+def test_the_data_choose_rules_where_the_usual_ones_would_stop(tmp_path: Path, rows: Rows) -> None:
+    # All are called the same, and the date of birth is a different one in each row.
+    one_name = [
+        {**row, "first_name": "ann", "last_name": "lee", "birth_date": f"1{i:03}-01-01"}
+        for i, row in enumerate(rows)
+    ]
+    people = people_with(tmp_path, one_name, training_rules=None)
+    chosen = rules_chosen_for(people)
+    assert chosen == named_rules(advice_for(people))
+    assert chosen.keys() != default_training_rules(KINDS).keys()
+    assert people.train()["unusable"] == ""

@@ -18,6 +18,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.matching.comparisons import MOST_COMPARED
 
 
 def untaught(spec: PipelineSpec) -> PipelineSpec:
@@ -63,9 +64,16 @@ def count_dataset(
             for rule in facts[step.name]["rules"]:
                 yield f"    {' and '.join(rule['expressions'])}: {rule['pairs']:,} pairs"
     filtered = cast(FilteredFacts, facts["filtered_blocks"])
-    training = cast(TrainingFacts, facts["em_training_rules"])
+    training = cast(TrainingFacts | None, facts.get("em_training_rules"))
+    if filtered["records_empty"]:
+        yield ""
+        yield (
+            f"{filtered['records_empty']:,} records are empty in every field; coverage leaves them"
+            " out."
+        )
     yield from _strategies_lines(filtered)
-    yield from _training_lines(training)
+    if training:
+        yield from _training_lines(training)
     cleaned = cast(CleanedFacts, facts["cleaned_records"])
     yield {
         "records": cleaned["records"],
@@ -74,18 +82,48 @@ def count_dataset(
         "pairs": filtered["pairs"],
         "possible_pairs": filtered["possible_pairs"],
         "strategies": filtered["strategies"],
-        "training_pairs": training["pairs"],
-        "training_rules": training["rules"],
+        "training_pairs": training["pairs"] if training else 0,
+        "training_rules": training["rules"] if training else {},
     }
     yield from judge_cleaning(cleaned, spec)
     yield from judge_strategies(filtered, spec)
-    yield from judge_training(training, spec)
+    if training:
+        yield from judge_training(training, spec)
     yield from _judge_budget(filtered, spec)
+    if spec.matching:
+        with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
+            lake.open(engine, "cleaned_records")
+            yield judge_lengths(engine, spec)
     if spec.expectations.max_null_rate or spec.expectations.formats:
         from er_pipeline.blocking.records.expectations import judge_records  # slow to import
 
         with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
             yield from judge_records(engine, lake, spec)
+
+
+def judge_lengths(engine: Engine, spec: PipelineSpec) -> Verdict:
+    """Judge how long the compared values are; a model compares the beginning of long ones.
+
+    Reads the engine's cleaned_records.
+    """
+    fields = spec.comparison_fields
+    longest = engine.row(
+        f"select {', '.join(f'max(length({quoted(name)}))' for name in fields)}"
+        " from cleaned_records"
+    )
+    lengths = {name: n or 0 for name, n in zip(fields, longest, strict=True)}
+    cut = {name: n for name, n in lengths.items() if n > MOST_COMPARED}
+    listed = ", ".join(f"{name} (up to {n:,} characters)" for name, n in cut.items())
+    return Verdict(
+        "values_are_compared_whole",
+        not cut,
+        "warn",
+        f"Matching compares the first {MOST_COMPARED} characters of {listed}. Leave such fields out"
+        " by comparisons: [...] if what sets records apart comes later."
+        if cut
+        else f"No compared value is longer than {MOST_COMPARED} characters.",
+        {f"longest_{name}": n for name, n in lengths.items()},
+    )
 
 
 def _records_lines(

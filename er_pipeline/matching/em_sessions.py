@@ -26,6 +26,7 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.values.keys import Conjunction
+from er_pipeline.matching.comparisons import compared_value
 from er_pipeline.matching.splink_linker import linker_of, model_settings
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def number_blocks(engine: Engine, spec: PipelineSpec) -> None:
     Reads the engine's cleaned_records and em_training_blocks.
     """
     columns = ["r.record_no", "r.source", "r.source_no"]
-    columns += [f"r.{quoted(name)}" for name in spec.field_kinds]
+    columns += [compared_value(name, "r.") for name in spec.field_kinds]
     joins = ""
     for i, rule in enumerate(spec.training_conjunctions):
         columns.append(f"b{i}.block_no as {block_column(i)}")

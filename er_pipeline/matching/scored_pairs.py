@@ -5,8 +5,8 @@ from typing import Any
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, arrow_of
+from er_pipeline.matching.comparisons import compared_value
 from er_pipeline.matching.splink_linker import linker_of, predicted
 
 # Pairs scored at once: some 250 MB.
@@ -19,8 +19,11 @@ SCORES = (
 
 
 def number_compared(engine: Engine, spec: PipelineSpec, records: str) -> None:
-    """Make the engine table `records` (record_no and the fields) of its cleaned_records."""
-    columns = ", ".join(["record_no", *(quoted(name) for name in spec.field_kinds)])
+    """Make the engine table `records` (record_no and the fields) of its cleaned_records.
+
+    Values are cut as in training, see `compared_value`.
+    """
+    columns = ", ".join(["record_no", *(compared_value(name) for name in spec.field_kinds)])
     engine.make_table(records, f"select {columns} from cleaned_records order by record_no")
 
 

@@ -1,4 +1,4 @@
-"""Assets: one per step of the flow, thin; and the catalog after them.
+"""Assets: one per step of the flow, thin; the catalog comes after them (`catalog_asset.py`).
 
 An asset opens the engine, runs its step and reports its figures.
 """
@@ -8,29 +8,27 @@ import resource
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
-from dagster_duckdb import DuckDBResource
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.errors import BlockingError
+from er_pipeline.blocking.tables.errors import BlockingError, LakeError
 from er_pipeline.blocking.tables.failures import sentence_of
 from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.locks import catalog_lock, step_lock
+from er_pipeline.blocking.tables.locks import step_lock
 from er_pipeline.blocking.tables.pictures import numbers
 from er_pipeline.blocking.tables.printable import printable
-from er_pipeline.blocking.tables.run_metrics import collect_run_metrics, note_run_metrics
+from er_pipeline.blocking.tables.run_metrics import note_run_metrics
 from er_pipeline.blocking.tables.runs import run_step
-from er_pipeline.blocking.tables.sql import literal
-from er_pipeline.blocking.tables.stamps import code_version, digest, planned_stamps
+from er_pipeline.blocking.tables.stamps import planned_stamps
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.table import Table
-from er_pipeline.catalog import publish_dataset
+from er_pipeline.blocking.tables.verdict_notes import forget_failure, note_failure
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.resources import LakeFolder
 
@@ -38,12 +36,11 @@ from er_pipeline.orchestration.resources import LakeFolder
 def dataset_assets(
     spec: PipelineSpec, steps: Sequence[Step]
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Make the assets of a dataset: its sources as external ones, its steps, and the catalog."""
+    """Make the assets of a dataset: its sources as external ones, and its steps."""
     planned = planned_stamps(plans_of(steps))
     return [
         *source_assets(spec),
         *(step_asset(spec, step, steps, planned) for step in steps),
-        catalog_asset(spec, steps, planned),
     ]
 
 
@@ -86,7 +83,7 @@ def step_asset(
                 code_version=planned[table.name],
                 metadata={
                     "dagster/column_schema": _column_schema(table),
-                    **_code_references(step.code),
+                    **code_references(step.code),
                 },
             )
             for table in step.assets
@@ -97,7 +94,12 @@ def step_asset(
     ) -> Iterator[dg.MaterializeResult[Any]]:
         tables = lake.of(spec)
         clock = Clock()
-        with as_dagster_failures(), step_lock(tables.folder), files_of_mode(spec.lake.file_mode):
+        with (
+            as_dagster_failures(),
+            step_lock(tables.folder),
+            files_of_mode(spec.lake.file_mode),
+            noting_failure(tables, step.name),
+        ):
             with DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine:
                 facts = run_step(step, engine, tables)
                 n_rows = {table.name: _count_rows(engine, tables, table) for table in step.assets}
@@ -121,62 +123,6 @@ def step_asset(
     return asset
 
 
-def catalog_asset(
-    spec: PipelineSpec, steps: Sequence[Step], planned: Mapping[str, str]
-) -> dg.AssetsDefinition:
-    """Publish every table of the dataset as a view for people, in one step."""
-    tables = [table for step in steps for table in step.writes]
-
-    @dg.asset(
-        key=[spec.dataset, "catalog"],
-        # All, not only the ends of the graph: when a part of it is selected, the catalog still
-        # comes after every table that is made, and not at all after a check that failed.
-        deps=[[spec.dataset, table.name] for table in tables if not table.is_internal],
-        description=(
-            f"Schema {spec.dataset!r} of catalog.duckdb: one view per table, ids as they were"
-            " given. Open it with any DuckDB client, also while a run goes on."
-        ),
-        group_name=spec.dataset,
-        tags={"er_pipeline/stage": "catalog"},
-        kinds={"duckdb"},
-        owners=spec.owners,
-        code_version=digest([code_version(publish_dataset.__module__), *planned.values()]),
-        metadata=_code_references(publish_dataset),
-    )
-    def catalog_views(
-        context: dg.AssetExecutionContext, lake: LakeFolder, catalog: DuckDBResource
-    ) -> dg.MaterializeResult[Any]:
-        place = lake.of(spec)
-        with (
-            as_dagster_failures(),
-            files_of_mode(spec.lake.file_mode),
-            step_lock(place.folder),
-            catalog_lock(place.root),
-        ):
-            for table in tables:
-                place.check(table.name)  # before anything is changed
-            with DuckDBEngine(spec.threads, spec.memory_limit, place.spill) as engine:
-                collect_run_metrics(engine, place)
-            views = publish_dataset(place, tables, spec.lake.retention)
-        context.log.info(f"published {len(views)} views in {catalog.database}")
-        return dg.MaterializeResult(
-            metadata={
-                "dagster/uri": Path(catalog.database).as_uri(),
-                "views": dg.MetadataValue.int(len(views)),
-                "how_to_open": dg.MetadataValue.md(
-                    f"```sql\nattach {literal(catalog.database)} as er (read_only);\n"
-                    f"from er.{spec.dataset}.unified_pairs limit 10;\n```"
-                ),
-                "names": dg.MetadataValue.json(views),
-            },
-            data_version=dg.DataVersion(
-                digest({table.name: place.stamp(table.name) for table in tables})
-            ),
-        )
-
-    return catalog_views
-
-
 class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_failures()
     """Show an error that is meant for the user as the step's failure, without a traceback."""
 
@@ -190,6 +136,23 @@ class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_fa
             sentence = sentence_of(error)
         if sentence is not None:
             raise dg.Failure(description=printable(sentence), allow_retries=False) from error
+
+
+@contextmanager
+def noting_failure(lake: Lake, step: str) -> Iterator[None]:
+    """Note in the lake why a step made nothing, so that the catalog and the report can say so.
+
+    That a table is stale is no failure of a step: the catalog finds that out itself.
+    """
+    try:
+        yield
+    except LakeError:
+        raise
+    except Exception as error:
+        text = str(error) if isinstance(error, BlockingError) else sentence_of(error)
+        note_failure(lake, step, printable(text or f"{type(error).__name__}: {error}"))
+        raise
+    forget_failure(lake, step)
 
 
 class Clock:
@@ -270,7 +233,7 @@ def _lineage(spec: PipelineSpec, table: Table, step: Step) -> dict[str, Any]:
     return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=deps)}
 
 
-def _code_references(code: Callable[..., Any]) -> dict[str, Any]:
+def code_references(code: Callable[..., Any]) -> dict[str, Any]:
     """Point to the function that makes the table; Dagster adds the dataset's YAML itself."""
     file, line = inspect.getsourcefile(code), inspect.getsourcelines(code)[1]
     with warnings.catch_warnings():

@@ -11,8 +11,9 @@ from er_pipeline.blocking.spec.yaml_document import check_repeated_settings
 from er_pipeline.catalog import check_dataset_name
 from er_pipeline.flow import flow, open_lake
 from er_pipeline.orchestration.assets import dataset_assets
+from er_pipeline.orchestration.catalog_asset import catalog_asset
 from er_pipeline.orchestration.checks import dataset_checks
-from er_pipeline.orchestration.jobs import nightly_job, nightly_schedule
+from er_pipeline.orchestration.jobs import nightly_job, nightly_schedule, publishing_sensor
 from er_pipeline.orchestration.resources import default_lake, lake_resources
 
 
@@ -36,7 +37,7 @@ class BlockingPipeline(dg.Component):
         """Describe the component to `dg list components` and the docs."""
         return dg.ComponentTypeSpec(
             description=cls.__doc__,
-            produces=["asset", "asset_check", "job", "schedule", "resource"],
+            produces=["asset", "asset_check", "job", "schedule", "sensor", "resource"],
         )
 
     @classmethod
@@ -62,10 +63,11 @@ class BlockingPipeline(dg.Component):
         job = nightly_job(spec, executor or spec.executor, lake)
         steps = flow(spec)
         return dg.Definitions(
-            assets=dataset_assets(spec, steps),
+            assets=[*dataset_assets(spec, steps), catalog_asset(spec, steps)],
             asset_checks=dataset_checks(spec, steps),
             jobs=[job],
             schedules=[nightly_schedule(spec.dataset, spec.schedule, job)],
+            sensors=[publishing_sensor(spec, job)],
             resources=lake_resources(lake),
         )
 

@@ -87,6 +87,38 @@ def nightly_job(spec: PipelineSpec, executor: str, lake: Path) -> Any:
     )
 
 
+def publishing_sensor(spec: PipelineSpec, job: Any) -> dg.SensorDefinition:
+    """After a run that failed, publish what is good of it.
+
+    Dagster runs nothing that comes after a failed check, the catalog included; a run of the catalog
+    alone then publishes the tables that do not hang on what failed, and keeps the report.
+    """
+
+    @dg.run_failure_sensor(
+        name=f"{spec.dataset}_publish_what_is_good",
+        request_job=job,
+        description=f"Publish what is good of a failed run of dataset {spec.dataset!r}.",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def publish(context: dg.RunFailureSensorContext) -> dg.RunRequest | dg.SkipReason:
+        return publish_request(spec, context.dagster_run)
+
+    return publish
+
+
+def publish_request(spec: PipelineSpec, run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:
+    """Ask for a run of the catalog alone, if the failed run meant to publish this dataset."""
+    catalog = dg.AssetKey([spec.dataset, "catalog"])
+    selected = run.asset_selection
+    if selected is None:
+        was_meant = run.job_name == f"{spec.dataset}_nightly"
+    else:
+        was_meant = catalog in selected and len(selected) > 1
+    if not was_meant:
+        return dg.SkipReason("the run did not mean to publish this dataset")
+    return dg.RunRequest(run_key=run.run_id, asset_selection=[catalog])
+
+
 def nightly_schedule(dataset: str, schedule: Schedule, job: Any) -> dg.ScheduleDefinition:
     """Run the job at the dataset's hour; on as soon as the project loads, unless disabled."""
     return dg.ScheduleDefinition(

@@ -154,8 +154,8 @@ def run(
     """Run a declared dataset.
 
     Makes every table, or the selected ones, and runs their checks. A failed
-    check stops what comes after it, and the catalog keeps showing the tables of
-    the last good run.
+    check withholds its table and what is made of it: the catalog keeps showing
+    those of the last good run, and all others as this run made them.
     """
     if dry_run:
         if select is not None:

@@ -7,6 +7,7 @@ from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.records.column_readings import CleanColumn, clean_columns, read_columns
 from er_pipeline.blocking.records.day_orders import DAY_ORDER_CHECK, DayOrder, judge_day_orders
+from er_pipeline.blocking.records.drop_verdicts import RECORDS_KEPT, judge_records_drop
 from er_pipeline.blocking.records.emptied_values import (
     FieldValues,
     examples_text,
@@ -61,6 +62,7 @@ CHECKS = (
         "Of several addresses or numbers in a cell, all but the first are left out.",
         stops=False,
     ),
+    RECORDS_KEPT,
 )
 
 # Who is who by the truth's cluster column stands apart, so that truth shapes nothing else.
@@ -246,8 +248,13 @@ def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
     from er_pipeline.blocking.records.expectations import judge_records  # takes long to import
 
     yield from judge_records(engine, lake, spec)
-    yield from judge_cleaning(cleaned_facts(lake), spec)
-    yield from judge_reading(cleaned_facts(lake))
+    facts = cleaned_facts(lake)
+    yield from judge_cleaning(facts, spec)
+    yield from judge_reading(facts)
+    before = cast(CleanedFacts | None, lake.last_good_facts("cleaned_records"))
+    yield judge_records_drop(
+        facts["records"], before["records"] if before else None, spec.checks.max_records_drop
+    )
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:

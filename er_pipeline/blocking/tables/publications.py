@@ -41,25 +41,48 @@ MOMENT = "%Y%m%dT%H%M%S.%f"
 
 
 class Shown(TypedDict):
-    """What was shown, from one moment to another: table -> version."""
+    """What was shown, from one moment to another: table -> version, and what each view read."""
 
     at: str
     until: str
     tables: dict[str, str]
+    reads: dict[str, dict[str, str]]
 
 
 class Published(TypedDict):
     """What is shown of a dataset.
 
-    tables: table -> version. views: view -> its query. previous: what was shown before. before: all
-    that was shown and is kept, oldest first.
+    tables: table -> version. views: view -> its query. reads: view -> table -> version, of all that
+    it reads; a view of an earlier run reads tables of that run. withheld: table -> why its last
+    version is not shown. previous: what was shown before. before: all that was shown and is kept,
+    oldest first.
     """
 
     at: str
     tables: dict[str, str]
     views: dict[str, str]
+    reads: dict[str, dict[str, str]]
+    withheld: dict[str, str]
     previous: dict[str, str]
     before: list[Shown]
+
+
+def new_note(
+    tables: Mapping[str, str],
+    views: Mapping[str, str],
+    reads: Mapping[str, Mapping[str, str]],
+    withheld: Mapping[str, str],
+) -> Published:
+    """Make the note of what is shown from now on; a `Publication` adds what was shown before."""
+    return Published(
+        at=moment(),
+        tables=dict(tables),
+        views=dict(views),
+        reads={view: dict(read) for view, read in reads.items()},
+        withheld=dict(withheld),
+        previous={},
+        before=[],
+    )
 
 
 @dataclass(frozen=True)
@@ -96,9 +119,16 @@ def read_published(folder: Path) -> Published:
             at=at,
             tables=tables,
             views=_texts(noted.get("views", {})),
+            reads=_reads(noted),
+            withheld=_texts(noted.get("withheld", {})),
             previous=previous,
             before=[
-                Shown(at=str(s["at"]), until=str(s["until"]), tables=_texts(s["tables"]))
+                Shown(
+                    at=str(s["at"]),
+                    until=str(s["until"]),
+                    tables=_texts(s["tables"]),
+                    reads=_reads(s),
+                )
                 for s in before
             ],
         )
@@ -111,39 +141,35 @@ def read_published(folder: Path) -> Published:
             path,
             error,
         )
-    return Published(at="", tables={}, views={}, previous={}, before=[])
+    return Published(at="", tables={}, views={}, reads={}, withheld={}, previous={}, before=[])
 
 
 class Publication:
     """A publication: prepared where nobody looks, so that to commit it takes renames alone.
 
-    folder: of the dataset. shown: table -> version that the catalog in place names. They are not
-    those noted if a run was killed between the catalog and its note.
+    folder: of the dataset. note: of `new_note`; what was shown before is added. shown: table ->
+    version that the catalog in place names. They are not those noted if a run was killed between
+    the catalog and its note.
     """
 
     def __init__(
         self,
         folder: Path,
-        tables: Mapping[str, str],
-        views: Mapping[str, str],
+        note: Published,
         retention: Retention,
         shown: Mapping[str, str],
     ) -> None:
         """Decide what is kept of what was shown before; nothing is written yet."""
         self.folder = folder
-        self.tables = dict(tables)
+        self.tables = note["tables"]
         self.before = read_published(folder)
-        self.at = moment()
+        self.at = note["at"]
         self._links = folder / SHOWN / self.at
         self._draft: Path | None = None
         self._kept = list(self._kept_of(shown, retention))
-        self._note = Published(
-            at=self.at,
-            tables=self.tables,
-            views=dict(views),
-            previous=self._kept[-1]["tables"] if self._kept else {},
-            before=self._kept,
-        )
+        self._note = note
+        note["previous"] = self._kept[-1]["tables"] if self._kept else {}
+        note["before"] = self._kept
 
     def prepare(self) -> None:
         """Write the note and the links of what is to be shown."""
@@ -179,11 +205,14 @@ class Publication:
         publications shows belongs to a declaration that is no more, and goes whole.
         """
         since = self.before["at"]
-        kept = [self.tables, *(publication["tables"] for publication in self._kept)]
+        kept: list[Published | Shown] = [self._note, *self._kept]
         for latest in sorted(self.folder.glob(f"*/{LATEST}")):
             table, last = latest.parent, _target(latest) or ""
-            shown = [tables[table.name] for tables in kept if table.name in tables]
-            is_needed = shown or last in named or not last or last.split("-")[0] >= since
+            shown = {version for publication in kept for version in _shown_of(publication, table)}
+            is_withheld = table.name in self._note["withheld"]
+            is_needed = (
+                shown or is_withheld or last in named or not last or last.split("-")[0] >= since
+            )
             if not is_needed:
                 shutil.rmtree(table, ignore_errors=True)
                 continue
@@ -206,9 +235,16 @@ class Publication:
         history = list(self.before["before"])
         noted = self.before["tables"]
         if noted:
-            history.append(Shown(at=self.before["at"], until=self.at, tables=noted))
+            history.append(
+                Shown(
+                    at=self.before["at"],
+                    until=self.at,
+                    tables=noted,
+                    reads=self.before["reads"],
+                )
+            )
         if any(noted.get(table) != version for table, version in shown.items()):
-            history.append(Shown(at=self.before["at"], until=self.at, tables=dict(shown)))
+            history.append(Shown(at=self.before["at"], until=self.at, tables=dict(shown), reads={}))
         yield from kept_of(history, retention)
 
 
@@ -229,10 +265,11 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
     """
     published = read_published(folder)
     kept = list(kept_of(published["before"], retention))
+    all_shown: list[Published | Shown] = [published, *kept]
     freed = 0
     for latest in sorted(folder.glob(f"*/{LATEST}")):
         table = latest.parent
-        stays = {_target(latest), *(s["tables"].get(table.name) for s in [published, *kept])}
+        stays = {_target(latest)}.union(*(_shown_of(shown, table) for shown in all_shown))
         for version in table.iterdir():
             is_version = version.is_dir() and not version.is_symlink()
             if is_version and version.name not in stays and version.name not in named:
@@ -280,6 +317,16 @@ def _target(link: Path) -> str | None:
         return os.readlink(link)
     except OSError:
         return None
+
+
+def _shown_of(publication: Published | Shown, table: Path) -> set[str]:
+    """List the versions of a table that a publication shows, or that its views read."""
+    tables = [publication["tables"], *publication["reads"].values()]
+    return {read[table.name] for read in tables if table.name in read}
+
+
+def _reads(noted: Any) -> dict[str, dict[str, str]]:
+    return {str(view): _texts(read) for view, read in noted.get("reads", {}).items()}
 
 
 def _texts(value: Any) -> dict[str, str]:

@@ -1,0 +1,140 @@
+"""The catalog's asset: publishes what is good of a dataset, and keeps the report of the run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.files import files_of_mode
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.locks import catalog_lock, step_lock
+from er_pipeline.blocking.tables.run_metrics import collect_run_metrics
+from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.stamps import code_version, digest, planned_stamps
+from er_pipeline.blocking.tables.standing import Standing, judge_table, standing_of
+from er_pipeline.blocking.tables.step import Step, plans_of
+from er_pipeline.blocking.tables.table import Check, Table
+from er_pipeline.blocking.tables.verdict_notes import note_verdicts
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.catalog import publish_dataset
+from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
+from er_pipeline.orchestration.assets import as_dagster_failures, code_references
+from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.shown_views import has_news
+
+EVERY_TABLE_IS_PUBLISHED = Check(
+    "every_table_is_published",
+    "A table is withheld where a check on it, or on what it is made of, failed.",
+)
+
+
+def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinition:
+    """Publish every good table of the dataset as a view for people, in one step."""
+    tables = [table for step in steps for table in step.writes]
+    planned = planned_stamps(plans_of(steps))
+
+    @dg.asset(
+        key=[spec.dataset, "catalog"],
+        # All, not only the ends of the graph: when a part of it is selected, the catalog still
+        # comes after every table that is made, and not at all after a check that failed.
+        deps=[[spec.dataset, table.name] for table in tables if not table.is_internal],
+        description=(
+            f"Schema {spec.dataset!r} of catalog.duckdb: one view per table, ids as they were"
+            " given. Open it with any DuckDB client, also while a run goes on."
+        ),
+        group_name=spec.dataset,
+        tags={"er_pipeline/stage": "catalog"},
+        kinds={"duckdb"},
+        owners=spec.owners,
+        code_version=digest([code_version(publish_dataset.__module__), *planned.values()]),
+        metadata=code_references(publish_dataset),
+        check_specs=[
+            dg.AssetCheckSpec(
+                EVERY_TABLE_IS_PUBLISHED.name,
+                asset=[spec.dataset, "catalog"],
+                description=EVERY_TABLE_IS_PUBLISHED.why,
+            )
+        ],
+    )
+    def catalog_views(
+        context: dg.AssetExecutionContext, lake: LakeFolder, catalog: DuckDBResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        place = lake.of(spec)
+        with (
+            as_dagster_failures(),
+            files_of_mode(spec.lake.file_mode),
+            step_lock(place.folder),
+            catalog_lock(place.root),
+        ):
+            found = publish_what_is_good(spec, place, steps)
+            figures = figures_of(spec, place, found.standing)
+            keep_report(place, run_report(found.standing, place, figures))
+        withheld = found.standing.withheld
+        shown = place.published()["tables"]
+        context.log.info(f"published {len(found.views)} views in {catalog.database}")
+        yield dg.MaterializeResult(
+            metadata={
+                "dagster/uri": Path(catalog.database).as_uri(),
+                "views": dg.MetadataValue.int(len(found.views)),
+                "how_to_open": dg.MetadataValue.md(
+                    f"```sql\nattach {literal(catalog.database)} as er (read_only);\n"
+                    f"from er.{spec.dataset}.unified_pairs limit 10;\n```"
+                ),
+                "names": dg.MetadataValue.json(found.views),
+                "withheld": dg.MetadataValue.json(withheld),
+                "of_an_earlier_run": dg.MetadataValue.json([t for t in withheld if t in shown]),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=EVERY_TABLE_IS_PUBLISHED.name,
+                    passed=not withheld,
+                    description="; ".join(f"{t} is withheld: {why}" for t, why in withheld.items())
+                    or "Every table is published.",
+                )
+            ],
+            data_version=dg.DataVersion(
+                digest({table: place.stamp(table) for table in found.standing.good})
+            ),
+        )
+
+    return catalog_views
+
+
+@dataclass(frozen=True)
+class Published:
+    """What came of publishing. views: those of the dataset, none if nothing was published."""
+
+    standing: Standing
+    views: Sequence[str] = ()
+
+
+def publish_what_is_good(spec: PipelineSpec, lake: Lake, steps: Sequence[Step]) -> Published:
+    """Publish every table that may be shown; withhold those of which a check failed.
+
+    The caller holds the `catalog_lock`. Where a table is withheld and no other is new, nothing is
+    changed.
+    Raises LakeError if a table is missing or stale though nothing failed: somebody ran a part of
+    the graph, and the rest no longer belongs to it.
+    """
+    with DuckDBEngine(spec.threads, spec.memory_limit, lake.spill) as engine:
+
+        def judge(step: Step, table: Table) -> Sequence[Verdict]:
+            verdicts = list(judge_table(engine, lake, step, table))
+            note_verdicts(lake, table.name, verdicts)
+            return verdicts
+
+        standing = standing_of(steps, lake, judge)
+        for table in standing.stale:
+            lake.check(table)
+        good = set(standing.good)
+        tables = [table for step in steps for table in step.writes if table.name in good]
+        if standing.withheld and not has_news(lake, tables):
+            return Published(standing)
+        collect_run_metrics(engine, lake)
+    views = publish_dataset(lake, tables, spec.lake.retention, standing.withheld)
+    return Published(standing, views)
