@@ -1,17 +1,19 @@
+from collections.abc import Callable
+
 import dagster as dg
 import pytest
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.locks import catalog_lock
-from er_pipeline.blocking.tables.runs import run_flow
-from er_pipeline.blocking.tables.verdict_notes import note_verdicts
-from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.flow import flow
+from er_pipeline.flow import run as run_flow
 from er_pipeline.orchestration.catalog_asset import catalog_asset, publish_what_is_good
-from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.conftest import Dataset, Rows
 from er_pipeline_tests.small_spec import small_spec
 from er_pipeline_tests.test_definitions import people as people
+
+PEOPLE: Rows = [{"id": str(i), "last": "lee"} for i in range(4)]
 
 
 def of_catalog(spec: PipelineSpec) -> dg.AssetSpec:
@@ -30,13 +32,16 @@ def test_the_catalog_has_another_version_where_settings_shape_a_table() -> None:
     assert of_catalog(small_spec(blocks={"max_size": 7})).code_version != plain
 
 
-def test_what_hangs_on_a_failed_check_is_withheld_and_the_rest_is_shown(people: Dataset) -> None:
+def test_what_hangs_on_a_failed_check_is_withheld_and_the_rest_is_shown(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(PEOPLE, strategies={"last": "last"}, checks={"max_pairs": 1})
     list(run_flow(flow(people.spec), people.lake))
-    note_verdicts(people.lake, "filtered_blocks", [Verdict("fits_contract", True, "error", "")])
     with catalog_lock(people.lake.root):
-        all_good = publish_what_is_good(people.spec, people.lake, flow(people.spec))
-    assert not all_good.standing.withheld
-    assert {"unified_pairs", "run_metrics"} <= set(all_good.views)
+        found = publish_what_is_good(people.spec, people.lake, flow(people.spec))
+    assert found.standing.withheld["unified_pairs"] == "filtered_blocks is withheld"
+    assert {"cleaned_records", "blocks_last", "run_metrics"} <= set(found.views)
+    assert "unified_pairs" not in found.views
 
 
 def test_a_part_of_the_graph_alone_is_not_published(people: Dataset) -> None:
