@@ -13,7 +13,8 @@ import duckdb
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import parquet_files
 from er_pipeline.blocking.tables.lake import PUBLISHED, RUN_METRICS_INBOX, Lake, write_whole
-from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.stamps import read_stamp
 from er_pipeline.blocking.tables.table import Column, Table
 from er_pipeline.blocking.tables.views import all_columns
 
@@ -83,11 +84,16 @@ def collect_run_metrics(engine: Engine, lake: Lake) -> int:
     return int(n_rows)
 
 
-def publish_dataset(lake: Lake, tables: Sequence[Table]) -> None:
+def publish_dataset(
+    lake: Lake, tables: Sequence[Table], withheld: Mapping[str, str] | None = None
+) -> list[str]:
     """Note the versions the catalog shows of this dataset, and how each view reads.
 
-    Raises LakeError if a table is missing or stale; the catalog then shows what it showed before,
-    and never a table of one run through the names of another.
+    tables: those that may be shown. withheld: table -> why its last version may not. Where an
+    earlier good run has made such a table, the catalog goes on showing that one as it was: its view
+    reads the records and all else of that run, so no view shows a table of one run through the
+    names of another. Returns the tables that are shown of an earlier run.
+    Raises LakeError if a table is missing or stale; the catalog then shows what it showed before.
     """
     shown = [*tables, RUN_METRICS]
     for table in shown:
@@ -96,9 +102,61 @@ def publish_dataset(lake: Lake, tables: Sequence[Table]) -> None:
     relations = {
         name: parquet_files(lake.path(name, version)) for name, version in versions.items()
     }
-    views = {table.name: table.view(relations) for table in shown if table.view}
+    views: dict[str, str] = {}
+    reads: dict[str, dict[str, str]] = {}
+    for table in shown:
+        if table.view:
+            seen = _Seen(relations)
+            views[table.name] = table.view(seen)
+            reads[table.name] = {name: versions[name] for name in seen.names}
+    before = lake.published()
+    kept = [
+        name
+        for name in withheld or {}
+        if name in before["tables"] and name in before.get("reads", {})
+    ]
+    if kept:
+        old: dict[str, str] = json.loads((lake.folder / VIEWS).read_text("utf-8"))
+        for name in kept:
+            views[name], reads[name] = old[name], before["reads"][name]
+            versions[name] = before["tables"][name]
     write_whole(lake.folder / VIEWS, json.dumps(views, indent=1))
-    lake.publish(versions)
+    lake.publish(versions, reads, withheld)
+    return kept
+
+
+def has_news(lake: Lake, tables: Sequence[Table]) -> bool:
+    """Say whether the catalog does not show these tables yet, or others of their names.
+
+    Tables that were made anew of the same records and settings have the same stamps: no news.
+    """
+    shown = lake.published()["tables"]
+    for table in tables:
+        version = shown.get(table.name)
+        if version is None:
+            return True
+        noted = read_stamp(lake.path(table.name, version))
+        if noted is None or noted.value != lake.stamp(table.name):
+            return True
+    return False
+
+
+class _Seen(Mapping[str, str]):
+    """The relations of tables, and which of them a view has asked for."""
+
+    def __init__(self, relations: Mapping[str, str]) -> None:
+        self.relations = relations
+        self.names: list[str] = []
+
+    def __getitem__(self, table: str) -> str:
+        self.names.append(table)
+        return self.relations[table]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.relations)
+
+    def __len__(self) -> int:
+        return len(self.relations)
 
 
 def write_catalog(con: duckdb.DuckDBPyConnection, root: Path) -> dict[str, list[str]]:
@@ -110,8 +168,14 @@ def write_catalog(con: duckdb.DuckDBPyConnection, root: Path) -> dict[str, list[
     for published in sorted(root.glob(f"*/{PUBLISHED}")):
         dataset = published.parent.name
         views: dict[str, str] = json.loads((published.parent / VIEWS).read_text("utf-8"))
+        note: dict[str, Any] = json.loads(published.read_text("utf-8"))
         con.execute(f"create schema {quoted(dataset)}")
         for table, select in views.items():
             con.execute(f"create view {quoted(dataset)}.{quoted(table)} as {select}")
+            if why := note.get("withheld", {}).get(table):
+                comment = f"of an earlier run: {why}"
+                con.execute(
+                    f"comment on view {quoted(dataset)}.{quoted(table)} is {literal(comment)}"
+                )
         made[dataset] = sorted(views)
     return made

@@ -27,6 +27,7 @@ from er_pipeline.evaluation import (
 )
 from er_pipeline.matching import em_model, entities, matches
 from er_pipeline.matching.pair_scorer import scorer_of
+from er_pipeline.matching.training_advisor import propose_rules
 
 __all__ = ["flow", "open_lake", "run"]
 
@@ -39,7 +40,7 @@ def flow(spec: PipelineSpec) -> list[Step]:
         *true_pairs.steps(spec),
         *labels.steps(spec),
         *blocks.steps(spec),
-        *em_training_blocks.steps(spec),
+        *em_training_blocks.steps(spec, propose_rules),
         *em_model.steps(spec),
         *key_codes.steps(spec),
         *learned_rules.steps(spec, scorer),

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.terminal.report import REMEDIES_SHOWN, report_lines
+from er_pipeline.evaluation.report import REMEDIES_SHOWN, report_lines
 
 RUN = {
     "records": 1_200,

@@ -43,7 +43,9 @@ def test_a_failed_run_answers_json_with_the_checks_and_errors(
     assert project.run("--json") == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["verdict"] == "failed"
-    assert answer["figures"] is None
+    assert answer["figures"]["run"]["records"] == 4
+    assert set(answer["withheld"]) > {"filtered_blocks", "unified_pairs"}
+    assert answer["next"].startswith("filtered_blocks: The strategies propose 2 pairs")
     (stopping,) = [check for check in answer["failed_checks"] if check["severity"] == "error"]
     assert (stopping["table"], stopping["check"]) == ("filtered_blocks", "pairs_within_budget")
     assert "The strategies propose 2 pairs" in stopping["text"]
@@ -79,7 +81,11 @@ def test_a_failed_first_run_says_that_the_catalog_shows_nothing(
     project.records("1,Ann,Smith", "1,Bob,Smith")
     assert project.run() == 1
     printed = capsys.readouterr()
-    assert printed.out == ""
+    verdict, what_next = printed.out.splitlines()[:2]
+    assert re.match(r"\[FAILED\] (\d+) of \1 tables are withheld", verdict)
+    assert what_next.startswith("Next:    cleaned_records: ")
+    assert "1 ids stand more than once" in what_next
+    assert not (project.lake / "catalog.duckdb").exists()
     assert "no run of people has succeeded yet, so the catalog shows none of" in printed.err
 
 

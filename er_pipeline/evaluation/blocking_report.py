@@ -3,7 +3,7 @@
 Figures come from block sizes wherever they can; nothing is materialized to be counted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,8 +27,8 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Curve, Grid, Shown
 from er_pipeline.blocking.tables.step import Step
-from er_pipeline.blocking.tables.table import Column, Facts, Table
-from er_pipeline.blocking.tables.verdicts import share_of
+from er_pipeline.blocking.tables.table import Check, Column, Facts, Table
+from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.tables.views import all_columns
 from er_pipeline.evaluation.completeness import (
     TruePairs,
@@ -36,13 +36,8 @@ from er_pipeline.evaluation.completeness import (
     count_true_pairs,
     find_true_pairs,
 )
-from er_pipeline.evaluation.match_quality import QualityFacts, quality_facts
-from er_pipeline.evaluation.missed_matches import missed_facts
 from er_pipeline.evaluation.proposed_true import tables_of_proposals
-from er_pipeline.evaluation.recall import RecallFacts, recall_facts
-from er_pipeline.evaluation.recall_views import view_facts, view_figures
-from er_pipeline.matching.entities import EntitiesFacts, entities_facts
-from er_pipeline.matching.matches import MatchesFacts, matches_facts
+from er_pipeline.evaluation.taken_figures import figures_of_tables
 
 REPORT = Table(
     "blocking_report",
@@ -55,6 +50,16 @@ REPORT = Table(
     ],
     all_columns("blocking_report"),
 )
+
+HAVE_CANDIDATES = Check(
+    "records_have_candidates",
+    "What has no candidate matches nothing, and nobody notices when more and more have none.",
+    stops=False,
+    limits=("checks.max_without_candidate",),
+)
+# Most by which the share of records without a candidate may rise from one good run to the next,
+# where the settings name no limit: a source adds some records a night, not a fifth of new ones.
+MOST_RISE = 0.2
 
 
 def steps(spec: PipelineSpec) -> list[Step]:
@@ -70,6 +75,8 @@ def steps(spec: PipelineSpec) -> list[Step]:
             ],
             run=partial(evaluate, spec=spec),
             stage="evaluation",
+            checks=(HAVE_CANDIDATES,),
+            judge=partial(_judge, spec=spec),
             show=_show,
         )
     ]
@@ -82,7 +89,9 @@ def _reads(spec: PipelineSpec) -> list[str]:
         tables.append("learned_rules")
     if spec.truth:
         tables += tables_of_proposals(spec)
-        tables += ["em_training_blocks", "em_training_rules", "missed_matches"]
+        tables.append("missed_matches")
+        if spec.trains:
+            tables += ["em_training_blocks", "em_training_rules"]
     if spec.matching:
         tables += ["matches", "entities"]
         if spec.truth:
@@ -103,8 +112,34 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     "recall_unknown"; with truth "truth", "training", "missed" and "remedies"; with matching
     "matching" and "recall".
     """
+    figures = gather_figures(engine, lake, spec, _reads(spec))
+    with lake.writing("blocking_report", figures) as draft:
+        engine.put("report_rows", REPORT.arrow(_report_rows(figures)))
+        engine.write("select * from report_rows", draft.file())
+    return figures
+
+
+def gather_figures(
+    engine: Engine, lake: Lake, spec: PipelineSpec, tables: Collection[str]
+) -> dict[str, Any]:
+    """Gather the figures of a run, as far as these of its tables are good; see `evaluate`.
+
+    Without candidate pairs there are only the records: "run" with "records" and "rejected_rows".
+    Without any, there is nothing.
+    """
+
+    def has(*needed: str) -> bool:
+        return all(table in tables for table in needed)
+
     for table in _reads(spec):
-        lake.open(engine, table)
+        if has(table):
+            lake.open(engine, table)
+    if not has("cleaned_records"):
+        return {}
+    if not has("unified_pairs", "filtered_blocks", *ready_pair_tables(spec)):
+        cleaned = cleaned_facts(lake)
+        counted = {name: cleaned[name] for name in ("records", "rejected_rows")}  # type: ignore[literal-required]
+        return {"run": counted}
     filtered, unified = filtered_facts(lake), unified_facts(lake)
     run = {
         **_run_figures(engine, lake, spec, filtered, unified),
@@ -116,23 +151,20 @@ def evaluate(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     classes = total_size_classes(filtered["strategies"])
     figures: dict[str, Any] = {"run": run, "strategies": strategies, "size_classes": classes}
     true: TruePairs | None = None
-    if spec.truth:
+    if spec.truth and has(*tables_of_proposals(spec)):
         true = find_true_pairs(engine, lake, spec, unified["strategy_bits"])
         figures["truth"] = count_true_pairs(engine, lake, strategies, true)
         run["pairs_completeness"] = figures["truth"]["pairs_completeness"]
         run["pairs_quality"] = figures["truth"]["pairs_quality"]
-        figures["training"] = training_figures(engine, lake)
+        if spec.trains and has("em_training_blocks", "em_training_rules"):
+            figures["training"] = training_figures(engine, lake)
     figures["curve"] = completeness_curve(engine, unified, strategies, true, filtered["records"])
     if "weight_classes" in unified:
         figures["weight_classes"] = {
             f"{row['weight']:g}": {name: v for name, v in row.items() if name != "weight"}
             for row in unified["weight_classes"]
         }
-    figures |= _figures_of_tables(lake, spec)
-    with lake.writing("blocking_report", figures) as draft:
-        engine.put("report_rows", REPORT.arrow(_report_rows(figures)))
-        engine.write("select * from report_rows", draft.file())
-    return figures
+    return figures | figures_of_tables(lake, tables)
 
 
 def _run_figures(
@@ -143,10 +175,12 @@ def _run_figures(
     unified: UnifiedFacts,
 ) -> dict[str, int | float]:
     n, pairs, possible = filtered["records"], unified["pairs"], filtered["possible_pairs"]
+    n_filled = n - filtered["records_empty"]  # nothing could cover the others
     counted = filtered["strategies"].values()
     paired = _count_paired_records(engine, spec, filtered, unified)
     return {
         "records": n,
+        "records_empty": filtered["records_empty"],
         "rejected_rows": cleaned_facts(lake)["rejected_rows"],
         "blocks": sum(counts["kept_blocks"] for counts in counted),
         "potential_comparisons": filtered["pairs"],
@@ -155,13 +189,13 @@ def _run_figures(
         "possible_pairs": possible,
         "reduction_ratio": 1 - share_of(pairs, possible),
         "reduction_factor": share_of(possible, pairs),
-        "key_coverage": share_of(filtered["records_with_key"], n),
-        "block_coverage": share_of(filtered["records_in_a_block"], n),
-        "pair_coverage": share_of(paired, n),
+        "key_coverage": share_of(filtered["records_with_key"], n_filled),
+        "block_coverage": share_of(filtered["records_in_a_block"], n_filled),
+        "pair_coverage": share_of(paired, n_filled),
         "coverage_lost_to_filtering": share_of(
-            filtered["records_sharing_a_key"] - filtered["records_in_a_block"], n
+            filtered["records_sharing_a_key"] - filtered["records_in_a_block"], n_filled
         ),
-        "records_without_key": n - filtered["records_with_key"],
+        "records_without_key": n_filled - filtered["records_with_key"],
         "records_with_a_key_nobody_shares": (
             filtered["records_with_key"] - filtered["records_sharing_a_key"]
         ),
@@ -234,79 +268,6 @@ def _strategy_figures(
     return figures
 
 
-def _figures_of_tables(lake: Lake, spec: PipelineSpec) -> dict[str, dict[str, Any]]:
-    """Take over the figures of matching and of what was missed, by section of the report."""
-    figures: dict[str, dict[str, Any]] = {}
-    if spec.matching:
-        figures["matching"] = _matching_figures(matches_facts(lake), entities_facts(lake))
-        if spec.truth:
-            figures["matching"] |= _quality_figures(quality_facts(lake))
-    if spec.truth:
-        missed = missed_facts(lake)
-        figures["missed"] = {
-            cause: {"true_pairs": n, "share_of_true_pairs": share_of(n, missed["true_pairs"])}
-            for cause, n in missed["causes"].items()
-        }
-        if spec.matching:
-            figures["matching"]["missed_that_would_score_too_low"] = missed["unlikely"]
-        figures["remedies"] = {
-            remedy["remedy"]: {name: n for name, n in remedy.items() if name != "remedy"}
-            for remedy in missed["remedies"]
-        }
-    if spec.matching and spec.matching.recall:
-        figures["recall"] = _recall_figures(recall_facts(lake))
-    return figures | view_figures(view_facts(lake))
-
-
-def _matching_figures(matches: MatchesFacts, entities: EntitiesFacts) -> dict[str, int | float]:
-    figures: dict[str, int | float] = {
-        "threshold": entities["threshold"],
-        "matches": matches["matches"],
-    }
-    if "second_pass_records_given_a_match" in matches:
-        newly_matched = matches["second_pass_records_given_a_match"]
-        figures["second_pass_records_given_a_match"] = newly_matched
-    return {
-        **figures,
-        "entities": entities["entities"],
-        "entities_of_several_records": entities["entities"] - entities["singletons"],
-        "largest_entity": entities["largest_entity"],
-    }
-
-
-def _quality_figures(quality: QualityFacts) -> dict[str, float]:
-    at_threshold, at_best = quality["at_threshold"], quality["at_best"]
-    return {
-        "match_precision": at_threshold["precision"],
-        "match_recall": at_threshold["recall"],
-        "match_f1": at_threshold["f1"],
-        "best_threshold": at_best["threshold"],
-        "match_precision_at_best": at_best["precision"],
-        "match_recall_at_best": at_best["recall"],
-        "match_f1_at_best": at_best["f1"],
-    }
-
-
-def _recall_figures(facts: RecallFacts) -> dict[str, int | float]:
-    sample = facts["sample"]
-    figures: dict[str, int | float] = {
-        "estimated_recall": sample["recall"],
-        "estimated_recall_low": sample["recall_low"],
-        "estimated_recall_high": sample["recall_high"],
-        "records_sampled": facts["records_sampled"],
-        "likely_matches_of_sample": sample["likely_matches"],
-    }
-    if "families" in facts:
-        families = facts["families"]
-        figures |= {
-            "recall_by_families": families["recall"],
-            "families_of_evidence": len(families["families"]),
-            "likely_matches_found": families["likely_matches_found"],
-            "likely_matches_unseen": families["likely_matches_unseen"],
-        }
-    return figures
-
-
 def _count_paired_records(
     engine: Engine, spec: PipelineSpec, filtered: FilteredFacts, unified: UnifiedFacts
 ) -> int:
@@ -355,6 +316,44 @@ def training_figures(engine: Engine, lake: Lake) -> dict[str, dict[str, int | fl
         if counts["pairs"]:
             figures[rule]["match_share"] = figures[rule]["true_pairs"] / counts["pairs"]
     return figures
+
+
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
+    before = lake.last_good_facts("blocking_report")
+    covered_before = before["run"]["pair_coverage"] if before else None
+    covered = lake.facts("blocking_report")["run"]["pair_coverage"]
+    yield judge_candidates(covered, covered_before, spec.checks.max_without_candidate)
+
+
+def judge_candidates(covered: float, before: float | None, most: float | None) -> Verdict:
+    """Judge how many records have no candidate.
+
+    covered: share of the records with a value that have one. before: the same of the last good run,
+    None if there was none. most: share that may have none; None holds it against the last good run.
+    """
+    without = 1 - covered
+    limit = most
+    if limit is None and before is not None:
+        limit = min(1.0, 1 - before + MOST_RISE)
+    passed = limit is None or without <= limit
+    text = f"{without:.1%} of the records have no candidate"
+    if before is not None:
+        text += f", {1 - before:.1%} in the last good run"
+    if limit is not None:
+        text += f" (a warning above {limit:.1%})"
+    text += "."
+    if not passed:
+        text += (
+            " Does a source write a field otherwise now? Add a strategy over other fields, or set"
+            f" checks: max_without_candidate, such as {min(1.0, (int(without * 100) + 1) / 100):g}."
+        )
+    return Verdict(
+        HAVE_CANDIDATES.name,
+        passed,
+        "warn",
+        text,
+        {"share_without_candidate": without, "share_without_before": 1 - (before or 0.0)},
+    )
 
 
 def _report_rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, float]]:

@@ -62,9 +62,16 @@ def count_dataset(
             for rule in facts[step.name]["rules"]:
                 yield f"    {' and '.join(rule['expressions'])}: {rule['pairs']:,} pairs"
     filtered = cast(FilteredFacts, facts["filtered_blocks"])
-    training = cast(TrainingFacts, facts["em_training_rules"])
+    training = cast(TrainingFacts | None, facts.get("em_training_rules"))
+    if filtered["records_empty"]:
+        yield ""
+        yield (
+            f"{filtered['records_empty']:,} records are empty in every field; coverage leaves them"
+            " out."
+        )
     yield from _strategies_lines(filtered)
-    yield from _training_lines(training)
+    if training:
+        yield from _training_lines(training)
     cleaned = cast(CleanedFacts, facts["cleaned_records"])
     yield {
         "records": cleaned["records"],
@@ -73,12 +80,13 @@ def count_dataset(
         "pairs": filtered["pairs"],
         "possible_pairs": filtered["possible_pairs"],
         "strategies": filtered["strategies"],
-        "training_pairs": training["pairs"],
-        "training_rules": training["rules"],
+        "training_pairs": training["pairs"] if training else 0,
+        "training_rules": training["rules"] if training else {},
     }
     yield from judge_cleaning(cleaned, spec)
     yield from judge_strategies(filtered, spec)
-    yield from judge_training(training, spec)
+    if training:
+        yield from judge_training(training, spec)
     yield from _judge_budget(filtered, spec)
     if spec.expectations.max_null_rate or spec.expectations.formats:
         from er_pipeline.blocking.records.expectations import judge_records  # slow to import

@@ -6,7 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from er_pipeline.blocking.blocks.training_facts import training_facts
+from er_pipeline.blocking.blocks.training_facts import (
+    TrainingFacts,
+    training_facts,
+    with_chosen_rules,
+)
+from er_pipeline.blocking.blocks.training_verdicts import judge_expected_mix, judge_training
 from er_pipeline.blocking.records.match_share import count_agreeing_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -30,14 +35,13 @@ from er_pipeline.matching.em_estimates import (
 from er_pipeline.matching.em_sessions import (
     RECORDS,
     Session,
-    TrainingError,
     free_comparisons,
     levels_of,
     number_blocks,
     run_session,
 )
 from er_pipeline.matching.model_facts import ModelFacts, SessionFacts, model_facts
-from er_pipeline.matching.model_verdicts import CHECKS, judge_model
+from er_pipeline.matching.model_verdicts import CHECKS, judge_model, judge_trained_mix
 from er_pipeline.matching.splink_linker import LINK_TYPES, MODEL_FILE, model_settings
 
 
@@ -45,7 +49,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
     """Declare the step that trains the model, where pairs are matched."""
     if spec.matching is None:
         return []
-    rules = spec.training_conjunctions
+    rules = spec.training_conjunctions  # where the data choose, em_training_rules stands for them
     return [
         Step(
             writes=[
@@ -65,12 +69,15 @@ def steps(spec: PipelineSpec) -> list[Step]:
                 len(spec.sources),
                 spec.seed,
                 spec.matching.trained_by(),
+                spec.checks.max_training_pairs,
+                spec.checks.match_share_fail,
             ],
             run=partial(train_model, spec=spec),
             stage="training",
             checks=CHECKS,
             judge=partial(_judge, spec=spec),
             show=_show,
+            tolerates=["em_training_rules", "em_training_blocks"],
         )
     ]
 
@@ -94,15 +101,19 @@ def train_model(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     level, label, m, u, match_weight, condition), one row per level, the level of equal values being
     the highest; model.json is the whole model, for Splink. The same records, settings and seed give
     the same model, whatever the number of threads.
-    Returns the facts kept beside the table: "sessions", "prior", "expected_matches", "levels", and
-    "untrained": what has a value that no pair taught. A rule that fixes every compared field
-    teaches nothing and gets no session.
+    Returns the facts kept beside the table: "sessions", "prior", "expected_matches", "levels",
+    "untrained": what has a value that no pair taught, and "unusable": why the model must not be
+    used. A rule that fixes every compared field teaches nothing and gets no session.
 
-    Raises TrainingError if no training rule makes a pair and leaves a comparison free.
+    Where the rules cannot train one, em_model is empty and unusable: the pairs do not hang on it.
     """
     lake.open(engine, "cleaned_records")
     lake.open(engine, "em_training_blocks")
-    rules = training_facts(lake)["rules"]
+    given = training_facts(lake)
+    spec = with_chosen_rules(spec, lake)
+    if why := _why_untrainable(given, spec):
+        return _write_model(engine, lake, _no_model(why), {}, [])
+    rules = given["rules"]
     pairs = {
         i: rules[rule.name]["pairs"]
         for i, rule in enumerate(spec.training_conjunctions)
@@ -111,10 +122,11 @@ def train_model(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     teaching = {i: n for i, n in pairs.items() if free_comparisons(spec, i)}
     if not teaching:
         what = "leaves a comparison free" if pairs else "makes a pair"
-        raise TrainingError(
+        why = (
             f"no training rule {what}: correct training_rules;"
             " `er-pipeline training-rules` proposes some for a defs.yaml"
         )
+        return _write_model(engine, lake, _no_model(why), {}, [])
     number_blocks(engine, spec)
     comparisons = splink_comparisons(spec)
     n_possible = max(1.0, count_agreeing_pairs(engine, spec.link_mode, RECORDS, []))
@@ -143,7 +155,41 @@ def train_model(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         untrained=untrained,
         untrained_levels=len(untrained),
         levels=_levels(trained),
+        unusable="",
     )
+    mix = judge_trained_mix(facts, spec)
+    if not mix.passed and mix.severity == "error":
+        facts["unusable"] = mix.text
+    return _write_model(engine, lake, facts, model, trained)
+
+
+def _why_untrainable(rules: TrainingFacts, spec: PipelineSpec) -> str:
+    """Say why the rules must not train a model; empty if they may."""
+    verdicts = [*judge_training(rules, spec), judge_expected_mix(rules, spec)]
+    failed = [v.text for v in verdicts if not v.passed and v.severity == "error"]
+    return failed[0] if failed else ""
+
+
+def _no_model(why: str) -> ModelFacts:
+    return ModelFacts(
+        prior=0.0,
+        expected_matches=0.0,
+        matches_by_rules={},
+        sessions=[],
+        untrained=[],
+        untrained_levels=0,
+        levels={},
+        unusable=why,
+    )
+
+
+def _write_model(
+    engine: Engine,
+    lake: Lake,
+    facts: ModelFacts,
+    model: Mapping[str, Any],
+    trained: Sequence[Mapping[str, Any]],
+) -> Facts:
     with lake.writing("em_model", facts) as draft:
         (draft.folder / MODEL_FILE).write_text(json.dumps(model, indent=1), "utf-8")
         engine.put("model_rows", arrow_of(_columns(()), _rows(trained)))
@@ -204,6 +250,8 @@ def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:
+    if not facts["levels"]:
+        return {"unusable": str(facts["unusable"])}
     sessions: list[SessionFacts] = facts["sessions"]
     rows = [
         (

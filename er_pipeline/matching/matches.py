@@ -11,14 +11,24 @@ from er_pipeline.blocking.tables.lake import Lake, link_files
 from er_pipeline.blocking.tables.pictures import MatchWeights, Shown, numbers
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
-from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Check, Column, Facts, Table
+from er_pipeline.blocking.tables.table import (
+    LEFT_NO,
+    RIGHT_NO,
+    Check,
+    Column,
+    Facts,
+    Table,
+    arrow_of,
+)
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.matching.em_sessions import levels_of
 from er_pipeline.matching.scored_pairs import number_compared
-from er_pipeline.matching.splink_linker import linker_of, predicted, read_model
+from er_pipeline.matching.splink_linker import ModelError, linker_of, predicted, read_model
 
 logger = logging.getLogger(__name__)
+
+FIRST_PASS = "first_pass_matches"
 
 # Pairs scored at once: some 500 MiB. Splink looks up the records of every slice anew, so that many
 # small slices cost more: 200,000 of a million records' pairs cost as much as 4 million.
@@ -46,6 +56,7 @@ class MatchesFacts(TypedDict):
     stored: int
     matches: int
     weights: dict[str, int]
+    unscored: NotRequired[bool]
     second_pass_records_given_a_match: NotRequired[int]
 
 
@@ -62,7 +73,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
     about = "Candidate pairs that may be matches, with their probability."
     if not spec.has_two_passes:
         return [_step(spec, "unified_pairs", "matches", about, why)]
-    return [_step(spec, "second_pass_pairs", "matches", about, why, first="first_pass_matches")]
+    return [_step(spec, "second_pass_pairs", "matches", about, why, first=FIRST_PASS)]
 
 
 def steps_of_first_pass(spec: PipelineSpec) -> list[Step]:
@@ -73,7 +84,7 @@ def steps_of_first_pass(spec: PipelineSpec) -> list[Step]:
         _step(
             spec,
             "first_pass_pairs",
-            "first_pass_matches",
+            FIRST_PASS,
             "Pairs of the first pass that may be matches; who has none goes on.",
             "Who is not scored seems to have no match.",
         )
@@ -85,22 +96,12 @@ def _step(
 ) -> Step:
     assert spec.matching is not None, "matching is on"
     of_pass = pairs if first is None else "unified_pairs"
-    levels = [
-        Column(f"gamma_{name}", "TINYINT", f"Level of {name}; -1: missing", minimum=-1)
-        for name in spec.comparison_fields
-    ]
     return Step(
         writes=[
             Table(
                 table,
                 about,
-                [
-                    LEFT_NO,
-                    RIGHT_NO,
-                    Column("match_probability", "DOUBLE", "Probability of a match", minimum=0),
-                    Column("match_weight", "FLOAT", "The same as log2 of the odds, in bits"),
-                    *levels,
-                ],
+                _columns(spec),
                 pairs_by_id(
                     table,
                     before_strategies=("p.match_probability", "p.match_weight"),
@@ -117,7 +118,31 @@ def _step(
         checks=(Check(SCORED_CHECK, why),),
         judge=partial(_judge, table=table),
         show=_show,
+        # The pairs of a second pass hang on who has a match in the first, not on the model.
+        tolerates=["em_model"] if table == FIRST_PASS else [],
     )
+
+
+def _columns(spec: PipelineSpec) -> list[Column]:
+    return [
+        LEFT_NO,
+        RIGHT_NO,
+        Column("match_probability", "DOUBLE", "Probability of a match", minimum=0),
+        Column("match_weight", "FLOAT", "The same as log2 of the odds, in bits"),
+        *(
+            Column(f"gamma_{name}", "TINYINT", f"Level of {name}; -1: missing", minimum=-1)
+            for name in spec.comparison_fields
+        ),
+    ]
+
+
+def _nothing_scored(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
+    """Write a first pass without scores: the second one then helps who has no candidate."""
+    facts = {"candidates": 0, "scored": 0, "stored": 0, "matches": 0, "weights": {}}
+    with lake.writing(FIRST_PASS, {**facts, "unscored": True}) as draft:
+        engine.put("none_scored", arrow_of(_columns(spec)))
+        engine.write("select * from none_scored", draft.file())
+        return dict(draft.facts)
 
 
 def score_pairs(
@@ -142,7 +167,12 @@ def score_pairs(
     lake.open(engine, "cleaned_records")
     for name in (pairs, *([first] if first else [])):
         lake.open(engine, name)
-    model = read_model(lake)
+    try:
+        model = read_model(lake)
+    except ModelError:
+        if table == FIRST_PASS:
+            return _nothing_scored(engine, lake, spec)
+        raise
     # One table of numbered records, whatever the mode: which pairs to score is decided already.
     settings = {**model, "link_type": "dedupe_only"}
     number_compared(engine, spec, RECORDS)

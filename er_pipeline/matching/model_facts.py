@@ -19,7 +19,12 @@ class SessionFacts(TypedDict):
 
 
 class ModelFacts(TypedDict):
-    """What is noted beside em_model; see `train_model`."""
+    """What is noted beside em_model; see `train_model`.
+
+    unusable: why nothing may be scored by it or learned from it; empty of a good model.
+    """
+
+    unusable: str
 
     prior: float
     expected_matches: float

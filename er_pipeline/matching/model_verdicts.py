@@ -9,6 +9,7 @@ from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.model_facts import ModelFacts, SessionFacts
 
 CHECKS = (
+    Check("model_is_trained", "Without a model nothing is scored, and there are no matches."),
     Check(
         "trained_mix_is_sound",
         "Where nearly all or no pairs match, EM finds no classes.",
@@ -28,8 +29,16 @@ CHECKS = (
 def judge_model(facts: ModelFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge the model from the facts of `train_model`."""
     sessions = facts["sessions"]
-    shares = {session["rule"]: session["match_share"] for session in sessions}
-    yield judge_mix("trained_mix_is_sound", shares, spec, "As EM finds, ")
+    yield Verdict(
+        "model_is_trained",
+        bool(sessions),
+        "error",
+        f"{len(sessions)} sessions have trained the model."
+        if sessions
+        else f"No model is trained: {facts['unusable']}",
+        {"sessions": len(sessions)},
+    )
+    yield judge_trained_mix(facts, spec)
     yield _judge_agreement(sessions, spec)
     slow = [session["rule"] for session in sessions if not session["converged"]]
     yield Verdict(
@@ -52,6 +61,14 @@ def judge_model(facts: ModelFacts, spec: PipelineSpec) -> Iterator[Verdict]:
         else "Every level of every comparison was trained.",
         {"untrained_levels": len(untrained)},
     )
+
+
+def judge_trained_mix(facts: ModelFacts, spec: PipelineSpec) -> Verdict:
+    """Judge whether the sessions saw both matches and others, as EM finds them."""
+    shares = {session["rule"]: session["match_share"] for session in facts["sessions"]}
+    if not shares:
+        return Verdict("trained_mix_is_sound", True, "warn", "Nothing was trained.")
+    return judge_mix("trained_mix_is_sound", shares, spec, "As EM finds, ")
 
 
 def _judge_agreement(sessions: Sequence[SessionFacts], spec: PipelineSpec) -> Verdict:

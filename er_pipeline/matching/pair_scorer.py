@@ -5,6 +5,7 @@ say to the search for conjunctions which sampled pairs are probably matches. It 
 values are, which keys do not see.
 """
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -16,20 +17,27 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_weights import Scorer
 from er_pipeline.matching.scored_pairs import number_compared, score_table
-from er_pipeline.matching.splink_linker import read_model
+from er_pipeline.matching.splink_linker import ModelError, read_model
+
+logger = logging.getLogger(__name__)
 
 
-def scorer_of(spec: PipelineSpec) -> Callable[[Lake], Scorer] | None:
+def scorer_of(spec: PipelineSpec) -> Callable[[Lake], Scorer | None] | None:
     """Return what makes the scorer of a lake's model; None where the model does not teach."""
     return partial(model_scorer, spec=spec) if spec.is_taught_by_model else None
 
 
-def model_scorer(lake: Lake, spec: PipelineSpec) -> Scorer:
-    """Return the scorer of the trained model in the lake.
+def model_scorer(lake: Lake, spec: PipelineSpec) -> Scorer | None:
+    """Return the scorer of the trained model in the lake; None if it may not be used.
 
+    Pairs do not hang on it: without a teacher, rules and weights are learned from the data alone.
     Raises LakeError if em_model is missing or stale.
     """
-    model = read_model(lake)
+    try:
+        model = read_model(lake)
+    except ModelError as error:
+        logger.warning("the model teaches nothing: %s", error)
+        return None
 
     def score(engine: Engine, pairs: str) -> NDArray[np.float64]:
         lake.open(engine, "cleaned_records")

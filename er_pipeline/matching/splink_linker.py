@@ -13,11 +13,16 @@ from typing import Any
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.lake import Lake
 
 # The model, as Splink writes it, beside the table em_model.
 MODEL_FILE = "model.json"
 LINK_TYPES = {"dedupe": "dedupe_only", "link": "link_only", "link_and_dedupe": "link_and_dedupe"}
+
+
+class ModelError(BlockingError):
+    """There is no model that pairs could be scored by."""
 
 
 def model_settings(
@@ -46,9 +51,11 @@ def model_settings(
 def read_model(lake: Lake) -> dict[str, Any]:
     """Read the trained model as Splink's settings.
 
-    Raises LakeError if em_model is missing or stale.
+    Raises LakeError if em_model is missing or stale, and ModelError if it may not be used.
     """
     lake.check("em_model")
+    if why := lake.facts("em_model").get("unusable"):
+        raise ModelError(f"nothing is scored: {why}")
     model: dict[str, Any] = json.loads((lake.path("em_model") / MODEL_FILE).read_text("utf-8"))
     return model
 

@@ -9,6 +9,8 @@ import resource
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +20,33 @@ from dagster_duckdb import DuckDBResource
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.errors import BlockingError
+from er_pipeline.blocking.tables.errors import BlockingError, LakeError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import numbers
 from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.stamps import code_version, digest, planned_stamps
+from er_pipeline.blocking.tables.standing import Standing, judge_table, standing_of
 from er_pipeline.blocking.tables.step import Step, plans_of
-from er_pipeline.blocking.tables.table import Table
+from er_pipeline.blocking.tables.table import Check, Table
+from er_pipeline.blocking.tables.verdict_notes import forget_failure, note_failure, note_verdicts
+from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.catalog import (
     catalog_lock,
     collect_run_metrics,
+    has_news,
     note_run_metrics,
     publish_dataset,
     write_catalog,
 )
+from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.resources import LakeFolder
+
+EVERY_TABLE_IS_PUBLISHED = Check(
+    "every_table_is_published",
+    "A table is withheld where a check on it, or on what it is made of, failed.",
+)
 
 
 def dataset_assets(
@@ -99,7 +111,7 @@ def step_asset(
     ) -> Iterator[dg.MaterializeResult[Any]]:
         tables = lake.of(spec)
         clock = Clock()
-        with as_dagster_failures():
+        with as_dagster_failures(), noting_failure(tables, step.name):
             with DuckDBEngine(spec.threads, spec.memory_limit, tables.root / ".spill") as engine:
                 facts = run_step(step, engine, tables)
                 n_rows = {table.name: _count_rows(engine, tables, table) for table in step.assets}
@@ -144,35 +156,92 @@ def catalog_asset(
         owners=spec.owners,
         code_version=digest([code_version(write_catalog.__module__), *planned.values()]),
         metadata=_code_references(write_catalog),
+        check_specs=[
+            dg.AssetCheckSpec(
+                EVERY_TABLE_IS_PUBLISHED.name,
+                asset=[spec.dataset, "catalog"],
+                description=EVERY_TABLE_IS_PUBLISHED.why,
+            )
+        ],
     )
     def catalog_views(
         context: dg.AssetExecutionContext, lake: LakeFolder, catalog: DuckDBResource
-    ) -> dg.MaterializeResult[Any]:
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         place = lake.of(spec)
         with as_dagster_failures(), catalog_lock(place.root):
-            for table in tables:
-                place.check(table.name)  # before anything is changed
-            with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
-                collect_run_metrics(engine, place)
-            publish_dataset(place, tables)
-            views = replace_catalog(catalog, place.root)
-        context.log.info(f"published {len(views[spec.dataset])} views in {catalog.database}")
-        return dg.MaterializeResult(
+            found = publish_what_is_good(spec, place, steps)
+            views = {}
+            if found.published:
+                views = replace_catalog(catalog, place.root)
+            figures = figures_of(spec, place, found.standing)
+            keep_report(place, run_report(found.standing, place, figures))
+        shown = views.get(spec.dataset, [])
+        text = "Every table is published."
+        if found.standing.withheld:
+            text = "; ".join(
+                f"{table} is withheld: {why}" for table, why in found.standing.withheld.items()
+            )
+        context.log.info(f"published {len(shown)} views in {catalog.database}")
+        yield dg.MaterializeResult(
             metadata={
                 "dagster/uri": Path(catalog.database).as_uri(),
-                "views": dg.MetadataValue.int(len(views[spec.dataset])),
+                "views": dg.MetadataValue.int(len(shown)),
                 "how_to_open": dg.MetadataValue.md(
                     f"```sql\nattach {literal(catalog.database)} as er (read_only);\n"
                     f"from er.{spec.dataset}.unified_pairs limit 10;\n```"
                 ),
-                "names": dg.MetadataValue.json(views[spec.dataset]),
+                "names": dg.MetadataValue.json(shown),
+                "withheld": dg.MetadataValue.json(found.standing.withheld),
+                "of_an_earlier_run": dg.MetadataValue.json(found.kept),
             },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=EVERY_TABLE_IS_PUBLISHED.name,
+                    passed=not found.standing.withheld,
+                    description=text,
+                )
+            ],
             data_version=dg.DataVersion(
-                digest({table.name: place.stamp(table.name) for table in tables})
+                digest({table: place.stamp(table) for table in found.standing.good})
             ),
         )
 
     return catalog_views
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What came of publishing. kept: tables shown of an earlier run. published: whether at all."""
+
+    standing: Standing
+    kept: Sequence[str] = ()
+    published: bool = False
+
+
+def publish_what_is_good(spec: PipelineSpec, lake: Lake, steps: Sequence[Step]) -> Publication:
+    """Publish every table that may be shown; withhold those of which a check failed.
+
+    Where a table is withheld and no other is new, nothing is changed.
+    Raises LakeError if a table is missing or stale though nothing failed: somebody ran a part of
+    the graph, and the rest no longer belongs to it.
+    """
+    with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
+
+        def judge(step: Step, table: Table) -> Sequence[Verdict]:
+            verdicts = list(judge_table(engine, lake, step, table))
+            note_verdicts(lake, table.name, verdicts)
+            return verdicts
+
+        standing = standing_of(steps, lake, judge)
+        for table in standing.stale:
+            lake.check(table)
+        good = set(standing.good)
+        tables = [table for step in steps for table in step.writes if table.name in good]
+        if standing.withheld and not has_news(lake, tables):
+            return Publication(standing)
+        collect_run_metrics(engine, lake)
+    kept = publish_dataset(lake, tables, standing.withheld)
+    return Publication(standing, kept, published=True)
 
 
 def replace_catalog(catalog: DuckDBResource, root: Path) -> dict[str, list[str]]:
@@ -202,6 +271,23 @@ class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_fa
         """Turn a BlockingError into a dg.Failure that says the same."""
         if isinstance(error, BlockingError):
             raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+@contextmanager
+def noting_failure(lake: Lake, step: str) -> Iterator[None]:
+    """Note in the lake why a step made nothing, so that the catalog and the report can say so.
+
+    That a table is stale is no failure of a step: the catalog finds that out itself.
+    """
+    try:
+        yield
+    except LakeError:
+        raise
+    except Exception as error:
+        is_ours = isinstance(error, BlockingError)
+        note_failure(lake, step, str(error) if is_ours else f"{type(error).__name__}: {error}")
+        raise
+    forget_failure(lake, step)
 
 
 class Clock:

@@ -4,15 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
-import duckdb
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.contract import FITS_CONTRACT, judge_contract
-from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.contract import FITS_CONTRACT
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.standing import judge_table
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Table
+from er_pipeline.blocking.tables.verdict_notes import note_verdicts
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.orchestration.assets import as_dagster_failures
 from er_pipeline.orchestration.resources import LakeFolder
@@ -20,11 +19,22 @@ from er_pipeline.orchestration.resources import LakeFolder
 
 def dataset_checks(spec: PipelineSpec, steps: Sequence[Step]) -> list[dg.AssetChecksDefinition]:
     """Make the checks of a dataset: the contract of every table, and what its step checks."""
-    return [table_checks(spec, step, table) for step in steps for table in step.assets]
+    tolerated = {table for step in steps for table in step.tolerates}
+    return [
+        table_checks(spec, step, table, is_tolerated=table.name in tolerated)
+        for step in steps
+        for table in step.assets
+    ]
 
 
-def table_checks(spec: PipelineSpec, step: Step, table: Table) -> dg.AssetChecksDefinition:
-    """Make all checks of one table; they run together after it."""
+def table_checks(
+    spec: PipelineSpec, step: Step, table: Table, *, is_tolerated: bool = False
+) -> dg.AssetChecksDefinition:
+    """Make all checks of one table; they run together after it.
+
+    is_tolerated: whether a step does without what is wrong with the table. Dagster would keep that
+    step from being run, too; instead those that cannot do without refuse the table themselves.
+    """
     own = step.checks if table.name == step.name else ()
 
     @dg.multi_asset_check(
@@ -34,7 +44,7 @@ def table_checks(spec: PipelineSpec, step: Step, table: Table) -> dg.AssetChecks
                 check.name,
                 asset=dg.AssetKey([spec.dataset, table.name]),
                 description=check.why,
-                blocking=check.stops,
+                blocking=check.stops and not (is_tolerated and check in own),
             )
             for check in (FITS_CONTRACT, *own)
         ],
@@ -47,27 +57,11 @@ def table_checks(spec: PipelineSpec, step: Step, table: Table) -> dg.AssetChecks
             DuckDBEngine(spec.threads, spec.memory_limit) as engine,
         ):
             verdicts = list(judge_table(engine, lake.of(spec), step, table))
+            note_verdicts(lake.of(spec), table.name, verdicts)
         for verdict in verdicts:
             yield check_result(spec, table.name, verdict)
 
     return run_checks
-
-
-def judge_table(engine: Engine, lake: Lake, step: Step, table: Table) -> Iterator[Verdict]:
-    """Judge one table: its contract first, then, of a step's main table, its checks."""
-    is_main = table.name == step.name
-    internal = [other for other in step.writes if other.is_internal] if is_main else []
-    contract = judge_contract(engine, lake, [table, *internal])
-    yield contract
-    if not is_main:
-        return
-    try:
-        yield from list(step.judge(engine, lake))
-    except duckdb.Error:
-        if contract.passed:
-            raise
-        text = f"cannot be judged: {table.name} does not fit its contract"
-        yield from (Verdict(check.name, False, "error", text) for check in step.checks)
 
 
 def check_result(spec: PipelineSpec, table: str, verdict: Verdict) -> dg.AssetCheckResult:

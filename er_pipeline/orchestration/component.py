@@ -11,7 +11,7 @@ from er_pipeline.blocking.spec.yaml_file import check_repeated_settings
 from er_pipeline.flow import flow
 from er_pipeline.orchestration.assets import dataset_assets
 from er_pipeline.orchestration.checks import dataset_checks
-from er_pipeline.orchestration.jobs import nightly_job, nightly_schedule
+from er_pipeline.orchestration.jobs import nightly_job, nightly_schedule, publishing_sensor
 from er_pipeline.orchestration.resources import default_lake, lake_resources
 
 
@@ -35,7 +35,7 @@ class BlockingPipeline(dg.Component):
         """Describe the component to `dg list components` and the docs."""
         return dg.ComponentTypeSpec(
             description=cls.__doc__,
-            produces=["asset", "asset_check", "job", "schedule", "resource"],
+            produces=["asset", "asset_check", "job", "schedule", "sensor", "resource"],
         )
 
     @classmethod
@@ -63,6 +63,7 @@ class BlockingPipeline(dg.Component):
             asset_checks=dataset_checks(spec, steps),
             jobs=[job],
             schedules=[nightly_schedule(spec, job)],
+            sensors=[publishing_sensor(spec, job)],
             resources=lake_resources(lake),
         )
 

@@ -82,15 +82,37 @@ def run_dataset(
         failures = result.filter_events(lambda event: event.is_step_failure)
         if any(_was_interrupted(event.step_failure_data.error) for event in failures):
             raise KeyboardInterrupt
+        results = [result]
+        catalog = dg.AssetKey([spec.dataset, "catalog"])
+        if not result.success and catalog in keys and len(keys) > 1:
+            # What comes after a failed check is not run; what does not hang on it is published.
+            results.append(
+                dg.execute_job(
+                    job,
+                    instance=instance,
+                    run_config={"loggers": {"progress": {}}},
+                    asset_selection=[catalog],
+                    raise_on_error=False,
+                )
+            )
+            failures += results[1].filter_events(lambda event: event.is_step_failure)
         errors = [_failure_text(event) for event in failures]
-    checks = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    checks = [
+        check
+        for some in results
+        for check in some.get_asset_check_evaluations()
+        if not check.passed and check.asset_key.path[-1] != "catalog"
+    ]
     made = [
         event.asset_key.path[-1]
-        for event in result.get_asset_materialization_events()
+        for some in results
+        for event in some.get_asset_materialization_events()
         if event.asset_key
     ]
     return RunResult(
-        succeeded=result.success,
+        # A check may fail without keeping Dagster from the rest: what hangs on it refuses itself.
+        succeeded=result.success
+        and not any(check.severity == dg.AssetCheckSeverity.ERROR for check in checks),
         tables=list(dict.fromkeys(made)),
         failed_checks=[
             {

@@ -7,10 +7,18 @@ from typing import Any
 
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.lake import PUBLISHED, Lake
+from er_pipeline.blocking.tables.standing import Standing, standing_of
+from er_pipeline.evaluation.kept_report import (
+    REPORT_FILE,
+    figures_of,
+    keep_report,
+    next_step,
+    run_report,
+)
+from er_pipeline.flow import flow
 from er_pipeline.terminal.answer import print_json, print_lines
 from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline.terminal.exit_codes import FAILED, OK
-from er_pipeline.terminal.report import report_lines
 
 
 def run_and_report(
@@ -41,44 +49,51 @@ def run_and_report(
     for error in result.errors:
         print(f"error: {error}", file=sys.stderr)
     tables = open_lake(spec, lake)
+    standing = standing_of(flow(spec), tables)
+    published = "catalog" in result.tables
     if not result.succeeded:
-        print(f"The run failed; {_what_is_left(tables)}.", file=sys.stderr)
-    figures = None
-    if result.succeeded and "blocking_report" in result.tables:
-        figures = tables.facts("blocking_report")
+        print(f"The run failed; {_what_is_left(tables, standing)}.", file=sys.stderr)
+    figures: Mapping[str, Any] | None = None
+    if published or "blocking_report" in result.tables:
+        figures = figures_of(spec, tables, standing)
+        lines = run_report(standing, tables, figures)
+        keep_report(tables, lines)
+    elif result.succeeded:
+        lines = list(_warnings(result.failed_checks))
+    else:
+        lines = []
+    succeeded = result.succeeded and not (published and standing.withheld)
     if as_json:
         print_json(
             {
-                "verdict": "ok" if result.succeeded else "failed",
+                "verdict": "ok" if succeeded else "failed",
+                "next": next_step(standing) if figures is not None else None,
                 "dataset": spec.dataset,
                 "tables": result.tables,
                 "figures": figures,
                 "failed_checks": result.failed_checks,
+                "withheld": standing.withheld,
                 "errors": result.errors,
                 "catalog": folder / CATALOG,
                 "seconds": round(result.seconds, 3),
                 "cpu_seconds": round(result.cpu_seconds, 3),
             }
         )
-    elif result.succeeded:
-        published = "catalog" in result.tables
-        lines = _lines(figures, tables, folder / CATALOG, path, published=published)
-        print_lines([*lines, *_warnings(result.failed_checks)])
-    return OK if result.succeeded else FAILED
+    elif result.succeeded or lines:
+        print_lines([*lines, *_where(tables, folder / CATALOG, path, published=published)])
+    return OK if succeeded else FAILED
 
 
-def _lines(
-    figures: Mapping[str, Any] | None, tables: Lake, catalog: Path, path: Path, *, published: bool
-) -> Iterator[str]:
-    if figures:
-        yield ""
-        yield from report_lines(figures)
+def _where(tables: Lake, catalog: Path, path: Path, *, published: bool) -> Iterator[str]:
     yield ""
     if not published:
         yield "The catalog shows what it showed before; add catalog to --select to publish."
         return
+    yield f"Report:   {tables.folder / REPORT_FILE}"
+    if not catalog.exists():
+        return
     yield f"Catalog:  {catalog}"
-    if tables.has("unified_pairs"):
+    if "unified_pairs" in tables.published()["tables"]:
         yield f"""          duckdb {catalog} 'from "{tables.dataset}".unified_pairs limit 10'"""
     yield f"Graph:    {_how_to_open(path, tables)}"
 
@@ -87,13 +102,18 @@ def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """Repeat the warnings of a run, which progress has carried out of sight."""
     from er_pipeline.orchestration.progress import failed_check_line
 
-    if checks:
-        yield ""
     for check in checks:
         yield failed_check_line(check["table"], check["check"], check["text"], is_error=False)
 
 
-def _what_is_left(tables: Lake) -> str:
+def _what_is_left(tables: Lake, standing: Standing) -> str:
+    shown = tables.published()["tables"]
+    new = [name for name in standing.good if shown.get(name) == tables.version(name)]
+    if standing.withheld and new:
+        return (
+            f"the catalog in {tables.root} shows the {len(new)} tables that do not hang on what"
+            f" failed; {len(standing.withheld)} are withheld"
+        )
     if (tables.folder / PUBLISHED).exists():
         return f"the catalog in {tables.root} still shows the tables of the last good run"
     return f"no run of {tables.dataset} has succeeded yet, so the catalog shows none of its tables"

@@ -40,16 +40,23 @@ CHECKS = (
 
 def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge coverage and budgets from the facts of `sum_strategies`, before any pair is made."""
-    checks, n_records = spec.checks, facts["records"]
+    checks, n_empty = spec.checks, facts["records_empty"]
+    n_records = facts["records"] - n_empty
     coverage = share_of(facts["records_with_key"], n_records)
-    if not facts["strategies"]:  # neighbours alone: there are no keys to cover anything
+    if not facts["strategies"] or not n_records:  # there are no keys, or nothing to cover
         coverage = 1.0
+    empty = f" {n_empty:,} more are empty in every field." if n_empty else ""
+    # Where the data choose the rules, or neighbours need no key, a limit that nobody wrote down
+    # only warns: the pairs there are may well be all that can be had.
+    is_chosen = "min_key_coverage" not in checks.model_fields_set and (
+        spec.learns is not None or spec.embedding is not None
+    )
     yield Verdict(
         "key_coverage_is_enough",
         coverage >= checks.min_key_coverage,
-        "error",
+        "warn" if is_chosen else "error",
         f"{coverage:.2%} of {n_records:,} records have a blocking key"
-        f" (at least {checks.min_key_coverage:.0%} wanted)."
+        f" (at least {checks.min_key_coverage:.0%} wanted).{empty}"
         + unless(
             coverage >= checks.min_key_coverage,
             " Add a strategy over fields that are filled, or lower checks: min_key_coverage.",
@@ -58,6 +65,7 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
             "key_coverage": coverage,
             "min_key_coverage": checks.min_key_coverage,
             "records_without_key": n_records - facts["records_with_key"],
+            "records_empty": n_empty,
         },
     )
     lost_records = facts["records_sharing_a_key"] - facts["records_in_a_block"]

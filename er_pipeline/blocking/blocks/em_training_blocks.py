@@ -5,14 +5,17 @@ pairs, so the cost of training is the plain sum over the rules. Coverage does no
 rule only has to bring matches and non-matches together.
 """
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from er_pipeline.blocking.blocks.blocks import size_limits
 from er_pipeline.blocking.blocks.training_facts import (
     TrainingFacts,
     sum_training_rules,
     training_facts,
+    with_training_rules,
 )
 from er_pipeline.blocking.blocks.training_verdicts import (
     CHECKS,
@@ -25,14 +28,44 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Grid, Shown
 from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.stamps import code_version
 from er_pipeline.blocking.tables.step import Step
-from er_pipeline.blocking.tables.table import BLOCK_KEY, RECORD_NO, Column, Facts, Table
+from er_pipeline.blocking.tables.table import (
+    BLOCK_KEY,
+    RECORD_NO,
+    Column,
+    Facts,
+    Table,
+    arrow_of,
+)
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import all_columns, with_records
 
+logger = logging.getLogger(__name__)
 
-def steps(spec: PipelineSpec) -> list[Step]:
-    """Declare the step that blocks the records by every training rule."""
+
+# Proposes training rules for the records of a lake, name: keys. Matching stands above blocking, so
+# it is handed down.
+Propose = Callable[[Engine, Lake, PipelineSpec], Mapping[str, Sequence[str]]]
+
+
+def steps(spec: PipelineSpec, propose: Propose | None = None) -> list[Step]:
+    """Declare the step that blocks the records by every training rule, where a model is trained.
+
+    propose: chooses the rules where none are declared.
+    """
+    if not spec.trains:
+        return []
+    chosen_by: list[Any] = []
+    if spec.training_rules is None and propose:
+        chosen_by = [
+            code_version(propose.__module__),
+            spec.field_kinds,
+            [[c.field, c.expression, c.swaps, c.level] for c in spec.key_choices],
+            spec.comparison_fields,
+            spec.checks.max_training_pairs,
+            spec.checks.match_share_warn,
+        ]
     return [
         Step(
             writes=[
@@ -49,9 +82,10 @@ def steps(spec: PipelineSpec) -> list[Step]:
                 [[rule.name, rule.identity] for rule in spec.training_conjunctions],
                 *size_limits(spec),
                 spec.compared_columns,
+                *chosen_by,
             ],
-            run=partial(build_em_training_blocks, spec=spec),
-            count=partial(count_training_rules, spec=spec),
+            run=partial(build_em_training_blocks, spec=spec, propose=propose),
+            count=partial(count_training_rules, spec=spec, propose=propose),
             stage="training",
             checks=(*CHECKS, MIX_CHECK) if spec.matching else CHECKS,
             judge=partial(_judge, spec=spec),
@@ -61,6 +95,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
 
 
 def _rule_column(spec: PipelineSpec) -> Column:
+    # Empty where the data choose: any name is allowed.
     names = tuple(rule.name for rule in spec.training_conjunctions)
     return Column("rule", "VARCHAR", "Name of the training rule", allowed=names)
 
@@ -86,18 +121,23 @@ def _rules_table(spec: PipelineSpec) -> Table:
     )
 
 
-def build_em_training_blocks(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
+def build_em_training_blocks(
+    engine: Engine, lake: Lake, spec: PipelineSpec, propose: Propose | None = None
+) -> Facts:
     """Block the records by every training rule; list the rules with their exact cost.
 
-    Reads cleaned_records. Writes em_training_blocks (rule, block_key, record_no), one row per
-    membership of a kept block, one file per rule; and em_training_rules (rule, expression,
-    source_columns VARCHAR[], pairs, largest_block, expected_match_share), one row per rule; see
-    `expected_match_share`.
+    Reads cleaned_records. propose: chooses the rules where none are declared. Writes
+    em_training_blocks (rule, block_key, record_no), one row per membership of a kept block, one
+    file per rule; and em_training_rules (rule, expression, source_columns VARCHAR[], pairs,
+    largest_block, expected_match_share), one row per rule; see `expected_match_share`.
     Returns the facts kept beside em_training_rules; see `sum_training_rules`.
     """
     lake.open(engine, "cleaned_records")
-    sized, facts = sum_training_rules(engine, spec)
+    sized, facts = sum_training_rules(engine, _with_rules(engine, lake, spec, propose))
     with lake.writing("em_training_blocks") as draft:
+        if not sized:
+            engine.put("no_blocks", arrow_of([_rule_column(spec), BLOCK_KEY, RECORD_NO]))
+            engine.write("select * from no_blocks", draft.file())
         for rule, blocks in sized.items():
             engine.write(
                 f"""
@@ -113,11 +153,22 @@ def build_em_training_blocks(engine: Engine, lake: Lake, spec: PipelineSpec) -> 
     return dict(facts)
 
 
-def count_training_rules(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
+def count_training_rules(
+    engine: Engine, lake: Lake, spec: PipelineSpec, propose: Propose | None = None
+) -> Facts:
     """Count what the training rules would compare; nothing is written."""
     lake.open(engine, "cleaned_records")
-    _, facts = sum_training_rules(engine, spec)
+    _, facts = sum_training_rules(engine, _with_rules(engine, lake, spec, propose))
     return dict(facts)
+
+
+def _with_rules(
+    engine: Engine, lake: Lake, spec: PipelineSpec, propose: Propose | None
+) -> PipelineSpec:
+    if spec.training_rules is not None or propose is None:
+        return spec
+    logger.info("choosing training rules")
+    return with_training_rules(spec, propose(engine, lake, spec))
 
 
 def _rows(facts: TrainingFacts) -> Iterable[tuple[object, ...]]:

@@ -16,12 +16,14 @@ from er_pipeline.blocking.spec.learned import LearnedBlocksFacts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import quoted
 
 
 class FilteredFacts(TypedDict):
     """Counts of all strategies and learned rules; see `sum_strategies`."""
 
     records: int
+    records_empty: int
     possible_pairs: int
     records_with_key: int
     records_sharing_a_key: int
@@ -95,6 +97,7 @@ def sum_strategies(
     (n_records,) = engine.row("select count(*) from cleaned_records")
     return FilteredFacts(
         records=n_records,
+        records_empty=count_empty(engine, spec),
         possible_pairs=possible_pairs(engine, spec.link_mode),
         records_with_key=with_key,
         records_sharing_a_key=sharing,
@@ -103,6 +106,17 @@ def sum_strategies(
         pairs=sum(count["pairs"] for count in strategies.values()),
         strategies=strategies,
     )
+
+
+def count_empty(engine: Engine, spec: PipelineSpec) -> int:
+    """Count the records that are empty in every field: no key of any strategy could cover them."""
+    values = [quoted(name) for name in spec.field_kinds]
+    if spec.vector_column:
+        values.append("cast(user_vector as varchar)")
+    (n_empty,) = engine.row(
+        f"select count(*) from cleaned_records where coalesce({', '.join(values)}) is null"
+    )
+    return int(n_empty)
 
 
 def total_size_classes(strategies: Mapping[str, BlockCounts]) -> dict[str, SizeClass]:

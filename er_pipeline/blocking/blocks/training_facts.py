@@ -1,6 +1,6 @@
 """What training rules would compare, counted exactly from block sizes, without a pair made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict, cast
 
 from er_pipeline.blocking.blocks.blocks import (
@@ -24,6 +24,7 @@ from er_pipeline.blocking.values.keys import Conjunction
 class RuleCounts(BlockCounts):
     """What one training rule holds, and the share of matches to expect among its pairs."""
 
+    keys: list[str]
     expression: str
     source_columns: list[str]
     expected_match_share: float | None
@@ -40,6 +41,32 @@ class TrainingFacts(TypedDict):
 def training_facts(lake: Lake) -> TrainingFacts:
     """Read what is noted beside em_training_rules."""
     return cast(TrainingFacts, lake.facts("em_training_rules"))
+
+
+def with_chosen_rules(spec: PipelineSpec, lake: Lake) -> PipelineSpec:
+    """Return the spec with the training rules that the data chose, where none are declared.
+
+    lake: holds em_training_rules.
+    """
+    if spec.training_rules is not None:
+        return spec
+    rules = {name: counts["keys"] for name, counts in training_facts(lake)["rules"].items()}
+    return with_training_rules(spec, rules)
+
+
+def with_training_rules(
+    spec: PipelineSpec, rules: Mapping[str, str | Sequence[str]]
+) -> PipelineSpec:
+    """Return the declaration with other training rules, name: keys; they may be none."""
+    # Keys that were proposed or counted are valid, and none at all is no mistake of the user's.
+    return spec.model_copy(
+        update={
+            "training_rules": {
+                name: [keys] if isinstance(keys, str) else list(keys)
+                for name, keys in rules.items()
+            }
+        }
+    ).located_in(spec.folder)
 
 
 def sum_training_rules(
@@ -62,6 +89,7 @@ def sum_training_rules(
         sized[rule.name] = blocks
         rules[rule.name] = {
             **sum_blocks(engine, blocks.sizes, spec.blocks),
+            "keys": [key.expression for key in rule.keys],
             "expression": rule.expression,
             "source_columns": list(rule.source_columns),
             "expected_match_share": _expected_match_share(engine, spec, rule, blocks, strong),

@@ -44,14 +44,27 @@ def judge_training(facts: TrainingFacts, spec: PipelineSpec) -> Iterator[Verdict
     )
     free = facts["comparisons_free"]
     never = [name for name, rules in free.items() if not rules]
+    text = f"Each of {len(free)} compared fields is free in at least one training rule."
+    if not facts["rules"]:
+        text = (
+            "There is no training rule: no key makes a pair within checks: max_training_pairs, so"
+            " no model can be trained. Declare training_rules, or leave matching out."
+        )
+    elif len(free) == 1 and never:
+        text = (
+            f"{never[0]} is the only compared field, and every training rule fixes it: a model"
+            " needs a second field. Leave matching out, or declare more fields."
+        )
+    elif never:
+        text = (
+            f"No training rule leaves {', '.join(never)} free: EM cannot learn about a field that"
+            " agrees in every pair. Add a rule on other fields."
+        )
     yield Verdict(
         "every_comparison_is_free",
         not never,
         "error",
-        f"No training rule leaves {', '.join(never)} free: EM cannot learn about a field that"
-        " agrees in every pair. Add a rule on other fields."
-        if never
-        else f"Each of {len(free)} compared fields is free in at least one training rule.",
+        text,
         {f"rules_leaving_{name}_free": len(rules) for name, rules in free.items()},
     )
     empty = [name for name, counts in facts["rules"].items() if counts["pairs"] == 0]

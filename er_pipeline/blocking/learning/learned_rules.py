@@ -131,6 +131,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
             judge=partial(_judge, spec=spec),
             show=_show,
             count=partial(learn_rules, spec=spec, scorer=scorer),
+            tolerates=["em_model"] if scorer else [],
         )
     ]
 

@@ -216,11 +216,10 @@ def helped_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> str:
         assert spec.matching is not None
         for table in ("first_pass_pairs", "first_pass_matches"):
             lake.open(engine, table)
-        likely = f"where match_probability >= {spec.matching.threshold!r}"
-        sides = [
-            f"select {side}_no as record_no from first_pass_matches {likely}"
-            for side in ("left", "right")
-        ]
+        helped_by = f"first_pass_matches where match_probability >= {spec.matching.threshold!r}"
+        if lake.facts("first_pass_matches").get("unscored"):  # there is no model
+            helped_by = "first_pass_pairs"
+        sides = [f"select {side}_no as record_no from {helped_by}" for side in ("left", "right")]
         return " union all ".join(sides)
     lake.open(engine, "filtered_blocks")
     query = "select record_no from filtered_blocks"

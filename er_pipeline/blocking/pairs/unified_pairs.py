@@ -17,6 +17,7 @@ from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
 from er_pipeline.blocking.pairs.pair_views import VIEWS_AGREE, judge_views
 from er_pipeline.blocking.pairs.ranked_facts import RankedFacts
 from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking, rank_pairs
+from er_pipeline.blocking.records.drop_verdicts import PAIRS_KEPT, judge_pairs_drop
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -50,6 +51,7 @@ CHECKS = (
     Check("every_pair_once", "Training and scoring would weigh a repeated pair twice."),
     Check("every_pair_canonical", "left before right, and across sources when linking."),
     Check("every_id_exists", "A pair of an unknown record cannot be scored."),
+    PAIRS_KEPT,
 )
 BUDGET_CHECKS = (
     Check(
@@ -253,6 +255,12 @@ def sum_pairs(engine: Engine, names: Sequence[str]) -> SummedPairs:
 def judge_unified(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
     """Judge unified_pairs: its rows, and what the budget left."""
     yield from judge_pairs(engine, lake, spec)
+    before = cast(UnifiedFacts | None, lake.last_good_facts("unified_pairs"))
+    yield judge_pairs_drop(
+        unified_facts(lake)["pairs"],
+        before["pairs"] if before else None,
+        spec.checks.max_pairs_drop,
+    )
     yield from judge_ranking(unified_facts(lake), spec)
     if "views" in unified_facts(lake):
         yield judge_views(unified_facts(lake)["views"])

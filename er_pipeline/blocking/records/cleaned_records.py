@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TypedDict, cast
 
+from er_pipeline.blocking.records.drop_verdicts import RECORDS_KEPT, judge_records_drop
 from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
 from er_pipeline.blocking.records.truth_files import check_truth_file
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -43,6 +44,7 @@ CHECKS = (
         stops=False,
         limits=("checks.max_cleaned_away",),
     ),
+    RECORDS_KEPT,
 )
 
 # Who is who by the truth's cluster column stands apart, so that truth shapes nothing else.
@@ -196,7 +198,12 @@ def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
     from er_pipeline.blocking.records.expectations import judge_records  # takes long to import
 
     yield from judge_records(engine, lake, spec)
-    yield from judge_cleaning(cleaned_facts(lake), spec)
+    facts = cleaned_facts(lake)
+    yield from judge_cleaning(facts, spec)
+    before = cast(CleanedFacts | None, lake.last_good_facts("cleaned_records"))
+    yield judge_records_drop(
+        facts["records"], before["records"] if before else None, spec.checks.max_records_drop
+    )
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:

@@ -11,7 +11,9 @@ class Checks(Settings):
     """What must hold; a number's unit stands in its description."""
 
     min_key_coverage: Share = Field(
-        0.95, description="Share of records with at least one key; below it the run stops."
+        0.95,
+        description="Share of records with at least one key; below it the run stops, or warns where"
+        " rules are learned or neighbours found and the limit is not written down.",
     )
     max_coverage_lost: Share = Field(
         0.05,
@@ -56,6 +58,21 @@ class Checks(Settings):
     )
     max_entity_size: int = Field(
         100, ge=2, description="Records of the largest entity; above it, the run stops."
+    )
+    max_records_drop: Share = Field(
+        0.5,
+        description="Most by which the records may fall from one good run to the next; above it,"
+        " the run stops.",
+    )
+    max_pairs_drop: Share = Field(
+        0.5,
+        description="Most by which the candidate pairs may fall from one good run to the next;"
+        " above it, a warning. Where none is left, the run stops.",
+    )
+    max_without_candidate: Share | None = Field(
+        None,
+        description="Share of the records with a value that may have no candidate; above it, a"
+        " warning. If omitted, 0.2 more than in the last good run.",
     )
     min_estimated_recall: Share = Field(
         0.9,

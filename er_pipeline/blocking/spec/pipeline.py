@@ -23,7 +23,7 @@ from er_pipeline.blocking.spec.blocking_section import (
     SecondPass,
 )
 from er_pipeline.blocking.spec.checks_section import Checks, Expectations, Truth
-from er_pipeline.blocking.spec.kinds import default_training_rules, guess_kind
+from er_pipeline.blocking.spec.kinds import guess_kind
 from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field
 from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES, NAMED_STRATEGIES
 from er_pipeline.blocking.spec.problems import problems
@@ -91,7 +91,9 @@ class PipelineSpec(Settings):
         None, description="A pass for records without a candidate; off if omitted."
     )
     training_rules: dict[Identifier, KeyExpressions] | None = Field(
-        None, description="name: key, or list of keys, for one EM session each."
+        None,
+        description="name: key, or list of keys, for one EM session each; if omitted, those that"
+        " `er-pipeline training-rules` would propose for the records of the run.",
     )
     comparisons: Annotated[
         dict[Identifier, Comparison] | None,
@@ -217,6 +219,11 @@ class PipelineSpec(Settings):
         return self.second_pass is not None and self.matching is not None
 
     @property
+    def trains(self) -> bool:
+        """Whether there are training rules: a model is wanted, or somebody declared some."""
+        return self.matching is not None or self.training_rules is not None
+
+    @property
     def is_taught_by_model(self) -> bool:
         """Whether learned rules and weights learn from a trained model which pairs match."""
         return self.matching is not None and self.matching.teaches_blocking
@@ -323,10 +330,8 @@ class PipelineSpec(Settings):
         }
 
     def declared_training_rules(self) -> dict[str, KeyExpressions]:
-        """Return the training rules as written, or those that the fields' kinds suggest."""
-        if self.training_rules is not None:
-            return dict(self.training_rules)
-        return default_training_rules(self.field_kinds)
+        """Return the training rules as written; none where the data are asked for them."""
+        return dict(self.training_rules or {})
 
 
 def resolved(value: str, folder: Path) -> Path:

@@ -244,8 +244,12 @@ def _training_rule_problems(spec: "PipelineSpec") -> Iterator[Problem]:
                 ("training_rules", name),
                 f"training rule {name!r} is many-valued; EM needs one key per record",
             )
-    if not declared:
-        yield (("training_rules",), "there are no training rules; declare at least one")
+    if spec.training_rules is not None and not declared:
+        yield (
+            ("training_rules",),
+            "there are no training rules; declare at least one, or leave the section out to have"
+            " them chosen",
+        )
 
 
 def _second_pass_problems(spec: "PipelineSpec") -> Iterator[Problem]:

@@ -191,23 +191,39 @@ class Lake:
             return {"tables": {}, "previous": {}, "at": ""}
         return published
 
-    def publish(self, tables: Mapping[str, str]) -> None:
+    def publish(
+        self,
+        tables: Mapping[str, str],
+        reads: Mapping[str, Mapping[str, str]] | None = None,
+        withheld: Mapping[str, str] | None = None,
+    ) -> None:
         """Note which versions the catalog shows from now on, and drop the ones nobody can need.
 
+        reads: view -> the versions of all tables that it reads; those of an earlier run may be
+        older than what the catalog shows. withheld: table -> why this run's version is not shown.
         Kept are: what the catalog shows, what it showed before (it may still be open somewhere),
         what was written last, and everything written since the catalog was last published
         (another run may be reading it). A table that neither this catalog nor the one before shows
-        belongs to a declaration that is no more, and goes whole.
+        or withholds belongs to a declaration that is no more, and goes whole.
         """
         before = self.published()
-        note = {"tables": dict(tables), "previous": before["tables"], "at": _now()}
+        note = {
+            "tables": dict(tables),
+            "previous": before["tables"],
+            "at": _now(),
+            "reads": {view: dict(read) for view, read in (reads or {}).items()},
+            "withheld": dict(withheld or {}),
+        }
         write_whole(self.folder / PUBLISHED, json.dumps(note, indent=1))
         for table, version in tables.items():
             _point(self.folder / table / CURRENT, version)
         for table in self.tables():
             last = self.version(table)
             keep = {last, tables.get(table), before["tables"].get(table)}
-            is_gone = table not in tables and table not in before["tables"]
+            for read in (*note["reads"].values(), *before.get("reads", {}).values()):
+                keep.add(read.get(table))
+            known = {*tables, *before["tables"], *note["withheld"], *before.get("withheld", {})}
+            is_gone = table not in known
             if is_gone and last.split("-")[0] < before["at"]:
                 shutil.rmtree(self.folder / table, ignore_errors=True)
                 continue

@@ -33,6 +33,8 @@ class Step:
     count: what a dry run does instead of run, None if nothing; it returns facts of the same kind.
     lineage: column -> the fields of cleaned_records that it follows from, where its name does not
     already say so.
+    tolerates: tables that it reads even if a check on them failed, since it does without what is
+    wrong with them. Only a table that breaks its contract, or is missing, keeps it from being run.
     """
 
     writes: Sequence[Table]
@@ -45,6 +47,7 @@ class Step:
     show: Callable[[Facts], Mapping[str, Shown]] = numbers
     count: Callable[[Engine, Lake], Facts] | None = None
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tolerates: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -61,6 +64,17 @@ class Step:
     def assets(self) -> list[Table]:
         """The tables that people see as assets."""
         return [table for table in self.writes if not table.is_internal]
+
+
+def guarded_by(steps: Sequence[Step], table: str) -> list[str]:
+    """List the tables that a failed check on a table keeps from being made, itself first."""
+    guarded = [table]
+    for step in steps:
+        if step.name == table:
+            guarded += [made.name for made in step.writes[1:]]
+        if any(read in guarded and read not in step.tolerates for read in step.reads):
+            guarded += [made.name for made in step.writes if made.name not in guarded]
+    return guarded
 
 
 def plans_of(flow: Iterable[Step]) -> dict[str, Plan]:

@@ -43,7 +43,7 @@ SAMPLED_PAIRS, FIELDS_OF_SAMPLE = 300_000, 30
 Scorer = Callable[[Engine, str], NDArray[np.float64]]
 # Makes the scorer of the model that lies in a lake. Matching stands above blocking, so it is handed
 # down to the steps that a model teaches.
-ScorerOf = Callable[[Lake], Scorer]
+ScorerOf = Callable[[Lake], Scorer | None]
 
 WEIGHT_COLUMNS = (
     Column("field", "VARCHAR", "The field that speaks"),
@@ -115,6 +115,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
             run=partial(weigh_pairs, spec=spec, scorer=scorer),
             stage="pairs",
             show=_show,
+            tolerates=["em_model"] if scorer else [],
         )
     ]
 
@@ -151,7 +152,8 @@ def weigh_pairs(
     sample_records(engine, n_pairs, f"{spec.seed}", sampled, pairs_to_sample(len(spec.field_kinds)))
     sample_pairs(engine, _proposals(engine, lake, spec, sampled), spec.link_mode, pairs)
     answers = read_labelled(engine, lake, spec, labelled)
-    scores = scorer(lake)(engine, pairs) if scorer else None
+    score = scorer(lake) if scorer else None
+    scores = score(engine, pairs) if score else None
     weights, estimate = fit_weights(engine, spec.key_choices, pairs, labelled, scores)
     facts = WeightFacts(
         sampled_pairs=estimate.pairs,

@@ -10,7 +10,12 @@ REMEDIES_SHOWN = 5
 
 def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     """Write the figures of `evaluate` for people, line by line."""
-    run, strategies = figures["run"], figures["strategies"]
+    run = figures.get("run", {})
+    if "strategies" not in figures:  # there are no candidate pairs
+        if run:
+            yield f"Records:               {run['records']:,}"
+        return
+    strategies = figures["strategies"]
     yield (
         f"[OK] created {run['blocks']:,} blocks with"
         f" {run['potential_comparisons']:,} potential comparisons"
@@ -19,6 +24,11 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "RESULTS"
     yield "=" * 78
     yield f"Records:               {run['records']:,}"
+    if run.get("records_empty"):
+        yield (
+            f"Empty records:         {run['records_empty']:,} records are empty in every field;"
+            " coverage leaves them out"
+        )
     if run.get("rejected_rows"):
         yield (
             f"Rejected rows:         {run['rejected_rows']:,} could not be read; the table"

@@ -1,0 +1,134 @@
+"""The standing of a dataset: which of its tables may be shown to people, and why others may not.
+
+A check that failed withholds its table and what is made of it, nothing else: a model that found no
+classes says nothing against the records, the blocks and the candidate pairs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+from er_pipeline.blocking.tables.contract import FITS_CONTRACT, judge_contract
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.errors import LakeError
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import Table
+from er_pipeline.blocking.tables.verdict_notes import noted_failure, noted_verdicts
+from er_pipeline.blocking.tables.verdicts import Verdict
+
+# Ends the reason of a table with which nothing is wrong but what it is made of or with.
+MADE_OF_WITHHELD = " is withheld"
+
+Judge = Callable[[Step, Table], Sequence[Verdict]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A verdict, and the table that it is on."""
+
+    table: str
+    verdict: Verdict
+
+
+@dataclass
+class Standing:
+    """What may be shown.
+
+    good: tables whose own checks and those of all they are made of hold, in the order of the flow.
+    withheld: table -> why it may not be shown. failures: step -> why it made nothing. errors,
+    warnings: verdicts that failed. stale: tables that follow neither from the settings nor from the
+    tables as they are, though nothing failed: somebody ran a part of the graph.
+    """
+
+    good: list[str] = field(default_factory=list)
+    withheld: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    errors: list[Found] = field(default_factory=list)
+    warnings: list[Found] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+
+
+def standing_of(steps: Sequence[Step], lake: Lake, judge: Judge | None = None) -> Standing:
+    """Find which tables of a dataset may be shown.
+
+    lake: with the plans of the same steps. judge: judges a table on which no verdict is noted, or
+    one that failed, since limits may have changed; if omitted, notes are taken as they are.
+    """
+    found = Standing()
+    broken: set[str] = set()  # nobody can do without what is wrong with these
+    for step in steps:
+        failure = noted_failure(lake, step.name)
+        of_main: str | None = None
+        for table in step.writes:
+            reason = _why_not_made(step, found.withheld, broken)
+            if failure and not reason:
+                reason = found.failures[step.name] = failure.text
+            if reason:
+                broken.add(table.name)
+            else:
+                reason = _why_stale(lake, table.name)
+                if reason:
+                    found.stale.append(table.name)
+                    broken.add(table.name)
+            if not reason and not table.is_internal:
+                verdicts = _verdicts(lake, step, table, judge)
+                failed = [verdict for verdict in verdicts if not verdict.passed]
+                found.warnings += [Found(table.name, v) for v in failed if v.severity == "warn"]
+                errors = [Found(table.name, v) for v in failed if v.severity == "error"]
+                found.errors += errors
+                if errors:
+                    reason = f"check {errors[0].verdict.check} failed"
+                if any(error.verdict.check == FITS_CONTRACT.name for error in errors):
+                    broken.add(table.name)
+                if errors and table.name == step.name:
+                    of_main = f"{table.name}{MADE_OF_WITHHELD}"
+            # The tables of a step are parts of one: kept blocks and dropped ones, say.
+            reason = reason or of_main
+            if reason:
+                found.withheld[table.name] = reason
+            else:
+                found.good.append(table.name)
+    return found
+
+
+def _why_not_made(step: Step, withheld: dict[str, str], broken: set[str]) -> str | None:
+    for read in step.reads:
+        if read in broken or (read in withheld and read not in step.tolerates):
+            return f"{read}{MADE_OF_WITHHELD}"
+    return None
+
+
+def _why_stale(lake: Lake, table: str) -> str | None:
+    try:
+        lake.check(table)
+    except LakeError as error:
+        return str(error)
+    return None
+
+
+def _verdicts(lake: Lake, step: Step, table: Table, judge: Judge | None) -> Sequence[Verdict]:
+    noted = noted_verdicts(lake, table.name)
+    if judge is None:
+        return noted or ()
+    if noted is None or any(not v.passed and v.severity == "error" for v in noted):
+        return judge(step, table)
+    return noted
+
+
+def judge_table(engine: Engine, lake: Lake, step: Step, table: Table) -> Iterator[Verdict]:
+    """Judge one table: its contract first, then, of a step's main table, its checks."""
+    is_main = table.name == step.name
+    internal = [other for other in step.writes if other.is_internal] if is_main else []
+    contract = judge_contract(engine, lake, [table, *internal])
+    yield contract
+    if not is_main:
+        return
+    try:
+        yield from list(step.judge(engine, lake))
+    except duckdb.Error:
+        if contract.passed:
+            raise
+        text = f"cannot be judged: {table.name} does not fit its contract"
+        yield from (Verdict(check.name, False, "error", text) for check in step.checks)

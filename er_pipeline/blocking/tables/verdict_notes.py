@@ -1,0 +1,63 @@
+"""What a run found of its tables, noted in the lake: verdicts, and why a step failed.
+
+    <root>/<dataset>/<table>/<version>/verdicts.json    what the checks of that version found
+    <root>/<dataset>/failures/<step>.json               why a step made nothing, and when
+
+The catalog and the report are made in another process than the checks, or by another run; from
+these notes they know what may be shown.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from er_pipeline.blocking.tables.lake import Lake, write_whole
+from er_pipeline.blocking.tables.verdicts import Verdict
+
+VERDICTS = "verdicts.json"
+FAILURES = "failures"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a step made nothing. at: as the versions of tables are named, so that they compare."""
+
+    text: str
+    at: str
+
+
+def note_verdicts(lake: Lake, table: str, verdicts: Iterable[Verdict]) -> None:
+    """Note what the checks found of a table as it was written last."""
+    noted = [asdict(verdict) for verdict in verdicts]
+    write_whole(lake.path(table) / VERDICTS, json.dumps(noted, indent=1))
+
+
+def noted_verdicts(lake: Lake, table: str) -> list[Verdict] | None:
+    """Read what the checks found of a table as it was written last; None if none has run."""
+    try:
+        noted = json.loads((lake.path(table) / VERDICTS).read_text("utf-8"))
+        return [Verdict(**verdict) for verdict in noted]
+    except (FileNotFoundError, ValueError, TypeError):  # none, or torn: they can be found anew
+        return None
+
+
+def note_failure(lake: Lake, step: str, text: str) -> None:
+    """Note why a step made nothing."""
+    failure = Failure(text, f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
+    write_whole(lake.folder / FAILURES / f"{step}.json", json.dumps(asdict(failure), indent=1))
+
+
+def forget_failure(lake: Lake, step: str) -> None:
+    """Forget why a step made nothing, since it has made something."""
+    (lake.folder / FAILURES / f"{step}.json").unlink(missing_ok=True)
+
+
+def noted_failure(lake: Lake, step: str) -> Failure | None:
+    """Read why a step made nothing when it last ran; None if it made its tables."""
+    try:
+        noted = json.loads((lake.folder / FAILURES / f"{step}.json").read_text("utf-8"))
+        failure = Failure(**noted)
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return failure if not lake.has(step) or failure.at > lake.version(step) else None

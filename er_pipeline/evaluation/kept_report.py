@@ -1,0 +1,116 @@
+"""The report of a run that is kept beside its tables, also of a run that failed.
+
+It begins with the verdict and the one thing to do next; then come the figures of all that is good.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake, write_whole
+from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, Standing
+from er_pipeline.evaluation.blocking_report import gather_figures
+from er_pipeline.evaluation.report import report_lines
+
+REPORT_FILE = "report.txt"
+# What people came for; the verdict says how these stand.
+PAIRS = "unified_pairs"
+WIDTH = 98
+
+
+def figures_of(spec: PipelineSpec, lake: Lake, standing: Standing) -> dict[str, Any]:
+    """Return the figures of what is good: those of the table blocking_report, or as many of them.
+
+    lake: with the plans of the flow.
+    """
+    if "blocking_report" in standing.good:
+        return dict(lake.facts("blocking_report"))
+    with DuckDBEngine(spec.threads, spec.memory_limit, lake.root / ".spill") as engine:
+        return gather_figures(engine, lake, spec, standing.good)
+
+
+def run_report(standing: Standing, lake: Lake, figures: Mapping[str, Any]) -> list[str]:
+    """Write the report of a run for people, line by line."""
+    body = list(report_lines(figures))
+    created = body.pop(0) if "strategies" in figures else "[OK]"
+    warned = f", with {_count(len(standing.warnings), 'warning')}" if standing.warnings else ""
+    verdict = _failure(standing, lake) if standing.withheld or standing.stale else created
+    lines = [verdict + warned, f"Next:    {next_step(standing)}"]
+    if standing.withheld and "strategies" in figures:
+        lines += ["", created.removeprefix("[OK] ")]
+    return [*lines, *body, *_withheld(standing, lake), *_warnings(standing)]
+
+
+def keep_report(lake: Lake, lines: Sequence[str]) -> Path:
+    """Write the report beside the tables; return its path."""
+    path = lake.folder / REPORT_FILE
+    write_whole(path, "\n".join(lines) + "\n")
+    return path
+
+
+def _failure(standing: Standing, lake: Lake) -> str:
+    pairs = "the candidate pairs are good"
+    if PAIRS not in standing.good:
+        published = PAIRS in lake.published()["tables"]
+        pairs = "there are no new candidate pairs"
+        pairs += "; those of the last good run stay" if published else ""
+    withheld, good = len(standing.withheld), len(standing.good)
+    return f"[FAILED] {withheld} of {withheld + good} tables are withheld, {pairs}"
+
+
+def next_step(standing: Standing) -> str:
+    """Name the one thing to do next: mend what failed first, or look at the first warning."""
+    for found in standing.errors:  # a step that found its input unusable failed because of these
+        return f"{found.table}: {found.verdict.text}"
+    for step, text in standing.failures.items():
+        return f"{step}: {text}"
+    for found in standing.warnings:
+        return f"{found.table}: {found.verdict.text}"
+    return f"nothing to mend; read {PAIRS} in the catalog"
+
+
+def _withheld(standing: Standing, lake: Lake) -> Iterator[str]:
+    if not standing.withheld:
+        return
+    yield ""
+    hanging = [table for table, why in standing.withheld.items() if why.endswith(MADE_OF_WITHHELD)]
+    causes = [table for table in standing.withheld if table not in hanging]
+    yield from _wrapped("Withheld:  ", ", ".join(causes))
+    if hanging:
+        yield from _wrapped("Made of it:", " " + ", ".join(hanging))
+    shown = lake.published()["tables"]
+    kept = [table for table in standing.withheld if table in shown]
+    if kept:
+        time = _time(max(shown[table] for table in kept))
+        yield from _wrapped("Earlier:   ", f"the catalog shows {', '.join(kept)} of {time}")
+    for step, text in standing.failures.items():
+        yield f"[FAILED] {step}: {text}"
+    for found in standing.errors:
+        verdict = found.verdict
+        yield f"[FAILED] {found.table}: {verdict.check}: {verdict.text}"
+
+
+def _warnings(standing: Standing) -> Iterator[str]:
+    """Repeat the warnings of a run, which progress has carried out of sight."""
+    if standing.warnings:
+        yield ""
+    for found in standing.warnings:
+        yield f"[warning] {found.table}: {found.verdict.check}: {found.verdict.text}"
+
+
+def _time(version: str) -> str:
+    """Write when a version was made: 20261127T020000.123-abc is 2026-11-27 02:00 UTC."""
+    return f"{version[:4]}-{version[4:6]}-{version[6:8]} {version[9:11]}:{version[11:13]} UTC"
+
+
+def _wrapped(title: str, text: str) -> Iterator[str]:
+    yield from wrap(
+        " ".join(text.split()), WIDTH, initial_indent=title, subsequent_indent=" " * 11
+    ) or [title]
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
