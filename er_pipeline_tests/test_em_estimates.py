@@ -23,9 +23,9 @@ def test_sessions_are_combined_by_the_median_and_nothing_is_left_without_an_m() 
         comparisons=dict.fromkeys(names, "exact"),
     )
     sessions = [
-        Session("one", 100, 0.5, 3, True, {"a": (0.8, 0.2), "b": (1.0, None)}),
-        Session("two", 100, 0.5, 3, True, {"a": (0.6, 0.4)}),
-        Session("three", 100, 0.5, 3, True, {"a": (0.7, 0.3)}),
+        Session("one", 100, 0.5, 3, True, {"a": (0.8, 0.2), "b": (1.0, None)}, {}),
+        Session("two", 100, 0.5, 3, True, {"a": (0.6, 0.4)}, {}),
+        Session("three", 100, 0.5, 3, True, {"a": (0.7, 0.3)}, {}),
     ]
     m, untrained = combine(splink_comparisons(spec), sessions)
     assert m["a"] == pytest.approx([0.7, 0.3])
@@ -48,9 +48,9 @@ def test_matches_are_taken_out_of_what_all_pairs_show() -> None:
 
 def test_a_level_that_no_session_saw_says_no_more_than_the_next() -> None:
     sessions = [
-        Session("one", 100, 0.5, 3, True, {"a": (None, 0.8, 0.2)}),
-        Session("two", 100, 0.5, 3, True, {"a": (None, None, 1.0)}),
-        Session("other", 100, 0.5, 3, True, {"b": (None, 1.0)}),
+        Session("one", 100, 0.5, 3, True, {"a": (None, 0.8, 0.2)}, {}),
+        Session("two", 100, 0.5, 3, True, {"a": (None, None, 1.0)}, {}),
+        Session("other", 100, 0.5, 3, True, {"b": (None, 1.0)}, {}),
     ]
     unseen = unseen_levels("a", sessions)
     assert unseen == [0]

@@ -7,6 +7,8 @@ from er_pipeline.blocking.blocks.training_facts import training_facts
 from er_pipeline.blocking.blocks.training_verdicts import judge_training
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.evaluation.blocking_report import training_figures
+from er_pipeline.matching import em_sessions, mixture
+from er_pipeline.matching.mixture import Mixture, Patterns
 from er_pipeline.matching.splink_linker import ModelError, read_model
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
 
@@ -75,17 +77,14 @@ def test_derived_rules_find_the_m_that_plain_columns_find(
 def test_sessions_run_on_exactly_the_pairs_that_were_counted(
     tmp_path: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from splink.internals.em_training_session import EMTrainingSession
-
     seen: list[int] = []
-    vectors = EMTrainingSession._comparison_vectors
+    fit = mixture.fit_mixture
 
-    def counted(session: EMTrainingSession) -> Any:
-        made = vectors(session)
-        seen.append(len(made.as_record_list()))
-        return made
+    def counted(patterns: Patterns, *others: Any) -> Mixture:
+        seen.append(int(patterns.counts.sum()))
+        return fit(patterns, *others)
 
-    monkeypatch.setattr(EMTrainingSession, "_comparison_vectors", counted)
+    monkeypatch.setattr(em_sessions, "fit_mixture", counted)
     # The cap takes the larger blocks from both rules.
     people = people_with(tmp_path, rows[:1_000], training_rules=DERIVED, blocks={"max_size": 5})
     facts = people.train()

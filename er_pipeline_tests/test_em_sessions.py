@@ -3,12 +3,14 @@ from typing import Any
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.matching.comparisons import splink_comparisons
+from er_pipeline.matching.em_estimates import filled_comparison
 from er_pipeline.matching.em_sessions import (
     Session,
+    agreement_patterns,
     free_comparisons,
     levels_of,
     number_blocks,
-    rule_sql,
+    run_session,
     without_frequencies,
 )
 from er_pipeline_tests.small_spec import small_spec
@@ -20,14 +22,6 @@ def spec_with(rules: Any) -> PipelineSpec:
         strategies={"a": "a"},
         training_rules=rules,
         matching=True,
-    )
-
-
-def test_a_rule_names_its_columns_and_compares_block_numbers() -> None:
-    (rule,) = spec_with({"rule": "soundex(a)"}).training_conjunctions
-    assert rule_sql(0, rule, "link") == (
-        "l._em_block_0 = r._em_block_0 and l.source_no <> r.source_no"
-        ' and (l."a" is null or l."a" is not null)'
     )
 
 
@@ -67,4 +61,34 @@ def test_frequencies_are_left_out_and_nothing_else() -> None:
 
 
 def test_matches_of_a_session_are_its_share_of_its_pairs() -> None:
-    assert Session("rule", 200, 0.25, 3, True, {}).matches == 50
+    assert Session("rule", 200, 0.25, 3, True, {}, {}).matches == 50
+
+
+def test_a_session_counts_the_pairs_of_its_blocks_and_leaves_out_what_the_rule_reads() -> None:
+    spec = spec_with({"one": "a"})
+    (comparison, *others) = splink_comparisons(spec)
+    chance = [
+        filled_comparison(c, None, [1 / len(levels_of(c))] * len(levels_of(c)))
+        for c in (comparison, *others)
+    ]
+    with DuckDBEngine(threads=1) as engine:
+        engine.make_table(
+            "cleaned_records",
+            "select * from (values (0, 's', 0, 'x', 'y', 'z'), (1, 's', 0, 'x', 'y', null),"
+            " (2, 's', 0, 'x', 'u', 'z'), (3, 's', 0, 'w', 'y', 'z'))"
+            " as t(record_no, source, source_no, a, b, c)",
+        )
+        engine.make_table(
+            "em_training_blocks",
+            "select * from (values ('one', 'x', 0), ('one', 'x', 1), ('one', 'x', 2))"
+            " as t(rule, block_key, record_no)",
+        )
+        number_blocks(engine, spec)
+        patterns = agreement_patterns(engine, spec, 0, chance[1:])
+        session = run_session(engine, spec, 0, 3, chance)
+    found = sorted(zip(patterns.levels.tolist(), patterns.counts.tolist(), strict=True))
+    other = len(levels_of(others[0])) - 1
+    # 0-1: equal b, c missing; 0-2: another b, equal c; 1-2: another b, c missing.
+    assert found == [([0, -1], 1), ([other, -1], 1), ([other, 0], 1)]
+    assert set(session.m) == set(session.u) == {"b", "c"}
+    assert session.m["c"][1:] == (None,) * (len(session.m["c"]) - 1)

@@ -169,7 +169,7 @@ def _shared_matches(
         """,
     )
     judged = [
-        filled_comparison(without_frequencies(comparison), session.m[name], None)
+        filled_comparison(without_frequencies(comparison), session.m[name], session.u[name])
         for comparison in comparisons
         if (name := comparison["output_column_name"]) in session.m
     ]

@@ -1,39 +1,32 @@
-"""EM sessions: one training rule each, handed to Splink so that it sees every field the rule reads.
+"""EM sessions: one training rule each, over the pairs of its blocks.
 
-Splink leaves a comparison out of a session when the rule's SQL names one of its columns. A rule on
-a derived column, such as soundex of a name, would leave the comparison of the name in: it agrees in
-every pair, and its m comes out wrong without a word. So a rule is handed over as
-
-    l._em_block_0 = r._em_block_0 and (l.name is null or l.name is not null)
-
-The first part is the number of the record's kept block, NULL where it has none: exactly the pairs
-that em_training_blocks counted, whatever function the rule uses and whatever the cap drops, and one
-hash join. The second is true of every record, so it changes no pair; it names the fields. Splink
-parses the rule and leaves out every comparison that reads a column named there, on whichever side
-and in whichever place (EMTrainingSession and get_columns_used_from_sql, Splink 5.0), and starts its
-share of matches from the levels of equal values of those columns. What Splink has left out is
-compared with what the rule reads after each session, so that another version cannot change this
-without a word.
+A session counts the patterns of agreement among exactly the pairs that em_training_blocks counted,
+whatever function the rule uses and whatever the cap drops, and `mixture` finds the two classes in
+them. What the rule reads agrees in every pair, so a comparison that reads one of its columns is
+left out: its m would come out wrong without a word. Splink leaves out what the SQL of a rule names;
+a rule on a derived column, such as soundex of a name, would leave the comparison of the name in.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.sql import literal, quoted
-from er_pipeline.blocking.values.keys import Conjunction
 from er_pipeline.matching.comparisons import compared_value
-from er_pipeline.matching.splink_linker import linker_of, model_settings
+from er_pipeline.matching.mixture import EQUAL_AT_START, Patterns, fit_mixture
 
 logger = logging.getLogger(__name__)
 
 RECORDS = "em_records"
 # Where a session starts from; it ends elsewhere, since every session estimates its own share.
 START_SHARE = 0.0001
+MOST_AT_START = 0.99
 
 
 class TrainingError(BlockingError):
@@ -46,7 +39,7 @@ class Session:
 
     pairs: of its blocks. match_share: estimated share of matches among them. m: of every trained
     comparison the share of the matches on each level, the level of equal values first; None where
-    no pair was on it.
+    no pair was on it. u: the same of its other pairs, none of them 0.
     """
 
     rule: str
@@ -55,6 +48,7 @@ class Session:
     iterations: int
     converged: bool
     m: Mapping[str, tuple[float | None, ...]]
+    u: Mapping[str, tuple[float, ...]]
 
     @property
     def matches(self) -> float:
@@ -98,17 +92,6 @@ def free_comparisons(spec: PipelineSpec, i: int) -> set[str]:
     }
 
 
-def rule_sql(i: int, rule: Conjunction, link_mode: str) -> str:
-    """Write the i-th training rule as Splink gets it; see the top of this module."""
-    column = block_column(i)
-    named = "".join(
-        f" and (l.{quoted(name)} is null or l.{quoted(name)} is not null)"
-        for name in rule.source_columns
-    )
-    across = " and l.source_no <> r.source_no" if link_mode == "link" else ""
-    return f"l.{column} = r.{column}{across}{named}"
-
-
 def run_session(
     engine: Engine,
     spec: PipelineSpec,
@@ -116,63 +99,104 @@ def run_session(
     pairs: int,
     comparisons: Sequence[Mapping[str, Any]],
 ) -> Session:
-    """Train m on the pairs of the i-th rule; every session starts afresh, so their order is free.
+    """Train m and u on the pairs of the i-th rule; sessions know nothing of each other.
 
-    comparisons: with u, which stays fixed. Term frequencies are left out: EM then runs over the
-    distinct patterns of agreement, not over the pairs.
-
-    Raises TrainingError if the session trained another set of comparisons than the rule leaves
-    free.
+    comparisons: with u of random pairs. Term frequencies are left out.
     """
     rule = spec.training_conjunctions[i]
-    plain = [without_frequencies(comparison) for comparison in comparisons]
-    assert spec.matching is not None, "matching is on"
-    most = spec.matching.max_iterations
-    while True:
-        settings = model_settings(spec, plain, START_SHARE, "dedupe_only")
-        settings["max_iterations"] = most
-        try:
-            with linker_of(engine, [RECORDS], settings) as (linker, _):
-                session = linker.training.estimate_parameters_using_expectation_maximisation(
-                    rule_sql(i, rule, spec.link_mode), estimate_without_term_frequencies=True
-                )
-                trained = {c.output_column_name for c in session.core_model_settings.comparisons}
-                model = linker.misc.save_model_to_json()
-                chart = session.probability_two_random_records_match_iteration_chart()
-                history = [
-                    float(point["probability_two_random_records_match"])
-                    for point in chart.raw_records
-                ]
-            break
-        except (ValueError, ZeroDivisionError) as error:
-            # Splink stops where an m or the share falls to 0, as it does in a few pairs that are
-            # all matches, or none; what the iterations before have found is kept.
-            zero = isinstance(error, ZeroDivisionError) or "m_probability" in str(error)
-            if not zero or most == 1:
-                raise
-            most //= 2
-    share, iterations = history[-1], len(history) - 1
     free = free_comparisons(spec, i)
-    if trained != free:
-        raise TrainingError(
-            f"training rule {rule.name!r}: Splink trained {sorted(trained)}, but the rule leaves"
-            f" {sorted(free)} free; its m would be wrong. Report this, with the version of Splink"
+    taught = [c for c in comparisons if c["output_column_name"] in free]
+    patterns = agreement_patterns(engine, spec, i, taught)
+    assert spec.matching is not None, "matching is on"
+    chance = [[level["u_probability"] for level in levels_of(c)] for c in taught]
+    found = fit_mixture(
+        patterns,
+        chance,
+        _start_share(c for c in comparisons if c["output_column_name"] not in free),
+        spec.matching.max_iterations,
+        spec.matching.convergence,
+    )
+    names = [comparison["output_column_name"] for comparison in taught]
+    logger.info(
+        "session %s: %s iterations, %.4f matches", rule.name, found.iterations, found.match_share
+    )
+    m = {}
+    for name, shares, levels in zip(names, found.m, patterns.levels.T, strict=True):
+        seen = set(levels.tolist())
+        m[name] = tuple(
+            round(float(share), 6) if level in seen else None for level, share in enumerate(shares)
         )
-    logger.info("session %s: %s iterations, %.4f matches", rule.name, iterations, share)
     return Session(
         rule.name,
         pairs,
-        round(share, 6),
-        iterations,
-        iterations < most,
+        round(found.match_share, 6),
+        found.iterations,
+        found.converged,
+        m,
         {
-            comparison["output_column_name"]: tuple(
-                _rounded(level.get("m_probability")) for level in levels_of(comparison)
-            )
-            for comparison in model["comparisons"]
-            if comparison["output_column_name"] in free
+            name: tuple(round(float(u), 12) for u in shares)
+            for name, shares in zip(names, found.u, strict=True)
         },
     )
+
+
+def _start_share(fixed: Iterable[Mapping[str, Any]]) -> float:
+    """Expect of pairs that agree on some comparisons what their agreement says."""
+    odds = START_SHARE / (1 - START_SHARE)
+    for comparison in fixed:
+        odds *= EQUAL_AT_START / levels_of(comparison)[0]["u_probability"]
+    return min(odds / (1 + odds), MOST_AT_START)
+
+
+def agreement_patterns(
+    engine: Engine, spec: PipelineSpec, i: int, comparisons: Sequence[Mapping[str, Any]]
+) -> Patterns:
+    """Count how the pairs of the i-th rule agree, in the order of the comparisons."""
+    fields = sorted({c for name in spec.compared_columns for c in spec.compared_columns[name]})
+    column = block_column(i)
+    sides = ", ".join(
+        f"{side}.{quoted(field)} as {quoted(f'{field}_{side}')}"
+        for field in fields
+        for side in "lr"
+    )
+    across = " and l.source_no <> r.source_no" if spec.link_mode == "link" else ""
+    levels = [f"level_{n}" for n in range(len(comparisons))]
+    graded = ", ".join(
+        f"{level_sql(comparison)} as {level}"
+        for comparison, level in zip(comparisons, levels, strict=True)
+    )
+    listed = ", ".join(levels)
+    found = engine.columns(
+        f"""
+        select {listed}, count(*) as n from (
+            select {graded} from (
+                select {sides} from {RECORDS} as l join {RECORDS} as r
+                    on l.{column} = r.{column} and l.record_no < r.record_no{across}
+            )
+        ) group by {listed} order by {listed}
+        """
+    )
+    graded_pairs = []
+    for comparison, name in zip(comparisons, levels, strict=True):
+        level = np.asarray(found[name], np.int64)
+        graded_pairs.append(np.where(level < 0, -1, len(levels_of(comparison)) - 1 - level))
+    return Patterns(np.stack(graded_pairs, axis=1), np.asarray(found["n"], np.int64))
+
+
+def level_sql(comparison: Mapping[str, Any]) -> str:
+    """Write the level of a pair: the highest for equal values, 0 for others, -1 if one is missing.
+
+    Reads the columns <field>_l and <field>_r.
+    """
+    cases, value = "", len(levels_of(comparison)) - 1
+    for level in comparison["comparison_levels"]:
+        if level.get("is_null_level"):
+            cases += f" when {level['sql_condition']} then -1"
+            continue
+        if level["sql_condition"] != "ELSE":
+            cases += f" when {level['sql_condition']} then {value}"
+        value -= 1
+    return f"cast(case{cases} else 0 end as tinyint)"
 
 
 def levels_of(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -189,8 +213,3 @@ def without_frequencies(comparison: Mapping[str, Any]) -> dict[str, Any]:
             for level in comparison["comparison_levels"]
         ],
     }
-
-
-def _rounded(value: Any) -> float | None:
-    # Sums of floats differ in their last digits with the number of threads.
-    return None if value is None else round(float(value), 6)

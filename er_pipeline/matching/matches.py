@@ -22,7 +22,7 @@ from er_pipeline.blocking.tables.table import (
 )
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
-from er_pipeline.matching.em_sessions import levels_of
+from er_pipeline.matching.em_sessions import level_sql
 from er_pipeline.matching.scored_pairs import number_compared
 from er_pipeline.matching.splink_linker import ModelError, linker_of, predicted, read_model
 
@@ -285,7 +285,7 @@ def _matches_sql(spec: PipelineSpec, model: Mapping[str, Any], pairs: str) -> st
         for name in spec.field_kinds
     )
     levels = "".join(
-        f", {_level_sql(comparison)} as {quoted('gamma_' + comparison['output_column_name'])}"
+        f", {level_sql(comparison)} as {quoted('gamma_' + comparison['output_column_name'])}"
         for comparison in model["comparisons"]
     )
     return f"""
@@ -296,18 +296,6 @@ def _matches_sql(spec: PipelineSpec, model: Mapping[str, Any], pairs: str) -> st
             join {RECORDS} as r on r.record_no = p.right_no
         )
     """
-
-
-def _level_sql(comparison: Mapping[str, Any]) -> str:
-    cases, value = "", len(levels_of(comparison)) - 1
-    for level in comparison["comparison_levels"]:
-        if level.get("is_null_level"):
-            cases += f" when {level['sql_condition']} then -1"
-            continue
-        if level["sql_condition"] != "ELSE":
-            cases += f" when {level['sql_condition']} then {value}"
-        value -= 1
-    return f"cast(case{cases} else 0 end as tinyint)"
 
 
 def _judge(engine: Engine, lake: Lake, table: str) -> Iterable[Verdict]:
