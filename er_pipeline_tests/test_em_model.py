@@ -113,7 +113,7 @@ def test_match_shares_and_the_number_of_matches_come_near_the_truth(
     shares = true_shares(people)
     expected = dict(people.rows("em_training_rules", "rule, expected_match_share"))
     for session in derived["sessions"]:
-        assert session["match_share"] == pytest.approx(shares[session["rule"]], abs=0.03)
+        assert session["match_share"] == pytest.approx(shares[session["rule"]], abs=0.05)
         assert expected[session["rule"]] == pytest.approx(shares[session["rule"]], abs=0.1)
     assert derived["expected_matches"] == pytest.approx(true_pairs, rel=0.15)
 
@@ -148,7 +148,9 @@ def test_another_seed_draws_other_random_pairs(tmp_path: Path, rows: Rows) -> No
 
 def test_rules_without_a_pair_stop_the_training(tmp_path: Path, rows: Rows) -> None:
     people = people_with(
-        tmp_path, rows[:50], training_rules={"whole": ["email", "birth_date", "company", "city"]}
+        tmp_path,
+        rows[:50],
+        training_rules={"one": ["email", "birth_date"], "two": ["company", "city", "last_name"]},
     )
     facts = people.train()
     assert "no training rule makes a pair" in facts["unusable"]
