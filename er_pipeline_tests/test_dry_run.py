@@ -78,3 +78,22 @@ def test_without_a_model_none_teaches() -> None:
     assert not untaught(taught).is_taught_by_model
     plain = small_spec()
     assert untaught(plain) is plain
+
+
+def test_what_cleaning_would_empty_is_named_with_raw_values(
+    dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    people = dataset(
+        [
+            {"id": "1", "born": "soon"},
+            {"id": "2", "born": "\\N"},
+            {"id": "3", "born": "1980-03-12"},
+        ],
+        fields={"born": "date"},
+        strategies={"born": "born"},
+        training_rules={"born": "born"},
+    )
+    lines, _, _ = counted(people, tmp_path / "scratch")
+    assert "emptied of born: 1 values and 1 marks of no value, such as 'soon' (1), '\\\\N' (1)" in (
+        lines
+    )

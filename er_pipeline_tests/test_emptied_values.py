@@ -1,5 +1,10 @@
 from er_pipeline.blocking.records.column_readings import clean_column
-from er_pipeline.blocking.records.emptied_values import examples_text, values_of_fields
+from er_pipeline.blocking.records.emptied_values import (
+    FieldValues,
+    emptied_figures,
+    examples_text,
+    values_of_fields,
+)
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.values.cleaning import CleaningOptions
 
@@ -46,3 +51,19 @@ def test_a_long_value_is_shown_by_its_beginning(engine: Engine) -> None:
 
 def test_examples_are_written_with_their_records() -> None:
     assert examples_text({"soon": 1200, "it's": 1}) == "'soon' (1,200), \"it's\" (1)"
+
+
+def test_the_figures_of_a_report_name_the_fields_that_lost_values() -> None:
+    lost: FieldValues = {
+        "filled": 3,
+        "distinct": 2,
+        "cleaned_away": 1,
+        "null_marks": 4,
+        "cells_of_several": 0,
+        "examples": {"soon": 1, "NULL": 4},
+    }
+    whole: FieldValues = {**lost, "cleaned_away": 0, "null_marks": 0, "examples": {}}
+    assert emptied_figures({"born": lost, "city": whole}) == {
+        "emptied": {"born": {"values_given": 4, "values_emptied": 1, "null_marks": 4}},
+        "emptied_examples": {"born": {"soon": 1, "NULL": 4}},
+    }

@@ -235,3 +235,16 @@ def test_recall_that_is_not_known_is_not_said_and_the_reasons_are() -> None:
     assert why[0].startswith("  - views contradict each other: one and")
     assert why[1].startswith("    ")
     assert max(map(len, why)) <= 78
+
+
+def test_what_cleaning_emptied_stands_in_the_report_with_raw_values() -> None:
+    counts = {"values_given": 1_000, "values_emptied": 250, "null_marks": 1_200}
+    lines = report(
+        emptied={"born": counts}, emptied_examples={"born": {"soon": 200, "12. Foo 1980": 50}}
+    )
+    (header,) = starting(lines, "cleaning emptied")
+    (born,) = starting(lines, "born")
+    assert header.split("  ")[-1] == "raw values, for example"
+    assert born.split()[:4] == ["born", "250", "25.0%", "1,200"]
+    assert born.endswith("'soon' (200), '12. Foo 1980' (50)")
+    assert not starting(report(emptied={}, emptied_examples={}), "cleaning emptied")

@@ -27,7 +27,7 @@ CONJUNCTIONS = """\
 ## Conjunctions
 
 A list of keys is a conjunction: two records share it if all of its keys are equal. At most one of
-them may give several keys per record, as `tokens` and `qgrams` do.
+them may give several keys per record, as `tokens`, `qgrams`, `double_metaphone` and `cologne` do.
 
 ```yaml
 strategies:

@@ -212,6 +212,11 @@ def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]
         f" (a warning above {limit:.0%}).",
         {f"cleaned_away_share_{name}": share for name, share in shares.items()},
     )
+    yield judge_day_orders(
+        [DayOrder(**order) for order in facts["day_orders"]],
+        spec.source_labels,
+        spec.cleaning.day_first,
+    )
     several = {name: n for name, values in found.items() if (n := values["cells_of_several"])}
     named = ", ".join(f"{name} in {n:,} records" for name, n in several.items())
     yield Verdict(
@@ -223,11 +228,6 @@ def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]
         if several
         else "No cell of e-mails or phones holds several values.",
         {f"cells_of_several_{name}": n for name, n in several.items()},
-    )
-    yield judge_day_orders(
-        [DayOrder(**order) for order in facts["day_orders"]],
-        spec.source_labels,
-        spec.cleaning.day_first,
     )
 
 

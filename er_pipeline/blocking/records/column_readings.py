@@ -1,9 +1,9 @@
 """Column readings: how the values of a column are to be read, as the column of a source shows."""
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from dataclasses import field as declared
 
 from er_pipeline.blocking.records.day_orders import DayOrder, day_orders
 from er_pipeline.blocking.records.name_marks import name_marks
@@ -75,7 +75,7 @@ class CleanColumn:
     table: str
     readings: tuple[int, ...] = ()
     part: NamePart | None = None
-    several: Callable[[str], bool] | None = declared(default=None, compare=False)
+    several: Callable[[str], bool] | None = dataclasses.field(default=None, compare=False)
 
     def result(self, clean: str) -> str:
         """Write the clean value of a row of the table, by its alias."""

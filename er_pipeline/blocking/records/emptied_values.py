@@ -119,7 +119,8 @@ def _cells_of_several(engine: Engine, raw: str, column: CleanColumn) -> int:
         return 0
     name, several = quoted(column.field), column.several
     # Two signs @, or the digits of two numbers: nearly all cells need no second look.
-    twice = f"({name} like '%@%@%' or length({name}) >= {_LEAST_OF_TWO_PHONES})"
+    long = f"length({name}) >= {_LEAST_OF_TWO_PHONES} and not contains({name}, '@')"
+    twice = f"({name} like '%@%@%' or ({long}))"
     engine.map_distinct(
         "several_values",
         f"select {name} from {raw} where {twice}",

@@ -21,6 +21,7 @@ from er_pipeline.blocking.values.null_marks import COUNTRY_TOO, MARK_WORDS, NAME
 
 NAME_KINDS = ("person_name",)
 _CODE_KINDS = ("text", "identifier")
+_LONGEST_WORD = 16  # bytes, quotes and blanks included
 _LEAST_LIKE_IT = 0.05  # share of a column's values that are spelled in the same case
 _LEAST_CODES = 3  # distinct ones
 _MOST_OTHERS = 0.1  # share of distinct values that are no codes, or no states
@@ -79,11 +80,13 @@ def name_marks(engine: Engine, table: str, field_kinds: Mapping[str, str]) -> Na
         if field_kinds[word.field] in NAME_KINDS and word.spelling.lower() in NAMES_TOO
     ]
     fields = [field for field, kind in field_kinds.items() if kind in NAME_KINDS]
+    columns = sorted({(word.field, word.source_no) for word in names})
+    cases = {column: _cases_of(engine, table, *column) for column in columns}
     marks = {
         (word.field, word.source_no, word.spelling)
         for word in names
         if (word.source_no, word.spelling) in witnesses
-        or _is_mark_among_names(engine, table, word, fields)
+        or _is_mark_among_names(engine, table, word, fields, cases[word.field, word.source_no])
     }
     return NameMarks(frozenset(marks), frozenset(kept))
 
@@ -99,44 +102,69 @@ def _candidates(engine: Engine, table: str, fields: list[str]) -> Iterator[Candi
     words = ", ".join(literal(word) for word in sorted(written))
     selects = [
         f"select {literal(field)} as field, source_no, {bare_sql(quoted(field))} as spelling,"
-        f" count(*) as n from {table} where lower(trim({quoted(field)})) in ({words}) group by all"
+        f" count(*) as n from {table} where strlen({quoted(field)}) <= {_LONGEST_WORD}"
+        f" and lower(trim({quoted(field)})) in ({words}) group by all"
         for field in fields
     ]
     for row in engine.rows(f"{' union all '.join(selects)} order by all"):
         yield Candidate(*row)
 
 
-def _values_beside(table: str, word: Candidate) -> str:
-    column = bare_sql(quoted(word.field))
+def _values_beside(table: str, field: str, source_no: int) -> str:
+    """Write the query of a column's distinct values that are no such word, with their records."""
+    column = bare_sql(quoted(field))
     words = ", ".join(literal(mark) for mark in sorted(MARK_WORDS | NAMES_TOO))
+    distinct = (
+        f"select {quoted(field)}, count(*) as n from {table} where source_no = {source_no}"
+        f" and {quoted(field)} is not null group by {quoted(field)}"
+    )
     return (
-        f"select {column} as v, count(*) as n from {table} where source_no = {word.source_no}"
-        f" and {column} <> '' and lower({column}) not in ({words}) group by all"
+        f"select {column} as v, n from ({distinct})"
+        f" where {column} <> '' and lower({column}) not in ({words})"
     )
 
 
 def _stands_among_codes(engine: Engine, table: str, word: Candidate) -> bool:
     states = ", ".join(literal(state) for state in sorted(_STATES))
+    beside = _values_beside(table, word.field, word.source_no)
     n_values, n_codes, n_states = engine.row(
         "select count(*), count(*) filter (regexp_full_match(v, '[A-Za-z]{2}')),"
-        f" count(*) filter (upper(v) in ({states})) from ({_values_beside(table, word)})"
+        f" count(*) filter (upper(v) in ({states})) from ({beside})"
     )
     most = (1 - _MOST_OTHERS) * n_values
     return bool(n_codes >= _LEAST_CODES and n_codes >= most and n_states < most)
 
 
-def _is_mark_among_names(engine: Engine, table: str, word: Candidate, fields: list[str]) -> bool:
+@dataclass(frozen=True)
+class _Cases:
+    """The records of a column's values by their case, and those of its commonest value."""
+
+    n_records: int
+    n_upper: int
+    n_lower: int
+    n_commonest: int
+
+
+def _cases_of(engine: Engine, table: str, field: str, source_no: int) -> _Cases:
+    row = engine.row(
+        "select coalesce(sum(n), 0), coalesce(sum(n) filter (v = upper(v) and v <> lower(v)), 0),"
+        " coalesce(sum(n) filter (v = lower(v) and v <> upper(v)), 0), coalesce(max(n), 0)"
+        f" from ({_values_beside(table, field, source_no)})"
+    )
+    return _Cases(*map(int, row))
+
+
+def _is_mark_among_names(
+    engine: Engine, table: str, word: Candidate, fields: list[str], cases: _Cases
+) -> bool:
     if word.spelling.istitle():
         return False
     if not (word.spelling.isupper() or word.spelling.islower()):
         return True
-    n_values, n_alike, n_commonest = engine.row(
-        f"select coalesce(sum(n), 0), coalesce(sum(n) filter (v = {_same_case(word)} and"
-        f" upper(v) <> lower(v)), 0), coalesce(max(n), 0) from ({_values_beside(table, word)})"
-    )
-    if n_alike <= _LEAST_LIKE_IT * n_values:
+    n_alike = cases.n_upper if word.spelling.isupper() else cases.n_lower
+    if n_alike <= _LEAST_LIKE_IT * cases.n_records:
         return True
-    if word.n_records >= max(_LEAST_REPEATED, _TIMES_THE_COMMONEST * n_commonest):
+    if word.n_records >= max(_LEAST_REPEATED, _TIMES_THE_COMMONEST * cases.n_commonest):
         return True
     others = " or ".join(
         f"{bare_sql(quoted(field))} = {literal(word.spelling)}"
@@ -148,7 +176,3 @@ def _is_mark_among_names(engine: Engine, table: str, word: Candidate, fields: li
         f" and {bare_sql(quoted(word.field))} = {literal(word.spelling)} and ({others or 'false'})"
     )
     return bool(n_twice)
-
-
-def _same_case(word: Candidate) -> str:
-    return "upper(v)" if word.spelling.isupper() else "lower(v)"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import cologne_phonetics
 import jellyfish
-from doublemetaphone import doublemetaphone
+from metaphone import doublemetaphone
 
 from er_pipeline.blocking.values.company_names import significant_words
 from er_pipeline.blocking.values.folded_text import fold
