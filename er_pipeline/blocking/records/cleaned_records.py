@@ -50,16 +50,16 @@ CHECKS = (
         stops=False,
         limits=("checks.max_cleaned_away",),
     ),
-    Check(
-        "files_read_without_doubt",
-        "What the reader had to assume: lines that a quote takes in, a column that one file lacks,"
-        " several values in one cell.",
-        stops=False,
-    ),
     DAY_ORDER_CHECK,
     Check(
         "cells_hold_one_value",
         "Of several addresses or numbers in a cell, all but the first are left out.",
+        stops=False,
+    ),
+    Check(
+        "files_read_without_doubt",
+        "What the reader had to assume: lines that a quote takes in, a column that one file lacks,"
+        " several values in one cell.",
         stops=False,
     ),
     RECORDS_KEPT,
