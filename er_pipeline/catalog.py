@@ -30,10 +30,10 @@ from er_pipeline.blocking.tables.publications import (
     read_published,
 )
 from er_pipeline.blocking.tables.run_metrics import RUN_METRICS
+from er_pipeline.blocking.tables.shown_views import views_to_show
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.stamps import check_stamp, read_stamp
 from er_pipeline.blocking.tables.table import Table
-from er_pipeline.shown_views import views_to_show
 
 logger = logging.getLogger(__name__)
 

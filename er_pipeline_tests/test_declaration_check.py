@@ -35,7 +35,9 @@ def test_every_source_is_looked_at_and_named_by_its_line(folder: Path) -> None:
         "  sources:\n    - {path: nobody.csv}\n    - {path: b.csv}\n"
         "    - {path: b.csv, name: c, columns: {name: nam}}\n    - {path: a.csv}\n"
     )
-    code, text = check(folder, sources + FIELDS + "  truth: {path: pairs.csv}\n")
+    code, text = check(
+        folder, sources + FIELDS + "  truth: {path: pairs.csv, left_source: l, right_source: r}\n"
+    )
     assert code == FAILED
     for part in (
         "defs.yaml:5: ",

@@ -119,7 +119,7 @@ def test_the_whole_graph_runs_on_five_people(people: Dataset) -> None:
     assert report["pairs_completeness"] == 1.0
     assert report["pairs"] == 2
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 15 + 15  # a contract per table, and the verdicts
+    assert len(evaluations) == 15 + 22  # a contract per table, and the verdicts
     assert all(check.passed for check in evaluations)
 
 
@@ -145,7 +145,9 @@ def test_the_same_input_gives_the_same_tables(people: Dataset) -> None:
 
 def test_a_stale_block_table_is_refused_not_mixed_in(people: Dataset) -> None:
     assert run_graph(people).success
-    (people.folder / "people.csv").write_text("id,last,first,email,person_id\n0,Smith,J,,a\n")
+    (people.folder / "people.csv").write_text(
+        "id,last,first,email,person_id\n0,Smith,J,,a\n1,Lee,K,,b\n2,Ray,L,,c\n"
+    )
     keys = [dg.AssetKey(["people", table]) for table in ("cleaned_records", "rejected_records")]
     assert run_graph(people, asset_selection=keys).success
     keys = [dg.AssetKey(["people", table]) for table in ("filtered_blocks", "dropped_blocks")]

@@ -105,6 +105,7 @@ def test_tables_that_are_declared_no_more_are_deleted(tmp_path: Path) -> None:
         labels={},
         truth={"cluster_column": "person"},
         embedding={"k": 2},
+        lake={"keep_days": 0},
     )
     assert people.run() == 0
     gone = {"blocks_b", "labels", "label_queue", "true_pairs", "missed_matches"}

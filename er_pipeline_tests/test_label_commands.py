@@ -80,11 +80,11 @@ def test_the_labels_commands_bring_in_and_write_out(
 ) -> None:
     folder = declared.folder
     defs, lake = str(folder / "defs.yaml"), str(declared.lake.root)
-    (folder / "given.txt").write_text(f"left_id,right_id,answer,who,at\nb,a,yes,dan,{NOON}\n")
+    (folder / "given.dat").write_text(f"left_id,right_id,answer,who,at\nb,a,yes,dan,{NOON}\n")
     bring = ["labels", "import", defs, "--lake", lake]
-    assert main([*bring, str(folder / "given.txt")]) == 1
+    assert main([*bring, str(folder / "given.dat")]) == 1
     assert "names no format" in capsys.readouterr().err
-    assert main([*bring, str(folder / "given.txt"), "--format", "csv"]) == 0
+    assert main([*bring, str(folder / "given.dat"), "--format", "csv"]) == 0
     assert "labels.jsonl: 1; known already: 0; rows without an answer: 0" in capsys.readouterr().out
     for name in ("out.csv", "out.jsonl", "out.json"):
         assert main(["labels", "export", defs, str(folder / name), "--lake", lake]) == 0

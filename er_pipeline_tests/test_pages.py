@@ -40,6 +40,7 @@ AROUND: dict[str, Any] = {
         "phone": "phone",
         "birth_date": "date",
         "city": "text",
+        "account": "identifier",
     },
 }
 SECTIONS = set(PipelineSpec.model_fields)

@@ -4,9 +4,9 @@ import pytest
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics
+from er_pipeline.blocking.tables.shown_views import has_news, views_to_show
 from er_pipeline.catalog import publish_dataset
 from er_pipeline.flow import flow
-from er_pipeline.shown_views import has_news, views_to_show
 from er_pipeline_tests.conftest import Dataset, Rows
 
 PEOPLE: Rows = [{"id": str(i), "last": "lee" if i < 3 else "ray"} for i in range(5)]

@@ -14,6 +14,7 @@ from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import catalog_lock, step_lock
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics
+from er_pipeline.blocking.tables.shown_views import has_news
 from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.stamps import code_version, digest, planned_stamps
 from er_pipeline.blocking.tables.standing import Standing, judge_table, standing_of
@@ -25,7 +26,6 @@ from er_pipeline.catalog import publish_dataset
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
 from er_pipeline.orchestration.assets import as_dagster_failures, code_references
 from er_pipeline.orchestration.resources import LakeFolder
-from er_pipeline.shown_views import has_news
 
 EVERY_TABLE_IS_PUBLISHED = Check(
     "every_table_is_published",

@@ -26,8 +26,9 @@ CHECKS = (
     ),
     Check(
         "every_strategy_within_budget",
-        "One strategy must not eat the whole budget.",
-        limits=("checks.max_pairs_per_strategy",),
+        "One strategy must not eat the whole budget. One of many keys per record stops before they are"
+        " made.",
+        limits=("checks.max_pairs_per_strategy", "checks.max_memberships"),
     ),
     Check(
         "no_block_holds_too_much",

@@ -39,7 +39,7 @@ def noted_verdicts(lake: Lake, table: str) -> list[Verdict] | None:
     try:
         noted = json.loads((lake.path(table) / VERDICTS).read_text("utf-8"))
         return [Verdict(**verdict) for verdict in noted]
-    except (FileNotFoundError, ValueError, TypeError):  # none, or torn: they can be found anew
+    except (OSError, ValueError, TypeError):  # none, or torn: they can be found anew
         return None
 
 
@@ -59,6 +59,6 @@ def noted_failure(lake: Lake, step: str) -> Failure | None:
     try:
         noted = json.loads((lake.folder / FAILURES / f"{step}.json").read_text("utf-8"))
         failure = Failure(**noted)
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):
         return None
     return failure if not lake.has(step) or failure.at > lake.version(step) else None
