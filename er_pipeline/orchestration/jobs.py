@@ -9,6 +9,7 @@ import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.schedule_section import Schedule
+from er_pipeline.blocking.tables.failures import explained_failures
 from er_pipeline.blocking.tables.files import clear_left, clear_scratch
 from er_pipeline.blocking.tables.lake import SPILL
 from er_pipeline.blocking.tables.locks import run_lock
@@ -65,12 +66,13 @@ class OneRunAtATime(dg.Executor):
         every = plan_context.job.get_definition().asset_layer.executable_asset_keys
         selected = plan_context.dagster_run.asset_selection or every
         with ExitStack() as held:
-            for dataset in sorted({key.path[0] for key in selected}):
-                folder = self.lake / dataset
-                held.enter_context(run_lock(folder, plan_context.log.warning))
-                clear_leftovers(folder)
-            clear_left((self.lake / SPILL).glob("*"))
-            clear_scratch()
+            with explained_failures("the run cannot begin"):
+                for dataset in sorted({key.path[0] for key in selected}):
+                    folder = self.lake / dataset
+                    held.enter_context(run_lock(folder, plan_context.log.warning))
+                    clear_leftovers(folder)
+                clear_left((self.lake / SPILL).glob("*"))
+                clear_scratch()
             yield from self.inner.execute(plan_context, execution_plan)
 
 

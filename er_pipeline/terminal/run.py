@@ -97,6 +97,8 @@ def run_dataset(
             )
             failures += results[1].filter_events(lambda event: event.is_step_failure)
         errors = [_failure_text(event) for event in failures]
+        if not result.success and not failures:
+            errors = [_run_failure_text(result)]
     checks = [
         check
         for some in results
@@ -136,6 +138,16 @@ def _was_interrupted(error: Any) -> bool:
             return True
         error = error.cause or error.context
     return False
+
+
+def _run_failure_text(result: Any) -> str:
+    """Return why a run failed of which no step did."""
+    for event in result.filter_events(lambda event: event.is_job_failure):
+        error = event.job_failure_data.error
+        if error and error.cls_name == "LakeError":
+            return str(error.message).partition(": ")[2].strip()
+        return error.to_string() if error else str(event.message)
+    return "a check failed, see above"
 
 
 def _failure_text(event: Any) -> str:

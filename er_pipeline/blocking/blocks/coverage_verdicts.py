@@ -26,8 +26,8 @@ CHECKS = (
     ),
     Check(
         "every_strategy_within_budget",
-        "One strategy must not eat the whole budget. One of many keys per record stops before they are"
-        " made.",
+        "One strategy must not eat the whole budget; one with too many keys per record is stopped"
+        " before they are made.",
         limits=("checks.max_pairs_per_strategy", "checks.max_memberships"),
     ),
     Check(

@@ -132,7 +132,7 @@ def read_published(folder: Path) -> Published:
                 for s in before
             ],
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         logger.warning(
