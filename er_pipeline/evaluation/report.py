@@ -8,6 +8,8 @@ from er_pipeline.blocking.records.emptied_values import examples_text
 
 # Changes that would find missed pairs; the asset missed_matches shows more.
 REMEDIES_SHOWN = 5
+# Links that the largest entity hangs on, weakest first; the asset entities shows more.
+LINKS_SHOWN = 3
 
 
 def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -112,7 +114,7 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         yield from _truth(figures["truth"])
     if "matching" in figures:
         yield ""
-        yield from _matching(figures["matching"])
+        yield from _matching(figures["matching"], figures.get("weakest_links", {}))
     if "recall_interval" in figures:
         yield ""
         yield from _recall_of_views(figures)
@@ -187,7 +189,9 @@ def _truth(truth: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _matching(matching: Mapping[str, Any]) -> Iterator[str]:
+def _matching(
+    matching: Mapping[str, Any], links: Mapping[str, Mapping[str, float]]
+) -> Iterator[str]:
     yield (
         f"Matches:               {matching['matches']:,} pairs with a probability of at least"
         f" {matching['threshold']:g}"
@@ -197,6 +201,18 @@ def _matching(matching: Mapping[str, Any]) -> Iterator[str]:
         f" {matching['entities_of_several_records']:,} of them with several records; the largest"
         f" has {matching['largest_entity']:,}"
     )
+    if matching.get("doubtful_share"):
+        yield (
+            f"Matches in doubt:      about {matching['doubtful_share']:.1%} of them (up to"
+            f" {matching['doubtful_share_high']:.1%}) seem to join two that are alike"
+        )
+    for i, (records, link) in enumerate(links.items()):
+        yield (
+            f"{'' if i else 'The largest hangs on:':<22} {records} ({link['match_probability']:.6g}),"
+            f" which joins {link['records_left']:,.0f} and {link['records_right']:,.0f} records"
+        )
+        if i + 1 == LINKS_SHOWN:
+            break
     if "match_f1" in matching:
         for title, place, at in (
             ("At the threshold:     ", "", matching["threshold"]),
