@@ -235,3 +235,20 @@ def test_recall_that_is_not_known_is_not_said_and_the_reasons_are() -> None:
     assert why[0].startswith("  - views contradict each other: one and")
     assert why[1].startswith("    ")
     assert max(map(len, why)) <= 78
+
+
+def test_the_largest_entity_shows_what_it_hangs_on() -> None:
+    matching = {
+        "matches": 9,
+        "threshold": 0.95,
+        "entities": 4,
+        "entities_of_several_records": 1,
+        "largest_entity": 6,
+    }
+    link = {"match_probability": 0.9512, "records_left": 2.0, "records_right": 4.0}
+    lines = report(matching=matching, weakest_links={"r1 and r5": link, "r2 and r3": link})
+    start = next(i for i, line in enumerate(lines) if line.startswith("Entities:"))
+    assert lines[start + 1 : start + 3] == [
+        "The largest hangs on:  r1 and r5 (0.9512), which joins 2 and 4 records",
+        "                       r2 and r3 (0.9512), which joins 2 and 4 records",
+    ]

@@ -201,18 +201,12 @@ def _matching(
         f" {matching['entities_of_several_records']:,} of them with several records; the largest"
         f" has {matching['largest_entity']:,}"
     )
-    if matching.get("doubtful_share"):
+    for i, (records, link) in enumerate(list(links.items())[:LINKS_SHOWN]):
         yield (
-            f"Matches in doubt:      about {matching['doubtful_share']:.1%} of them (up to"
-            f" {matching['doubtful_share_high']:.1%}) seem to join two that are alike"
+            f"{'' if i else 'The largest hangs on:':<22} {records}"
+            f" ({link['match_probability']:.6g}), which joins {link['records_left']:,.0f} and"
+            f" {link['records_right']:,.0f} records"
         )
-    for i, (records, link) in enumerate(links.items()):
-        yield (
-            f"{'' if i else 'The largest hangs on:':<22} {records} ({link['match_probability']:.6g}),"
-            f" which joins {link['records_left']:,.0f} and {link['records_right']:,.0f} records"
-        )
-        if i + 1 == LINKS_SHOWN:
-            break
     if "match_f1" in matching:
         for title, place, at in (
             ("At the threshold:     ", "", matching["threshold"]),

@@ -6,16 +6,18 @@ of father and son, of namesakes they are: each of the two has a second record wi
 own. Nothing of this was used in training, where pairs are judged one by one, and no truth is
 needed; EM cannot see it, as it takes such pairs for matches and their differences into m.
 
-Pairs of which each record has, besides the other, a match of the same value are checked. Of them
-no larger share may differ than of all matches: than 1 - m, or than the matches show that are not
-equal in every field, since copies of a damaged record back nothing. Where the 95% interval of the
-share lies above that, what is too much are pairs of two. Most such pairs have no second record on
-both sides and are not seen: their number follows from how often one side has one, since sides are
-backed alike, as in capture and recapture. Of true matches one side is backed and the other damaged
-in a ratio of 2 (1 - c) to c to those checked, c = sqrt(m) being the share of values undamaged;
-these are taken out first.
+Pairs of which each record has, besides the other, a match of the same value are checked; those of
+them that differ are conflicts. All conflicts are in doubt. Where a larger share of the checked are
+conflicts than even of values that change, their number says more. Values that change make pairs
+differ no more often among the checked than among all matches: than 1 - m, or than the matches show
+that are not equal in every field, since copies of a damaged record back nothing. Where the 95%
+interval of the share lies above that, the rest are pairs of two, and those that no second record
+shows are estimated: from how often one side alone has one, as the sides of a pair of two are backed
+alike, as in capture and recapture. Of true matches one side is backed and the other damaged in a
+ratio of 2 (1 - c) to c to those checked, c = sqrt(m) being the share of values undamaged; these are
+taken out first.
 
-Pairs of which hardly a record has a second match cannot be checked, and say nothing.
+Where hardly a record has a second match, hardly a pair can be checked: then this says nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,8 +48,8 @@ class Doubt(TypedDict):
     """What speaks against the matches in one field.
 
     known: matches of which both records have a value. checked: those of them whose two values are
-    both backed. conflicts: those of these that differ. expected_share: most that may differ.
-    doubtful: estimated pairs of two among known, doubtful_high: the upper end of its 95% interval.
+    both backed. conflicts: those of these that differ. doubtful: pairs of two among known, as far
+    as they are seen or can be estimated; doubtful_high: the upper end of its 95% interval.
     example: the surest conflict, as names of two records. half_above: the probability that half of
     the conflicts reach.
     """
@@ -56,7 +58,6 @@ class Doubt(TypedDict):
     known: int
     checked: int
     conflicts: int
-    expected_share: float
     doubtful: float
     doubtful_high: float
     example: list[str]
@@ -140,9 +141,7 @@ def _doubt_of(engine: Engine, spec: PipelineSpec, field: str, top: int, m: float
         " join least_nearby as r on r.record_no = p.right_no where p.n_backed = 2"
     )
     expected = max(1 - m, share_of(differ, others))
-    estimated = doubtful_pairs(checked, conflicts, half_backed, differ, entities, expected, m)
-    if estimated is None:
-        return None
+    doubtful, high = doubtful_pairs(checked, conflicts, half_backed, differ, entities, expected, m)
     ((left, right),) = engine.rows(
         "select left_no, right_no from backed_pairs where n_backed = 2 and differs"
         " order by match_probability desc, left_no, right_no limit 1"
@@ -153,9 +152,8 @@ def _doubt_of(engine: Engine, spec: PipelineSpec, field: str, top: int, m: float
         "known": known,
         "checked": checked,
         "conflicts": conflicts,
-        "expected_share": round(expected, 6),
-        "doubtful": round(estimated[0], 1),
-        "doubtful_high": round(estimated[1], 1),
+        "doubtful": round(doubtful, 1),
+        "doubtful_high": round(high, 1),
         "example": [names[left], names[right]],
         "half_above": half_above,
     }
@@ -169,18 +167,20 @@ def doubtful_pairs(
     entities: int,
     expected: float,
     m: float,
-) -> tuple[float, float] | None:
+) -> tuple[float, float]:
     """Estimate how many of the matches that differ in a field are pairs of two.
 
     checked, conflicts: as of `Doubt`. half_backed: matches that differ and have one value backed.
     differ: all matches that differ. entities: that the checked are of, as independent trials.
-    expected: most of the checked that may differ. m: share of matches with equal values.
-    Returns the estimate and the upper end of its 95% interval; None where no more differ than may.
+    expected: share of the checked that differ where values change. m: share of matches with equal
+    values.
+    Returns the estimate and the upper end of its 95% interval; both are the conflicts alone where
+    values that change may have made them.
     """
     share = share_of(conflicts, checked)
     low, _ = interval(share * entities, entities)
     if low <= expected:
-        return None
+        return float(conflicts), float(conflicts)
     excess = (share - expected) / (1 - expected)
     both = excess * checked
     undamaged = sqrt(m)
@@ -220,15 +220,20 @@ def judge_doubts(doubts: Sequence[Doubt], matches: int, most: float) -> Verdict:
         return Verdict(IN_DOUBT.name, True, "warn", text, numbers)
     first = max(doubts, key=lambda doubt: share_of(doubt["doubtful_high"], doubt["known"]))
     left, right = first["example"]
-    also = [doubt["field"] for doubt in doubts if doubt is not first]
+    seen_only = first["doubtful"] == first["doubtful_high"] == first["conflicts"]
+    of_all = f"of {matches:,} matches"
+    counted = (
+        f"At least {share:.1%} {of_all} ("
+        if seen_only
+        else f"About {share:.1%} {of_all} (up to {high:.1%}; "
+    )
     text = (
-        f"About {share:.1%} of {matches:,} matches (up to {high:.1%}; at most {most:.1%} wanted)"
+        f"{counted}at most {most:.1%} wanted)"
         f" seem to join two that are alike, such as twins, relatives or namesakes."
         f" {first['conflicts']:,} of {first['checked']:,} pairs differ in {first['field']} although"
         " each of the two values stands in another record of its own, such as"
-        f" {left} and {right}; of true matches at most {first['expected_share']:.1%} would."
-        + (f" So it is with {', '.join(also)}." if also else "")
-        + f" {_remedy(first['half_above'])} If they are one and {first['field']} only changed,"
+        f" {left} and {right}; damage does not do that."
+        f" {_remedy(first['half_above'])} If they are one and {first['field']} only changed,"
         f" set checks: max_doubtful_matches to {min(1.0, (int(high * 100) + 1) / 100):g}."
     )
     return Verdict(IN_DOUBT.name, False, "warn", text, numbers)
@@ -236,11 +241,10 @@ def judge_doubts(doubts: Sequence[Doubt], matches: int, most: float) -> Verdict:
 
 def _remedy(half_above: float) -> str:
     """Say what parts the pairs of two, half of which have at least this probability."""
-    known = f"Half of them have a probability of at least {half_above:.6g}: "
     apart = "compare a field in which such two differ, or label such pairs."
     if half_above >= HIGHEST_RAISED:
-        return f"{known}no threshold parts them; {apart}"
-    return f"{known}raise matching: threshold above that, {apart}"
+        return f"Most of them score above {HIGHEST_RAISED:g}, so no threshold parts them: {apart}"
+    return f"Half of them score {half_above:.6g} or less: raise matching: threshold above, {apart}"
 
 
 def _level(field: str) -> str:
