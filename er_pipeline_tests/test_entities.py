@@ -38,7 +38,9 @@ def joined(
             engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
         with lake.writing("cleaned_records") as draft:
             engine.write(
-                f"select cast(range as integer) as record_no from range({n_records})", draft.file()
+                "select cast(range as integer) as record_no, 'r' || range as record_id"
+                f" from range({n_records})",
+                draft.file(),
             )
         with lake.writing("matches") as draft:
             engine.write(
@@ -128,6 +130,27 @@ def test_a_long_chain_is_one_entity_and_giant_ones_stop_the_run(tmp_path: Path) 
         assert all(
             verdict.passed for verdict in judge_entities(engine, lake, enough, entities_facts(lake))
         )
+
+
+def test_a_giant_entity_shows_the_links_it_hangs_on_weakest_first(tmp_path: Path) -> None:
+    # Two triangles of sure matches; 2 and 3 alone join them.
+    scores = {(0, 1): 1.0, (0, 2): 0.99, (1, 2): 1.0, (3, 4): 1.0, (3, 5): 1.0, (4, 5): 0.98}
+    lake, spec = Lake(tmp_path, "people"), spec_with(checks={"max_entity_size": 5})
+    _, facts = joined(lake, 7, {**scores, (2, 3): 0.91}, spec)
+    first, *others = facts["weakest_links"]
+    assert first == {
+        "left": "r2",
+        "right": "r3",
+        "match_probability": 0.91,
+        "records_left": 3,
+        "records_right": 3,
+    }
+    assert len(others) == 4
+    with DuckDBEngine(threads=2) as engine:
+        verdicts = {v.check: v for v in judge_entities(engine, lake, spec, entities_facts(lake))}
+    giant = verdicts["no_entity_is_giant"]
+    assert not giant.passed
+    assert "Weakest link first, it hangs on r2 and r3 (0.91, joins 3 and 3 records); " in giant.text
 
 
 def test_without_a_match_everyone_is_alone(tmp_path: Path) -> None:

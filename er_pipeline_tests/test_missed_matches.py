@@ -21,13 +21,13 @@ ABT_BUY = """
 
 def test_a_score_below_the_threshold_is_shown(dataset: Callable[..., Dataset]) -> None:
     people = dataset(many(*["lee"] * 4, "may", "may"), strategies={"name": "name"}, **TRUTH)
-    scores = {(0, 1): 0.95, (2, 3): 0.876, (0, 2): 0.88, (0, 3): 0.2}
+    scores = {(0, 1): 0.95, (2, 3): 0.876, (0, 2): 0.86, (0, 3): 0.2}
     facts, missed = explained(people, 0.9, scores)
     assert missed == {
         (2, 3): (
             "below_threshold",
             "the model gives it 0.8760, the threshold is 0.9",
-            "matching: threshold 0.87 (+2 matches)",
+            "matching: threshold 0.87 (+1 matches; precision 100.0% to 100.0%)",
         ),
         (4, 5): (
             "below_threshold",

@@ -248,3 +248,20 @@ def test_what_cleaning_emptied_stands_in_the_report_with_raw_values() -> None:
     assert born.split()[:4] == ["born", "250", "25.0%", "1,200"]
     assert born.endswith("'soon' (200), '12. Foo 1980' (50)")
     assert not starting(report(emptied={}, emptied_examples={}), "cleaning emptied")
+
+
+def test_the_largest_entity_shows_what_it_hangs_on() -> None:
+    matching = {
+        "matches": 9,
+        "threshold": 0.95,
+        "entities": 4,
+        "entities_of_several_records": 1,
+        "largest_entity": 6,
+    }
+    link = {"match_probability": 0.9512, "records_left": 2.0, "records_right": 4.0}
+    lines = report(matching=matching, weakest_links={"r1 and r5": link, "r2 and r3": link})
+    start = next(i for i, line in enumerate(lines) if line.startswith("Entities:"))
+    assert lines[start + 1 : start + 3] == [
+        "The largest hangs on:  r1 and r5 (0.9512), which joins 2 and 4 records",
+        "                       r2 and r3 (0.9512), which joins 2 and 4 records",
+    ]

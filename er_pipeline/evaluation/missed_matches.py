@@ -124,9 +124,14 @@ def steps(spec: PipelineSpec) -> list[Step]:
                 [choice.conjunction.identity for choice in spec.key_choices],
                 spec.link_mode,
                 spec.seed,
+                [spec.checks.max_pairs, spec.checks.max_pairs_per_strategy],
+                [spec.checks.max_doubtful_matches, spec.checks.max_entity_size]
+                if spec.matching
+                else None,
             ],
             run=partial(explain_missed, spec=spec, threshold=threshold),
             stage="evaluation",
+            tolerates=["entities"],  # of giant ones it only wants to know
             checks=(ADDS_UP,),
             judge=_judge,
             show=_show,
@@ -149,7 +154,7 @@ def _reads(spec: PipelineSpec, threshold: float | None) -> list[str]:
     if threshold is not None:
         tables.append("matches")
     if spec.matching:
-        tables.append("em_model")
+        tables += ["em_model", "entities"]
     if spec.has_two_passes:
         tables += ["first_pass_pairs", "first_pass_matches"]
     return list(dict.fromkeys(tables))

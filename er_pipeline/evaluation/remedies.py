@@ -6,7 +6,8 @@ the report can say "raise blocks: max_size to 800 would find 41 more for 1.2 mil
 budgets and thresholds are rounded to two digits in the direction that finds more, so that they
 group; the cost is counted at the rounded setting.
 
-New strategies compete, too, see `count_strategies`; a budget may cut what they find.
+New strategies compete, too, see `count_strategies`; a budget may cut what they find. What a check
+would complain of is not offered, see `remedy_limits`.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, arrow_of
+from er_pipeline.evaluation.lower_thresholds import lower_thresholds
 from er_pipeline.evaluation.new_strategies import count_strategies
+from er_pipeline.evaluation.remedy_limits import remedy_limits
 
 # Remedies listed in the facts, those that mend most first.
 REMEDIES_LISTED = 50
@@ -84,20 +87,28 @@ def find_remedies(
     """
     engine.put("remedies", arrow_of((REMEDY, PAIRS, FINDS)))
     engine.put("remedy_options", arrow_of((LEFT_NO, RIGHT_NO, REMEDY)))
+    limits = remedy_limits(lake, spec)
     _raise_caps(engine, missed)
-    _raise_second_caps(engine, spec, missed)
     _lower_min_size(engine, spec, missed)
-    _raise_budget(engine, lake, spec, missed)
-    if threshold is not None:
-        _lower_threshold(engine, missed, threshold)
-    _lengthen_lists(engine, lake, spec, missed)
     for new in count_strategies(engine, lake, spec, missed.compared, missed.records):
+        if limits.strategy_pairs is not None and new.pairs > limits.strategy_pairs:
+            continue
         remedy = literal(f"add strategy {new.declared}: costs {new.pairs:,} pairs")
         _offer(
             engine,
             f"select left_no, right_no, {remedy} as remedy from {new.found}",
             f"select {remedy}, {new.pairs}, {new.finds}",
         )
+    _leave_within(engine, limits.block_pairs)
+    _raise_second_caps(engine, spec, missed)
+    _lengthen_lists(engine, lake, spec, missed)
+    _leave_within(engine, limits.pairs)
+    _raise_budget(engine, lake, spec, missed)
+    if threshold is not None and limits.least_precision is not None:
+        steps = lower_thresholds(
+            engine, missed.pairs, threshold, limits.least_precision, "thresholds"
+        )
+        _offer(engine, *steps)
     engine.make_table(
         cheapest,
         """
@@ -147,6 +158,12 @@ def _offer(engine: Engine, options: str, costs: str) -> None:
         "remedy_options",
         f"select distinct o.* from ({options}) as o join remedies as r on r.remedy = o.remedy",
     )
+
+
+def _leave_within(engine: Engine, most: int | None) -> None:
+    """Take the remedies back that add more pairs than may be."""
+    if most is not None:
+        engine.make_table("remedies", f"select * from remedies where pairs <= {most}")
 
 
 def _raise_caps(engine: Engine, missed: MissedTables) -> None:
@@ -302,45 +319,6 @@ def _raise_budget(engine: Engine, lake: Lake, spec: PipelineSpec, missed: Missed
             group by b.remedy, b.pairs, b.low
         ) where finds > 0 group by remedy
         """,
-    )
-
-
-def _lower_threshold(engine: Engine, missed: MissedTables, threshold: float) -> None:
-    """Offer a lower threshold to the candidates that score below it; its cost are new matches."""
-    two_digits = "floor({0} * 100) / 100"
-    step = f"case when {{0}} >= 0.01 then {two_digits} else pow(10, floor(log10({{0}}))) end"
-    engine.make_table(
-        "unscored_true",
-        f"select left_no, right_no, {step.format('match_probability')} as step"
-        f" from {missed.pairs} where stage = 'below_threshold' and match_probability > 0",
-    )
-    ledger = (
-        f"select {step.format('match_probability')} as step, count(*) as pairs from matches"
-        f" where match_probability < {threshold!r} and match_probability > 0 group by 1"
-    )
-    engine.make_table(
-        "thresholds",
-        f"""
-        with counted as (
-            select step, 0 as pairs, count(*) as finds from unscored_true group by step
-            union all select step, pairs, 0 from ({ledger})
-        ),
-        running as (
-            select step, sum(finds) as own, sum(sum(pairs)) over (order by step desc) as pairs,
-                sum(sum(finds)) over (order by step desc) as finds
-            from counted group by step
-        )
-        select step, cast(pairs as bigint) as pairs, cast(finds as bigint) as finds,
-            'matching: threshold ' || step || ' (+' || format('{{:,}}', cast(pairs as bigint))
-                || ' matches)' as remedy
-        from running where own > 0
-        """,
-    )
-    _offer(
-        engine,
-        "select u.left_no, u.right_no, t.remedy from unscored_true as u join thresholds as t"
-        " on t.step = u.step",
-        "select remedy, pairs, finds from thresholds",
     )
 
 

@@ -8,6 +8,8 @@ from er_pipeline.blocking.records.emptied_values import examples_text
 
 # Changes that would find missed pairs; the asset missed_matches shows more.
 REMEDIES_SHOWN = 5
+# Links that the largest entity hangs on, weakest first; the asset entities shows more.
+LINKS_SHOWN = 3
 
 
 def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -112,7 +114,7 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         yield from _truth(figures["truth"])
     if "matching" in figures:
         yield ""
-        yield from _matching(figures["matching"])
+        yield from _matching(figures["matching"], figures.get("weakest_links", {}))
     if "recall_interval" in figures:
         yield ""
         yield from _recall_of_views(figures)
@@ -187,7 +189,9 @@ def _truth(truth: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _matching(matching: Mapping[str, Any]) -> Iterator[str]:
+def _matching(
+    matching: Mapping[str, Any], links: Mapping[str, Mapping[str, float]]
+) -> Iterator[str]:
     yield (
         f"Matches:               {matching['matches']:,} pairs with a probability of at least"
         f" {matching['threshold']:g}"
@@ -197,6 +201,12 @@ def _matching(matching: Mapping[str, Any]) -> Iterator[str]:
         f" {matching['entities_of_several_records']:,} of them with several records; the largest"
         f" has {matching['largest_entity']:,}"
     )
+    for i, (records, link) in enumerate(list(links.items())[:LINKS_SHOWN]):
+        yield (
+            f"{'' if i else 'The largest hangs on:':<22} {records}"
+            f" ({link['match_probability']:.6g}), which joins {link['records_left']:,.0f} and"
+            f" {link['records_right']:,.0f} records"
+        )
     if "match_f1" in matching:
         for title, place, at in (
             ("At the threshold:     ", "", matching["threshold"]),

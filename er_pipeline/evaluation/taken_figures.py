@@ -10,6 +10,7 @@ from er_pipeline.evaluation.missed_matches import missed_facts
 from er_pipeline.evaluation.recall import RecallFacts, recall_facts
 from er_pipeline.evaluation.recall_views import view_facts, view_figures
 from er_pipeline.matching.entities import EntitiesFacts, entities_facts
+from er_pipeline.matching.match_doubts import doubtful_share
 from er_pipeline.matching.matches import MatchesFacts, matches_facts
 
 
@@ -17,7 +18,16 @@ def figures_of_tables(lake: Lake, tables: Collection[str]) -> dict[str, dict[str
     """Take over the figures of the given tables, by section of the report."""
     figures: dict[str, dict[str, Any]] = {}
     if "matches" in tables and "entities" in tables:
-        figures["matching"] = _matching_figures(matches_facts(lake), entities_facts(lake))
+        entities = entities_facts(lake)
+        figures["matching"] = _matching_figures(matches_facts(lake), entities)
+        figures["weakest_links"] = {
+            f"{link['left']} and {link['right']}": {
+                "match_probability": link["match_probability"],
+                "records_left": link["records_left"],
+                "records_right": link["records_right"],
+            }
+            for link in entities["weakest_links"]
+        }
         if "match_quality" in tables:
             figures["matching"] |= _quality_figures(quality_facts(lake))
     if "missed_matches" in tables:
@@ -42,6 +52,9 @@ def _matching_figures(matches: MatchesFacts, entities: EntitiesFacts) -> dict[st
         "threshold": entities["threshold"],
         "matches": matches["matches"],
     }
+    doubts = matches.get("doubts")
+    if doubts:
+        figures["doubtful_share"], figures["doubtful_share_high"] = doubtful_share(doubts)
     if "second_pass_records_given_a_match" in matches:
         newly_matched = matches["second_pass_records_given_a_match"]
         figures["second_pass_records_given_a_match"] = newly_matched

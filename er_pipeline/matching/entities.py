@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.pictures import Counts, Shown, numbers
+from er_pipeline.blocking.tables.pictures import Counts, Grid, Shown, numbers
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import RECORD_NO, Check, Column, Facts, Table
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.splink_linker import splink_api
+from er_pipeline.matching.weakest_links import Link, link_text, weakest_links
 
 # The classes of the size report, by their largest size.
 SIZE_CLASSES = (("1", 1), ("2", 2), ("3", 3), ("4-5", 5), ("6-10", 10), ("11-100", 100))
@@ -29,7 +30,10 @@ CHECKS = (
 
 
 class EntitiesFacts(TypedDict):
-    """What is noted beside entities; see `join_matches`. sizes: class of size -> entities."""
+    """What is noted beside entities; see `join_matches`.
+
+    sizes: class of size -> entities. weakest_links: of the largest one, see `weakest_links`.
+    """
 
     entities: int
     records: int
@@ -39,6 +43,7 @@ class EntitiesFacts(TypedDict):
     pairs_joined: int
     threshold: float
     sizes: dict[str, int]
+    weakest_links: list[Link]
 
 
 def entities_facts(lake: Lake) -> EntitiesFacts:
@@ -79,7 +84,8 @@ def join_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
     Reads cleaned_records and matches. Writes entities (record_no INTEGER, entity_no INTEGER), every
     record once, also those without a match; entity_no is the least record_no of the entity.
-    Returns the facts kept beside the table: entities, singletons, the largest, and sizes.
+    Returns the facts kept beside the table: entities, singletons, the largest with its weakest
+    links, and sizes.
     """
     from splink.clustering import cluster_pairwise_predictions_at_threshold
 
@@ -114,6 +120,7 @@ def join_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         )
         engine.read_folder(draft.folder, "written_entities")
         draft.facts.update(_sizes(engine, threshold))
+        draft.facts["weakest_links"] = _links_of_largest(engine, spec)
         return dict(draft.facts)
 
 
@@ -146,14 +153,32 @@ def judge_entities(
         + (
             ""
             if largest <= most
-            else " Chains of matches joined what does not belong together: raise matching:"
-            " threshold, or checks: max_entity_size if such entities are real."
+            else " Chains of matches joined what does not belong together."
+            + _chain_text(facts["weakest_links"])
+            + " Raise matching: threshold, or checks: max_entity_size if such entities are real."
         ),
         {"largest_entity": largest, "max_entity_size": most},
     )
 
 
-def _sizes(engine: Engine, threshold: float) -> EntitiesFacts:
+def _chain_text(links: list[Link]) -> str:
+    if not links:
+        return ""
+    return f" Weakest link first, it hangs on {'; '.join(link_text(link) for link in links)}."
+
+
+def _links_of_largest(engine: Engine, spec: PipelineSpec) -> list[Link]:
+    """Give the weakest links of the largest entity, the first of equal ones; two have but one."""
+    largest = engine.rows(
+        "select entity_no from written_entities group by entity_no having count(*) > 2"
+        " order by count(*) desc, entity_no limit 1"
+    )
+    if not largest:
+        return []
+    return weakest_links(engine, spec, "entity_matches", "written_entities", largest[0][0])
+
+
+def _sizes(engine: Engine, threshold: float) -> dict[str, Any]:
     sizes = engine.rows(
         "select n, count(*) from (select count(*) as n from written_entities group by entity_no)"
         " group by n order by n"
@@ -190,4 +215,20 @@ def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:
-    return {**numbers(facts), "sizes": Counts("entities by size", facts["sizes"])}
+    links: list[Link] = facts["weakest_links"]
+    rows = [
+        (
+            link["left"],
+            link["right"],
+            f"{link['match_probability']:.6g}",
+            f"{link['records_left']:,}",
+            f"{link['records_right']:,}",
+        )
+        for link in links
+    ]
+    header = ("left", "right", "probability", "records it joins", "and")
+    return {
+        **numbers(facts),
+        "sizes": Counts("entities by size", facts["sizes"]),
+        **({"weakest_links_of_largest": Grid(header, rows)} if rows else {}),
+    }

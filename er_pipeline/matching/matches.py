@@ -8,7 +8,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake, link_files
-from er_pipeline.blocking.tables.pictures import MatchWeights, Shown, numbers
+from er_pipeline.blocking.tables.pictures import Grid, MatchWeights, Shown, numbers
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import (
@@ -23,6 +23,7 @@ from er_pipeline.blocking.tables.table import (
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.matching.em_sessions import level_sql
+from er_pipeline.matching.match_doubts import IN_DOUBT, Doubt, find_doubts, judge_doubts
 from er_pipeline.matching.scored_pairs import number_compared
 from er_pipeline.matching.splink_linker import ModelError, linker_of, predicted, read_model
 
@@ -57,6 +58,7 @@ class MatchesFacts(TypedDict):
     matches: int
     weights: dict[str, int]
     unscored: NotRequired[bool]
+    doubts: NotRequired[list[Doubt]]
     second_pass_records_given_a_match: NotRequired[int]
 
 
@@ -115,8 +117,8 @@ def _step(
         settings=[spec.matching.threshold, spec.matching.min_probability, spec.field_kinds],
         run=partial(score_pairs, spec=spec, pairs=pairs, table=table, first=first),
         stage="matching",
-        checks=(Check(SCORED_CHECK, why),),
-        judge=partial(_judge, table=table),
+        checks=(Check(SCORED_CHECK, why), *([] if table == FIRST_PASS else [IN_DOUBT])),
+        judge=partial(_judge, spec=spec, table=table),
         show=_show,
         # The pairs of a second pass hang on who has a match in the first, not on the model.
         tolerates=["em_model"] if table == FIRST_PASS else [],
@@ -161,7 +163,8 @@ def score_pairs(
     level of every comparison, -1 where a value is missing), one row per pair of at least
     min_probability. Memory does not grow with the number of pairs.
     Returns the facts kept beside the table: candidates, scored and stored pairs, matches at the
-    threshold, and "weights": pairs by their match weight, rounded down, of all that were scored.
+    threshold, "weights": pairs by their match weight, rounded down, of all that were scored, and,
+    but for a first pass, "doubts", see `find_doubts`.
     """
     assert spec.matching is not None, "matching is on"
     lake.open(engine, "cleaned_records")
@@ -213,6 +216,10 @@ def score_pairs(
             matches=n_matches,
             weights=dict(sorted(weights.items())),
         )
+        if table != FIRST_PASS:
+            draft.facts["doubts"] = find_doubts(
+                engine, spec, model, "written_matches", spec.matching.threshold
+            )
         if first:
             draft.facts["second_pass_records_given_a_match"] = _newly_matched(engine, spec, first)
         return dict(draft.facts)
@@ -298,12 +305,27 @@ def _matches_sql(spec: PipelineSpec, model: Mapping[str, Any], pairs: str) -> st
     """
 
 
-def _judge(engine: Engine, lake: Lake, table: str) -> Iterable[Verdict]:
-    return judge_matches(matches_facts(lake, table))
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec, table: str) -> Iterable[Verdict]:
+    facts = matches_facts(lake, table)
+    yield from judge_matches(facts)
+    if "doubts" in facts:
+        yield judge_doubts(facts["doubts"], facts["matches"], spec.checks.max_doubtful_matches)
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:
+    doubts: list[Doubt] = facts.get("doubts", [])
+    rows = [
+        (
+            doubt["field"],
+            f"{doubt['doubtful']:,.0f}",
+            f"{doubt['conflicts']:,} of {doubt['checked']:,}",
+            " and ".join(doubt["example"]),
+        )
+        for doubt in doubts
+    ]
+    header = ("field", "doubtful matches", "both values backed", "such as")
     return {
         **numbers(facts),
+        **({"doubts": Grid(header, rows)} if rows else {}),
         "weights": MatchWeights({int(weight): n for weight, n in facts["weights"].items()}),
     }

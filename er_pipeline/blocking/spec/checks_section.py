@@ -63,6 +63,12 @@ class Checks(Settings):
     max_m_difference: Share = Field(
         0.2, description="Most by which sessions may differ in an m; above it, a warning."
     )
+    max_doubtful_matches: Share = Field(
+        0.05,
+        description="Share of the matches that may join two who are alike, such as twins, as"
+        " estimated without truth; above it, a warning. Where truth is known, no remedy lowers"
+        " precision below the rest.",
+    )
     max_entity_size: int = Field(
         100, ge=2, description="Records of the largest entity; above it, the run stops."
     )
