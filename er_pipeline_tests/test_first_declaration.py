@@ -84,6 +84,19 @@ def test_a_table_with_duplicates_of_its_own_is_compared_within_too(tmp_path: Pat
     assert declared(tmp_path, {"crm.csv": twice, "shop.csv": SHOP}).link_mode == "link_and_dedupe"
 
 
+def test_a_table_without_an_id_has_its_rows_numbered(tmp_path: Path) -> None:
+    spec = declared(tmp_path, {"a.csv": "full_name\nLark, Ann\nMoss, Bob\nLark, Anne\n"})
+    assert spec.sources[0].record_id is None
+    assert len(spec.fields) == 1
+
+
+def test_a_few_rows_that_cannot_be_read_are_set_aside_and_named(tmp_path: Path) -> None:
+    rows = "".join(f"{i},Ann {i % 90},Rome {i % 7}\n" for i in range(200))
+    spec = declared(tmp_path, {"a.csv": f"id,name,city\n{rows}x,Bob,Rome,Bonn\n"})
+    assert spec.cleaning.max_reject_rate == 0.01
+    assert "line 202" in (tmp_path / "defs.yaml").read_text()
+
+
 def test_names_that_are_taken_or_no_names_get_others(tmp_path: Path) -> None:
     rows = "".join(f"{i},s{i % 3},g{i % 5},o{i % 7},p{i % 4},q{i % 6}\n" for i in range(30))
     head = "id,Source,record_id,order,2nd phone,Änderung (%)\n"
@@ -108,7 +121,6 @@ def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"a.csv": "name,city\nAnn,Rome\nAnn,Rome\n"}, "no column has a value of its own"),
         ({"a.csv": "id\n1\n2\n"}, "no column holds anything to compare"),
         ({"a.csv": "id,name\n1,Ann\n2,Bob\n", "b.csv": "id,price\n1,5.5\n2,6.5\n"}, "the other"),
     ],

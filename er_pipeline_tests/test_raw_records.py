@@ -44,6 +44,16 @@ def test_all_sources_are_one_table_of_texts(engine: Engine, tmp_path: Path) -> N
     assert raw.records_of_source == {"crm": 1, "erp": 2}
 
 
+def test_rows_without_an_id_are_numbered(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("name\nEve\nAnn\nAnn\n")
+    raw = read(engine, tmp_path, sources=[{"path": "b.csv", "record_id": None}])
+    assert engine.rows(f"select record_id, name from {raw.table} order by 1") == [
+        ("1", "Eve"),
+        ("2", "Ann"),
+        ("3", "Ann"),
+    ]
+
+
 def test_duplicate_ids_are_an_error_that_names_them(engine: Engine, tmp_path: Path) -> None:
     people_of(tmp_path, "007", "7", "a'b", "007", "a'b", "007")
     with pytest.raises(

@@ -36,6 +36,14 @@ SHARED_VALUES = 0.2
 MOSTLY_SHARED = 0.5
 # Up to so many records neighbours cost less than a few minutes.
 MOST_WITH_NEIGHBOURS = 500_000
+_NO_ID = (
+    "no column has a value of its own in every row, so rows are numbered as they are read; name a"
+    " column here once there is one"
+)
+# Up to such a share of rows that cannot be read, a declaration sets them aside.
+MOST_REJECTS = 0.01
+# Of the numbers of a column so many must have an area code, or it holds no phone numbers.
+DIALLED = 0.5
 # Countries by a word that only columns of its language have.
 LANGUAGES: Mapping[str, tuple[str, ...]] = {
     r"vorname|nachname|strasse|plz|ort|geburts\w*|telefon\w*|kunden\w*|firma": ("DE", "AT", "CH"),
@@ -52,11 +60,14 @@ LANGUAGES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass
 class _Table:
-    """One table with the guess of every column, and the names of its fields."""
+    """One table with the guess of every column, and the names of its fields.
+
+    record_id: None if no column can be one.
+    """
 
     look: TableLook
     label: str
-    record_id: str
+    record_id: str | None
     id_evidence: str
     guesses: Sequence[ColumnGuess]
     fields: dict[str, ColumnGuess]
@@ -162,24 +173,15 @@ def _tables(looks: Sequence[TableLook]) -> list[_Table]:
     for look in looks:
         guesses = guess_columns(look.columns)
         ids = [guess for guess in guesses if guess.role == "id"]
-        if not ids:
-            raise InputError(_no_id(look))
         fields: dict[str, ColumnGuess] = {}
         for guess in guesses:
             if guess.role == "field":
                 fields[_field_name(guess, fields)] = guess
         label = _label(look.file, [table.label for table in tables])
-        tables.append(_Table(look, label, ids[0].column, ids[0].evidence, guesses, fields))
+        record_id = ids[0].column if ids else None
+        evidence = ids[0].evidence if ids else _NO_ID
+        tables.append(_Table(look, label, record_id, evidence, guesses, fields))
     return tables
-
-
-def _no_id(look: TableLook) -> str:
-    best = max(look.columns, key=lambda column: (column.distinct, column.name))
-    return (
-        f"{look.file}: no column has a value of its own for every one of its {look.n_rows:,} rows"
-        f" (the nearest is {best.name!r} with {best.distinct:,}); add a column of row numbers, such"
-        " as id, and try again"
-    )
 
 
 def _field_name(guess: ColumnGuess, taken: Mapping[str, object]) -> str:
@@ -291,7 +293,8 @@ def _source_lines(table: _Table, out: Path) -> Iterator[str]:
     rows = f"{look.n_rows:,} rows" if look.is_whole else f"its first {look.n_rows:,} rows seen"
     yield f"    - path: {_quoted(_path(look.file, out))} # {rows}"
     yield f"      name: {table.label}"
-    yield f"      record_id: {_quoted(table.record_id)} # {_comment(table.id_evidence)}"
+    record_id = "null" if table.record_id is None else _quoted(table.record_id)
+    yield f"      record_id: {record_id} # {_comment(table.id_evidence)}"
     if look.csv:
         yield "      csv:"
         for name, (value, evidence) in look.csv.items():
@@ -313,6 +316,8 @@ def _left_out_lines(table: _Table, alone: Sequence[str]) -> Iterator[str]:
     for guess in table.guesses:
         if guess.role == "none":
             yield f"    # left out: {_comment(guess.column)} ({_comment(guess.evidence)})"
+    for column, why in table.look.unreadable.items():
+        yield f"    # left out: {_comment(column)} ({_comment(why)})"
     for column in alone:
         yield f"    # left out: {_comment(column)} of {table.label} (not in every table)"
 
@@ -334,6 +339,14 @@ def _cleaning_lines(tables: Sequence[_Table]) -> Iterator[str]:
     day_first, evidence = guess_day_first(_samples(tables, "date"))
     if day_first is not None:
         yield f"    day_first: {str(day_first).lower()} # {_comment(evidence)}"
+    rejected = [table.look for table in tables if table.look.n_rejects]
+    if rejected and all(look.n_rejects <= MOST_REJECTS * look.n_rows for look in rejected):
+        found = "; ".join(
+            f"{look.n_rejects:,} of {look.file.name} cannot be read, the first in"
+            f" {look.first_reject}"
+            for look in rejected
+        )
+        yield f"    max_reject_rate: {MOST_REJECTS} # {_comment(found)}"
 
 
 def _samples(tables: Sequence[_Table], kind: str) -> list[str]:

@@ -97,6 +97,8 @@ def guess_columns(columns: Sequence[ColumnValues]) -> list[ColumnGuess]:
     """Guess what every column of a table is; exactly one is the id, unless no column can be."""
     concepts = concepts_of([column.name for column in columns])
     id_column = guess_id(columns)
+    if len(columns) == 1 and not _ID_NAME.fullmatch(words(columns[0].name)):
+        id_column = None  # it is all that there is to compare
     guesses = []
     for column in columns:
         if id_column is not None and column.name == id_column.name:
