@@ -4,6 +4,7 @@ import pytest
 
 from er_pipeline.blocking.records.column_guesses import (
     ColumnValues,
+    countries_of,
     guess_columns,
     guess_day_first,
     guess_id,
@@ -99,6 +100,11 @@ def test_the_order_of_dates_is_what_the_dates_say() -> None:
     is_first, evidence = guess_day_first(["13/01/2020", "14/01/2020", "01/13/2020"])
     assert is_first is True
     assert "second in 1" in evidence
+
+
+def test_the_language_of_the_columns_speaks_for_countries() -> None:
+    assert countries_of(["id", "Vorname", "PLZ"]) == ["DE", "AT", "CH"]
+    assert countries_of(["id", "value"]) == []
 
 
 def test_the_region_is_where_the_numbers_are_dialled() -> None:

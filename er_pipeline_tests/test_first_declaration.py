@@ -90,6 +90,13 @@ def test_a_table_without_an_id_has_its_rows_numbered(tmp_path: Path) -> None:
     assert len(spec.fields) == 1
 
 
+def test_numbers_without_an_area_code_are_no_phone_numbers(tmp_path: Path) -> None:
+    rows = "".join(f"{i},Ann {i % 90},{90000 + i % 9},{5551000 + i}\n" for i in range(200))
+    spec = declared(tmp_path, {"a.csv": f"id,name,zip,phone\n{rows}"})
+    assert spec.field_kinds["phone"] == "identifier"
+    assert "area code" in (tmp_path / "defs.yaml").read_text()
+
+
 def test_a_few_rows_that_cannot_be_read_are_set_aside_and_named(tmp_path: Path) -> None:
     rows = "".join(f"{i},Ann {i % 90},Rome {i % 7}\n" for i in range(200))
     spec = declared(tmp_path, {"a.csv": f"id,name,city\n{rows}x,Bob,Rome,Bonn\n"})

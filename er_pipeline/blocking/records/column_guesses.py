@@ -44,6 +44,18 @@ _STREET = re.compile(
     r"|dr(ive)?|blvd|boulevard|allee|chemin|plaza|piazza|laan|plein|rua|ulica|ul|pl|ct|court|way)\b"
     r"|(weg|platz|gasse|allee|laan|plein)\b"
 )
+# Countries by a word that only columns of its language have.
+LANGUAGES: Mapping[str, tuple[str, ...]] = {
+    r"vorname|nachname|strasse|plz|ort|geburts\w*|telefon\w*|kunden\w*|firma": ("DE", "AT", "CH"),
+    r"prenom|nom|ville|adresse|naissance|societe|telephone": ("FR", "BE", "CH"),
+    r"apellidos?|nombre|calle|ciudad|correo|telefono|movil|provincia": ("ES", "MX"),
+    r"cognome|indirizzo|citta|cap|azienda": ("IT",),
+    r"achternaam|voornaam|straat|woonplaats|plaats|bedrijf": ("NL", "BE"),
+    r"sobrenome|endereco|cidade|telefone": ("BR", "PT"),
+    r"nazwisko|imie|ulica|miasto": ("PL",),
+    r"postcode|suburb": ("GB", "AU"),
+    r"zip|zip code|ssn|soc sec id": ("US",),
+}
 # A country that is tried later must fit so much better: German numbers may look like nearly any.
 _BETTER_FIT = 0.1
 # Countries tried for phone numbers, the larger first; the languages of the columns come before.
@@ -249,6 +261,17 @@ def guess_day_first(values: Sequence[str]) -> tuple[bool | None, str]:
         is_first = first > second
         return is_first, f"the day is first in {first:,} dates and second in {second:,}: look there"
     return None, ""
+
+
+def countries_of(columns: Sequence[str]) -> list[str]:
+    """List the countries that the language of the columns' names speaks for, best first."""
+    names = " ".join(map(words, columns))
+    return [
+        country
+        for pattern, countries in LANGUAGES.items()
+        if re.search(rf"\b({pattern})\b", names)
+        for country in countries
+    ]
 
 
 def guess_phone_region(values: Sequence[str], hints: Sequence[str]) -> tuple[str, str]:

@@ -92,7 +92,7 @@ class JsonPart:
         engine.make_view(
             "json_values",
             f"with json_of_columns as (select json from {_scan(self.place)}), {tables}"
-            f" select {', '.join(selects)} from t0 {joins} order by t0.k",
+            f" select {', '.join(selects)} from t0 {joins} order by length(t0.k), t0.k",
         )
 
     def _value(self, name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from er_pipeline.blocking.records.sources import EXAMPLES, RawSource, read_source
+from er_pipeline.blocking.records.text_values import check_no_written_objects
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
@@ -53,6 +54,8 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
         ]
     for i, (source, raw) in enumerate(zip(spec.sources, raws, strict=True)):
         _check_rejects(engine, raw, spec.cleaning.max_reject_rate)
+        fields = {_column_of(spec, source, name) for name in spec.field_kinds} - {None}
+        check_no_written_objects(engine, raw.table, sorted(map(str, fields)), raw.origin)
         if source.record_id is None:
             raws[i] = _numbered(engine, raw)
         else:
@@ -150,15 +153,22 @@ def rejects_error(
         f"select line, reason, text from {rejects} order by line, reason limit {EXAMPLES}"
     )
     listed = "; ".join(f"line {line}: {reason}: {text[:80]!r}" for line, reason, text in examples)
-    (n_encoding,) = engine.row(
-        f"select count(*) from {rejects} where reason like 'byte 0x% is not % text'"
+    (encodings,) = engine.row(
+        "select list(distinct regexp_extract(reason, 'byte 0x.* is not (.*) text', 1))"
+        f" from {rejects} where reason like '%byte 0x% is not % text'"
     )
-    cure = (
-        ". Say how the file is encoded, such as csv: {encoding: windows-1252} for what Windows"
-        " programs write in the West"
-        if n_encoding
-        else ". Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01}"
-    )
+    allow = "or allow a share of rejects: cleaning: {max_reject_rate: 0.01}"
+    cure = f". Correct them, {allow}"
+    if encodings and "utf-8" in encodings:
+        cure = (
+            ". Say how the file is encoded, such as csv: {encoding: windows-1252} for what Windows"
+            " programs write in the West"
+        )
+    elif encodings:  # what was declared, or a mark of the file says so
+        cure = (
+            f". The file is in another encoding than {encodings[0]}: say which, such as csv:"
+            f" {{encoding: cp850}} for what DOS wrote, correct the rows, {allow}"
+        )
     return InputError(f"{origin}: {n_rejects:,} of {n_rows:,} rows cannot be read ({listed}){cure}")
 
 
