@@ -10,7 +10,6 @@ from er_pipeline.blocking.records.column_guesses import (
     guess_id,
     guess_phone_region,
 )
-from er_pipeline.blocking.values.cleaning import KINDS
 
 
 def column(name: str, values: Sequence[str], n_rows: int | None = None) -> ColumnValues:
@@ -49,7 +48,7 @@ def test_a_kind_is_guessed_from_name_and_values(name: str, values: list[str], ki
 
 
 def test_a_column_of_whole_names_is_one_of_names() -> None:
-    whole = "full_name" if "full_name" in KINDS else "person_name"
+    whole = "full_name"
     (guess,) = guess_columns([column("name", ["Ann Smith", "Weber, Jürgen", "Bob van Dyk"], 6)])
     assert guess.kind == whole
     (guess,) = guess_columns([column("name", ["iPod nano 8GB", "TV 40 inch LCD", "Radio"], 6)])

@@ -64,8 +64,8 @@ def test_a_french_table_with_known_matches(tmp_path: Path) -> None:
     assert spec.cleaning.day_first is True
     assert spec.truth is not None
     assert spec.truth.cluster_column == "cluster_id"
-    assert list(spec.field_kinds) == ["full_name", "birth_date", "city"]
-    assert spec.field_kinds["full_name"] in ("full_name", "person_name")
+    assert spec.declared_kinds == {"full_name": "full_name", "birth_date": "date", "city": "text"}
+    assert list(spec.field_kinds) == ["first_name", "last_name", "birth_date", "city"]
 
 
 def test_two_tables_are_linked_by_what_both_have(tmp_path: Path) -> None:

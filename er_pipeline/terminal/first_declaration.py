@@ -94,8 +94,8 @@ def write_declaration(files: Sequence[Path], out: Path, *, force: bool) -> Itera
         finally:
             draft.unlink(missing_ok=True)
     yield f"{out}: {spec.link_mode} of {sum(look.n_rows for look in looks):,} records."
-    width = max(map(len, spec.field_kinds)) + 2
-    for name, kind in spec.field_kinds.items():
+    width = max(map(len, spec.declared_kinds)) + 2
+    for name, kind in spec.declared_kinds.items():
         yield f"  {name:<{width}}{kind}"
     yield "Each guess has its evidence beside it, as a comment. Look through it, then:"
     yield f"  er-pipeline check {out}"

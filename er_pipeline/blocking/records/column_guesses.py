@@ -8,9 +8,11 @@ import phonenumbers
 
 from er_pipeline.blocking.spec.concepts import Concept, concepts_of, kind_by_name, may_be_full_name
 from er_pipeline.blocking.spec.concepts import words_of_name as words
-from er_pipeline.blocking.values.cleaning import KINDS, CleaningOptions, cleaner
+from er_pipeline.blocking.spec.kinds import FULL_NAME
+from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.company_names import significant_words
 from er_pipeline.blocking.values.folded_text import fold, words_of
+from er_pipeline.blocking.values.person_names import parse_full_name
 
 # Of the values of a column, so many look like the kind that their look alone decides.
 MOST_OF_THEM = 0.8
@@ -176,8 +178,7 @@ def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
         called = ", and the column is called so" if by_name == "company" else ""
         return "company", f"{seen('company', 'names with a legal form')}{called}"
     if may_be_full_name(column.name) and shares["full_name"] >= MOST_OF_THEM * 0.75:
-        kind = "full_name" if "full_name" in KINDS else "person_name"
-        return kind, seen("full_name", "whole names of people")
+        return FULL_NAME, seen("full_name", "whole names of people")
     if by_name in ("person_name", "full_name"):
         if shares["letters"] >= MANY_OF_THEM and column.mean_length <= LONG_TEXT:
             return "person_name", f"{seen('letters', 'names')}, and the column is called so"
@@ -193,8 +194,10 @@ def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
 
 
 def _is_full_name(value: str) -> bool:
-    parts = words_of(value)
-    return 2 <= len(parts) <= 6 and not any(ch.isdigit() for ch in value) and len(value) <= 60
+    if any(map(str.isdigit, value)) or len(value) > 60 or len(words_of(value)) > 6:
+        return False
+    name = parse_full_name(value)
+    return bool(name.first and name.last)
 
 
 def _has_legal_form(value: str) -> bool:
