@@ -11,7 +11,7 @@ from er_pipeline.blocking.tables.verdicts import Verdict, share_of, unless
 CHECKS = (
     Check(
         "key_coverage_is_enough",
-        "Records without a key are never compared.",
+        "Records without a key are never compared. A warning where the limit is not written down.",
         limits=("checks.min_key_coverage",),
     ),
     Check(
