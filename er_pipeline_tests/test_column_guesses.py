@@ -4,12 +4,12 @@ import pytest
 
 from er_pipeline.blocking.records.column_guesses import (
     ColumnValues,
+    countries_of,
     guess_columns,
     guess_day_first,
     guess_id,
     guess_phone_region,
 )
-from er_pipeline.blocking.values.cleaning import KINDS
 
 
 def column(name: str, values: Sequence[str], n_rows: int | None = None) -> ColumnValues:
@@ -48,7 +48,7 @@ def test_a_kind_is_guessed_from_name_and_values(name: str, values: list[str], ki
 
 
 def test_a_column_of_whole_names_is_one_of_names() -> None:
-    whole = "full_name" if "full_name" in KINDS else "person_name"
+    whole = "full_name"
     (guess,) = guess_columns([column("name", ["Ann Smith", "Weber, Jürgen", "Bob van Dyk"], 6)])
     assert guess.kind == whole
     (guess,) = guess_columns([column("name", ["iPod nano 8GB", "TV 40 inch LCD", "Radio"], 6)])
@@ -99,6 +99,11 @@ def test_the_order_of_dates_is_what_the_dates_say() -> None:
     is_first, evidence = guess_day_first(["13/01/2020", "14/01/2020", "01/13/2020"])
     assert is_first is True
     assert "second in 1" in evidence
+
+
+def test_the_language_of_the_columns_speaks_for_countries() -> None:
+    assert countries_of(["id", "Vorname", "PLZ"]) == ["DE", "AT", "CH"]
+    assert countries_of(["id", "value"]) == []
 
 
 def test_the_region_is_where_the_numbers_are_dialled() -> None:

@@ -10,13 +10,13 @@ from er_pipeline_tests.conftest import Dataset, Rows
 STRATEGIES = {"last": "last", "city": "city"}
 
 
-# By last name: {1, 2, 3}, {4}; by city: {1, 2}, {3, 4}; 5 has neither.
+# By last name: {1, 2, 3}, {4}; by city: {1, 2}, {3, 4}; 5 has neither, but a phone number.
 FIVE: Rows = [
-    {"id": "1", "last": "lee", "city": "york"},
-    {"id": "2", "last": "lee", "city": "york"},
-    {"id": "3", "last": "lee", "city": "bath"},
-    {"id": "4", "last": "may", "city": "bath"},
-    {"id": "5", "last": None, "city": None},
+    {"id": "1", "last": "lee", "city": "york", "phone": None},
+    {"id": "2", "last": "lee", "city": "york", "phone": None},
+    {"id": "3", "last": "lee", "city": "bath", "phone": None},
+    {"id": "4", "last": "may", "city": "bath", "phone": None},
+    {"id": "5", "last": None, "city": None, "phone": "5"},
 ]
 
 
@@ -83,6 +83,17 @@ def test_coverage_lost_to_the_cap_stops_the_run(dataset: Callable[..., Dataset])
         "max_coverage_lost": 0.5,
         "records_lost": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("checks", "severity"), [({}, "warn"), ({"min_key_coverage": 0.95}, "error")]
+)
+def test_a_limit_of_coverage_stops_a_run_only_where_it_is_written(
+    dataset: Callable[..., Dataset], checks: dict[str, Any], severity: str
+) -> None:
+    found = verdicts_of(dataset(FIVE, strategies=STRATEGIES, checks=checks))
+    assert not found["key_coverage_is_enough"].passed
+    assert found["key_coverage_is_enough"].severity == severity
 
 
 def test_neighbours_alone_need_no_key(dataset: Callable[..., Dataset]) -> None:

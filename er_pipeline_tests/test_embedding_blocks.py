@@ -279,6 +279,10 @@ def test_what_was_found_is_judged(dataset: Callable[..., Dataset]) -> None:
     }
     assert facts["full_lists_share"] == 1
     assert good["lists_are_not_full"].severity == "warn"
+    of_budget = dataset(at(0, 1, 2, 3), **by_hand(), budget={"pairs_per_record": 5}).spec
+    verdicts = {verdict.check: verdict for verdict in judge_neighbours(facts, of_budget)}
+    assert verdicts["lists_are_not_full"].passed
+    assert "follows from the budget" in verdicts["lists_are_not_full"].text
     worse = facts.copy()
     worse["pairs_per_record"], worse["recall"], worse["full_lists_share"] = 50.1, 0.97, 0.05
     bad = {verdict.check: verdict for verdict in judge_neighbours(worse, people.spec)}

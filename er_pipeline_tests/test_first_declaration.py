@@ -64,8 +64,8 @@ def test_a_french_table_with_known_matches(tmp_path: Path) -> None:
     assert spec.cleaning.day_first is True
     assert spec.truth is not None
     assert spec.truth.cluster_column == "cluster_id"
-    assert list(spec.field_kinds) == ["full_name", "birth_date", "city"]
-    assert spec.field_kinds["full_name"] in ("full_name", "person_name")
+    assert spec.declared_kinds == {"full_name": "full_name", "birth_date": "date", "city": "text"}
+    assert list(spec.field_kinds) == ["first_name", "last_name", "birth_date", "city"]
 
 
 def test_two_tables_are_linked_by_what_both_have(tmp_path: Path) -> None:
@@ -82,6 +82,26 @@ def test_two_tables_are_linked_by_what_both_have(tmp_path: Path) -> None:
 def test_a_table_with_duplicates_of_its_own_is_compared_within_too(tmp_path: Path) -> None:
     twice = CRM + "".join(f"x{line}\n" for line in CRM.splitlines()[1:21])
     assert declared(tmp_path, {"crm.csv": twice, "shop.csv": SHOP}).link_mode == "link_and_dedupe"
+
+
+def test_a_table_without_an_id_has_its_rows_numbered(tmp_path: Path) -> None:
+    spec = declared(tmp_path, {"a.csv": "full_name\nLark, Ann\nMoss, Bob\nLark, Anne\n"})
+    assert spec.sources[0].record_id is None
+    assert len(spec.fields) == 1
+
+
+def test_numbers_without_an_area_code_are_no_phone_numbers(tmp_path: Path) -> None:
+    rows = "".join(f"{i},Ann {i % 90},{90000 + i % 9},{5551000 + i}\n" for i in range(200))
+    spec = declared(tmp_path, {"a.csv": f"id,name,zip,phone\n{rows}"})
+    assert spec.field_kinds["phone"] == "identifier"
+    assert "area code" in (tmp_path / "defs.yaml").read_text()
+
+
+def test_a_few_rows_that_cannot_be_read_are_set_aside_and_named(tmp_path: Path) -> None:
+    rows = "".join(f"{i},Ann {i % 90},Rome {i % 7}\n" for i in range(200))
+    spec = declared(tmp_path, {"a.csv": f"id,name,city\n{rows}x,Bob,Rome,Bonn\n"})
+    assert spec.cleaning.max_reject_rate == 0.01
+    assert "line 202" in (tmp_path / "defs.yaml").read_text()
 
 
 def test_names_that_are_taken_or_no_names_get_others(tmp_path: Path) -> None:
@@ -108,7 +128,6 @@ def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"a.csv": "name,city\nAnn,Rome\nAnn,Rome\n"}, "no column has a value of its own"),
         ({"a.csv": "id\n1\n2\n"}, "no column holds anything to compare"),
         ({"a.csv": "id,name\n1,Ann\n2,Bob\n", "b.csv": "id,price\n1,5.5\n2,6.5\n"}, "the other"),
     ],

@@ -26,6 +26,13 @@ def test_an_object_of_columns_is_read_by_its_rows(reader: Reader) -> None:
     assert sorted(rows) == [("007", "a"), ("3", "c"), ("b", None)]
 
 
+def test_an_object_of_lists_is_read_by_its_rows(reader: Reader) -> None:
+    columns = {"id": [f"r{i}" for i in range(11)], "name": [f"n{i}" for i in range(11)]}
+    reader.put("p.json", json.dumps(columns))
+    rows = reader.rows(["id", "name"], path="p.json")
+    assert rows == [(f"r{i}", f"n{i}") for i in range(11)]
+
+
 def test_values_that_are_objects_are_an_error_that_names_the_record(reader: Reader) -> None:
     reader.put("p.jsonl", '{"id": 1, "name": "a"}\n{"id": 2, "name": {"first": "b"}}\n')
     with pytest.raises(InputError, match=r"p\.jsonl: column 'name' of record 2 holds an object, "):

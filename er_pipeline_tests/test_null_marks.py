@@ -8,6 +8,7 @@ SIGNED = (
     *("#N/A", "#NA", "#NULL!", "#VALUE!", "#DIV/0!", "#REF!", "#NAME?", "#NUM!", "#NV", "#WERT!"),
     *("#N/A N/A", "$null$", "--null--", "__NULL__", "-nan", "-NaN", "1.#QNAN", "-1.#IND"),
     *('"\\N"', "'<NA>'", ' "(null)" ', "(missing)", "<blank>", "[empty]"),
+    *("(leer)", "(Leer)", "(vide)"),  # pivot tables
 )
 WORDS = ("NULL", "null", "NaN", "nan", "NaT", "NA", "None", "nil", "n/a", "N.A.", '"NULL"', "'nan'")
 

@@ -44,6 +44,16 @@ def test_all_sources_are_one_table_of_texts(engine: Engine, tmp_path: Path) -> N
     assert raw.records_of_source == {"crm": 1, "erp": 2}
 
 
+def test_rows_without_an_id_are_numbered(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("name\nEve\nAnn\nAnn\n")
+    raw = read(engine, tmp_path, sources=[{"path": "b.csv", "record_id": None}])
+    assert engine.rows(f"select record_id, name from {raw.table} order by 1") == [
+        ("1", "Eve"),
+        ("2", "Ann"),
+        ("3", "Ann"),
+    ]
+
+
 def test_duplicate_ids_are_an_error_that_names_them(engine: Engine, tmp_path: Path) -> None:
     people_of(tmp_path, "007", "7", "a'b", "007", "a'b", "007")
     with pytest.raises(
@@ -98,6 +108,29 @@ def test_a_file_without_one_readable_row_is_an_error(engine: Engine, tmp_path: P
     (tmp_path / "people.csv").write_text("id,name\n1\n2\n")
     with pytest.raises(InputError, match=r"people\.csv: not one row can be read"):
         read(engine, tmp_path, cleaning={"max_reject_rate": 1.0})
+
+
+def test_a_declared_encoding_that_is_wrong_is_not_advised_again(
+    engine: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "people.csv").write_bytes(b"id,name\n1,J\x81rgen\n")
+    source = {"path": "people.csv", "csv": {"encoding": "windows-1252"}}
+    with pytest.raises(InputError, match=r"line 2: byte 0x81 .* another encoding than cp1252"):
+        read(engine, tmp_path, sources=[source])
+
+
+@pytest.mark.parametrize(
+    "cell", ['"{""first"": ""Ann"", ""last"": null}"', "\"{'first': 'Ann', 'last': None}\""]
+)
+def test_objects_written_as_text_are_an_error(engine: Engine, tmp_path: Path, cell: str) -> None:
+    (tmp_path / "people.csv").write_text(f"id,name\n1,{cell}\n2,{cell}\n3,Bob\n")
+    with pytest.raises(InputError, match=r"column 'name' holds objects, such as \{.first.: "):
+        read(engine, tmp_path)
+
+
+def test_a_text_in_braces_is_no_object(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id,name\n1,{Ann}\n2,{Bob: the first}\n")
+    assert read(engine, tmp_path).n_records == 2
 
 
 @pytest.mark.parametrize("encoding", [None, "latin-1"])

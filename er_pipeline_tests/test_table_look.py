@@ -42,11 +42,13 @@ def test_a_placeholder_is_no_example_of_a_column(engine: Engine, tmp_path: Path)
     [
         ("a.csv", ROWS.replace("Ann", "Zoë").encode(), set()),
         ("a.csv", ROWS.replace("Ann", "Zoë").encode("utf-8-sig"), set()),
-        ("a.csv", ROWS.replace("Ann", "Zoë").encode("utf-16"), {"encoding"}),
+        ("a.csv", ROWS.replace("Ann", "Zoë").encode("utf-16"), set()),
         ("a.csv", ROWS.replace("Ann", "Zoë").encode("latin-1"), {"encoding"}),
         ("a.csv.gz", gzip.compress(ROWS.encode(), mtime=0), set()),
-        ("a.tsv", b"id, or no\tname\n1\ta\n2\tb\n3\tc\n", {"delimiter"}),
-        ("a.csv", b"id;a, b, c\n1;x\n2;y\n3;z\n", {"delimiter"}),
+        ("a.tsv", b"id, or no\tname\n1\ta\n2\tb\n3\tc\n", set()),
+        ("a.csv", b"id;a, b, c\n1;x\n2;y\n3;z\n", set()),
+        ("a.tsv", b'id\tname\n1\t"Ann\n2\tBob\n3\tCy"\n', {"quote"}),
+        ("a.csv", b"Customers, 2026\n\nid;name\n1;a\n2;b\n3;c\n", set()),
     ],
 )
 def test_what_a_csv_file_needs_is_found(
@@ -73,6 +75,22 @@ def test_what_is_no_table_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=name):
         look(engine, tmp_path, name, content)
+
+
+def test_a_column_that_cannot_be_read_is_left_out_with_the_reason(
+    engine: Engine, tmp_path: Path
+) -> None:
+    record = b'{"id": 1, "name": "Ann", "more": {"city": "Rome"}}\n'
+    seen = look(engine, tmp_path, "a.jsonl", 2 * record)
+    assert [c.name for c in seen.columns] == ["id", "name"]
+    assert list(seen.unreadable) == ["more"]
+    assert "holds an object" in seen.unreadable["more"]
+
+
+def test_rows_that_cannot_be_read_are_counted(engine: Engine, tmp_path: Path) -> None:
+    seen = look(engine, tmp_path, "a.csv", b"id,name\n1,Ann\n2,Bob,x\n3,Cy\n")
+    assert (seen.n_rows, seen.n_rejects) == (2, 1)
+    assert seen.first_reject.startswith("line 3: ")
 
 
 def test_a_missing_file_is_refused(engine: Engine, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def _records(engine: DuckDBEngine, spec: PipelineSpec) -> int:
 
 def _with_fields_of(alone: PipelineSpec, spec: PipelineSpec) -> PipelineSpec:
     """Give a spec of one source the fields that the other sources' columns declare."""
-    return alone.model_copy(update={"fields": dict(spec.field_kinds)}).located_in(spec.folder)
+    return alone.model_copy(update={"fields": dict(spec.declared_kinds)}).located_in(spec.folder)
 
 
 def _placed(document: YamlDocument, place: tuple[str | int, ...], error: BlockingError) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from er_pipeline.blocking.records.column_guesses import (
     ColumnGuess,
+    countries_of,
     guess_columns,
     guess_day_first,
     guess_phone_region,
+    share_that,
 )
 from er_pipeline.blocking.records.table_look import TableLook, look_at
-from er_pipeline.blocking.spec.concepts import words_of_name
 from er_pipeline.blocking.spec.reserved_fields import is_reserved
 from er_pipeline.blocking.spec.settings import IDENTIFIER
 from er_pipeline.blocking.spec.yaml_file import COMPONENT_TYPE, read_spec
@@ -24,6 +25,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError, SpecError
 from er_pipeline.blocking.tables.failures import explained_failures
 from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.folded_text import fold
 from er_pipeline.blocking.values.key_choices import whole_value
 from er_pipeline.terminal.exit_codes import UsageError
@@ -36,27 +38,26 @@ SHARED_VALUES = 0.2
 MOSTLY_SHARED = 0.5
 # Up to so many records neighbours cost less than a few minutes.
 MOST_WITH_NEIGHBOURS = 500_000
-# Countries by a word that only columns of its language have.
-LANGUAGES: Mapping[str, tuple[str, ...]] = {
-    r"vorname|nachname|strasse|plz|ort|geburts\w*|telefon\w*|kunden\w*|firma": ("DE", "AT", "CH"),
-    r"prenom|nom|ville|adresse|naissance|societe|telephone": ("FR", "BE", "CH"),
-    r"apellidos?|nombre|calle|ciudad|correo|telefono|movil|provincia": ("ES", "MX"),
-    r"cognome|indirizzo|citta|cap|azienda": ("IT",),
-    r"achternaam|voornaam|straat|woonplaats|plaats|bedrijf": ("NL", "BE"),
-    r"sobrenome|endereco|cidade|telefone": ("BR", "PT"),
-    r"nazwisko|imie|ulica|miasto": ("PL",),
-    r"postcode|suburb": ("GB", "AU"),
-    r"zip|zip code|ssn|soc sec id": ("US",),
-}
+_NO_ID = (
+    "no column has a value of its own in every row, so rows are numbered as they are read; name a"
+    " column here once there is one"
+)
+# Up to such a share of rows that cannot be read, a declaration sets them aside.
+MOST_REJECTS = 0.01
+# Of the numbers of a column so many must have an area code, or it holds no phone numbers.
+DIALLED = 0.5
 
 
 @dataclass
 class _Table:
-    """One table with the guess of every column, and the names of its fields."""
+    """One table with the guess of every column, and the names of its fields.
+
+    record_id: None if no column can be one.
+    """
 
     look: TableLook
     label: str
-    record_id: str
+    record_id: str | None
     id_evidence: str
     guesses: Sequence[ColumnGuess]
     fields: dict[str, ColumnGuess]
@@ -93,8 +94,8 @@ def write_declaration(files: Sequence[Path], out: Path, *, force: bool) -> Itera
         finally:
             draft.unlink(missing_ok=True)
     yield f"{out}: {spec.link_mode} of {sum(look.n_rows for look in looks):,} records."
-    width = max(map(len, spec.field_kinds)) + 2
-    for name, kind in spec.field_kinds.items():
+    width = max(map(len, spec.declared_kinds)) + 2
+    for name, kind in spec.declared_kinds.items():
         yield f"  {name:<{width}}{kind}"
     yield "Each guess has its evidence beside it, as a comment. Look through it, then:"
     yield f"  er-pipeline check {out}"
@@ -113,6 +114,7 @@ def _declaration(engine: Engine, looks: Sequence[TableLook], out: Path) -> Itera
             if len(tables) > 1
             else f"{looks[0].file}: besides the id no column holds anything to compare"
         )
+    region = _phone_region(tables)
     n_records = sum(look.n_rows for look in looks)
     yield "# Written by er-pipeline init. Each comment says what a guess rests on; change what is"
     yield "# wrong. All settings: er-pipeline docs settings"
@@ -134,7 +136,7 @@ def _declaration(engine: Engine, looks: Sequence[TableLook], out: Path) -> Itera
         yield f"    {name}: {guess.kind} # {_comment(guess.evidence)}"
     for table in tables:
         yield from _left_out_lines(table, left_out.get(table.label, []))
-    cleaning = list(_cleaning_lines(tables))
+    cleaning = list(_cleaning_lines(tables, region))
     if cleaning:
         yield ""
         yield "  cleaning:"
@@ -162,24 +164,15 @@ def _tables(looks: Sequence[TableLook]) -> list[_Table]:
     for look in looks:
         guesses = guess_columns(look.columns)
         ids = [guess for guess in guesses if guess.role == "id"]
-        if not ids:
-            raise InputError(_no_id(look))
         fields: dict[str, ColumnGuess] = {}
         for guess in guesses:
             if guess.role == "field":
                 fields[_field_name(guess, fields)] = guess
         label = _label(look.file, [table.label for table in tables])
-        tables.append(_Table(look, label, ids[0].column, ids[0].evidence, guesses, fields))
+        record_id = ids[0].column if ids else None
+        evidence = ids[0].evidence if ids else _NO_ID
+        tables.append(_Table(look, label, record_id, evidence, guesses, fields))
     return tables
-
-
-def _no_id(look: TableLook) -> str:
-    best = max(look.columns, key=lambda column: (column.distinct, column.name))
-    return (
-        f"{look.file}: no column has a value of its own for every one of its {look.n_rows:,} rows"
-        f" (the nearest is {best.name!r} with {best.distinct:,}); add a column of row numbers, such"
-        " as id, and try again"
-    )
 
 
 def _field_name(guess: ColumnGuess, taken: Mapping[str, object]) -> str:
@@ -291,7 +284,8 @@ def _source_lines(table: _Table, out: Path) -> Iterator[str]:
     rows = f"{look.n_rows:,} rows" if look.is_whole else f"its first {look.n_rows:,} rows seen"
     yield f"    - path: {_quoted(_path(look.file, out))} # {rows}"
     yield f"      name: {table.label}"
-    yield f"      record_id: {_quoted(table.record_id)} # {_comment(table.id_evidence)}"
+    record_id = "null" if table.record_id is None else _quoted(table.record_id)
+    yield f"      record_id: {record_id} # {_comment(table.id_evidence)}"
     if look.csv:
         yield "      csv:"
         for name, (value, evidence) in look.csv.items():
@@ -313,27 +307,53 @@ def _left_out_lines(table: _Table, alone: Sequence[str]) -> Iterator[str]:
     for guess in table.guesses:
         if guess.role == "none":
             yield f"    # left out: {_comment(guess.column)} ({_comment(guess.evidence)})"
+    for column, why in table.look.unreadable.items():
+        yield f"    # left out: {_comment(column)} ({_comment(why)})"
     for column in alone:
         yield f"    # left out: {_comment(column)} of {table.label} (not in every table)"
 
 
-def _cleaning_lines(tables: Sequence[_Table]) -> Iterator[str]:
-    phones = _samples(tables, "phone")
-    if phones:
-        words = " ".join(
-            words_of_name(column.name) for table in tables for column in table.look.columns
-        )
-        hints = [
-            region
-            for pattern, regions in LANGUAGES.items()
-            if re.search(rf"\b({pattern})\b", words)
-            for region in regions
+def _phone_region(tables: Sequence[_Table]) -> tuple[str, str] | None:
+    """Guess the country of phone numbers, with the evidence; None if no field holds any.
+
+    Numbers without their area code are no phone numbers to cleaning: such a field becomes one of
+    identifiers.
+    """
+    if not (phones := _samples(tables, "phone")):
+        return None
+    hints = countries_of([column.name for table in tables for column in table.look.columns])
+    region = guess_phone_region(phones, hints)
+    clean = cleaner("phone", CleaningOptions(phone_region=region[0]))
+    for name in [name for name, guess in tables[0].fields.items() if guess.kind == "phone"]:
+        columns = {table.fields[name].column for table in tables}
+        values = [
+            value
+            for table in tables
+            for column in table.look.columns
+            if column.name in columns
+            for value in column.sample
         ]
-        region, evidence = guess_phone_region(phones, hints)
-        yield f"    phone_region: {region} # {_comment(evidence)}"
+        if (share := share_that(values, clean)) < DIALLED:
+            evidence = f"numbers, of which {share:.0%} have the area code that a phone number needs"
+            guess = replace(tables[0].fields[name], kind="identifier", evidence=evidence)
+            tables[0].fields[name] = guess
+    return region if any(g.kind == "phone" for g in tables[0].fields.values()) else None
+
+
+def _cleaning_lines(tables: Sequence[_Table], region: tuple[str, str] | None) -> Iterator[str]:
+    if region is not None:
+        yield f"    phone_region: {region[0]} # {_comment(region[1])}"
     day_first, evidence = guess_day_first(_samples(tables, "date"))
     if day_first is not None:
         yield f"    day_first: {str(day_first).lower()} # {_comment(evidence)}"
+    rejected = [table.look for table in tables if table.look.n_rejects]
+    if rejected and all(look.n_rejects <= MOST_REJECTS * look.n_rows for look in rejected):
+        found = "; ".join(
+            f"{look.n_rejects:,} of {look.file.name} cannot be read, the first in"
+            f" {look.first_reject}"
+            for look in rejected
+        )
+        yield f"    max_reject_rate: {MOST_REJECTS} # {_comment(found)}"
 
 
 def _samples(tables: Sequence[_Table], kind: str) -> list[str]:

@@ -11,7 +11,7 @@ from er_pipeline.blocking.tables.verdicts import Verdict, share_of, unless
 CHECKS = (
     Check(
         "key_coverage_is_enough",
-        "Records without a key are never compared.",
+        "Records without a key are never compared. A warning where the limit is not written down.",
         limits=("checks.min_key_coverage",),
     ),
     Check(
@@ -47,15 +47,12 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
     if not facts["strategies"] or not n_records:  # there are no keys, or nothing to cover
         coverage = 1.0
     empty = f" {n_empty:,} more are empty in every field." if n_empty else ""
-    # Where the data choose the rules, or neighbours need no key, a limit that nobody wrote down
-    # only warns: the pairs there are may well be all that can be had.
-    is_chosen = "min_key_coverage" not in checks.model_fields_set and (
-        spec.learns is not None or spec.embedding is not None
-    )
+    # The pairs of the other records are right, so a limit that nobody wrote down withholds none.
+    is_written = "min_key_coverage" in checks.model_fields_set
     yield Verdict(
         "key_coverage_is_enough",
         coverage >= checks.min_key_coverage,
-        "warn" if is_chosen else "error",
+        "error" if is_written else "warn",
         f"{coverage:.2%} of {n_records:,} records have a blocking key"
         f" (at least {checks.min_key_coverage:.0%} wanted).{empty}"
         + unless(

@@ -31,7 +31,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Shown, Similarities, numbers
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Check, Column, Facts, Table
-from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.verdicts import Verdict, unless
 from er_pipeline.blocking.tables.views import pairs_by_id
 
 if TYPE_CHECKING:
@@ -329,13 +329,20 @@ def judge_neighbours(facts: NeighbourFacts, spec: PipelineSpec) -> Iterator[Verd
         {"pairs": facts["pairs"], "pairs_per_record": facts["pairs_per_record"]},
     )
     full = facts["full_lists_share"]
+    # Lists that follow from a budget hold more than it keeps, by far.
+    is_of_budget = spec.budget is not None and encoder.is_open("k")
     yield Verdict(
         "lists_are_not_full",
-        full <= MAX_FULL_LISTS,
+        full <= MAX_FULL_LISTS or is_of_budget,
         "warn",
         f"{full:.1%} of the lists are full: their last neighbour is still above the cut"
         f" (a warning above {MAX_FULL_LISTS:.0%})."
-        + ("" if full <= MAX_FULL_LISTS else " Raise embedding: k, at the price of more pairs."),
+        + unless(
+            full <= MAX_FULL_LISTS,
+            " Their length follows from the budget, which keeps fewer of them."
+            if is_of_budget
+            else " Raise embedding: k, at the price of more pairs.",
+        ),
         {"full_lists_share": full},
     )
     # Words are searched for like n-grams, whatever index the encoder's vectors have.

@@ -8,9 +8,11 @@ import phonenumbers
 
 from er_pipeline.blocking.spec.concepts import Concept, concepts_of, kind_by_name, may_be_full_name
 from er_pipeline.blocking.spec.concepts import words_of_name as words
-from er_pipeline.blocking.values.cleaning import KINDS, CleaningOptions, cleaner
+from er_pipeline.blocking.spec.kinds import FULL_NAME
+from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.company_names import significant_words
 from er_pipeline.blocking.values.folded_text import fold, words_of
+from er_pipeline.blocking.values.person_names import parse_full_name
 
 # Of the values of a column, so many look like the kind that their look alone decides.
 MOST_OF_THEM = 0.8
@@ -44,6 +46,18 @@ _STREET = re.compile(
     r"|dr(ive)?|blvd|boulevard|allee|chemin|plaza|piazza|laan|plein|rua|ulica|ul|pl|ct|court|way)\b"
     r"|(weg|platz|gasse|allee|laan|plein)\b"
 )
+# Countries by a word that only columns of its language have.
+LANGUAGES: Mapping[str, tuple[str, ...]] = {
+    r"vorname|nachname|strasse|plz|ort|geburts\w*|telefon\w*|kunden\w*|firma": ("DE", "AT", "CH"),
+    r"prenom|nom|ville|adresse|naissance|societe|telephone": ("FR", "BE", "CH"),
+    r"apellidos?|nombre|calle|ciudad|correo|telefono|movil|provincia": ("ES", "MX"),
+    r"cognome|indirizzo|citta|cap|azienda": ("IT",),
+    r"achternaam|voornaam|straat|woonplaats|plaats|bedrijf": ("NL", "BE"),
+    r"sobrenome|endereco|cidade|telefone": ("BR", "PT"),
+    r"nazwisko|imie|ulica|miasto": ("PL",),
+    r"postcode|suburb": ("GB", "AU"),
+    r"zip|zip code|ssn|soc sec id": ("US",),
+}
 # A country that is tried later must fit so much better: German numbers may look like nearly any.
 _BETTER_FIT = 0.1
 # Countries tried for phone numbers, the larger first; the languages of the columns come before.
@@ -97,6 +111,8 @@ def guess_columns(columns: Sequence[ColumnValues]) -> list[ColumnGuess]:
     """Guess what every column of a table is; exactly one is the id, unless no column can be."""
     concepts = concepts_of([column.name for column in columns])
     id_column = guess_id(columns)
+    if len(columns) == 1 and not _ID_NAME.fullmatch(words(columns[0].name)):
+        id_column = None  # it is all that there is to compare
     guesses = []
     for column in columns:
         if id_column is not None and column.name == id_column.name:
@@ -162,8 +178,7 @@ def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
         called = ", and the column is called so" if by_name == "company" else ""
         return "company", f"{seen('company', 'names with a legal form')}{called}"
     if may_be_full_name(column.name) and shares["full_name"] >= MOST_OF_THEM * 0.75:
-        kind = "full_name" if "full_name" in KINDS else "person_name"
-        return kind, seen("full_name", "whole names of people")
+        return FULL_NAME, seen("full_name", "whole names of people")
     if by_name in ("person_name", "full_name"):
         if shares["letters"] >= MANY_OF_THEM and column.mean_length <= LONG_TEXT:
             return "person_name", f"{seen('letters', 'names')}, and the column is called so"
@@ -179,8 +194,10 @@ def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
 
 
 def _is_full_name(value: str) -> bool:
-    parts = words_of(value)
-    return 2 <= len(parts) <= 6 and not any(ch.isdigit() for ch in value) and len(value) <= 60
+    if any(map(str.isdigit, value)) or len(value) > 60 or len(words_of(value)) > 6:
+        return False
+    name = parse_full_name(value)
+    return bool(name.first and name.last)
 
 
 def _has_legal_form(value: str) -> bool:
@@ -247,6 +264,17 @@ def guess_day_first(values: Sequence[str]) -> tuple[bool | None, str]:
         is_first = first > second
         return is_first, f"the day is first in {first:,} dates and second in {second:,}: look there"
     return None, ""
+
+
+def countries_of(columns: Sequence[str]) -> list[str]:
+    """List the countries that the language of the columns' names speaks for, best first."""
+    names = " ".join(map(words, columns))
+    return [
+        country
+        for pattern, countries in LANGUAGES.items()
+        if re.search(rf"\b({pattern})\b", names)
+        for country in countries
+    ]
 
 
 def guess_phone_region(values: Sequence[str], hints: Sequence[str]) -> tuple[str, str]:

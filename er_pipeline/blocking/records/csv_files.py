@@ -11,7 +11,7 @@ import pyarrow as pa
 from er_pipeline.blocking.records.csv_layout import MAX_LINE, CsvLayout, find_layout
 from er_pipeline.blocking.records.csv_rows import CsvRow, csv_rows
 from er_pipeline.blocking.records.file_contents import CHUNK, opened, packing_of
-from er_pipeline.blocking.records.parts import Given, Into
+from er_pipeline.blocking.records.parts import QUOTE_IN_DOUBT, Given, Into
 from er_pipeline.blocking.spec.sources_section import CsvFormat
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import OWN_COLUMNS
@@ -116,7 +116,7 @@ class CsvPart:
         if taken_in:
             first = taken_in[0]
             into.notes.append(
-                f"{self.file}:{first.line}: a quote opens in this row and takes in"
+                f"{self.file}:{first.line}: {QUOTE_IN_DOUBT}"
                 f" {first.taken_in} lines that look like rows of their own (the first such row); if"
                 " the file has no quotes, say csv: {quote: none}"
             )

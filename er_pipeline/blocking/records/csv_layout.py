@@ -1,8 +1,9 @@
 """Csv layout: encoding, delimiter, quote and header of one file, as its first lines show them."""
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -52,6 +53,7 @@ def find_layout(file: Path, style: CsvFormat, wanted: Sequence[str]) -> CsvLayou
     """Find out how a csv file is laid out.
 
     The header is the first line that names all wanted columns, or else the first that is not blank.
+    If nothing is wanted yet, it is the first that has as many columns as the lines below a title.
     Raises InputError if there is none, or the first lines are no text.
     """
     encoding = encoding_of(file, style.encoding)
@@ -86,17 +88,21 @@ def _layout(
     start, delimiter = 0, style.delimiter
     if lines and lines[0].lower().startswith("sep=") and len(lines[0].rstrip("\r\n")) == 5:
         start, delimiter = 1, delimiter or lines[0][4]
-    first = None
-    for i, line in islice(enumerate(lines), start, start + MOST_TITLE_LINES):
-        if not line.strip():
-            continue
-        layout = _header_at(lines, i, encoding, newline, delimiter, quote)
-        if layout is None:
-            continue
-        first = first or layout
+    candidates = [
+        (layout, lines[start:i])
+        for i, line in islice(enumerate(lines), start, start + MOST_TITLE_LINES)
+        if line.strip()
+        for layout in _headers_at(lines, i, encoding, newline, delimiter, quote)
+    ]
+    for layout, above in candidates:
         if wanted and {*map(plain_name, layout.header)}.issuperset(map(plain_name, wanted)):
-            titles = sum(1 for above in lines[start:i] if above.strip())
-            return CsvLayout(**{**layout.__dict__, "titles": titles})
+            return _below_titles(layout, above)
+    first = candidates[0][0] if candidates else None
+    if first and not wanted and len(first.header) == 1:
+        for layout, above in candidates:
+            # Two columns right below the first line may as well be a name: Lark, Ann.
+            if len(layout.header) > (1 if any(not line.strip() for line in above) else 2):
+                return _below_titles(layout, above)
     if first is None:
         raise InputError(f"{file}:1: has no header line; the first line must name the columns")
     if any("\x00" in name or _is_broken(name) for name in first.header):
@@ -107,31 +113,58 @@ def _layout(
     return first
 
 
+def _below_titles(layout: CsvLayout, above: Sequence[str]) -> CsvLayout:
+    return replace(layout, titles=sum(1 for line in above if line.strip()))
+
+
 def _is_broken(name: str) -> bool:
     return any(sign == "\ufffd" or "\udc80" <= sign <= "\udcff" for sign in name)
 
 
-def _header_at(
+def _headers_at(
     lines: Sequence[str],
     start: int,
     encoding: str,
     newline: str,
     delimiter: str | None,
     quote: str,
-) -> CsvLayout | None:
-    """Read the line at `start`, and those that its quotes take in, as a header."""
-    line = lines[start]
-    unquoted = "".join(line.split(quote)[::2]) if quote else line
-    counts = {mark: unquoted.count(mark) for mark in DELIMITERS}
-    delimiter = delimiter or max(DELIMITERS, key=lambda mark: counts[mark])
-    layout = CsvLayout(encoding, newline, delimiter, quote, [], 0)
-    reader = csv.reader(iter(lines[start:]), **{**layout.dialect, "strict": False})
+) -> Iterator[CsvLayout]:
+    """Read the line at `start`, and those that its quotes take in, as a header.
+
+    Where its delimiter is in doubt there are two ways, the likelier one first.
+    """
+    delimiters = [delimiter] if delimiter else _delimiters(lines[start:], quote)
+    for mark in delimiters:
+        layout = CsvLayout(encoding, newline, mark, quote, [], 0)
+        reader = csv.reader(iter(lines[start:]), **{**layout.dialect, "strict": False})
+        try:
+            names = next(reader, [])
+        except csv.Error:
+            continue
+        if any(name.strip() for name in names):
+            # Spreadsheets leave columns without a name behind.
+            header = [name if name.strip() else f"column{i}" for i, name in enumerate(names)]
+            yield replace(layout, header=header, lines_above=start + reader.line_num)
+
+
+def _delimiters(lines: Sequence[str], quote: str) -> list[str]:
+    """Return what divides most lines alike, and what divides the first one most often."""
+    unquoted = "".join(lines[0].split(quote)[::2]) if quote else lines[0]
+    in_header = max(DELIMITERS, key=unquoted.count)
+    if unquoted.count(in_header) == 0:  # one column, whose values may well have commas
+        return [min(DELIMITERS, key=lambda mark: sum(mark in line for line in lines))]
+    in_lines = max(DELIMITERS, key=lambda mark: _columns_by(lines, mark, quote))
+    is_clearer = _columns_by(lines, in_lines, quote) > _columns_by(lines, in_header, quote)
+    return list(dict.fromkeys([in_lines, in_header] if is_clearer else [in_header]))
+
+
+def _columns_by(lines: Sequence[str], delimiter: str, quote: str) -> tuple[float, int]:
+    """Return the share of lines with the commonest number of columns, and that number."""
+    layout = CsvLayout("", "", delimiter, quote, [], 0)
     try:
-        names = next(reader, [])
+        rows = csv.reader(lines, **{**layout.dialect, "strict": False})
+        widths = Counter(len(row) for row in rows if row)
     except csv.Error:
-        return None
-    if not any(name.strip() for name in names):
-        return None
-    # Spreadsheets leave columns without a name behind.
-    header = [name if name.strip() else f"column{i}" for i, name in enumerate(names)]
-    return CsvLayout(encoding, newline, delimiter, quote, header, start + reader.line_num)
+        return 0.0, 0
+    width, n = max(widths.items(), key=lambda found: (found[1], found[0]), default=(0, 0))
+    return (n / widths.total() if width > 1 else 0.0), width

@@ -17,6 +17,8 @@ from er_pipeline.blocking.tables.errors import InputError
 
 # Bytes read at a time.
 CHUNK = 1 << 22
+# Of the bytes of UTF-16 text one in so many is the NUL of an ASCII letter or sign, at least.
+_ASCII_SHARE = 10
 # Bytes that show how a file is packed and encoded.
 _HEAD = 4096
 _PACKED = {
@@ -155,12 +157,16 @@ def encoding_of(file: Path, declared: str | None) -> str:
 
 
 def _unmarked_utf16(head: bytes) -> str | None:
-    even, odd = head[0:64:2], head[1:64:2]
-    if len(odd) < 4:
+    """Say which UTF-16 a text without a mark is in: every other byte of ASCII letters is NUL.
+
+    The first sign must be such a letter; text of any other encoding has no NUL at all.
+    """
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if len(head) < 8 or max(even, odd) < len(head) // _ASCII_SHARE:
         return None
-    if not any(odd) and all(even):
+    if even == 0 and head[1] == 0:
         return "utf-16-le"
-    return "utf-16-be" if not any(even) and all(odd) else None
+    return "utf-16-be" if odd == 0 and head[0] == 0 else None
 
 
 def as_text(content: BinaryIO, encoding: str, newline: str) -> IO[str]:

@@ -92,7 +92,7 @@ class JsonPart:
         engine.make_view(
             "json_values",
             f"with json_of_columns as (select json from {_scan(self.place)}), {tables}"
-            f" select {', '.join(selects)} from t0 {joins} order by t0.k",
+            f" select {', '.join(selects)} from t0 {joins} order by length(t0.k), t0.k",
         )
 
     def _value(self, name: str) -> str:
@@ -144,13 +144,13 @@ def _is_of_columns(
     """Say whether the one object of a file is one of columns; raise if it only holds records."""
     held = {plain_name(key): key for key in keys}
     have_all = all(plain_name(name) in held for name in wanted)
-    read = [held[plain_name(name)] for name in wanted] if have_all else keys
+    read = [held[plain_name(name)] for name in wanted] if have_all and wanted else keys
     kinds = engine.row(
         "select "
         + ", ".join(f"json_type(json, {literal(_path(key))})" for key in read[:1000])
         + f" from {_scan(place)}"
     )
-    if have_all and set(kinds) == {"OBJECT"}:
+    if have_all and set(kinds) in ({"OBJECT"}, {"ARRAY"}):
         return True
     if not have_all and set(kinds) & {"OBJECT", "ARRAY"}:
         raise InputError(

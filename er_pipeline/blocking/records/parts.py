@@ -12,6 +12,9 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.sql import literal, quoted
 
+# What a note of a file says whose quotes may be none.
+QUOTE_IN_DOUBT = "a quote opens in this row and takes in"
+
 
 class Given(NamedTuple):
     """The value of a column that a part does not hold: its folder's name gives one, or nothing."""

@@ -1,15 +1,19 @@
 """Raw records: all sources in one table, as their files hold them, once found fit for use."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from er_pipeline.blocking.records.sources import EXAMPLES, RawSource, read_source
+from er_pipeline.blocking.records.text_values import check_no_written_objects
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.files import scratch_folder
 from er_pipeline.blocking.tables.sql import literal, quoted
+
+# Of a source whose rows are numbered; a column of a file is hardly called so.
+ROW_NUMBER = "_er_pipeline_row"
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,14 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
             )
             for i, source in enumerate(spec.sources)
         ]
-    for source, raw in zip(spec.sources, raws, strict=True):
+    for i, (source, raw) in enumerate(zip(spec.sources, raws, strict=True)):
         _check_rejects(engine, raw, spec.cleaning.max_reject_rate)
-        _check_ids(engine, raw, source.record_id)
+        fields = {_column_of(spec, source, name) for name in spec.field_kinds} - {None}
+        check_no_written_objects(engine, raw.table, sorted(map(str, fields)), raw.origin)
+        if source.record_id is None:
+            raws[i] = _numbered(engine, raw)
+        else:
+            _check_ids(engine, raw, source.record_id)
     # A view: a copy of all sources would double what they take in memory.
     engine.make_view("raw_records", " union all ".join(_selects(spec, raws)))
     if spec.vector_column:
@@ -90,11 +99,23 @@ def _selects(spec: PipelineSpec, raws: Sequence[RawSource]) -> list[str]:
         if spec.vector_column:
             columns.append(f"{quoted(spec.vector_column)} as user_vector")
         selects.append(
-            f"select {quoted(source.record_id)} as record_id,"
+            f"select {quoted(source.record_id or ROW_NUMBER)} as record_id,"
             f" {literal(source.label)} as source, {i}::smallint as source_no,"
             f" {', '.join(columns)} from {raw.table}"
         )
     return selects
+
+
+def _numbered(engine: Engine, raw: RawSource) -> RawSource:
+    """Number the rows of a source from 1 on, in the order in which they were read."""
+    table = f"{raw.table}_numbered"
+    # Once and for all: a view would number them anew, and alike only where the order is kept.
+    engine.make_table(
+        table,
+        f"select cast(row_number() over () as varchar) as {ROW_NUMBER}, * from {raw.table}",
+    )
+    engine.drop(raw.table)
+    return replace(raw, table=table)
 
 
 def _column_of(spec: PipelineSpec, source: Source, field: str) -> str | None:
@@ -132,15 +153,22 @@ def rejects_error(
         f"select line, reason, text from {rejects} order by line, reason limit {EXAMPLES}"
     )
     listed = "; ".join(f"line {line}: {reason}: {text[:80]!r}" for line, reason, text in examples)
-    (n_encoding,) = engine.row(
-        f"select count(*) from {rejects} where reason like 'byte 0x% is not % text'"
+    (encodings,) = engine.row(
+        "select list(distinct regexp_extract(reason, 'byte 0x.* is not (.*) text', 1))"
+        f" from {rejects} where reason like '%byte 0x% is not % text'"
     )
-    cure = (
-        ". Say how the file is encoded, such as csv: {encoding: windows-1252} for what Windows"
-        " programs write in the West"
-        if n_encoding
-        else ". Correct them, or allow a share of rejects: cleaning: {max_reject_rate: 0.01}"
-    )
+    allow = "or allow a share of rejects: cleaning: {max_reject_rate: 0.01}"
+    cure = f". Correct them, {allow}"
+    if encodings and "utf-8" in encodings:
+        cure = (
+            ". Say how the file is encoded, such as csv: {encoding: windows-1252} for what Windows"
+            " programs write in the West"
+        )
+    elif encodings:  # what was declared, or a mark of the file says so
+        cure = (
+            f". The file is in another encoding than {encodings[0]}: say which, such as csv:"
+            f" {{encoding: cp850}} for what DOS wrote, correct the rows, {allow}"
+        )
     return InputError(f"{origin}: {n_rejects:,} of {n_rows:,} rows cannot be read ({listed}){cure}")
 
 

@@ -178,6 +178,21 @@ def read_files(
     append_parts(engine, parts, wanted, into, found.origin, needed, cure)
 
 
+def column_names(engine: Engine, file: Path, style: CsvFormat, scratch: Path) -> list[str]:
+    """List the columns of one file, in the format of its ending.
+
+    style: of a csv file. scratch: an existing folder for copies.
+    Raises InputError if it cannot be read.
+    """
+    kind = format_of(file)
+    check_is_table(file, kind)
+    if kind == "csv":
+        return CsvPart.found(file, style, []).names
+    if kind == "json":
+        return list(find_json(engine, file, [], scratch, "columns.json").keys)
+    return parquet_parts(engine, [file])[0].names
+
+
 def _runs(
     files: Sequence[Path], folders: Mapping[Path, Mapping[str, str | None]]
 ) -> list[list[Path]]:

@@ -100,7 +100,7 @@ def _read_files(
         wanted,
         into,
         scratch=scratch,
-        needed=[source.record_id],
+        needed=[] if source.record_id is None else [source.record_id],
         cure=COLUMN_CURE,
     )
     return found.origin

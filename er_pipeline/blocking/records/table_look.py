@@ -1,41 +1,28 @@
-"""A look at a table: how its file is written, and what its columns hold, before it is declared."""
+"""A look at a table before it is declared: what its columns hold, and what its file needs said.
+
+Files are read by the reader of the sources; only what it cannot know of itself is found out here.
+"""
 
 import codecs
-import csv
-import gzip
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
-
-import duckdb
-from pydantic import ValidationError
 
 from er_pipeline.blocking.records.column_guesses import ColumnValues
-from er_pipeline.blocking.records.sources import read_source
-from er_pipeline.blocking.spec.sources_section import CsvFormat, Source
+from er_pipeline.blocking.records.file_contents import CHUNK, encoding_of, opened, packing_of
+from er_pipeline.blocking.records.parts import QUOTE_IN_DOUBT
+from er_pipeline.blocking.records.source_files import column_names, format_of
+from er_pipeline.blocking.records.sources import RawSource, read_source
+from er_pipeline.blocking.spec.sources_section import NO_QUOTE, CsvFormat, Source
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.errors import InputError, first_line
-from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.values.cleaning import PLACEHOLDERS
 
 # Distinct values of a column that are looked at; a share of them is known to a percent or two.
 SAMPLED = 2_000
 # Of a larger csv file so much is read: some hundred thousand rows.
 MOST_READ = 100_000_000
-LINES_LOOKED_AT = 50
-DELIMITERS = (",", ";", "\t", "|")
-ENDINGS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".json": "json",
-    ".jsonl": "json",
-    ".ndjson": "json",
-}
 
 
 @dataclass(frozen=True)
@@ -43,7 +30,9 @@ class TableLook:
     """What was seen of a table.
 
     table: engine table of its columns, all VARCHAR. csv: settings that its file needs, by name,
-    each with the evidence. is_whole: whether all rows were read.
+    each with the evidence. is_whole: whether all rows were read. unreadable: columns that cannot be
+    read, each with the reason. n_rejects: rows that cannot be read; first_reject: the first one's
+    line and reason.
     """
 
     file: Path
@@ -52,6 +41,33 @@ class TableLook:
     columns: Sequence[ColumnValues]
     n_rows: int
     is_whole: bool
+    unreadable: dict[str, str] = field(default_factory=dict)
+    n_rejects: int = 0
+    first_reject: str = ""
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """How the columns of a file are read into one engine table."""
+
+    engine: Engine
+    file: Path
+    style: CsvFormat
+    scratch: Path
+    table: str
+
+    def read(self, names: Sequence[str]) -> RawSource:
+        source = Source(path=str(self.file), record_id=names[0], csv=self.style)
+        folder, table = self.scratch, self.table
+        return read_source(self.engine, source, names, folder=folder, scratch=folder, table=table)
+
+    def why_not(self, name: str) -> str:
+        """Return why a column cannot be read alone, or nothing."""
+        try:
+            replace(self, table=f"{self.table}_alone").read([name])
+        except InputError as error:
+            return str(error).removeprefix(f"{self.file}: ")
+        return ""
 
 
 def look_at(engine: Engine, file: Path, table: str, scratch: Path) -> TableLook:
@@ -61,24 +77,57 @@ def look_at(engine: Engine, file: Path, table: str, scratch: Path) -> TableLook:
     Raises InputError if it cannot be read.
     """
     if not file.is_file():
-        raise InputError(f"{file}: no such file; name a csv, parquet or json file")
-    ending = next((e for e in reversed(file.suffixes) if e.lower() in ENDINGS), "").lower()
-    if not ending:
-        raise InputError(
-            f"{file}: its ending names no format; save the table as csv, parquet or json"
-        )
+        what = "is a folder; name one of its files" if file.is_dir() else "no such file"
+        raise InputError(f"{file}: {what}; a csv, parquet or json file is wanted")
     settings: dict[str, tuple[str, str]] = {}
     read_from, is_whole = file.absolute(), True
-    if ENDINGS[ending] == "csv":
-        settings, names = _csv_settings(file)
+    is_csv = format_of(file) == "csv"
+    if is_csv:
+        _note_encoding(file, settings)
         read_from, is_whole = _beginning(read_from, scratch)
-    else:
-        names = _column_names(engine, file, ENDINGS[ending])
-    style = CsvFormat.model_validate({name: value for name, (value, _) in settings.items()})
-    source = Source(path=str(read_from), record_id=names[0], csv=style)
-    raw = read_source(engine, source, names, folder=scratch, scratch=scratch, table=table)
+    reader = _Reader(engine, read_from, _style(settings), scratch, table)
+    names = column_names(engine, read_from, reader.style, scratch)
+    unreadable: dict[str, str] = {}
+    try:
+        raw = reader.read(names)
+    except InputError:
+        unreadable = {name: why for name in names if (why := reader.why_not(name))}
+        if len(unreadable) in (0, len(names)):
+            raise
+        names = [name for name in names if name not in unreadable]
+        raw = reader.read(names)
+    if is_csv and any(QUOTE_IN_DOUBT in note for note in raw.notes):
+        raw = _without_quotes(reader, names, raw, settings)
     columns = [_values(engine, table, name, raw.n_records) for name in names]
-    return TableLook(file, table, settings, columns, raw.n_records, is_whole)
+    first = engine.rows(f"select line, reason from {raw.rejects} order by all limit 1")
+    return TableLook(
+        file,
+        table,
+        settings,
+        columns,
+        raw.n_records,
+        is_whole,
+        unreadable,
+        raw.n_rejects,
+        "".join(f"line {line}: {reason}" for line, reason in first),
+    )
+
+
+def _style(settings: dict[str, tuple[str, str]]) -> CsvFormat:
+    return CsvFormat.model_validate({name: value for name, (value, _) in settings.items()})
+
+
+def _without_quotes(
+    reader: _Reader, names: Sequence[str], raw: RawSource, settings: dict[str, tuple[str, str]]
+) -> RawSource:
+    """Read a file again as one without quotes, where every line then is a row."""
+    evidence = "a quote takes in lines that are rows of their own; read without, every line is one"
+    without = {**settings, "quote": (NO_QUOTE, evidence)}
+    plain = replace(reader, style=_style(without), table=f"{reader.table}_plain").read(names)
+    if plain.n_rejects or plain.n_records <= raw.n_records:
+        return raw
+    settings.update(without)
+    return replace(reader, style=_style(without)).read(names)
 
 
 def _values(engine: Engine, table: str, name: str, n_rows: int) -> ColumnValues:
@@ -101,7 +150,8 @@ def _values(engine: Engine, table: str, name: str, n_rows: int) -> ColumnValues:
 
 def _beginning(file: Path, scratch: Path) -> tuple[Path, bool]:
     """Return a file, or a copy of its first lines where it is large; and whether it is whole."""
-    if file.suffix.lower() == ".gz" or file.stat().st_size <= MOST_READ:
+    is_plain = packing_of(file) == "none" and encoding_of(file, None).startswith("utf-8")
+    if not is_plain or file.stat().st_size <= MOST_READ:
         return file, True
     copy = scratch / f"beginning_{file.name}"
     with file.open("rb") as whole, copy.open("wb") as part:
@@ -109,81 +159,17 @@ def _beginning(file: Path, scratch: Path) -> tuple[Path, bool]:
     return copy, False
 
 
-def _csv_settings(file: Path) -> tuple[dict[str, tuple[str, str]], list[str]]:
-    """Return what `csv:` must say of a file, and the names in its header."""
-    settings: dict[str, tuple[str, str]] = {}
-    encoding = _encoding(file, settings)
-    try:
-        with _opened(file) as content, codecs.getreader(encoding)(content, "replace") as text:
-            lines = [line for _, line in zip(range(LINES_LOOKED_AT), text, strict=False)]
-    except (OSError, EOFError) as error:
-        raise InputError(f"{file}: cannot be read: {error}") from error
-    if not lines or not lines[0].strip():
-        raise InputError(f"{file}:1: has no header line; the first line must name the columns")
-    unquoted = "".join(lines[0].split('"')[::2])
-    in_header = max(DELIMITERS, key=unquoted.count)
-    delimiter = max(DELIMITERS, key=lambda mark: _columns_by(lines, mark))
-    if _columns_by(lines, delimiter) > _columns_by(lines, in_header):
-        width = _columns_by(lines, delimiter)[1]
-        settings["delimiter"] = (delimiter, f"divides most lines into {width} columns")
-    else:
-        delimiter = in_header
-    names = next(csv.reader(lines, delimiter=delimiter), [])
-    return settings, [name or f"column{i}" for i, name in enumerate(names)]
-
-
-def _columns_by(lines: Sequence[str], delimiter: str) -> tuple[float, int]:
-    """Return the share of lines with the commonest number of columns, and that number."""
-    try:
-        widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter) if row)
-    except csv.Error:
-        return 0.0, 0
-    width, n = max(widths.items(), key=lambda found: (found[1], found[0]))
-    return (n / widths.total() if width > 1 else 0.0), width
-
-
-def _encoding(file: Path, settings: dict[str, tuple[str, str]]) -> str:
-    """Return the encoding of a file, and note it where it is not UTF-8."""
-    with _opened(file) as content:
-        start = content.read(4)
-    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        settings["encoding"] = ("utf-16", "the file begins with the mark of UTF-16")
-        return "utf-16"
+def _note_encoding(file: Path, settings: dict[str, tuple[str, str]]) -> None:
+    """Note the encoding of a file that the reader would take for UTF-8, and which is not."""
+    if encoding_of(file, None) != "utf-8":
+        return
     decoder = codecs.getincrementaldecoder("utf-8")()
-    n_read = 0
-    with _opened(file) as content:
+    with opened(file) as content:
         try:
-            while chunk := content.read(1 << 20):
+            while chunk := content.read(CHUNK):
                 decoder.decode(chunk)
-                n_read += len(chunk)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
             evidence = f"byte 0x{byte:02X} is not UTF-8, and files of Windows hold it"
-            settings["encoding"] = (_windows_encoding(), evidence)
-            return settings["encoding"][0]
-        except (OSError, EOFError) as error:
-            raise InputError(f"{file}: cannot be read: {error}; is it complete?") from error
-    return "utf-8-sig"
-
-
-def _windows_encoding() -> str:
-    try:
-        CsvFormat.model_validate({"encoding": "windows-1252"})
-    except ValidationError:
-        return "latin-1"
-    return "windows-1252"
-
-
-def _opened(file: Path) -> IO[bytes]:
-    opener: Any = gzip.open if file.suffix.lower() == ".gz" else open
-    opened: IO[bytes] = opener(file, "rb")
-    return opened
-
-
-def _column_names(engine: Engine, file: Path, kind: str) -> list[str]:
-    try:
-        described = engine.described(f"select * from read_{kind}({literal(str(file.absolute()))})")
-    except duckdb.Error as error:
-        raise InputError(f"{file}: cannot be read as {kind}: {first_line(error)}") from error
-    return [name for name, _ in described]
+            settings["encoding"] = ("windows-1252", evidence)

@@ -11,7 +11,7 @@ from er_pipeline.blocking.records.parts import Given, Into
 from er_pipeline.blocking.records.wanted_columns import find_columns
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
-from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.sql import literal, quoted
 
 # Between the values of a list: what people write between two addresses in one cell.
 BETWEEN = "; "
@@ -19,6 +19,8 @@ BETWEEN = "; "
 EXACT = 10**15
 _LIST = re.compile(r"^(.*)\[\d*\]$", re.DOTALL)
 _NESTED = re.compile(r"^(STRUCT|MAP|UNION|VARIANT|ROW)\b")
+# {"first": "Ann"} as JSON and {'first': 'Ann'} as Python write it.
+_WRITTEN_OBJECT = r"""(?s)^\s*\{\s*(\"[^\"]+\"|'[^']+')\s*:.*\}\s*$"""
 FLATTEN = (
     "name a column of single values: flatten it where the file is written, or read it through a"
     " view of a DuckDB file"
@@ -184,6 +186,28 @@ def check_no_objects(engine: Engine, relation: str, values: Mapping[str, str], o
                     f"{origin}: column {name!r} of record {no} holds an object,"
                     f" {_shortened(found[2 * i + 1])}, no single value; {FLATTEN}"
                 )
+
+
+def check_no_written_objects(
+    engine: Engine, table: str, columns: Sequence[str], origin: str
+) -> None:
+    """Find columns of texts most of which are objects, as programs write these into csv files.
+
+    Raises InputError if there is one: the names of its parts would become words of every value.
+    """
+    for column in columns:
+        value = quoted(column)
+        written = f"regexp_matches({value}, {literal(_WRITTEN_OBJECT)})"
+        n_written, n_filled, first = engine.row(
+            f"select count(*) filter (_is), count(*), min(_v) filter (_is) from (select {value} as"
+            f" _v, starts_with(ltrim({value}), '{{') and {written} as _is from {table}"
+            f" where {value} <> '')"
+        )
+        if n_written > n_filled / 2:
+            raise InputError(
+                f"{origin}: column {column!r} holds objects, such as {_shortened(first)}, no single"
+                f" values; {FLATTEN}"
+            )
 
 
 def _check_bytes(engine: Engine, relation: str, column: str, origin: str) -> None:

@@ -78,9 +78,12 @@ def write_true_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         draft.content = engine.fingerprint("written_true_pairs", ["left_no", "right_no"])
         (n_pairs,) = engine.row("select count(*) from written_true_pairs")
         if n_pairs == 0:
+            example = ""
+            if unknown:
+                example = f" (its ids: {example_pairs(engine, 'select * from unknown_pairs')})"
             raise InputError(
-                "truth: not one pair is of two different records that are there; do its ids read"
-                " as the records' ids do?"
+                f"truth: not one pair is of two different records that are there{example}; do its"
+                " ids read as the records' ids do?"
             )
         draft.facts.update(true_pairs=n_pairs, pairs_with_unknown_ids=unknown)
         return dict(draft.facts)

@@ -13,8 +13,8 @@ class Checks(Settings):
 
     min_key_coverage: Share = Field(
         0.95,
-        description="Share of records with at least one key; below it the run stops, or warns where"
-        " rules are learned or neighbours found and the limit is not written down.",
+        description="Share of records with at least one key; below it, the run stops if the limit"
+        " is written down, else a warning.",
     )
     max_coverage_lost: Share = Field(
         0.05,

@@ -92,7 +92,12 @@ class Source(Settings):
     url: str | None = Field(None, description="SQLAlchemy URL; write secrets as {{ env.NAME }}.")
     query: str | None = Field(None, description="SQL run at `url`.")
     generate: GeneratedPeople | None = Field(None, description="Made-up people, for a trial.")
-    record_id: str = Field("id", min_length=1, description="Column with the record's id.")
+    record_id: str | None = Field(
+        "id",
+        min_length=1,
+        description="Column with the record's id; null numbers the rows of a path from 1 on, as"
+        " they are read.",
+    )
     columns: dict[str, str | None] = Field(
         default_factory=dict,
         description="field: column of this source; null where the source has no such column.",
@@ -109,6 +114,11 @@ class Source(Settings):
         for place, companion in (("database", "table"), ("url", "query")):
             if bool(getattr(self, place)) != bool(getattr(self, companion)):
                 raise ValueError(f"{place} and {companion} belong together: write both")
+        if self.record_id is None and not self.path:
+            raise ValueError(
+                "record_id: null numbers the rows of a file, and these are of none; name the column"
+                " of the id, which a view or a query can make: row_number() over (order by ...)"
+            )
         return self
 
     @property

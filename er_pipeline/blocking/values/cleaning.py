@@ -15,6 +15,7 @@ from er_pipeline.blocking.values.checked_numbers import checked_number
 from er_pipeline.blocking.values.company_names import clean_company
 from er_pipeline.blocking.values.dates import date_cleaner
 from er_pipeline.blocking.values.email_addresses import MailboxOptions, mailboxes
+from er_pipeline.blocking.values.float_texts import without_float
 from er_pipeline.blocking.values.folded_text import fold, joined_letters, plain, word_set, words_of
 from er_pipeline.blocking.values.null_marks import (
     MARK_WORDS,
@@ -185,7 +186,7 @@ def several_values(kind: str, options: CleaningOptions) -> Callable[[str], bool]
 
 def _address(options: CleaningOptions) -> Cleaner:
     def shape(text: str) -> str:
-        words = words_of(joined_letters(fold(plain(text))))
+        words = words_of(joined_letters(fold(without_float(plain(text)) or "")))
         short = " ".join([_SHORT_ADDRESS_WORDS.get(word, word) for word in words])
         return _SPELLED_PO_BOX.sub("po box", short) if "p o box" in short else short
 
@@ -193,7 +194,7 @@ def _address(options: CleaningOptions) -> Cleaner:
 
 
 def _text(options: CleaningOptions) -> Cleaner:
-    return lambda text: " ".join(words_of(text))
+    return lambda text: " ".join(words_of(without_float(text.strip()) or ""))
 
 
 def _identifier(options: CleaningOptions) -> Cleaner:
@@ -203,7 +204,7 @@ def _identifier(options: CleaningOptions) -> Cleaner:
         if read and (text := read(text) or "") == "":
             return None
         text = plain(text if text.isascii() else unicodedata.normalize("NFKC", text))
-        text = text.lower().translate(_NOT_IN_IDENTIFIERS)
+        text = (without_float(text) or "").lower().translate(_NOT_IN_IDENTIFIERS)
         if not text.isascii():
             text = unicodedata.normalize("NFKC", text)  # what was parted may now compose
         return None if not any(map(str.isalnum, text)) or _is_filler(text) else text

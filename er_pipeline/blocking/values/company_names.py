@@ -40,6 +40,7 @@ _MORE_FORMS = tuple(
         "limited sirketi|ltd sirketi|anonim sirketi|tic|ticaret|dis tic|ith ihr|pazarlama",
         "gbr|ug|haftungsbeschrankt|haftungsbeschraenkt|partg|partgmbb|mbb|part g|ggmbh|gag",
         "aktiengesellschaft|kommanditgesellschaft|gesellschaft mit beschrankter haftung|ges mbh",
+        "gesmbh",
         "gesellschaft mbh|eingetragener verein|eingetragene genossenschaft|eingetragener kaufmann",
         "cie|et cie|sasu|selarl|selas|scop|scic|snc|eirl|gaec|gie|sccv|asbl|vzw|vof|cvba",
         "srls|scarl|soc coop|societa cooperativa|sapa|snc di|sas di|lda|unipessoal lda|sgps|eireli",

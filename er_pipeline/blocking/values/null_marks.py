@@ -18,7 +18,13 @@ NAMES_TOO = word_set("na nan nat nil null blank")
 COUNTRY_TOO = "na"
 
 _WORDS = "|".join(
-    sorted((re.escape(word) for word in MARK_WORDS | word_set("empty blank missing")), reverse=True)
+    sorted(
+        (
+            re.escape(word)
+            for word in MARK_WORDS | word_set("empty blank missing leer vide vacío vuoto leeg")
+        ),
+        reverse=True,
+    )
 )
 # Faults of spreadsheets, in English, German, French and Spanish.
 _FAULTS = (

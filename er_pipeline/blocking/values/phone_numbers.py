@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import phonenumbers
 
+from er_pipeline.blocking.values.float_texts import without_float
 from er_pipeline.blocking.values.folded_text import plain
 
 # ten digits as North America writes them; areas and exchanges there start with 2-9
@@ -16,7 +17,8 @@ _REMARK = re.compile(r"[(\[][^()\[\]]*[^\W\d_][^()\[\]]*[)\]]")  # (home), [Axel
 # What stands between two numbers, in the order in which it is looked for: other signs and words
 # first, since a slash or a comma may stand within a number (030/1234567).
 _BETWEEN = tuple(map(re.compile, (r"[;|&\"']|[^\W\d_]+[.:]?| (?=\+\d)", ",", " / ", "/")))
-_FLOAT = re.compile(r"(\d{5,})\.0+", re.A)  # as spreadsheets and frames keep a number
+_WORDS_BEHIND = re.compile(r"(?<=\d)[\s,:-]+[^\W\d_]\D*$")  # 0171 1234567 Axel
+_LINE_END = re.compile(r"[\r\n\t]+")  # a cell of several lines has a number in each
 
 
 def phone_cleaner(region: str) -> Callable[[str], str | None]:
@@ -47,10 +49,13 @@ def phone_numbers(text: str, region: str) -> list[str]:
 def _numbers(text: str, region: str) -> Iterator[str]:
     if len(text) > _LONGEST_PHONE:
         return
-    text = _FLOAT.sub(r"\1", plain(text))
-    if number := _number(text, region):  # vanity numbers and extensions have words
-        yield number
-        return
+    text = without_float(plain(_LINE_END.sub(" ; ", text.strip()))) or ""
+    # What stands behind a number is a remark, unless the number is none without it: vanity numbers
+    # and extensions have words.
+    for part in dict.fromkeys((_WORDS_BEHIND.sub("", text), text)):
+        if number := _number(part, region):
+            yield number
+            return
     without_remarks = _REMARK.sub(" ; ", text)
     if without_remarks != text:
         yield from _numbers(without_remarks.strip(" ;"), region)
