@@ -86,12 +86,15 @@ def test_coverage_lost_to_the_cap_stops_the_run(dataset: Callable[..., Dataset])
 
 
 @pytest.mark.parametrize(
-    ("checks", "severity"), [({}, "warn"), ({"min_key_coverage": 0.95}, "error")]
+    ("copies", "checks", "severity"),
+    [(1, {}, "warn"), (1, {"min_key_coverage": 0.95}, "error"), (20, {}, "error")],
+    ids=["five records do not show it", "written down", "a hundred records show it"],
 )
-def test_a_limit_of_coverage_stops_a_run_only_where_it_is_written(
-    dataset: Callable[..., Dataset], checks: dict[str, Any], severity: str
+def test_too_low_a_coverage_stops_a_run_where_it_is_shown_or_the_limit_is_written(
+    dataset: Callable[..., Dataset], copies: int, checks: dict[str, Any], severity: str
 ) -> None:
-    found = verdicts_of(dataset(FIVE, strategies=STRATEGIES, checks=checks))
+    rows = [{**row, "id": f"{row['id']}-{i}"} for row in FIVE for i in range(copies)]
+    found = verdicts_of(dataset(rows, strategies=STRATEGIES, checks=checks))
     assert not found["key_coverage_is_enough"].passed
     assert found["key_coverage_is_enough"].severity == severity
 

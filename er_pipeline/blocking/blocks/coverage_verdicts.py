@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from er_pipeline.blocking.blocks.blocks import most_expensive
 from er_pipeline.blocking.blocks.filtered_facts import FilteredFacts
+from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of, unless
@@ -11,7 +12,8 @@ from er_pipeline.blocking.tables.verdicts import Verdict, share_of, unless
 CHECKS = (
     Check(
         "key_coverage_is_enough",
-        "Records without a key are never compared. A warning where the limit is not written down.",
+        "Records without a key are never compared. Only a warning where the limit is not written"
+        " down and rules are learned, neighbours found, or the records too few to show it.",
         limits=("checks.min_key_coverage",),
     ),
     Check(
@@ -47,12 +49,18 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
     if not facts["strategies"] or not n_records:  # there are no keys, or nothing to cover
         coverage = 1.0
     empty = f" {n_empty:,} more are empty in every field." if n_empty else ""
-    # The pairs of the other records are right, so a limit that nobody wrote down withholds none.
-    is_written = "min_key_coverage" in checks.model_fields_set
+    # A limit that nobody wrote down only warns where the data choose the rules or neighbours need
+    # no key, since the pairs there are may be all that can be had; and where so few records
+    # cannot show that the coverage of their kind lies below it.
+    is_chosen = spec.learns is not None or spec.embedding is not None
+    most = interval(facts["records_with_key"], n_records)[1]
+    only_warns = "min_key_coverage" not in checks.model_fields_set and (
+        is_chosen or most >= checks.min_key_coverage
+    )
     yield Verdict(
         "key_coverage_is_enough",
         coverage >= checks.min_key_coverage,
-        "error" if is_written else "warn",
+        "warn" if only_warns else "error",
         f"{coverage:.2%} of {n_records:,} records have a blocking key"
         f" (at least {checks.min_key_coverage:.0%} wanted).{empty}"
         + unless(

@@ -13,8 +13,9 @@ class Checks(Settings):
 
     min_key_coverage: Share = Field(
         0.95,
-        description="Share of records with at least one key; below it, the run stops if the limit"
-        " is written down, else a warning.",
+        description="Share of records with at least one key; below it the run stops. It only warns"
+        " where the limit is not written down and rules are learned, neighbours found, or records"
+        " too few to show it: the 95% interval of the share reaches the limit.",
     )
     max_coverage_lost: Share = Field(
         0.05,
