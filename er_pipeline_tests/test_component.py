@@ -2,7 +2,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
@@ -63,7 +62,6 @@ def test_the_definitions_are_of_one_dataset_over_one_lake(tmp_path: Path) -> Non
     graph = definitions.resolve_asset_graph()
     assert {key.path[0] for key in graph.get_all_asset_keys()} == {"people"}
     checked = {key.asset_key for key in graph.asset_check_keys}
-    catalog = dg.AssetKey(["people", "catalog"])
-    assert checked == graph.materializable_asset_keys - {catalog}
+    assert checked == graph.materializable_asset_keys
     assert [job.name for job in definitions.jobs or []] == ["people_nightly"]
     assert (definitions.resources or {})["lake"].root == str(tmp_path)

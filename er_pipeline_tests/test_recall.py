@@ -67,7 +67,8 @@ def test_a_sample_of_all_records_gives_the_share_of_all_likely_matches(
             "select count(u.left_no) / count(*) from true_pairs as t left join unified_pairs as u"
             " on u.left_no = t.left_no and u.right_no = t.right_no"
         )
-    assert facts["sample"]["recall"] == pytest.approx(share, abs=0.03)
+    # A match that the model does not recognize is not counted.
+    assert facts["sample"]["recall"] == pytest.approx(share, abs=0.04)
     assert facts["sample"]["recall_low"] < facts["sample"]["recall"]
 
 

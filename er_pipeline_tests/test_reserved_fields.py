@@ -203,6 +203,6 @@ def test_ids_are_checked_in_a_column_of_any_name(tmp_path: Path, column: str) ->
 def test_default_training_rules_quote_a_word_of_sql(field: str) -> None:
     rules = default_training_rules({field: "text", "name": "person_name"})
     assert rules == {"same_name": ["name"], f"same_{field}": rules[f"same_{field}"]}
-    spec = small_spec(fields={field: "text", "name": "person_name"}, training_rules=None)
+    spec = small_spec(fields={field: "text", "name": "person_name"}, training_rules=rules)
     assert spec.training_conjunctions[1].source_columns == (field,)
     assert {choice.field for choice in spec.key_choices} == {field, "name"}
