@@ -89,7 +89,7 @@ def test_the_size_classes_of_all_strategies_add_up(dataset: Callable[..., Datase
 
 
 def test_without_a_strategy_nothing_has_a_key(engine: Engine) -> None:
-    put_rows(engine, "cleaned_records", "record_no, source_no, name", [(0, 0, "a"), (1, 0, "b")])
+    put_rows(engine, "cleaned_records", "record_no, source_no, name", [(0, 0, 5), (1, 0, 6)])
     facts = sum_strategies(engine, small_spec(), {}, {})
     assert (facts["records"], facts["possible_pairs"], facts["pairs"]) == (2, 1, 0)
     assert facts["records_with_key"] == facts["records_in_a_block"] == 0
