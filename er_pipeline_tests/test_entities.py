@@ -151,6 +151,15 @@ def test_a_giant_entity_shows_the_links_it_hangs_on_weakest_first(tmp_path: Path
     giant = verdicts["no_entity_is_giant"]
     assert not giant.passed
     assert "Weakest link first, it hangs on r2 and r3 (0.91, joins 3 and 3 records); " in giant.text
+    assert "Raise matching: threshold, or" in giant.text
+
+
+def test_no_threshold_is_advised_where_the_model_is_sure_of_every_link(tmp_path: Path) -> None:
+    lake, spec = Lake(tmp_path, "people"), spec_with(checks={"max_entity_size": 2})
+    joined(lake, 3, {(0, 1): 1.0, (1, 2): 0.999999}, spec)
+    with DuckDBEngine(threads=2) as engine:
+        verdicts = {v.check: v for v in judge_entities(engine, lake, spec, entities_facts(lake))}
+    assert "no threshold parts them" in verdicts["no_entity_is_giant"].text
 
 
 def test_without_a_match_everyone_is_alone(tmp_path: Path) -> None:

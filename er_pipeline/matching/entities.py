@@ -11,6 +11,7 @@ from er_pipeline.blocking.tables.pictures import Counts, Grid, Shown, numbers
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import RECORD_NO, Check, Column, Facts, Table
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.matching.match_doubts import HIGHEST_RAISED
 from er_pipeline.matching.splink_linker import splink_api
 from er_pipeline.matching.weakest_links import Link, link_text, weakest_links
 
@@ -155,10 +156,21 @@ def judge_entities(
             if largest <= most
             else " Chains of matches joined what does not belong together."
             + _chain_text(facts["weakest_links"])
-            + " Raise matching: threshold, or checks: max_entity_size if such entities are real."
+            + _cure(facts["weakest_links"])
         ),
         {"largest_entity": largest, "max_entity_size": most},
     )
+
+
+def _cure(links: list[Link]) -> str:
+    """Advise what parts the largest entity: a threshold only where one can."""
+    real = "or raise checks: max_entity_size if such entities are real."
+    if links and links[0]["match_probability"] >= HIGHEST_RAISED:
+        return (
+            " The model is sure of all of them, so no threshold parts them: compare a field in which"
+            f" such records differ, declare what they share a placeholder, {real}"
+        )
+    return f" Raise matching: threshold, {real}"
 
 
 def _chain_text(links: list[Link]) -> str:
