@@ -167,8 +167,8 @@ def _cure(links: list[Link]) -> str:
     real = "or raise checks: max_entity_size if such entities are real."
     if links and links[0]["match_probability"] >= HIGHEST_RAISED:
         return (
-            " The model is sure of all of them, so no threshold parts them: compare a field in which"
-            f" such records differ, declare what they share a placeholder, {real}"
+            " The model is sure of all of them, so no threshold parts them: compare a field in"
+            f" which such records differ, declare what they share a placeholder, {real}"
         )
     return f" Raise matching: threshold, {real}"
 
