@@ -3,13 +3,13 @@
 Files are read by the reader of the sources; only what it cannot know of itself is found out here.
 """
 
-import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from er_pipeline.blocking.records.column_guesses import ColumnValues
-from er_pipeline.blocking.records.file_contents import CHUNK, encoding_of, opened, packing_of
+from er_pipeline.blocking.records.encoding_guesses import guess_encoding
+from er_pipeline.blocking.records.file_contents import encoding_of, packing_of
 from er_pipeline.blocking.records.parts import QUOTE_IN_DOUBT
 from er_pipeline.blocking.records.source_files import column_names, format_of
 from er_pipeline.blocking.records.sources import RawSource, read_source
@@ -83,7 +83,8 @@ def look_at(engine: Engine, file: Path, table: str, scratch: Path) -> TableLook:
     read_from, is_whole = file.absolute(), True
     is_csv = format_of(file) == "csv"
     if is_csv:
-        _note_encoding(file, settings)
+        if encoding := guess_encoding(file):
+            settings["encoding"] = encoding
         read_from, is_whole = _beginning(read_from, scratch)
     reader = _Reader(engine, read_from, _style(settings), scratch, table)
     names = column_names(engine, read_from, reader.style, scratch)
@@ -157,19 +158,3 @@ def _beginning(file: Path, scratch: Path) -> tuple[Path, bool]:
     with file.open("rb") as whole, copy.open("wb") as part:
         part.writelines(whole.readlines(MOST_READ))
     return copy, False
-
-
-def _note_encoding(file: Path, settings: dict[str, tuple[str, str]]) -> None:
-    """Note the encoding of a file that the reader would take for UTF-8, and which is not."""
-    if encoding_of(file, None) != "utf-8":
-        return
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with opened(file) as content:
-        try:
-            while chunk := content.read(CHUNK):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            evidence = f"byte 0x{byte:02X} is not UTF-8, and files of Windows hold it"
-            settings["encoding"] = ("windows-1252", evidence)
