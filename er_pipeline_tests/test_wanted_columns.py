@@ -23,6 +23,7 @@ def test_of_columns_that_differ_in_case_alone_the_one_written_so_is_meant() -> N
             r"people: has no column 'name'; it has 'id', 'nmae'\. Did you mean 'nmae'",
         ),
         (["id", "zip"], r"it has 'id', 'zip'\. Correct `record_id`, `fields` or `columns`"),
+        ([f"c{i}" for i in range(1_041)], r"'c39' and 1,001 more\. Correct"),
         (["id;name"], r"Is it one column only\? Else say how columns are divided"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from er_pipeline.blocking.records.wanted_columns import find_columns, plain_name
+from er_pipeline.blocking.records.wanted_columns import find_columns, listed_names, plain_name
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.sql import literal, quoted
@@ -127,7 +127,7 @@ def _note_lack(part: Part, name: str, into: Into, origin: str, needed: Sequence[
     if name in needed:
         raise InputError(
             f"{part.file}: has no column {name!r}, which other files of {origin} have; it has"
-            f" {', '.join(map(repr, part.names))}. Correct the file or `path`"
+            f" {listed_names(part.names)}. Correct the file or `path`"
         )
     into.notes.append(
         f"{part.file}: has no column {name!r}, which other files have; its records have no such"

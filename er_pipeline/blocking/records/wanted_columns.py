@@ -9,6 +9,8 @@ COLUMN_CURE = (
     "Correct `record_id`, `fields` or `columns`; a field that this source lacks is declared so:"
     " columns: {name: null}"
 )
+# A person reads no more names than these to see what a table is.
+MOST_LISTED = 40
 
 
 def find_columns(
@@ -35,10 +37,17 @@ def find_columns(
     if missing:
         raise InputError(
             f"{origin}: has no column {', '.join(map(repr, missing))}; it has"
-            f" {', '.join(repr(name[:80]) for name in present)}."
+            f" {listed_names(present)}."
             f"{_near(missing, present)} {cure}"
         )
     return found
+
+
+def listed_names(names: Sequence[str]) -> str:
+    """Write the names of columns for people: the first ones of many, and how many more there are."""
+    listed = ", ".join(repr(name[:80]) for name in names[:MOST_LISTED])
+    more = len(names) - MOST_LISTED
+    return f"{listed} and {more:,} more" if more > 0 else listed
 
 
 def plain_name(name: str) -> str:
