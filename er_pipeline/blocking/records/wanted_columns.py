@@ -44,7 +44,7 @@ def find_columns(
 
 
 def listed_names(names: Sequence[str]) -> str:
-    """Write the names of columns for people: the first ones of many, and how many more there are."""
+    """Write names of columns for people: of many the first, and how many more there are."""
     listed = ", ".join(repr(name[:80]) for name in names[:MOST_LISTED])
     more = len(names) - MOST_LISTED
     return f"{listed} and {more:,} more" if more > 0 else listed
