@@ -68,7 +68,8 @@ def _tree_links(
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
     records, codes = np.unique(np.concatenate([left, right]), return_inverse=True)
-    ends = codes.reshape(2, -1)
+    # scipy's graphs have places of 32 bits; older ones refuse longer ones.
+    ends = codes.reshape(2, -1).astype(np.int32)
     # Ranks instead of probabilities: all differ, so there is one such tree.
     ranks = np.arange(1, len(left) + 1, dtype=np.float64)
     shape = (len(records), len(records))
