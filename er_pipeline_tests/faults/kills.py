@@ -32,7 +32,14 @@ from er_pipeline_tests.faults.nights import (
 
 WRONG = ("unreadable views", "mixed tables", "stale files", "unequal checksums", "failed reruns")
 LINES = "lines_of_publication"
-TRACED = ("catalog.py", "publications.py", "files.py", "run_metrics.py", "lake.py")
+TRACED = (
+    "catalog.py",
+    "publications.py",
+    "shown_views.py",
+    "files.py",
+    "run_metrics.py",
+    "lake.py",
+)
 
 
 class Kills:
