@@ -16,7 +16,6 @@ import numpy as np
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.matching.comparisons import compared_value
 from er_pipeline.matching.mixture import EQUAL_AT_START, Patterns, fit_mixture
@@ -27,10 +26,6 @@ RECORDS = "em_records"
 # Where a session starts from; it ends elsewhere, since every session estimates its own share.
 START_SHARE = 0.0001
 MOST_AT_START = 0.99
-
-
-class TrainingError(BlockingError):
-    """The model cannot be trained as declared."""
 
 
 @dataclass(frozen=True)

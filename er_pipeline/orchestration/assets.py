@@ -16,7 +16,7 @@ import dagster as dg
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.errors import BlockingError, LakeError
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.failures import sentence_of
 from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
@@ -131,9 +131,7 @@ class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_fa
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         """Turn a BlockingError, or a failure of the machine, into a dg.Failure that says it."""
-        sentence = str(error) if isinstance(error, BlockingError) else None
-        if isinstance(error, Exception) and sentence is None:
-            sentence = sentence_of(error)
+        sentence = sentence_of(error) if isinstance(error, Exception) else None
         if sentence is not None:
             raise dg.Failure(description=printable(sentence), allow_retries=False) from error
 
@@ -149,8 +147,9 @@ def noting_failure(lake: Lake, step: str) -> Iterator[None]:
     except LakeError:
         raise
     except Exception as error:
-        text = str(error) if isinstance(error, BlockingError) else sentence_of(error)
-        note_failure(lake, step, printable(text or f"{type(error).__name__}: {error}"))
+        note_failure(
+            lake, step, printable(sentence_of(error) or f"{type(error).__name__}: {error}")
+        )
         raise
     forget_failure(lake, step)
 

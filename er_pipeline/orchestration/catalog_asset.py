@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,9 @@ from er_pipeline.blocking.tables.run_metrics import collect_run_metrics
 from er_pipeline.blocking.tables.shown_views import has_news
 from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.stamps import code_version, digest, planned_stamps
-from er_pipeline.blocking.tables.standing import Standing, judge_table, standing_of
+from er_pipeline.blocking.tables.standing import Standing, judge_and_note, standing_of
 from er_pipeline.blocking.tables.step import Step, plans_of
-from er_pipeline.blocking.tables.table import Check, Table
-from er_pipeline.blocking.tables.verdict_notes import note_verdicts
-from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.table import Check
 from er_pipeline.catalog import publish_dataset
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
 from er_pipeline.orchestration.assets import as_dagster_failures, code_references
@@ -122,13 +121,7 @@ def publish_what_is_good(spec: PipelineSpec, lake: Lake, steps: Sequence[Step]) 
     the graph, and the rest no longer belongs to it.
     """
     with DuckDBEngine(spec.threads, spec.memory_limit, lake.spill) as engine:
-
-        def judge(step: Step, table: Table) -> Sequence[Verdict]:
-            verdicts = list(judge_table(engine, lake, step, table))
-            note_verdicts(lake, table.name, verdicts)
-            return verdicts
-
-        standing = standing_of(steps, lake, judge)
+        standing = standing_of(steps, lake, partial(judge_and_note, engine, lake))
         for table in standing.stale:
             lake.check(table)
         good = set(standing.good)

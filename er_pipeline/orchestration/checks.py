@@ -8,10 +8,9 @@ import dagster as dg
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.contract import FITS_CONTRACT
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.standing import judge_table
+from er_pipeline.blocking.tables.standing import judge_and_note
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Table
-from er_pipeline.blocking.tables.verdict_notes import note_verdicts
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.orchestration.assets import as_dagster_failures
 from er_pipeline.orchestration.resources import LakeFolder
@@ -57,8 +56,7 @@ def table_checks(
             as_dagster_failures(),
             DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine,
         ):
-            verdicts = list(judge_table(engine, tables, step, table))
-            note_verdicts(tables, table.name, verdicts)
+            verdicts = judge_and_note(engine, tables, step, table)
         for verdict in verdicts:
             yield check_result(spec, table.name, verdict)
 

@@ -58,7 +58,8 @@ def run_and_report(
     if published or "blocking_report" in result.tables:
         figures = figures_of(spec, tables, standing)
         lines = run_report(standing, tables, figures)
-        keep_report(tables, lines)
+        if not published:  # else the catalog's asset has kept it
+            keep_report(tables, lines)
     elif result.succeeded:
         lines = list(_warnings(result.failed_checks))
     else:

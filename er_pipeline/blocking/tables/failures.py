@@ -47,7 +47,12 @@ def explained_failures(what: str) -> Iterator[None]:
 
 
 def sentence_of(error: BaseException) -> str | None:
-    """Say in one sentence what failed and what to do; None for an error that is none of these."""
+    """Say in one sentence what failed and what to do; None for an error that is none of these.
+
+    Our own errors are such sentences already.
+    """
+    if isinstance(error, BlockingError):
+        return str(error)
     if isinstance(error, duckdb.OutOfMemoryException):
         return (
             f"needs more memory than it may use ({first_line(error)}); raise memory_limit, or"

@@ -15,7 +15,7 @@ from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Table
-from er_pipeline.blocking.tables.verdict_notes import noted_failure, noted_verdicts
+from er_pipeline.blocking.tables.verdict_notes import note_verdicts, noted_failure, noted_verdicts
 from er_pipeline.blocking.tables.verdicts import Verdict
 
 # Ends the reason of a table with which nothing is wrong but what it is made of or with.
@@ -120,6 +120,13 @@ def _verdicts(lake: Lake, step: Step, table: Table, judge: Judge | None) -> Sequ
     if noted is None or any(not v.passed and v.severity == "error" for v in noted):
         return judge(step, table)
     return noted
+
+
+def judge_and_note(engine: Engine, lake: Lake, step: Step, table: Table) -> list[Verdict]:
+    """Judge one table, and note the verdicts for the catalog and the report."""
+    verdicts = list(judge_table(engine, lake, step, table))
+    note_verdicts(lake, table.name, verdicts)
+    return verdicts
 
 
 def judge_table(engine: Engine, lake: Lake, step: Step, table: Table) -> Iterator[Verdict]:

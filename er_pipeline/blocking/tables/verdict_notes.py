@@ -10,10 +10,10 @@ these notes they know what may be shown.
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.publications import moment
 from er_pipeline.blocking.tables.verdicts import Verdict
 
 VERDICTS = "verdicts.json"
@@ -45,7 +45,7 @@ def noted_verdicts(lake: Lake, table: str) -> list[Verdict] | None:
 
 def note_failure(lake: Lake, step: str, text: str) -> None:
     """Note why a step made nothing."""
-    failure = Failure(text, f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
+    failure = Failure(text, moment())
     write_whole(lake.folder / FAILURES / f"{step}.json", json.dumps(asdict(failure), indent=1))
 
 
