@@ -155,6 +155,26 @@ class Lake:
                 logger.warning("%s cannot be read (%s): left out of account", path, error)
         return None
 
+    def before(self, *tables: str) -> dict[str, Path] | None:
+        """Return the folders of tables as the last good run left them, all of one run.
+
+        What a night compares itself with, or takes over; this run's own tables are published at its
+        end. None if one of them is not published, or they are of different runs.
+        """
+        shown = self.published()["tables"]
+        if not all(table in shown for table in tables):
+            return None
+        folders = {table: self.folder / table / shown[table] for table in tables}
+        stamps = {table: read_stamp(folder) for table, folder in folders.items()}
+        for stamp in stamps.values():
+            if stamp is None:
+                return None
+            for read, value in stamp.made_from.items():
+                of_input = stamps.get(read)
+                if of_input is not None and of_input.value != value:
+                    return None
+        return folders
+
     @contextmanager
     def writing(self, table: str, facts: Mapping[str, Any] | None = None) -> Iterator["TableDraft"]:
         """Write a new version of a table; it becomes the latest when the block ends without error.

@@ -43,7 +43,8 @@ class Plan:
     """What shapes a table, known before it is made.
 
     step: the table that is made to make this one. code, settings: digests. reads: its inputs.
-    is_from_outside: whether its content counts, too.
+    is_from_outside: whether its content counts, too. stays_in_force: whether changed inputs leave
+    it as it is.
     """
 
     step: str
@@ -51,6 +52,7 @@ class Plan:
     settings: str
     reads: tuple[str, ...]
     is_from_outside: bool
+    stays_in_force: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,14 @@ def read_stamp(folder: Path) -> Stamp | None:
 
 
 def upstream_of(table: str, plans: Mapping[str, Plan]) -> list[str]:
-    """List all that a table is made of, at any remove, and itself, in the order of the flow."""
+    """List all that must be as it was, at any remove, and itself, in the order of the flow.
+
+    What stays in force needs nothing any more of what it was learned from.
+    """
     needed, waiting = {table}, [table]
     while waiting:
-        new = set(plans[waiting.pop()].reads) - needed
+        plan = plans[waiting.pop()]
+        new = set() if plan.stays_in_force else set(plan.reads) - needed
         needed |= new
         waiting += new
     return [name for name in plans if name in needed]
@@ -112,7 +118,7 @@ def first_stale(
             return name, "was made under other settings than the defs.yaml has now"
         if stamp.code != plan.code:
             return name, "was made by another version of er_pipeline"
-        for read in plan.reads:
+        for read in () if plan.stays_in_force else plan.reads:
             of_input = stamps[read]
             assert of_input is not None
             if stamp.made_from.get(read) != of_input.value:

@@ -86,6 +86,7 @@ def plans_of(flow: Iterable[Step]) -> dict[str, Plan]:
             settings=digest([table.name, step.settings, table.shape]),
             reads=tuple(step.reads),
             is_from_outside=table.is_from_outside,
+            stays_in_force=table.stays_in_force,
         )
         for step in flow
         for table in step.writes

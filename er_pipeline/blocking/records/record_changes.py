@@ -1,0 +1,71 @@
+"""Record changes: what became of every record since the last good run.
+
+A record is the same one where its source and its id are; it is unchanged where all its cleaned
+fields are. Records are numbered anew every night, so what is taken over from the night before is
+renumbered by this table.
+"""
+
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal, quoted
+
+RECORDS = "cleaned_records"
+RECORD_CHANGES = "record_changes"
+IDENTITY = ("record_no", "record_id", "source", "source_no")
+
+
+def find_record_changes(engine: Engine, lake: Lake, *with_tables: str) -> bool:
+    """Make record_changes, from cleaned_records and those of the last good run.
+
+    Makes the engine's record_changes (old_no INTEGER, record_no INTEGER, change VARCHAR): every
+    record of either night once; old_no is NULL for a new one, record_no for one that is gone;
+    change is same, changed, new or gone. Makes cleaned_records and old_cleaned_records, too.
+    with_tables: other tables of the last good run that are to be of the same run.
+    Returns whether there is such a run; nothing is made if not.
+    """
+    folders = lake.before(RECORDS, *with_tables)
+    if folders is None:
+        return False
+    lake.open(engine, RECORDS)
+    engine.read_folder(folders[RECORDS], f"old_{RECORDS}")
+    now = _fields(engine, RECORDS)
+    old = _fields(engine, f"old_{RECORDS}")
+    every = list(dict.fromkeys([*now, *old]))
+    differs = " or ".join(
+        f"{f'n.{quoted(name)}' if name in now else 'null'} is distinct from"
+        f" {f'o.{quoted(name)}' if name in old else 'null'}"
+        for name in every
+    )
+    engine.make_table(
+        RECORD_CHANGES,
+        f"""
+        select o.record_no as old_no, n.record_no,
+            case when o.record_no is null then 'new' when n.record_no is null then 'gone'
+                when {differs or "false"} then 'changed' else 'same' end as change
+        from {RECORDS} as n full join old_{RECORDS} as o
+            on o.record_id = n.record_id and {_same_source(engine)}
+        """,
+    )
+    return True
+
+
+def _fields(engine: Engine, records: str) -> list[str]:
+    described = engine.described(f"select * from {records}")
+    return [name for name, _ in described if name not in IDENTITY]
+
+
+def _same_source(engine: Engine) -> str:
+    """Write the condition that two records, n and o, are of one source; it may be renamed.
+
+    A source that is called otherwise, at the place of one that is there no more, is that one.
+    """
+    sources = "select distinct source_no, source from {}"
+    now = dict(engine.rows(sources.format(RECORDS)))
+    old = dict(engine.rows(sources.format(f"old_{RECORDS}")))
+    renamed = {
+        source: old[place]
+        for place, source in now.items()
+        if source not in old.values() and place in old and old[place] not in now.values()
+    }
+    cases = "".join(f" when {literal(a)} then {literal(b)}" for a, b in sorted(renamed.items()))
+    return f"o.source = case n.source{cases} else n.source end" if cases else "o.source = n.source"

@@ -1,0 +1,58 @@
+"""Nights: a dataset that is run again and again on changed files, as a schedule would."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.run_metrics import collect_run_metrics, note_run_metrics
+from er_pipeline.catalog import publish_dataset
+from er_pipeline.flow import flow, open_lake, run
+from er_pipeline_tests.conftest import Rows, write_csv
+
+Row = tuple[Any, ...]
+
+
+class Nights:
+    """One dataset in a folder; every night writes its files, runs its flow and publishes."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        """Hold the declaration; its sources are files of the folder: 0.csv, 1.csv."""
+        self.folder, self.settings = folder, dict(settings)
+        self._run = "night-0"
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def spec(self) -> PipelineSpec:
+        """The declaration as it is now."""
+        return PipelineSpec.model_validate({"dataset": "people", **self.settings}).located_in(
+            self.folder
+        )
+
+    @property
+    def lake(self) -> Lake:
+        """The lake of all nights."""
+        return open_lake(self.folder / "lake", self.spec)
+
+    def night(self, *sources: Rows, publish: bool = True, threads: int = 2) -> Lake:
+        """Run the whole flow on new files; publish what it made."""
+        for place, rows in enumerate(sources):
+            write_csv(self.folder / f"{place}.csv", rows)
+        spec, lake = self.spec, self.lake
+        steps = flow(spec)
+        self._run = f"night-{int(self._run.partition('-')[2]) + 1}"
+        for step, _ in run(steps, lake, threads=threads):
+            note_run_metrics(lake, self._run, step.name, {})
+        with DuckDBEngine(threads=threads) as engine:
+            collect_run_metrics(engine, lake)
+        if publish:
+            publish_dataset(lake, [table for step in steps for table in step.writes])
+        return lake
+
+    def rows(self, table: str) -> list[Row]:
+        """Give all rows of a table's last version, sorted."""
+        with DuckDBEngine(threads=1) as engine:
+            engine.read_folder(self.lake.path(table), "some_table")
+            return sorted(engine.rows("from some_table"), key=repr)
