@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-# Distinct values that pass through Python at once: about 100 MB of short strings.
-VALUES_PER_BATCH = 500_000
+# Distinct values that pass through Python at once, at most: about 20 MB of short texts, and of long
+# ones as many as have that length together. 200,000 texts of 500 characters took 380 MiB at once.
+VALUES_PER_BATCH = 100_000
+CHARACTERS_PER_BATCH = 10_000_000
+VALUES_PER_FETCH = 10_000
 # Of 174 million pairs: snappy 6.0 CPU s and 235 MiB, lz4_raw 6.5 and 82, zstd 6.9 and 50.
 BULK_COMPRESSION = "snappy"
 # For DuckDB's readers: a folder named like date=2026-11-01 is no column, least of all in place of
@@ -209,8 +212,7 @@ class DuckDBEngine:
         distinct = f"select distinct v from ({values_sql}) as t(v) where v is not null"
         reader = self.con.cursor()  # a second cursor, so that rows can be written while reading
         reader.execute(distinct)
-        while rows := reader.fetchmany(VALUES_PER_BATCH):
-            values = [row[0] for row in rows]
+        while values := _next_values(reader):
             arrow = pa.table(
                 {
                     "value": pa.array(values, pa.string()),
@@ -220,3 +222,16 @@ class DuckDBEngine:
             self.con.register("mapped", arrow)
             self.con.execute(f"insert into {quoted(name)} select value, result from mapped")
             self.con.unregister("mapped")
+
+
+def _next_values(reader: duckdb.DuckDBPyConnection) -> list[str]:
+    """Fetch the next values of one column, as many as a batch holds; none at the end."""
+    values: list[str] = []
+    n_characters = 0
+    while len(values) < VALUES_PER_BATCH and n_characters < CHARACTERS_PER_BATCH:
+        rows = reader.fetchmany(VALUES_PER_FETCH)
+        values += [value for (value,) in rows]
+        n_characters += sum(len(value) for (value,) in rows)
+        if len(rows) < VALUES_PER_FETCH:
+            break
+    return values
