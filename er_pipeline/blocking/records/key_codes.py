@@ -172,9 +172,7 @@ def _number_values(
         )
         columns += f", k{i}.code as code_{i}, k{i}.idf as idf_{i}"
         joins += f" left join key_of_value_{i} as k{i} on k{i}.record_no = v.record_no"
-    known = ", ".join(
-        f"{short_form(f'v.{field}')} as value_{i}" for i, field in enumerate(fields)
-    )
+    known = ", ".join(f"{short_form(f'v.{field}')} as value_{i}" for i, field in enumerate(fields))
     engine.make_table(table, f"select {known}{columns} from distinct_values as v {joins}")
     for i, _ in choices:
         engine.drop(f"key_of_value_{i}")

@@ -22,8 +22,7 @@ def short_form(value: str) -> str:
     of a million million texts have the same one with a chance of one in 10^15.
     """
     return (
-        f"case when strlen({value}) <= {LONGEST_KEPT} then {value}"
-        f" else chr(1) || md5({value}) end"
+        f"case when strlen({value}) <= {LONGEST_KEPT} then {value} else chr(1) || md5({value}) end"
     )
 
 
