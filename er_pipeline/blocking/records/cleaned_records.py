@@ -300,7 +300,7 @@ def _cleaned_sql(
     columns, joins = join_in_parts(engine, raw.table, identity, joined, "cleaned_part")
     if spec.vector_column:
         columns += ", try_cast(r.user_vector as float[]) as user_vector"
-    # Sorted once: numbering by a window and then sorting by the number would hold all records twice.
+    # Sorted once: a window over the ids and a sort by its number would hold all records twice.
     return f"""
         select cast(row_number() over () - 1 as integer) as record_no, *
         from (
