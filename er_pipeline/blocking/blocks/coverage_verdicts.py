@@ -88,7 +88,7 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
         f" (at most {checks.max_coverage_lost:.0%} wanted)."
         + unless(
             lost <= checks.max_coverage_lost,
-            f" {culprit} dropped {avoided:,} pairs, the most, in blocks over the cap ({n_blocks:,})."
+            f" {culprit} dropped {avoided:,} pairs, the most, in {n_blocks:,} over the cap."
             " See dropped_blocks; add a narrower strategy, raise blocks: max_size, or divide the"
             " blocks by blocks: {oversized: refine}.",
         ),
