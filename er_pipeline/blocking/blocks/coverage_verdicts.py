@@ -88,7 +88,8 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
         f" (at most {checks.max_coverage_lost:.0%} wanted)."
         + unless(
             lost <= checks.max_coverage_lost,
-            f" {culprit} dropped {avoided:,} pairs, the most, in {n_blocks:,} over the cap."
+            f" {culprit} dropped {avoided:,} pairs, the most, in blocks over the cap"
+            f" ({n_blocks:,})."
             " See dropped_blocks; add a narrower strategy, raise blocks: max_size, or divide the"
             " blocks by blocks: {oversized: refine}.",
         ),
