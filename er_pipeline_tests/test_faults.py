@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from er_pipeline_tests.faults.huge_blocks import Huge, cases, stop
 from er_pipeline_tests.faults.kills import WRONG, Kills
 from er_pipeline_tests.faults.reader_nights import nights
+
+SHORT = ("equal records", "200 strategies", "q-grams of long texts")
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +32,14 @@ def test_a_reader_that_never_closes_never_fails(tmp_path: Path) -> None:
         0,
         0,
     )
+
+
+@pytest.mark.parametrize(
+    "huge",
+    [case for case in cases(n_records=3_000, n_texts=300) if case.name in SHORT],
+    ids=lambda case: case.name,
+)
+def test_pairs_that_would_never_end_are_stopped_and_their_culprit_named(
+    huge: Huge, tmp_path: Path
+) -> None:
+    assert stop(huge, tmp_path).fault == ""

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
-from er_pipeline.blocking.blocks.membership_limit import check_memberships
+from er_pipeline.blocking.blocks.membership_limit import (
+    check_made_memberships,
+    check_memberships,
+)
 from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -112,6 +115,7 @@ def build_blocks(engine: Engine, lake: Lake, conjunction: Conjunction, spec: Pip
         with named_failures(engine, "cleaned_records", [conjunction], "strategy"):
             engine.write(f"select block_key, record_no from ({keyed})", draft.file())
         engine.read_folder(draft.folder, table)
+        check_made_memberships(engine, conjunction, spec, table)
         memberships, records = engine.row(
             f"select count(*), count(distinct record_no) from {table}"
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from er_pipeline.blocking.blocks.blocks import most_expensive
+from er_pipeline.blocking.blocks.blocks import most_expensive, over_the_cap
 from er_pipeline.blocking.blocks.filtered_facts import FilteredFacts
 from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -76,6 +76,10 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
     )
     lost_records = facts["records_sharing_a_key"] - facts["records_in_a_block"]
     lost = share_of(lost_records, n_records)
+    avoided, n_blocks, culprit = max(
+        ((*over_the_cap(counts)[::-1], name) for name, counts in facts["strategies"].items()),
+        default=(0, 0, "none"),
+    )
     yield Verdict(
         "filtering_keeps_coverage",
         lost <= checks.max_coverage_lost,
@@ -84,6 +88,8 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
         f" (at most {checks.max_coverage_lost:.0%} wanted)."
         + unless(
             lost <= checks.max_coverage_lost,
+            f" {culprit} dropped {avoided:,} pairs, the most, in blocks over the cap"
+            f" ({n_blocks:,})."
             " See dropped_blocks; add a narrower strategy, raise blocks: max_size, or divide the"
             " blocks by blocks: {oversized: refine}.",
         ),

@@ -18,7 +18,10 @@ from er_pipeline.blocking.blocks.filtered_facts import (
     sum_strategies,
     total_size_classes,
 )
-from er_pipeline.blocking.blocks.membership_limit import check_memberships
+from er_pipeline.blocking.blocks.membership_limit import (
+    check_made_memberships,
+    check_memberships,
+)
 from er_pipeline.blocking.blocks.record_codes import CODES, write_record_codes
 from er_pipeline.blocking.blocks.refined_blocks import divisions_text
 from er_pipeline.blocking.spec.learned import LearnedBlocksFacts, learned_blocks_facts
@@ -150,6 +153,7 @@ def count_strategies(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         keyed = strategy.keyed_records(engine, "cleaned_records")
         with named_failures(engine, "cleaned_records", [strategy], "strategy"):
             engine.make_table(memberships[strategy.name], keyed)
+        check_made_memberships(engine, strategy, spec, memberships[strategy.name])
     learned = read_learned(engine, lake, spec)
     sized, counts = size_strategies(engine, spec, memberships)
     return dict(sum_strategies(engine, spec, sized, counts, learned))

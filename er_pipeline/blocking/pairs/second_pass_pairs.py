@@ -13,7 +13,10 @@ from functools import partial
 from typing import TypedDict, cast
 
 from er_pipeline.blocking.blocks.blocks import size_blocks
-from er_pipeline.blocking.blocks.membership_limit import check_memberships
+from er_pipeline.blocking.blocks.membership_limit import (
+    check_made_memberships,
+    check_memberships,
+)
 from er_pipeline.blocking.neighbours.embedding_blocks import search_pairs
 from er_pipeline.blocking.neighbours.nearest import SearchStats
 from er_pipeline.blocking.neighbours.neighbour_lists import search_settings
@@ -309,6 +312,7 @@ def _count_strategies(engine: Engine, spec: PipelineSpec) -> dict[str, int]:
                 f" l.record_no is not null as is_lonely from ({keyed}) as k"
                 " left join lonely as l on l.record_no = k.record_no",
             )
+        check_made_memberships(engine, strategy, spec, name, "second_pass strategy")
         # All pairs of a block but those of two records that have candidates already.
         # Prefixes, of which none begins another, so that no strategy's name makes two tables one.
         others, kept = f"others_{strategy.name}", f"worth_{strategy.name}"

@@ -300,12 +300,14 @@ def _cleaned_sql(
     columns, joins = join_in_parts(engine, raw.table, identity, joined, "cleaned_part")
     if spec.vector_column:
         columns += ", try_cast(r.user_vector as float[]) as user_vector"
+    # Sorted once: a window over the ids and a sort by its number would hold all records twice.
     return f"""
-        select
-            cast(row_number() over (order by r.source_no, r.record_id) - 1 as integer) as record_no,
-            r.record_id, r.source, r.source_no{columns}
-        from {raw.table} as r{joins}
-        order by record_no
+        select cast(row_number() over () - 1 as integer) as record_no, *
+        from (
+            select r.record_id, r.source, r.source_no{columns}
+            from {raw.table} as r{joins}
+            order by r.source_no, r.record_id
+        )
     """
 
 

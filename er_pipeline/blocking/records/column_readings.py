@@ -10,7 +10,7 @@ from er_pipeline.blocking.records.name_marks import name_marks
 from er_pipeline.blocking.spec.kinds import FULL_NAME, NamePart
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.sql import quoted, short_form
 from er_pipeline.blocking.values.cleaning import (
     Cleaner,
     CleaningOptions,
@@ -66,6 +66,8 @@ def read_columns(engine: Engine, table: str, spec: PipelineSpec) -> ColumnReadin
 class CleanColumn:
     """A field once cleaned: the engine table `table` (value, result and, if need be, reading).
 
+    Its value is the `short_form` of the raw one; `same` compares them.
+
     readings: of each source, which of several readings it has; none where all have one.
     part: of a full name, whose table holds both parts; its last name stands for the whole.
     several: says whether a raw value holds several values, of which this kind takes the first.
@@ -85,7 +87,7 @@ class CleanColumn:
 
     def same(self, raw: str, clean: str) -> str:
         """Write the condition that a row of the table is that of a raw row, both by their alias."""
-        condition = f"{clean}.value = {raw}.{quoted(self.field)}"
+        condition = f"{clean}.value = {short_form(f'{raw}.{quoted(self.field)}')}"
         if not self.readings:
             return condition
         cases = " ".join(f"when {no} then {nth}" for no, nth in enumerate(self.readings))
@@ -113,9 +115,10 @@ def clean_column(
     """Clean the distinct raw values of a field; options: one per source."""
     distinct = list(dict.fromkeys(options))
     several = several_values(kind, distinct[0]) if kind in ("email", "phone") else None
+    kept = short_form("value")
     if len(distinct) == 1:
         call = _cleaner(kind, distinct[0])
-        engine.map_distinct(f"clean_{name}", f"select {quoted(name)} from {table}", call)
+        engine.map_distinct(f"clean_{name}", f"select {quoted(name)} from {table}", call, kept)
         return CleanColumn(name, f"clean_{name}", several=several)
     readings = tuple(distinct.index(of_source) for of_source in options)
     parts = []
@@ -125,6 +128,7 @@ def clean_column(
             f"cleaned_by_{reading}",
             f"select {quoted(name)} from {table} where source_no in ({sources})",
             _cleaner(kind, of_sources),
+            kept,
         )
         parts.append(f"select value, result, {reading} as reading from cleaned_by_{reading}")
     engine.make_table(f"clean_{name}", " union all ".join(parts))

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from er_pipeline.blocking.records.column_readings import CleanColumn
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.sql import quoted, short_form
 from er_pipeline.blocking.values.null_marks import is_null_mark
 
 EXAMPLES = 3  # raw values shown of a field
@@ -38,7 +38,9 @@ def values_of_fields(
     raw, cleaned: engine tables with the fields.
     """
     fields = [column.field for column in columns]
-    counts = [f"count({quoted(name)}), count(distinct {quoted(name)})" for name in fields]
+    counts = [
+        f"count({quoted(name)}), count(distinct {short_form(quoted(name))})" for name in fields
+    ]
     clean = engine.row(f"select {', '.join(counts)} from {cleaned}")
     given = engine.row(
         "select "

@@ -25,9 +25,10 @@ def judge_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[Ve
     lake.open(engine, "cleaned_records")
     (n_records,) = engine.row("select count(*) from cleaned_records")
     step = max(1, -(-n_records // spec.expectations.sample))
-    fields = ", ".join(quoted(name) for name in spec.field_kinds)
+    looked_at = dict.fromkeys((*spec.expectations.max_null_rate, *spec.expectations.formats))
+    fields = "".join(f", {quoted(name)}" for name in looked_at)
     sample = engine.frame(
-        f"select record_no, record_id, source, {fields} from cleaned_records"
+        f"select record_no, record_id, source{fields} from cleaned_records"
         f" where record_no % {step} = 0"
     )
     context = gx.get_context(mode="ephemeral")

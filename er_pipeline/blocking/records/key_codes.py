@@ -13,7 +13,7 @@ from functools import partial
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.sql import quoted, short_form
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import RECORD_NO, SOURCE_NO, Column, Facts, Table
 from er_pipeline.blocking.tables.wide_joins import join_in_parts
@@ -121,7 +121,7 @@ def key_code_columns(engine: Engine, choices: Sequence[KeyChoice]) -> KeyColumns
 def same_values(choice: KeyChoice, values: str) -> str:
     """Write the condition that joins cleaned_records as r to the values of a choice's field."""
     return " and ".join(
-        f"{values}.value_{i} = r.{quoted(column)}"
+        f"{values}.value_{i} = {short_form(f'r.{quoted(column)}')}"
         for i, column in enumerate(choice.key.source_columns)
     )
 
@@ -141,7 +141,7 @@ def _number_values(
     engine.make_table(
         "distinct_values",
         f"""
-        select cast(row_number() over (order by {values}) - 1 as integer) as record_no,
+        select cast(row_number() over () - 1 as integer) as record_no,
             '' as record_id, '' as source, 0 as source_no, {values}, count(*) as _n
         from cleaned_records where {" and ".join(f"{field} is not null" for field in fields)}
         group by {values}
@@ -153,7 +153,9 @@ def _number_values(
         engine.make_table(
             f"key_of_value_{i}",
             f"""
-            with keyed as materialized ({keyed}),
+            with keyed as materialized (
+                select record_no, {short_form("block_key")} as block_key from ({keyed})
+            ),
             filled as (select sum(_n) as n_filled from distinct_values),
             sized as (
                 select k.block_key, sum(v._n) as n from keyed as k
@@ -170,10 +172,8 @@ def _number_values(
         )
         columns += f", k{i}.code as code_{i}, k{i}.idf as idf_{i}"
         joins += f" left join key_of_value_{i} as k{i} on k{i}.record_no = v.record_no"
-    engine.make_table(
-        table,
-        f"select {', '.join(f'v.{field} as value_{i}' for i, field in enumerate(fields))}{columns}"
-        f" from distinct_values as v {joins}",
-    )
+    known = ", ".join(f"{short_form(f'v.{field}')} as value_{i}" for i, field in enumerate(fields))
+    engine.make_table(table, f"select {known}{columns} from distinct_values as v {joins}")
     for i, _ in choices:
         engine.drop(f"key_of_value_{i}")
+    engine.drop("distinct_values")

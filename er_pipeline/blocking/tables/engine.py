@@ -77,5 +77,14 @@ class Engine(Protocol):
     def row_hash(self, sql: str) -> str:
         """Write the expression of a well-mixed whole number below 2^64, for a text expression."""
 
-    def map_distinct(self, name: str, values_sql: str, call: Callable[[str], str | None]) -> None:
-        """Make the table `name` (value, result): a Python function over distinct values."""
+    def map_distinct(
+        self,
+        name: str,
+        values_sql: str,
+        call: Callable[[str], str | None],
+        kept: str = "value",
+    ) -> None:
+        """Make the table `name` (value, result): a Python function over distinct values.
+
+        kept: an expression over value that stands in the table in its place.
+        """
