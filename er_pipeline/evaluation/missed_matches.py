@@ -11,13 +11,11 @@ from functools import partial
 from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.neighbours.vector_files import TEXT_VECTORS
-from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
-from er_pipeline.blocking.pairs.unified_pairs import CUT_PAIRS, keeps_cut_pairs, unified_facts
+from er_pipeline.blocking.pairs.unified_pairs import CUT_PAIRS, keeps_cut_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Counts, Grid, Shown
-from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import (
     LEFT_NO,
@@ -26,24 +24,13 @@ from er_pipeline.blocking.tables.table import (
     Column,
     Facts,
     Table,
-    arrow_of,
 )
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
-from er_pipeline.evaluation.missed_blocks import choose_blocks, share_blocks
-from er_pipeline.evaluation.missed_causes import (
-    MISSED_CAUSES,
-    causes_sql,
-    find_missed,
-    mark_lonely,
-)
-from er_pipeline.evaluation.missed_keys import compare_keys, list_proposers
-from er_pipeline.evaluation.missed_neighbours import explain_neighbours
-from er_pipeline.evaluation.missed_weights import weigh_missed
-from er_pipeline.evaluation.proposed_true import propose_true_pairs, tables_of_proposals
-from er_pipeline.evaluation.remedies import MissedTables, Remedy, find_remedies
-from er_pipeline.matching.scored_pairs import SCORES, number_compared, score_table
-from er_pipeline.matching.splink_linker import read_model
+from er_pipeline.evaluation.missed_causes import MISSED_CAUSES
+from er_pipeline.evaluation.pair_causes import explain_pairs
+from er_pipeline.evaluation.proposed_true import tables_of_proposals
+from er_pipeline.evaluation.remedies import Remedy
 
 ADDS_UP = Check("missed_matches_add_up", "A true pair is found, or missed for one cause.")
 # Remedies that the asset shows first; the table has one for every pair.
@@ -104,7 +91,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
                     pairs_by_id("missed_matches", after=["p.cause", "p.detail", "p.remedy"]),
                 )
             ],
-            reads=_reads(spec, threshold),
+            reads=tables_read(spec, threshold),
             settings=[
                 threshold,
                 [[strategy.name, strategy.identity] for strategy in spec.strategy_conjunctions],
@@ -139,7 +126,8 @@ def steps(spec: PipelineSpec) -> list[Step]:
     ]
 
 
-def _reads(spec: PipelineSpec, threshold: float | None) -> list[str]:
+def tables_read(spec: PipelineSpec, threshold: float | None) -> list[str]:
+    """List the tables that `explain_missed` reads."""
     tables = ["cleaned_records", "unified_pairs", "dropped_blocks", *tables_of_proposals(spec)]
     if spec.learns:
         tables.append("learned_rules")
@@ -174,58 +162,12 @@ def explain_missed(
     change finds them), "causes" with their counts, and "remedies" with what each would find and
     cost.
     """
-    for table in _reads(spec, threshold):
+    for table in tables_read(spec, threshold):
         lake.open(engine, table)
-    missed = MissedTables()
-    proposed = "proposed_true"
-    bits = unified_facts(lake)["strategy_bits"]
-    propose_true_pairs(engine, lake, spec, bits, proposed)
-    find_missed(engine, proposed, missed.pairs, threshold)
-    if spec.second_pass:
-        helped = helped_records(engine, lake, spec)
-        engine.make_table(missed.helped, f"select distinct record_no from ({helped})")
-    unpaired = "unpaired_true"
-    mark_lonely(engine, spec, missed, unpaired)
-    proposers = list_proposers(spec, lake)
-    compare_keys(engine, proposers, unpaired, missed.records, missed.compared)
-    share_blocks(
-        engine, lake, spec, proposers, missed.compared, missed.records, missed.shared_blocks
-    )
-    dropped = "dropped_true"
-    choose_blocks(engine, spec, proposers, missed.shared_blocks, dropped)
-    explain_neighbours(
-        engine,
-        lake,
-        spec,
-        missed.compared,
-        dropped,
-        missed.neighbours,
-        has_keys=bool(proposers),
-    )
-    weigh_missed(engine, lake, spec, missed.pairs, missed.weights)
-    causes, unlikely, cheapest = "missed_causes", "unlikely_true", "missed_remedies"
-    engine.make_table(causes, causes_sql(missed, dropped, threshold))
-    _find_unlikely(engine, lake, spec, missed.pairs, unlikely, threshold)
-    _leave_out(engine, missed, unlikely)
-    (n_unlikely,) = engine.row(f"select count(*) from {unlikely}")
-    facts: dict[str, Any] = {"threshold": threshold}
-    facts["remedies"] = find_remedies(engine, lake, spec, missed, cheapest, threshold=threshold)
+    explained = explain_pairs(engine, lake, spec, threshold)
+    facts: dict[str, Any] = {"threshold": threshold, "remedies": explained.remedies}
     with lake.writing("missed_matches", facts) as draft:
-        engine.write(
-            f"""
-            select c.left_no, c.right_no, c.cause,
-                c.detail || coalesce('; as a candidate the model would give it '
-                    || printf('%.4f', u.match_probability), '') as detail,
-                coalesce(r.remedy, case when u.left_no is not null
-                    then 'none alone: as a candidate it would be no match'
-                    else {_no_remedy(spec)} end) as remedy
-            from {causes} as c
-            left join {unlikely} as u on u.left_no = c.left_no and u.right_no = c.right_no
-            left join {cheapest} as r on r.left_no = c.left_no and r.right_no = c.right_no
-            order by c.left_no, c.right_no
-            """,
-            draft.file(),
-        )
+        engine.write(f"select * from {explained.table} order by left_no, right_no", draft.file())
         engine.read_folder(draft.folder, "written_missed")
         n_missed, n_distinct = engine.row(
             "select (select count(*) from written_missed),"
@@ -239,7 +181,7 @@ def explain_missed(
             found=n_found,
             missed=n_missed,
             missed_twice=n_missed - n_distinct,
-            unlikely=n_unlikely,
+            unlikely=explained.unlikely,
             causes={cause: counted.get(cause, 0) for cause in MISSED_CAUSES},
         )
         return dict(draft.facts)
@@ -279,53 +221,6 @@ def _found_sql(threshold: float | None) -> str:
     return (
         f"select count(*) from true_pairs as t join {table} as f"
         " on f.left_no = t.left_no and f.right_no = t.right_no"
-    )
-
-
-def _find_unlikely(
-    engine: Engine,
-    lake: Lake,
-    spec: PipelineSpec,
-    missed: str,
-    unlikely: str,
-    threshold: float | None,
-) -> None:
-    """Make the engine table `unlikely` (left_no, right_no, match_probability).
-
-    Holds missed pairs that are no candidates, and as such would score below the threshold; none
-    where nothing is scored.
-    """
-    engine.put(unlikely, arrow_of(SCORES))
-    if threshold is None or not spec.matching:
-        return
-    model = read_model(lake)
-    records, pairs, scored = "records_to_score", "no_candidates", "scored_true"
-    number_compared(engine, spec, records)
-    engine.make_table(
-        pairs, f"select left_no, right_no from {missed} where stage <> 'below_threshold'"
-    )
-    score_table(engine, model, records, pairs, scored, min_probability=0.0)
-    engine.make_table(unlikely, f"select * from {scored} where match_probability < {threshold!r}")
-
-
-def _leave_out(engine: Engine, missed: MissedTables, unlikely: str) -> None:
-    """Look for no remedy of unlikely pairs: no single change finds them."""
-    for table in (missed.compared, missed.shared_blocks, missed.neighbours, missed.weights):
-        engine.make_table(
-            table,
-            f"select t.* from {table} as t anti join {unlikely} as u"
-            " on u.left_no = t.left_no and u.right_no = t.right_no",
-        )
-
-
-def _no_remedy(spec: PipelineSpec) -> str:
-    """Write what to say of a row c of missed_causes of which no single change is known."""
-    text = "no key of one or two fields finds it"
-    if not spec.embedding:
-        text += "; try embedding: true"
-    return (
-        "case c.cause when 'below_threshold' then 'no threshold: compare its fields otherwise'"
-        f" when 'cut_by_budget' then 'a larger budget' else {literal(text)} end"
     )
 
 

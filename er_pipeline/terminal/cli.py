@@ -31,6 +31,7 @@ from er_pipeline.terminal.exit_codes import (
     UsageError,
     exit_code_of,
 )
+from er_pipeline.terminal.explain_command import EXPLAIN_EXAMPLES, explain
 from er_pipeline.terminal.label_commands import label, labels
 from er_pipeline.terminal.options import (
     OTHER,
@@ -66,6 +67,7 @@ app["--help"].help = "Show this help, or that of a command."
 app["--version"].help = "Show the version."
 app.command(init, group=RUN, help_epilogue=INIT_EXAMPLES)
 app.command(check, group=RUN, help_epilogue=CHECK_EXAMPLES)
+app.command(explain, group=RUN, help_epilogue=EXPLAIN_EXAMPLES)
 for command in (label, labels, rules, training_rules):
     app.command(command)
 app.command(

@@ -1,0 +1,298 @@
+"""Why two records are, or are not, together: what every stage made of them, and what would help.
+
+The causes and remedies are those of missed_matches, asked of one pair; see `pair_causes`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from er_pipeline.blocking.blocks.blocks import blocks_table
+from er_pipeline.blocking.labels.labels import RecordName
+from er_pipeline.blocking.pairs.unified_pairs import unified_facts
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, arrow_of
+from er_pipeline.evaluation.entity_chain import ChainLink, strongest_chain
+from er_pipeline.evaluation.missed_keys import Proposer, list_proposers
+from er_pipeline.evaluation.missed_matches import tables_read
+from er_pipeline.evaluation.pair_causes import PROPOSED, explain_pairs
+from er_pipeline.evaluation.pair_score import PairScore, score_pair
+from er_pipeline.matching.splink_linker import read_model
+
+# What stands between two records that are not together, as the sentence says it.
+CAUSE_TEXTS = {
+    "no_key": "no strategy gives a key to both",
+    "keys_differ": "no strategy gives them a common key",
+    "below_similarity": "they share no key, and their cosine left them out of the lists",
+    "block_dropped": "the block that they share is not compared",
+    "cut_by_budget": "the budget cut the pair",
+    "below_threshold": "they are compared, and the model gives them too little",
+}
+
+
+@dataclass(frozen=True)
+class SharedBlock:
+    """A block that holds both records; why: what keeps it from being compared, empty if nothing."""
+
+    key: str
+    records: int
+    why: str
+
+
+@dataclass(frozen=True)
+class PairKeys:
+    """The keys that a strategy or rule gives the two records, and the blocks that hold both."""
+
+    strategy: str
+    expression: str
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    blocks: tuple[SharedBlock, ...]
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Why the pair is not found.
+
+    cause: of MISSED_CAUSES. detail: the keys, block, weight, cosine or score. remedy: the cheapest
+    change that would find it, and its cost in pairs.
+    """
+
+    cause: str
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class ExplainedPair:
+    """What became of two records.
+
+    values: field -> both clean values. proposed_by: the strategies and rules that make the pair.
+    weight, least_weight: the pair's where it is kept, and the least that is kept. similarity, rank:
+    of the lists of neighbours, where the pair stands in them. entities: (of the left one, of the
+    right one) as (name, records); chain: the matches that join them, where they are in one.
+    missed: None where the pair is found.
+    """
+
+    left: RecordName
+    right: RecordName
+    values: dict[str, tuple[str | None, str | None]]
+    keys: tuple[PairKeys, ...]
+    similarity: float | None
+    rank: int | None
+    proposed_by: tuple[str, ...]
+    is_candidate: bool
+    weight: float | None
+    least_weight: float | None
+    score: PairScore | None
+    threshold: float | None
+    entities: tuple[tuple[str, int], tuple[str, int]] | None
+    chain: tuple[ChainLink, ...]
+    missed: Missed | None
+
+    @property
+    def sentence(self) -> str:
+        """What became of the pair, what parts it first, and what would unite it at least cost."""
+        names = f"{self.left.record_id} and {self.right.record_id}"
+        if self.missed is None:
+            if self.score is None:
+                return f"{names} are a candidate pair, made by {', '.join(self.proposed_by)}."
+            if self.entities and self.entities[0] != self.entities[1]:
+                return f"{names} match ({self.score.probability:.4f}), and are kept apart."
+            return f"{names} are one entity: they match ({self.score.probability:.4f})."
+        cause = CAUSE_TEXTS[self.missed.cause]
+        if self.chain:
+            links = len(self.chain)
+            return (
+                f"{names} are one entity by a chain of {links} matches; not by themselves: {cause}"
+                f" ({self.missed.detail})."
+            )
+        return (
+            f"{names} are not together: {cause} ({self.missed.detail})."
+            f" Cheapest change: {self.missed.remedy}."
+            + (f" {self._merged()}" if self.entities else "")
+        )
+
+    def _merged(self) -> str:
+        assert self.entities, "there are entities"
+        (_, left), (_, right) = self.entities
+        return f"United, their entities of {left:,} and {right:,} records become one."
+
+
+def explain_pair(
+    engine: Engine, lake: Lake, spec: PipelineSpec, left: RecordName, right: RecordName
+) -> ExplainedPair:
+    """Find what became of two records, in every table that the last run made.
+
+    Raises InputError if a record is not there, both are one, or their pair is never compared (of
+    one source, when linking); LakeError if a table is missing or stale.
+    """
+    threshold = spec.matching.threshold if spec.matching else None
+    for table in tables_read(spec, threshold):
+        if table != "true_pairs":
+            lake.open(engine, table)
+    given = [find_record(engine, spec, name) for name in (left, right)]
+    _check_pair(spec, left, right, given)
+    ends = sorted(given)
+    engine.put("true_pairs", arrow_of((LEFT_NO, RIGHT_NO), [tuple(ends)]))
+    explained = explain_pairs(engine, lake, spec, threshold)
+    found = engine.rows(f"select cause, detail, remedy from {explained.table}")
+    missed = Missed(*found[0]) if found else None
+    names = {bit: name for name, bit in unified_facts(lake)["strategy_bits"].items()}
+    masks = engine.rows(f"select strategy_mask from {PROPOSED}")
+    proposed = [name for bit, name in sorted(names.items()) if masks and masks[0][0] >> bit & 1]
+    is_candidate = missed is None or missed.cause == "below_threshold"
+    weight, least = _weights(engine, spec, ends) if spec.weights else (None, None)
+    neighbours = _of_pair(engine, "embedding_blocks", "similarity, rank", ends, spec.embedding)
+    score, entities = None, None
+    chain: Sequence[ChainLink] = ()
+    if spec.matching:
+        score = score_pair(engine, read_model(lake), *ends)
+        entities, chain = _entities(engine, spec, given)
+    return ExplainedPair(
+        left=left,
+        right=right,
+        values=_values(engine, spec, given),
+        keys=tuple(
+            keys_of_pair(engine, lake, proposer, *given) for proposer in list_proposers(spec, lake)
+        ),
+        similarity=neighbours[0] if neighbours else None,
+        rank=neighbours[1] if neighbours else None,
+        proposed_by=tuple(proposed),
+        is_candidate=is_candidate,
+        weight=weight,
+        least_weight=least,
+        score=score,
+        threshold=threshold,
+        entities=entities,
+        chain=tuple(chain),
+        missed=missed,
+    )
+
+
+def find_record(engine: Engine, spec: PipelineSpec, name: RecordName) -> int:
+    """Give the number of a record in the engine's cleaned_records.
+
+    Raises InputError if there is none of that source and id.
+    """
+    rows = engine.rows(
+        "select record_no from cleaned_records where source = ? and record_id = ?",
+        [name.source, name.record_id],
+    )
+    if not rows:
+        raise InputError(
+            f"source {name.source!r} of dataset {spec.dataset!r} has no record"
+            f" {name.record_id!r}; ids are written as in the source"
+        )
+    return int(rows[0][0])
+
+
+def keys_of_pair(
+    engine: Engine, lake: Lake, proposer: Proposer, left_no: int, right_no: int
+) -> PairKeys:
+    """Give the keys of two records by one strategy or rule, and the blocks that hold both."""
+    conjunction = proposer.conjunction
+    engine.make_table(
+        "two_records",
+        f"select * from cleaned_records where record_no in ({left_no}, {right_no})",
+    )
+    rows = engine.rows(
+        "select distinct record_no, block_key from"
+        f" ({conjunction.keyed_records(engine, 'two_records')}) order by block_key"
+    )
+    left, right = (tuple(key for no, key in rows if no == wanted) for wanted in (left_no, right_no))
+    shared = sorted(set(left) & set(right))
+    blocks = [_block(engine, lake, proposer, key) for key in shared]
+    return PairKeys(proposer.name, conjunction.expression, left, right, tuple(blocks))
+
+
+def _block(engine: Engine, lake: Lake, proposer: Proposer, key: str) -> SharedBlock:
+    """Give the size of a block, and why it is not compared."""
+    table = "learned_blocks" if proposer.rule else blocks_table(proposer.conjunction)
+    if proposer.second or not lake.has(table):
+        return SharedBlock(key, 0, "")
+    if not proposer.rule:
+        lake.open(engine, table)
+    of_rule = f" and rule = {literal(proposer.name)}" if proposer.rule else ""
+    (size,) = engine.row(
+        f"select count(*) from {quoted(table)} where block_key = {literal(key)}{of_rule}"
+    )
+    dropped = engine.rows(
+        f"select block_size, reason from dropped_blocks where block_key = {literal(key)}"
+        f" and strategy = {literal(proposer.name)}"
+    )
+    if dropped:
+        return SharedBlock(key, int(dropped[0][0]), str(dropped[0][1]))
+    return SharedBlock(key, int(size), "")
+
+
+def _check_pair(
+    spec: PipelineSpec, left: RecordName, right: RecordName, given: Sequence[int]
+) -> None:
+    if given[0] == given[1]:
+        raise InputError(f"{left.record_id!r} is one record: name two")
+    if spec.link_mode == "link" and left.source == right.source:
+        raise InputError(
+            f"{left.record_id!r} and {right.record_id!r} are both of source {left.source!r}, which"
+            " `mode: link` never compares with itself; `mode: link_and_dedupe` does"
+        )
+
+
+def _of_pair(
+    engine: Engine, table: str, columns: str, ends: Sequence[int], is_there: object = True
+) -> tuple[float, int] | None:
+    """Read the row of a pair in a table of pairs; None if it has none."""
+    if not is_there:
+        return None
+    rows = engine.rows(
+        f"select {columns} from {table} where left_no = {ends[0]} and right_no = {ends[1]}"
+    )
+    return rows[0] if rows else None
+
+
+def _weights(
+    engine: Engine, spec: PipelineSpec, ends: Sequence[int]
+) -> tuple[float | None, float | None]:
+    """Give the weight of a candidate pair, and the least that is kept."""
+    rows = engine.rows(
+        f"select weight from unified_pairs where left_no = {ends[0]} and right_no = {ends[1]}"
+    )
+    (least,) = engine.row("select min(weight) from unified_pairs")
+    return (float(rows[0][0]) if rows and rows[0][0] is not None else None), least
+
+
+def _values(
+    engine: Engine, spec: PipelineSpec, given: Sequence[int]
+) -> dict[str, tuple[str | None, str | None]]:
+    fields = list(spec.field_kinds)
+    columns = ", ".join(map(quoted, fields))
+    left, right = (
+        engine.row(f"select {columns} from cleaned_records where record_no = {no}") for no in given
+    )
+    return dict(zip(fields, zip(left, right, strict=True), strict=True))
+
+
+def _entities(
+    engine: Engine, spec: PipelineSpec, given: Sequence[int]
+) -> tuple[tuple[tuple[str, int], tuple[str, int]] | None, Sequence[ChainLink]]:
+    """Give the entities of two records, and the matches that join them, where they are in one."""
+    assert spec.matching, "matching is on"
+    of = dict(
+        engine.rows(
+            f"select record_no, entity_no from entities where record_no in ({given[0]}, {given[1]})"
+        )
+    )
+    sizes = dict(
+        engine.rows(
+            "select entity_no, count(*) from entities where entity_no in"
+            f" ({', '.join(str(no) for no in of.values())}) group by entity_no"
+        )
+    )
+    left, right = ((str(of[no]), int(sizes[of[no]])) for no in given)
+    if left != right:
+        return (left, right), ()
+    chain = strongest_chain(engine, spec, of[given[0]], given[0], given[1])
+    return (left, right), chain

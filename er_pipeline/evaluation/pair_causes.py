@@ -1,0 +1,145 @@
+"""The cause of every true pair that is not found, and the cheapest change that would find it.
+
+What missed_matches writes of all true pairs of a dataset is asked of any pairs here.
+"""
+
+from dataclasses import dataclass
+
+from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
+from er_pipeline.blocking.pairs.unified_pairs import unified_facts
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.table import arrow_of
+from er_pipeline.evaluation.missed_blocks import choose_blocks, share_blocks
+from er_pipeline.evaluation.missed_causes import causes_sql, find_missed, mark_lonely
+from er_pipeline.evaluation.missed_keys import compare_keys, list_proposers
+from er_pipeline.evaluation.missed_neighbours import explain_neighbours
+from er_pipeline.evaluation.missed_weights import weigh_missed
+from er_pipeline.evaluation.proposed_true import propose_true_pairs
+from er_pipeline.evaluation.remedies import MissedTables, Remedy, find_remedies
+from er_pipeline.matching.scored_pairs import SCORES, number_compared, score_table
+from er_pipeline.matching.splink_linker import read_model
+
+PROPOSED = "proposed_true"
+
+
+@dataclass(frozen=True)
+class ExplainedPairs:
+    """The pairs that are not found, and why.
+
+    table: engine table (left_no, right_no, cause, detail, remedy), one row per pair. unlikely: how
+    many of them no single change finds, since the model would give them less than the threshold.
+    remedies: those that mend most first.
+    """
+
+    table: str
+    unlikely: int
+    remedies: list[Remedy]
+
+
+def explain_pairs(
+    engine: Engine, lake: Lake, spec: PipelineSpec, threshold: float | None
+) -> ExplainedPairs:
+    """Find the cause of every pair of the engine's true_pairs that is not found.
+
+    Reads the engine's tables that missed_matches declares. threshold: least probability of a match;
+    None where nothing is scored, and every candidate is found. Makes proposed_true, too: the pairs
+    that were ever proposed, see `propose_true_pairs`.
+    """
+    missed = MissedTables()
+    bits = unified_facts(lake)["strategy_bits"]
+    propose_true_pairs(engine, lake, spec, bits, PROPOSED)
+    find_missed(engine, PROPOSED, missed.pairs, threshold)
+    if spec.second_pass:
+        helped = helped_records(engine, lake, spec)
+        engine.make_table(missed.helped, f"select distinct record_no from ({helped})")
+    unpaired = "unpaired_true"
+    mark_lonely(engine, spec, missed, unpaired)
+    proposers = list_proposers(spec, lake)
+    compare_keys(engine, proposers, unpaired, missed.records, missed.compared)
+    share_blocks(
+        engine, lake, spec, proposers, missed.compared, missed.records, missed.shared_blocks
+    )
+    dropped = "dropped_true"
+    choose_blocks(engine, spec, proposers, missed.shared_blocks, dropped)
+    explain_neighbours(
+        engine,
+        lake,
+        spec,
+        missed.compared,
+        dropped,
+        missed.neighbours,
+        has_keys=bool(proposers),
+    )
+    weigh_missed(engine, lake, spec, missed.pairs, missed.weights)
+    causes, unlikely, cheapest = "missed_causes", "unlikely_true", "missed_remedies"
+    engine.make_table(causes, causes_sql(missed, dropped, threshold))
+    _find_unlikely(engine, lake, spec, missed.pairs, unlikely, threshold)
+    _leave_out(engine, missed, unlikely)
+    (n_unlikely,) = engine.row(f"select count(*) from {unlikely}")
+    remedies = find_remedies(engine, lake, spec, missed, cheapest, threshold=threshold)
+    table = "explained_pairs"
+    engine.make_table(
+        table,
+        f"""
+        select c.left_no, c.right_no, c.cause,
+            c.detail || coalesce('; as a candidate the model would give it '
+                || printf('%.4f', u.match_probability), '') as detail,
+            coalesce(r.remedy, case when u.left_no is not null
+                then 'none alone: as a candidate it would be no match'
+                else {_no_remedy(spec)} end) as remedy
+        from {causes} as c
+        left join {unlikely} as u on u.left_no = c.left_no and u.right_no = c.right_no
+        left join {cheapest} as r on r.left_no = c.left_no and r.right_no = c.right_no
+        """,
+    )
+    return ExplainedPairs(table, n_unlikely, remedies)
+
+
+def _find_unlikely(
+    engine: Engine,
+    lake: Lake,
+    spec: PipelineSpec,
+    missed: str,
+    unlikely: str,
+    threshold: float | None,
+) -> None:
+    """Make the engine table `unlikely` (left_no, right_no, match_probability).
+
+    Holds missed pairs that are no candidates, and as such would score below the threshold; none
+    where nothing is scored.
+    """
+    engine.put(unlikely, arrow_of(SCORES))
+    if threshold is None or not spec.matching:
+        return
+    model = read_model(lake)
+    records, pairs, scored = "records_to_score", "no_candidates", "scored_true"
+    number_compared(engine, spec, records)
+    engine.make_table(
+        pairs, f"select left_no, right_no from {missed} where stage <> 'below_threshold'"
+    )
+    score_table(engine, model, records, pairs, scored, min_probability=0.0)
+    engine.make_table(unlikely, f"select * from {scored} where match_probability < {threshold!r}")
+
+
+def _leave_out(engine: Engine, missed: MissedTables, unlikely: str) -> None:
+    """Look for no remedy of unlikely pairs: no single change finds them."""
+    for table in (missed.compared, missed.shared_blocks, missed.neighbours, missed.weights):
+        engine.make_table(
+            table,
+            f"select t.* from {table} as t anti join {unlikely} as u"
+            " on u.left_no = t.left_no and u.right_no = t.right_no",
+        )
+
+
+def _no_remedy(spec: PipelineSpec) -> str:
+    """Write what to say of a row c of missed_causes of which no single change is known."""
+    text = "no key of one or two fields finds it"
+    if not spec.embedding:
+        text += "; try embedding: true"
+    return (
+        "case c.cause when 'below_threshold' then 'no threshold: compare its fields otherwise'"
+        f" when 'cut_by_budget' then 'a larger budget' else {literal(text)} end"
+    )

@@ -1,0 +1,88 @@
+"""An explained pair as lines for people."""
+
+from collections.abc import Iterator, Sequence
+
+from er_pipeline.evaluation.explained_pair import ExplainedPair, PairKeys
+
+# Characters of a value or key that are shown.
+SHOWN = 40
+DROP_TEXTS = {
+    "oversized": "over the cap, not compared",
+    "refined": "over the cap, divided",
+    "below_min_size": "too small, not compared",
+    "one_source": "of one source alone, not compared",
+}
+
+
+def explained_lines(pair: ExplainedPair) -> Iterator[str]:
+    """Write what became of two records, the sentence last."""
+    names = [f"{name.source}:{name.record_id}" for name in (pair.left, pair.right)]
+    yield from _table(
+        ("", *names),
+        [
+            (f"{'=' if left == right and left else ' '} {field}", left or "", right or "")
+            for field, (left, right) in pair.values.items()
+        ],
+    )
+    yield ""
+    yield from _table(
+        ("strategy", "left keys", "right keys", "shared blocks"),
+        [(keys.strategy, *_keys(keys)) for keys in pair.keys],
+    )
+    yield ""
+    yield from _pair_lines(pair)
+    if pair.score is not None:
+        yield ""
+        yield from _table(
+            ("comparison", "level", "bits"),
+            [
+                ("before any", "", f"{pair.score.prior:+.2f}"),
+                *(
+                    (term.comparison, term.level, f"{term.weight:+.2f}")
+                    for term in pair.score.terms
+                ),
+                ("", "probability of a match", f"{pair.score.probability:.6f}"),
+            ],
+        )
+    if pair.chain:
+        yield ""
+        yield "joined by"
+        for link in pair.chain:
+            yield f"  {link.left} and {link.right} ({link.match_probability:.6f})"
+    yield ""
+    yield pair.sentence
+
+
+def _pair_lines(pair: ExplainedPair) -> Iterator[str]:
+    by = ", ".join(pair.proposed_by)
+    yield f"made by         {by or 'nothing'}"
+    if pair.similarity is not None:
+        yield f"neighbours      cosine {pair.similarity:.4f}, rank {pair.rank}"
+    if pair.weight is not None:
+        least = "" if pair.least_weight is None else f" (the least kept: {pair.least_weight:.4f})"
+        yield f"weight          {pair.weight:.4f}{least}"
+    yield f"candidate pair  {'yes' if pair.is_candidate else 'no'}"
+    if pair.entities is not None:
+        (left, n_left), (right, n_right) = pair.entities
+        one = f"both in {left}, of {n_left:,} records"
+        two = f"{left} of {n_left:,} records, and {right} of {n_right:,}"
+        yield f"entities        {one if left == right else two}"
+
+
+def _keys(keys: PairKeys) -> tuple[str, str, str]:
+    blocks = [
+        f"{block.records:,} records{', ' + DROP_TEXTS[block.why] if block.why else ''}"
+        for block in keys.blocks
+    ]
+    return " ".join(keys.left) or "none", " ".join(keys.right) or "none", "; ".join(blocks) or "-"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    cut = [[_cut(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(header), *cut]) for i in range(len(header))]
+    for row in [list(header), *cut]:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

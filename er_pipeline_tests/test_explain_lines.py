@@ -1,0 +1,65 @@
+from dataclasses import replace
+
+from er_pipeline.blocking.labels.labels import RecordName
+from er_pipeline.evaluation.entity_chain import ChainLink
+from er_pipeline.evaluation.explained_pair import ExplainedPair, Missed, PairKeys, SharedBlock
+from er_pipeline.evaluation.pair_score import PairScore, Term
+from er_pipeline.terminal.explain_lines import explained_lines
+
+APART = ExplainedPair(
+    left=RecordName("crm", "1"),
+    right=RecordName("crm", "2"),
+    values={"name": ("ann", "ann"), "mail": ("a" * 50, None)},
+    keys=(
+        PairKeys("name", "name", ("ann",), ("ann",), (SharedBlock("ann", 700, "oversized"),)),
+        PairKeys("mail", "email", ("a",), (), ()),
+    ),
+    similarity=0.5,
+    rank=3,
+    proposed_by=(),
+    is_candidate=False,
+    weight=None,
+    least_weight=None,
+    score=PairScore(0.2, -3.0, (Term("name", "equal", 1.0),)),
+    threshold=0.9,
+    entities=(("1", 2), ("2", 1)),
+    chain=(),
+    missed=Missed("block_dropped", "name: block 'ann' of 700", "raise blocks: max_size to 700"),
+)
+
+
+def test_equal_values_keys_and_what_a_block_lacks_are_marked() -> None:
+    lines = "\n".join(explained_lines(APART))
+    assert "= name" in lines
+    assert "  mail" in lines
+    assert f"{'a' * 39}…" in lines  # cut, and said so
+    assert "700 records, over the cap, not compared" in lines
+    assert "cosine 0.5000, rank 3" in lines
+    assert "probability of a match  0.200000" in lines
+
+
+def test_the_last_line_says_what_parts_them_and_what_would_unite_them() -> None:
+    *_, last = explained_lines(APART)
+    assert last == (
+        "1 and 2 are not together: the block that they share is not compared (name: block 'ann' of"
+        " 700). Cheapest change: raise blocks: max_size to 700. United, their entities of 2 and 1"
+        " records become one."
+    )
+
+
+def test_a_chain_is_listed_link_by_link() -> None:
+    joined = replace(
+        APART,
+        entities=(("1", 3), ("1", 3)),
+        chain=(ChainLink("1", "3", 0.9), ChainLink("3", "2", 1.0)),
+    )
+    lines = list(explained_lines(joined))
+    assert "  1 and 3 (0.900000)" in lines
+    assert "1 and 2 are one entity by a chain of 2 matches" in lines[-1]
+
+
+def test_a_pair_that_is_found_says_so() -> None:
+    found = replace(APART, missed=None, proposed_by=("name",), entities=(("1", 2), ("1", 2)))
+    *_, last = explained_lines(found)
+    assert last == "1 and 2 are one entity: they match (0.2000)."
+    assert replace(found, score=None).sentence == "1 and 2 are a candidate pair, made by name."
