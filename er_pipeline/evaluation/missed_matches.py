@@ -44,6 +44,7 @@ from er_pipeline.evaluation.proposed_true import propose_true_pairs, tables_of_p
 from er_pipeline.evaluation.remedies import MissedTables, Remedy, find_remedies
 from er_pipeline.matching.scored_pairs import SCORES, number_compared, score_table
 from er_pipeline.matching.splink_linker import read_model
+from er_pipeline.matching.term_frequencies import FREQUENCIES, read_frequencies
 
 ADDS_UP = Check("missed_matches_add_up", "A true pair is found, or missed for one cause.")
 # Remedies that the asset shows first; the table has one for every pair.
@@ -154,7 +155,7 @@ def _reads(spec: PipelineSpec, threshold: float | None) -> list[str]:
     if threshold is not None:
         tables.append("matches")
     if spec.matching:
-        tables += ["em_model", "entities"]
+        tables += ["em_model", FREQUENCIES.name, "entities"]
     if spec.has_two_passes:
         tables += ["first_pass_pairs", "first_pass_matches"]
     return list(dict.fromkeys(tables))
@@ -304,7 +305,10 @@ def _find_unlikely(
     engine.make_table(
         pairs, f"select left_no, right_no from {missed} where stage <> 'below_threshold'"
     )
-    score_table(engine, model, records, pairs, scored, min_probability=0.0)
+    frequencies = read_frequencies(engine, lake)
+    score_table(
+        engine, model, records, pairs, scored, min_probability=0.0, frequencies=frequencies
+    )
     engine.make_table(unlikely, f"select * from {scored} where match_probability < {threshold!r}")
 
 

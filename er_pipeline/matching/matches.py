@@ -26,6 +26,7 @@ from er_pipeline.matching.em_sessions import level_sql
 from er_pipeline.matching.match_doubts import IN_DOUBT, Doubt, find_doubts, judge_doubts
 from er_pipeline.matching.scored_pairs import number_compared
 from er_pipeline.matching.splink_linker import ModelError, linker_of, predicted, read_model
+from er_pipeline.matching.term_frequencies import FREQUENCIES, read_frequencies
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def _step(
                 ),
             )
         ],
-        reads=["cleaned_records", "em_model", pairs, *([first] if first else [])],
+        reads=["cleaned_records", "em_model", FREQUENCIES.name, pairs, *([first] if first else [])],
         settings=[spec.matching.threshold, spec.matching.min_probability, spec.field_kinds],
         run=partial(score_pairs, spec=spec, pairs=pairs, table=table, first=first),
         stage="matching",
@@ -121,7 +122,7 @@ def _step(
         judge=partial(_judge, spec=spec, table=table),
         show=_show,
         # The pairs of a second pass hang on who has a match in the first, not on the model.
-        tolerates=["em_model"] if table == FIRST_PASS else [],
+        tolerates=["em_model", FREQUENCIES.name] if table == FIRST_PASS else [],
     )
 
 
@@ -183,7 +184,7 @@ def score_pairs(
     before = matches_facts(lake, first) if first else None
     weights = {int(w): n for w, n in before["weights"].items()} if before else {}
     with (
-        linker_of(engine, [RECORDS], settings) as (linker, api),
+        linker_of(engine, [RECORDS], settings, read_frequencies(engine, lake)) as (linker, api),
         lake.writing(table) as draft,
     ):
         if first:

@@ -35,12 +35,13 @@ def score_table(
     scored: str,
     *,
     min_probability: float,
+    frequencies: str | None = None,
 ) -> int:
     """Make the table `scored` (left_no, right_no, match_probability) of the pairs of another.
 
-    model: Splink's settings, trained. records: of `number_compared`, all of them, since a value's
-    frequency counts. pairs: engine table (left_no, right_no); a pair that stands in it twice is
-    scored once. min_probability: pairs below it are left out. Returns how many pairs were scored.
+    model: Splink's settings, trained. records: of `number_compared`. pairs: engine table (left_no,
+    right_no); a pair that stands in it twice is scored once. min_probability: pairs below it are
+    left out. frequencies: as `linker_of` takes them. Returns how many pairs were scored.
     """
     engine.make_table(
         "pairs_to_score",
@@ -53,7 +54,7 @@ def score_table(
         return 0
     # One table, whatever the mode: which pairs are compared is decided already.
     settings = {**model, "link_type": "dedupe_only"}
-    with linker_of(engine, [records], settings) as (linker, api):
+    with linker_of(engine, [records], settings, frequencies) as (linker, api):
         for start in range(0, n_pairs, PAIRS_PER_SLICE):
             engine.make_table(
                 "slice_to_score",
