@@ -306,9 +306,7 @@ def _find_unlikely(
         pairs, f"select left_no, right_no from {missed} where stage <> 'below_threshold'"
     )
     frequencies = read_frequencies(engine, lake)
-    score_table(
-        engine, model, records, pairs, scored, min_probability=0.0, frequencies=frequencies
-    )
+    score_table(engine, model, records, pairs, scored, min_probability=0.0, frequencies=frequencies)
     engine.make_table(unlikely, f"select * from {scored} where match_probability < {threshold!r}")
 
 
