@@ -9,6 +9,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.evaluation.recall import estimate_recall
 from er_pipeline.matching.splink_linker import MODEL_FILE
+from er_pipeline.matching.term_frequencies import counted_fields, write_frequencies
 from er_pipeline_tests.conftest import Dataset, Rows
 
 Sampled = dict[tuple[int, int, int], tuple[float, bool]]
@@ -61,6 +62,8 @@ def put_model(data: Dataset, matches: Mapping[tuple[int, int], float] | None = N
     plain = Lake(data.root, data.spec.dataset)
     with plain.writing("em_model") as draft:
         (draft.folder / MODEL_FILE).write_text(json.dumps(BY_HAND), "utf-8")
+    with DuckDBEngine() as engine:
+        write_frequencies(engine, plain, counted_fields(BY_HAND), "nothing")
     with DuckDBEngine() as engine, plain.writing("matches") as draft:
         engine.execute("create table m (l integer, r integer, p double)")
         for (left, right), probability in (matches or {}).items():

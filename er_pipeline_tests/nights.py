@@ -8,6 +8,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics, note_run_metrics
+from er_pipeline.blocking.tables.step import Step
 from er_pipeline.catalog import publish_dataset
 from er_pipeline.flow import flow, open_lake, run
 from er_pipeline_tests.conftest import Rows, write_csv
@@ -36,12 +37,16 @@ class Nights:
         """The lake of all nights."""
         return open_lake(self.folder / "lake", self.spec)
 
+    def steps(self) -> list[Step]:
+        """Give the steps of a night."""
+        return flow(self.spec)
+
     def night(self, *sources: Rows, publish: bool = True, threads: int = 2) -> Lake:
         """Run the whole flow on new files; publish what it made."""
         for place, rows in enumerate(sources):
             write_csv(self.folder / f"{place}.csv", rows)
-        spec, lake = self.spec, self.lake
-        steps = flow(spec)
+        lake = self.lake
+        steps = self.steps()
         self._run = f"night-{int(self._run.partition('-')[2]) + 1}"
         for step, _ in run(steps, lake, threads=threads):
             note_run_metrics(lake, self._run, step.name, {})

@@ -45,7 +45,10 @@ def test_a_pair_is_scored_by_its_level_and_the_frequency_of_its_value(
             f"({no}, {'null' if name is None else repr(name)})" for no, name in enumerate(NAMES)
         )
         engine.make_table("cleaned_records", f"select * from (values {rows}) as t(record_no, name)")
-        score = score_pair(engine, MODEL, left, right)
+        engine.make_table(
+            "frequencies", "select 'name' as field, 'ann' as value, 6 / 7::double as frequency"
+        )
+        score = score_pair(engine, MODEL, "frequencies", left, right)
     (term,) = score.terms
     assert (term.comparison, term.level) == ("name", level)
     assert score.probability == pytest.approx(odds / (1 + odds))

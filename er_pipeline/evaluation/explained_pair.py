@@ -21,6 +21,7 @@ from er_pipeline.evaluation.missed_matches import tables_read
 from er_pipeline.evaluation.pair_causes import PROPOSED, explain_pairs
 from er_pipeline.evaluation.pair_score import PairScore, score_pair
 from er_pipeline.matching.splink_linker import read_model
+from er_pipeline.matching.term_frequencies import read_frequencies
 
 # What stands between two records that are not together, as the sentence says it.
 CAUSE_TEXTS = {
@@ -150,7 +151,7 @@ def explain_pair(
     score, entities = None, None
     chain: Sequence[ChainLink] = ()
     if spec.matching:
-        score = score_pair(engine, read_model(lake), *ends)
+        score = score_pair(engine, read_model(lake), read_frequencies(engine, lake), *ends)
         entities, chain = _entities(engine, spec, given)
     return ExplainedPair(
         left=left,

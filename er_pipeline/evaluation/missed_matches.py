@@ -31,6 +31,7 @@ from er_pipeline.evaluation.missed_causes import MISSED_CAUSES
 from er_pipeline.evaluation.pair_causes import explain_pairs
 from er_pipeline.evaluation.proposed_true import tables_of_proposals
 from er_pipeline.evaluation.remedies import Remedy
+from er_pipeline.matching.term_frequencies import FREQUENCIES
 
 ADDS_UP = Check("missed_matches_add_up", "A true pair is found, or missed for one cause.")
 # Remedies that the asset shows first; the table has one for every pair.
@@ -142,7 +143,7 @@ def tables_read(spec: PipelineSpec, threshold: float | None) -> list[str]:
     if threshold is not None:
         tables.append("matches")
     if spec.matching:
-        tables += ["em_model", "entities"]
+        tables += ["em_model", FREQUENCIES.name, "entities"]
     if spec.has_two_passes:
         tables += ["first_pass_pairs", "first_pass_matches"]
     return list(dict.fromkeys(tables))

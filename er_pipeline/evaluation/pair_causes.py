@@ -21,6 +21,7 @@ from er_pipeline.evaluation.proposed_true import propose_true_pairs
 from er_pipeline.evaluation.remedies import MissedTables, Remedy, find_remedies
 from er_pipeline.matching.scored_pairs import SCORES, number_compared, score_table
 from er_pipeline.matching.splink_linker import read_model
+from er_pipeline.matching.term_frequencies import read_frequencies
 
 PROPOSED = "proposed_true"
 
@@ -120,7 +121,8 @@ def _find_unlikely(
     engine.make_table(
         pairs, f"select left_no, right_no from {missed} where stage <> 'below_threshold'"
     )
-    score_table(engine, model, records, pairs, scored, min_probability=0.0)
+    frequencies = read_frequencies(engine, lake)
+    score_table(engine, model, records, pairs, scored, min_probability=0.0, frequencies=frequencies)
     engine.make_table(unlikely, f"select * from {scored} where match_probability < {threshold!r}")
 
 

@@ -14,6 +14,7 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.score_bounds import Level, prior_weight, read_comparisons
 from er_pipeline.matching.comparisons import compared_value
+from er_pipeline.matching.term_frequencies import frequency_sql
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,12 @@ class PairScore:
     terms: tuple[Term, ...]
 
 
-def score_pair(engine: Engine, model: Mapping[str, Any], left_no: int, right_no: int) -> PairScore:
+def score_pair(
+    engine: Engine, model: Mapping[str, Any], frequencies: str, left_no: int, right_no: int
+) -> PairScore:
     """Score one pair of the engine's cleaned_records.
 
-    model: Splink's settings, trained.
+    model: Splink's settings, trained. frequencies: of `read_frequencies`.
     """
     described = model["comparisons"]
     comparisons = read_comparisons(model)
@@ -51,18 +54,21 @@ def score_pair(engine: Engine, model: Mapping[str, Any], left_no: int, right_no:
         for column in columns
     )
     cut = ", ".join(["record_no", *(compared_value(column) for column in columns)])
-    one = f"(select {cut} from cleaned_records where record_no = {{}})"
+    two = "two_compared"
+    engine.make_table(
+        two, f"select {cut} from cleaned_records where record_no in ({left_no}, {right_no})"
+    )
     levels = ", ".join(comparison.level_sql() for comparison in comparisons)
     found = engine.row(
-        f"select {levels} from (select {sides} from {one.format(left_no)} as l"
-        f" cross join {one.format(right_no)} as r)"
+        f"select {levels} from (select {sides} from {two} as l join {two} as r"
+        f" on l.record_no = {left_no} and r.record_no = {right_no})"
     )
     terms = []
     for comparison, written, number in zip(comparisons, described, found, strict=True):
         level = comparison.levels[int(number)]
         weight = level.weight
         if level.tf_column and level.tf_weight:
-            weight += _by_frequency(engine, level, left_no, right_no)
+            weight += _by_frequency(engine, level, two, frequencies)
         label = str(written["comparison_levels"][int(number)]["label_for_charts"])
         terms.append(Term(str(written["output_column_name"]), label, weight))
     prior = prior_weight(model)
@@ -70,23 +76,13 @@ def score_pair(engine: Engine, model: Mapping[str, Any], left_no: int, right_no:
     return PairScore(float(1 / (1 + np.exp2(-total))), prior, tuple(terms))
 
 
-def _by_frequency(engine: Engine, level: Level, left_no: int, right_no: int) -> float:
-    """Give what the frequencies of two values add to the weight of their level, in bits."""
-    column = compared_value(str(level.tf_column))
-    (most,) = engine.row(
-        f"""
-        with compared as (select record_no, {column} from cleaned_records),
-        counted as (
-            select {quoted(str(level.tf_column))} as value, count(*) as n from compared
-            where value is not null and value in (
-                select {quoted(str(level.tf_column))} from compared
-                where record_no in ({left_no}, {right_no})
-            ) group by value
-        )
-        select max(n) / (select count({quoted(str(level.tf_column))}) from compared)::double
-        from counted
-        """
-    )
+def _by_frequency(engine: Engine, level: Level, records: str, frequencies: str) -> float:
+    """Give what the frequencies of two records' values add to the weight of their level, in bits.
+
+    records: engine table with the two, as they are compared.
+    """
+    known = frequency_sql(str(level.tf_column), records, frequencies)
+    (most,) = engine.row(f"select max(frequency) from ({known})")
     if most is None:
         return 0.0
     share = max(float(most), level.tf_least)

@@ -44,6 +44,7 @@ from er_pipeline.evaluation.sample_recall import SampleRecall, draw_records, sam
 from er_pipeline.evaluation.score_bounds import ScoreBounds, weight_of
 from er_pipeline.matching.scored_pairs import number_compared, score_table
 from er_pipeline.matching.splink_linker import read_model
+from er_pipeline.matching.term_frequencies import FREQUENCIES, read_frequencies
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +114,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             reads=[
                 "cleaned_records",
                 "em_model",
+                FREQUENCIES.name,
                 "unified_pairs",
                 "matches",
                 *(["learned_rules"] if spec.learns else []),
@@ -168,13 +170,22 @@ def estimate_recall(
     model = read_model(lake)
     records, bounded, scored = "records_to_score", "bounded_pairs", "scored_pairs"
     number_compared(engine, spec, records)
-    bounds = ScoreBounds(engine, model, records)
+    frequencies = read_frequencies(engine, lake)
+    bounds = ScoreBounds(engine, model, records, frequencies)
     affordable = floor(BOUNDS_PER_COMPARISON * max_comparisons / max(1, bounds.n_records))
     sampled = draw_records(engine, seed, min(max_records, max(1, affordable)))
     n_sampled, n_compared = _bound_pairs(
         engine, spec, bounds, sampled, bounded, min_probability, max_comparisons
     )
-    n_scored = score_table(engine, model, records, bounded, scored, min_probability=min_probability)
+    n_scored = score_table(
+        engine,
+        model,
+        records,
+        bounded,
+        scored,
+        min_probability=min_probability,
+        frequencies=frequencies,
+    )
     with lake.writing("recall_sample", {"seed": seed}) as draft:
         engine.write(
             f"""

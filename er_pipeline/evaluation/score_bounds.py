@@ -19,6 +19,7 @@ from sqlglot import exp
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.possible_levels import PossibleLevels
+from er_pipeline.matching.term_frequencies import frequency_sql
 
 # What a level without a u is taken to say, in bits: more than any evidence.
 CERTAIN = 100.0
@@ -132,12 +133,16 @@ class ScoreBounds:
     """Bounds of the weights of some records against all.
 
     Reads the engine's table `records` (record_no from 0, without gaps, and the columns the model
-    compares), and leaves values_<i> behind, the distinct values of each comparison.
+    compares), and leaves values_<i> behind, the distinct values of each comparison. frequencies: of
+    `read_frequencies`; None takes those of the records themselves.
     """
 
-    def __init__(self, engine: Engine, model: Mapping[str, Any], records: str) -> None:
+    def __init__(
+        self, engine: Engine, model: Mapping[str, Any], records: str, frequencies: str | None = None
+    ) -> None:
         """Number the values of every comparison, and look at their letters."""
         self.engine = engine
+        self.frequencies = frequencies
         self.prior = prior_weight(model)
         self.comparisons = read_comparisons(model)
         self.codes: list[NDArray[np.int32]] = []
@@ -295,12 +300,23 @@ class ScoreBounds:
 
     def _shares(self, i: int, column: str) -> NDArray[np.float64]:
         """Give, for each code, the share of its value among the records that have any."""
+        least = 1 / self.n_records
+        if self.frequencies:
+            least_sql = f"select coalesce(min(frequency), 1.0) from {self.frequencies}"
+            (least,) = self.engine.row(least_sql)
         if column not in self.comparisons[i].columns:
-            return np.full(len(self.missing[i]), 1 / self.n_records)
+            return np.full(len(self.missing[i]), least)
         name = quoted(column)
+        if self.frequencies:
+            known = frequency_sql(column, f"values_{i}", self.frequencies)
+            found = self.engine.columns(
+                f"select coalesce(f.frequency, 1.0) as share from values_{i} as v"
+                f" left join ({known}) as f on f.{name} = v.{name} order by v._code"
+            )
+            return np.asarray(found["share"], np.float64)
         found = self.engine.columns(
             f"select coalesce(sum(_n) over (partition by {name})"
             f" / cast(sum(_n) filter (where {name} is not null) over () as double), 1.0) as share"
             f" from values_{i} order by _code"
         )
-        return np.maximum(np.asarray(found["share"], np.float64), 1 / self.n_records)
+        return np.maximum(np.asarray(found["share"], np.float64), least)

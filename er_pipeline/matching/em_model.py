@@ -43,6 +43,11 @@ from er_pipeline.matching.em_sessions import (
 from er_pipeline.matching.model_facts import ModelFacts, SessionFacts, model_facts
 from er_pipeline.matching.model_verdicts import CHECKS, judge_model, judge_trained_mix
 from er_pipeline.matching.splink_linker import LINK_TYPES, MODEL_FILE, model_settings
+from er_pipeline.matching.term_frequencies import (
+    FREQUENCIES,
+    counted_fields,
+    write_frequencies,
+)
 
 
 def steps(spec: PipelineSpec) -> list[Step]:
@@ -58,7 +63,8 @@ def steps(spec: PipelineSpec) -> list[Step]:
                     "The trained model: what every level of agreement says.",
                     _columns(tuple(spec.comparison_fields)),
                     all_columns("em_model"),
-                )
+                ),
+                FREQUENCIES,
             ],
             reads=["cleaned_records", "em_training_blocks", "em_training_rules"],
             settings=[
@@ -95,12 +101,13 @@ def _columns(compared: tuple[str, ...]) -> list[Column]:
 
 
 def train_model(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
-    """Train the model on the training rules; write em_model and model.json beside it.
+    """Train the model on the training rules; write em_model and term_frequencies.
 
     Reads cleaned_records, em_training_blocks and em_training_rules. Writes em_model (comparison,
     level, label, m, u, match_weight, condition), one row per level, the level of equal values being
-    the highest; model.json is the whole model, for Splink. The same records, settings and seed give
-    the same model, whatever the number of threads.
+    the highest; model.json beside it is the whole model, for Splink, but for the frequencies, see
+    `write_frequencies`. The same records, settings and seed give the same model, whatever the
+    number of threads.
     Returns the facts kept beside the table: "sessions", "prior", "expected_matches", "levels",
     "untrained": what has a value that no pair taught, and "unusable": why the model must not be
     used. A rule that fixes every compared field teaches nothing and gets no session.
@@ -194,6 +201,7 @@ def _write_model(
         (draft.folder / MODEL_FILE).write_text(json.dumps(model, indent=1), "utf-8")
         engine.put("model_rows", arrow_of(_columns(()), _rows(trained)))
         engine.write("select * from model_rows", draft.file())
+    write_frequencies(engine, lake, counted_fields(model) if model else [], RECORDS)
     return dict(facts)
 
 

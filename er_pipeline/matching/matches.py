@@ -1,8 +1,11 @@
 """Candidate pairs + model -> matches: every pair scored once, the likely ones stored."""
 
 import logging
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import count
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -25,7 +28,14 @@ from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.matching.em_sessions import level_sql
 from er_pipeline.matching.match_doubts import IN_DOUBT, Doubt, find_doubts, judge_doubts
 from er_pipeline.matching.scored_pairs import number_compared
+from er_pipeline.matching.scores_before import (
+    CODES,
+    ScoresBefore,
+    add_weights,
+    find_scores_before,
+)
 from er_pipeline.matching.splink_linker import ModelError, linker_of, predicted, read_model
+from er_pipeline.matching.term_frequencies import FREQUENCIES, read_frequencies
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +60,10 @@ SCORED_CHECK = "every_candidate_is_scored"
 
 
 class MatchesFacts(TypedDict):
-    """What is noted beside matches; see `score_pairs`."""
+    """What is noted beside matches; see `score_pairs`.
+
+    taken_over: candidates whose scores are those of the night before. done_in_full: why none are.
+    """
 
     candidates: int
     scored: int
@@ -58,6 +71,8 @@ class MatchesFacts(TypedDict):
     matches: int
     weights: dict[str, int]
     unscored: NotRequired[bool]
+    taken_over: NotRequired[int]
+    done_in_full: NotRequired[str]
     doubts: NotRequired[list[Doubt]]
     second_pass_records_given_a_match: NotRequired[int]
 
@@ -113,7 +128,14 @@ def _step(
                 ),
             )
         ],
-        reads=["cleaned_records", "em_model", pairs, *([first] if first else [])],
+        reads=[
+            "cleaned_records",
+            "em_model",
+            FREQUENCIES.name,
+            CODES,
+            pairs,
+            *([first] if first else []),
+        ],
         settings=[spec.matching.threshold, spec.matching.min_probability, spec.field_kinds],
         run=partial(score_pairs, spec=spec, pairs=pairs, table=table, first=first),
         stage="matching",
@@ -121,7 +143,7 @@ def _step(
         judge=partial(_judge, spec=spec, table=table),
         show=_show,
         # The pairs of a second pass hang on who has a match in the first, not on the model.
-        tolerates=["em_model"] if table == FIRST_PASS else [],
+        tolerates=["em_model", FREQUENCIES.name] if table == FIRST_PASS else [],
     )
 
 
@@ -157,11 +179,13 @@ def score_pairs(
 ) -> Facts:
     """Score every candidate pair with the model; keep those that may be matches.
 
-    Reads cleaned_records, the pairs and em_model with its model.json. first: a table of matches
+    Reads cleaned_records, the pairs, record_codes, term_frequencies and em_model with its
+    model.json. first: a table of matches
     that is taken over as it is, with its counts. Writes the table of matches (left_no,
     right_no INTEGER, match_probability DOUBLE, match_weight FLOAT, and gamma_<field> TINYINT, the
     level of every comparison, -1 where a value is missing), one row per pair of at least
-    min_probability. Memory does not grow with the number of pairs.
+    min_probability. Memory does not grow with the number of pairs. What the last good run scored
+    alike is taken over, see `find_scores_before`.
     Returns the facts kept beside the table: candidates, scored and stored pairs, matches at the
     threshold, "weights": pairs by their match weight, rounded down, of all that were scored, and,
     but for a first pass, "doubts", see `find_doubts`.
@@ -176,53 +200,96 @@ def score_pairs(
         if table == FIRST_PASS:
             return _nothing_scored(engine, lake, spec)
         raise
-    # One table of numbered records, whatever the mode: which pairs to score is decided already.
-    settings = {**model, "link_type": "dedupe_only"}
-    number_compared(engine, spec, RECORDS)
-    least = spec.matching.min_probability
-    before = matches_facts(lake, first) if first else None
-    weights = {int(w): n for w, n in before["weights"].items()} if before else {}
-    with (
-        linker_of(engine, [RECORDS], settings) as (linker, api),
-        lake.writing(table) as draft,
-    ):
+    threshold = spec.matching.threshold
+    with lake.writing(table) as draft:
+        scratch = draft.folder / "scratch"
+        scratch.mkdir()
+        before = find_scores_before(engine, lake, pairs, table, first, scratch)
+        known = before if isinstance(before, ScoresBefore) else None
+        weights = _score(engine, lake, spec, model, known, pairs, draft.file(table))
+        shutil.rmtree(scratch)
+        candidates = int(lake.facts(pairs)["pairs"])
+        if known:
+            draft.facts["taken_over"] = candidates - known.n_gained
+        elif before:
+            draft.facts["done_in_full"] = before
         if first:
             link_files(lake.path(first), draft.folder)
-        slices = list(_slices(engine, lake, pairs))
-        for i, some in enumerate(slices):
-            logger.info("scoring slice %s of %s", i + 1, len(slices))
-            engine.make_table("slice_to_score", some)
-            with predicted(linker, api, "slice_to_score") as scored:
-                for weight, n in engine.rows(
-                    "select cast(floor(greatest(-99, least(99, match_weight))) as integer),"
-                    f" count(*) from {scored} group by 1"
-                ):
-                    weights[weight] = weights.get(weight, 0) + n
-                stored = f"{SCORED} from {scored} where match_probability >= {least!r}"
-                engine.write(
-                    _matches_sql(spec, model, stored), draft.file(f"{table}_{i:04}"), bulk=True
-                )
-        if not slices:
-            engine.write(_matches_sql(spec, model, NONE_SCORED), draft.file(f"{table}_0000"))
+            of_first = matches_facts(lake, first)
+            candidates += of_first["candidates"]
+            add_weights(weights, of_first["weights"].items())
         engine.read_folder(draft.folder, "written_matches")
         n_stored, n_matches = engine.row(
-            "select count(*), count(*) filter (where match_probability >="
-            f" {spec.matching.threshold!r}) from written_matches"
+            f"select count(*), count(*) filter (where match_probability >= {threshold!r})"
+            " from written_matches"
         )
         draft.facts.update(
-            candidates=(before["candidates"] if before else 0) + int(lake.facts(pairs)["pairs"]),
+            candidates=candidates,
             scored=sum(weights.values()),
             stored=n_stored,
             matches=n_matches,
             weights=dict(sorted(weights.items())),
         )
         if table != FIRST_PASS:
-            draft.facts["doubts"] = find_doubts(
-                engine, spec, model, "written_matches", spec.matching.threshold
-            )
+            draft.facts["doubts"] = find_doubts(engine, spec, model, "written_matches", threshold)
         if first:
             draft.facts["second_pass_records_given_a_match"] = _newly_matched(engine, spec, first)
         return dict(draft.facts)
+
+
+def _score(
+    engine: Engine,
+    lake: Lake,
+    spec: PipelineSpec,
+    model: Mapping[str, Any],
+    known: ScoresBefore | None,
+    pairs: str,
+    file: Path,
+) -> dict[int, int]:
+    """Score the pairs, or those gained; write the likely ones beside `file`, which names them.
+
+    Returns how many pairs have each match weight, rounded down.
+    """
+    assert spec.matching is not None, "matching is on"
+    number_compared(engine, spec, RECORDS, known.records if known else None)
+    likely = f"match_probability >= {spec.matching.min_probability!r}"
+    weights: dict[int, int] = {}
+    parts = (file.with_stem(f"{file.stem}_{i:04}") for i in count())
+    if known:
+        add_weights(weights, known.weights.items())
+        engine.write(known.kept, next(parts), bulk=True)
+    # One table of numbered records, whatever the mode: which pairs to score is decided already.
+    settings = {**model, "link_type": "dedupe_only"}
+    frequencies = read_frequencies(engine, lake)
+    with linker_of(engine, [RECORDS], settings, frequencies) as (linker, api):
+        for scored in _scored(engine, linker, api, known.gained if known else lake.path(pairs)):
+            add_weights(weights, _count_weights(engine, scored))
+            stored = f"{SCORED} from {scored} where {likely}"
+            engine.write(_matches_sql(spec, model, stored), next(parts), bulk=True)
+        for scored in _scored(engine, linker, api, known.lost) if known else ():
+            add_weights(weights, _count_weights(engine, scored), sign=-1)
+    first = next(parts)
+    if first.stem.endswith("_0000"):
+        engine.write(_matches_sql(spec, model, NONE_SCORED), first)
+    return weights
+
+
+def _scored(engine: Engine, linker: Any, api: Any, pairs: Path) -> Iterator[str]:
+    """Score the pairs of a folder slice by slice; give the name of Splink's table of each."""
+    slices = list(_slices(engine, pairs))
+    for i, some in enumerate(slices):
+        logger.info("scoring slice %s of %s", i + 1, len(slices))
+        engine.make_table("slice_to_score", some)
+        with predicted(linker, api, "slice_to_score") as scored:
+            yield scored
+
+
+def _count_weights(engine: Engine, scored: str) -> list[tuple[int, int]]:
+    """Count the pairs of each match weight, rounded down."""
+    return engine.rows(
+        "select cast(floor(greatest(-99, least(99, match_weight))) as integer), count(*)"
+        f" from {scored} group by 1"
+    )
 
 
 def judge_matches(facts: MatchesFacts) -> Iterator[Verdict]:
@@ -253,14 +320,14 @@ def _newly_matched(engine: Engine, spec: PipelineSpec, first: str) -> int:
     return int(n_records)
 
 
-def _slices(engine: Engine, lake: Lake, pairs: str) -> Iterator[str]:
-    """Cut a table of pairs into queries of up to `PAIRS_PER_SLICE` each.
+def _slices(engine: Engine, pairs: Path) -> Iterator[str]:
+    """Cut the pairs of a folder into queries of up to `PAIRS_PER_SLICE` each.
 
     They give (join_key_l, join_key_r, match_key), as Splink takes pairs.
     """
     parts: list[str] = []
     room = PAIRS_PER_SLICE
-    for nth, file in enumerate(sorted(lake.path(pairs).glob("*.parquet"))):
+    for nth, file in enumerate(sorted(pairs.glob("*.parquet"))):
         name = f"pairs_of_file_{nth}"
         engine.read_file(file, name, row_numbers=True)
         (n_rows,) = engine.row(f"select count(*) from {name}")

@@ -18,6 +18,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.weights.pair_weights import Scorer
 from er_pipeline.matching.scored_pairs import number_compared, score_table
 from er_pipeline.matching.splink_linker import ModelError, read_model
+from er_pipeline.matching.term_frequencies import read_frequencies
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,13 @@ def model_scorer(lake: Lake, spec: PipelineSpec) -> Scorer:
         lake.open(engine, "cleaned_records")
         number_compared(engine, spec, "compared_records")
         score_table(
-            engine, model, "compared_records", pairs, "scored_by_model", min_probability=0.0
+            engine,
+            model,
+            "compared_records",
+            pairs,
+            "scored_by_model",
+            min_probability=0.0,
+            frequencies=read_frequencies(engine, lake),
         )
         found = engine.columns(
             "select match_probability from scored_by_model order by left_no, right_no"

@@ -18,13 +18,18 @@ SCORES = (
 )
 
 
-def number_compared(engine: Engine, spec: PipelineSpec, records: str) -> None:
+def number_compared(
+    engine: Engine, spec: PipelineSpec, records: str, more: str | None = None
+) -> None:
     """Make the engine table `records` (record_no and the fields) of its cleaned_records.
 
-    Values are cut as in training, see `compared_value`.
+    Values are cut as in training, see `compared_value`. more: query of further records.
     """
     columns = ", ".join(["record_no", *(compared_value(name) for name in spec.field_kinds)])
-    engine.make_table(records, f"select {columns} from cleaned_records order by record_no")
+    every = f"select {columns} from cleaned_records"
+    if more:
+        every += f" union all select {columns} from ({more})"
+    engine.make_table(records, f"select * from ({every}) order by record_no")
 
 
 def score_table(
@@ -35,12 +40,13 @@ def score_table(
     scored: str,
     *,
     min_probability: float,
+    frequencies: str | None = None,
 ) -> int:
     """Make the table `scored` (left_no, right_no, match_probability) of the pairs of another.
 
-    model: Splink's settings, trained. records: of `number_compared`, all of them, since a value's
-    frequency counts. pairs: engine table (left_no, right_no); a pair that stands in it twice is
-    scored once. min_probability: pairs below it are left out. Returns how many pairs were scored.
+    model: Splink's settings, trained. records: of `number_compared`. pairs: engine table (left_no,
+    right_no); a pair that stands in it twice is scored once. min_probability: pairs below it are
+    left out. frequencies: as `linker_of` takes them. Returns how many pairs were scored.
     """
     engine.make_table(
         "pairs_to_score",
@@ -53,7 +59,7 @@ def score_table(
         return 0
     # One table, whatever the mode: which pairs are compared is decided already.
     settings = {**model, "link_type": "dedupe_only"}
-    with linker_of(engine, [records], settings) as (linker, api):
+    with linker_of(engine, [records], settings, frequencies) as (linker, api):
         for start in range(0, n_pairs, PAIRS_PER_SLICE):
             engine.make_table(
                 "slice_to_score",

@@ -15,6 +15,8 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.matching.term_frequencies import counted_fields, frequency_sql
 
 # The model, as Splink writes it, beside the table em_model.
 MODEL_FILE = "model.json"
@@ -88,11 +90,15 @@ def predicted(linker: Any, api: Any, pairs: str, **options: Any) -> Iterator[str
 
 @contextmanager
 def linker_of(
-    engine: Engine, tables: Sequence[str], settings: Mapping[str, Any]
+    engine: Engine,
+    tables: Sequence[str],
+    settings: Mapping[str, Any],
+    frequencies: str | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Give Splink's linker over tables of the engine, and its database API.
 
-    What Splink makes in the engine is dropped at the end.
+    frequencies: of `read_frequencies`, where the settings count any; None takes those of the one
+    table itself. What Splink makes in the engine is dropped at the end.
     """
     from splink import Linker
 
@@ -107,8 +113,29 @@ def linker_of(
         validate_settings=False,  # takes columns with names of SQL words for missing ones
     )
     try:
+        if frequencies:
+            _register_frequencies(engine, linker, api, tables[0], settings, frequencies)
         yield linker, api
     finally:
         linker.table_management.invalidate_cache()
         # Predictions are in no cache, and a linker with an empty one drops nothing by itself.
         linker.table_management.delete_tables_created_by_splink_from_db()
+
+
+def _register_frequencies(
+    engine: Engine,
+    linker: Any,
+    api: Any,
+    records: str,
+    settings: Mapping[str, Any],
+    frequencies: str,
+) -> None:
+    """Have Splink look frequencies up, instead of counting the values of the records."""
+    for i, field in enumerate(counted_fields(settings)):
+        name = f"{frequencies}_{i}"
+        engine.make_table(
+            name,
+            f"select {quoted(field)}, frequency as {quoted(f'tf_{field}')}"
+            f" from ({frequency_sql(field, records, frequencies)})",
+        )
+        linker.table_management.register_term_frequency_lookup(api.register(name), field)

@@ -2,6 +2,8 @@
 
     python -m er_pipeline_tests.faults.kills --random 200 --aimed 200 --folder /tmp/kills
 
+With --matching --few-changes the nights change little, and take over what they can.
+
 Every trial: a night's run is killed; half of them are killed a second time; a third of them then
 publish with --select catalog; at last a run ends well. After every step all views of two datasets
 are read to the end. Wrong is a view that cannot be read, a dataset that shows two nights, a file
@@ -45,9 +47,17 @@ TRACED = (
 class Kills:
     """A lake with two datasets, people and firms; runs of people are killed."""
 
-    def __init__(self, folder: Path, *, executor: str, seed: int, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        executor: str,
+        seed: int,
+        few_changes: bool = False,
+        **settings: Any,
+    ) -> None:
         self.lake = folder / "lake"
-        self.people = Night(folder / "people", self.lake, "people")
+        self.people = Night(folder / "people", self.lake, "people", few_changes=few_changes)
         self.people.declare(executor=executor, **settings)
         firms = Night(folder / "firms", self.lake, "firms", n_records=40)
         firms.declare()
@@ -183,12 +193,21 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True, help="a new folder to work in")
     parser.add_argument("--executor", default="in_process")
     parser.add_argument("--matching", action="store_true", help="with matching and embedding")
+    parser.add_argument(
+        "--few-changes", action="store_true", help="nights that take over most of the one before"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
     given = parser.parse_args()
     shutil.rmtree(given.folder, ignore_errors=True)
     settings = WITH_MATCHING if given.matching else {}
-    kills = Kills(given.folder, executor=given.executor, seed=given.seed, **settings)
+    kills = Kills(
+        given.folder,
+        executor=given.executor,
+        seed=given.seed,
+        few_changes=given.few_changes,
+        **settings,
+    )
     ends = time.monotonic() + 60 * given.minutes
     for kill, n_trials in ((kills.aimed, given.aimed), (kills.at_random, given.random)):
         for _ in range(n_trials):

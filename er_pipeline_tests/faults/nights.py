@@ -46,8 +46,17 @@ FORK.set_forkserver_preload(["er_pipeline_tests.faults.warm"])
 class Night:
     """One dataset in a folder of its own, in a lake that others share."""
 
-    def __init__(self, folder: Path, lake: Path, dataset: str, n_records: int = 120) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lake: Path,
+        dataset: str,
+        n_records: int = 120,
+        *,
+        few_changes: bool = False,
+    ) -> None:
         self.folder, self.lake, self.dataset = folder, lake, dataset
+        self.few_changes = few_changes
         self.defs = folder / "defs.yaml"
         folder.mkdir(parents=True)
         write_people(folder / "all.csv", n_records=n_records, seed=7)
@@ -64,12 +73,19 @@ class Night:
         self.defs.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
 
     def records(self, night: int) -> None:
-        """Write the records of a night: some are others, and all ids are."""
+        """Write the records of a night: some are others, and all ids are.
+
+        With few changes one in twenty has another id, and one in twenty another city.
+        """
         with (self.folder / "all.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        kept = [row for place, row in enumerate(rows) if place % 10 != night % 10]
-        for row in kept:
+        every = 20 if self.few_changes else 1
+        kept = rows
+        if not self.few_changes:
+            kept = [row for place, row in enumerate(rows) if place % 10 != night % 10]
+        for row in kept[::every]:
             row["id"] = f"{row['id']}-night{night}"
+        for row in kept[every - 1 :: every]:
             row["city"] = f"{row['city']} {night}"
         with (self.folder / "people.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(kept[0]))

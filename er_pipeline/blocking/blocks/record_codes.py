@@ -15,10 +15,12 @@ class CodesFacts(TypedDict):
     """What is noted beside record_codes.
 
     codes: how many columns code_<i> there are: the single-valued strategies, in order, then
-    single_rules. rules: all learned rules, by their bits; listed_rules: the many-valued ones.
+    single_rules. names: theirs. rules: all learned rules, by their bits; listed_rules: the
+    many-valued ones.
     """
 
     codes: int
+    names: list[str]
     rules: list[str]
     single_rules: list[str]
     listed_rules: list[str]
@@ -58,6 +60,7 @@ def write_record_codes(
     rules = learned["single"] if learned else []
     facts = CodesFacts(
         codes=len(single) + len(rules),
+        names=[*single, *rules],
         rules=list(learned["rules"]) if learned else [],
         single_rules=rules,
         listed_rules=learned["listed"] if learned else [],

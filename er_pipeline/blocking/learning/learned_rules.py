@@ -110,7 +110,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
         reads.append("labels")
     if scorer:
         writes.append(WEAK_LABELS)
-        reads.append("em_model")
+        reads += ["em_model", "term_frequencies"]
     return [
         Step(
             writes=writes,
@@ -131,7 +131,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
             judge=partial(_judge, spec=spec),
             show=_show,
             count=partial(learn_rules, spec=spec, scorer=scorer),
-            tolerates=["em_model"] if scorer else [],
+            tolerates=["em_model", "term_frequencies"] if scorer else [],
         )
     ]
 

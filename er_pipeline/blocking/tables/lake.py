@@ -45,6 +45,8 @@ class Lake:
     plans: what shapes each table (`plans_of` a flow). With them every table that is written gets a
     stamp, and one that does not follow from the settings and its inputs is refused. Without them
     tables are read and written as they come.
+    takes_over: whether steps may take over from the last good run what cannot have changed; the
+    tables are the same if not.
     """
 
     def __init__(self, root: Path, dataset: str, plans: Mapping[str, Plan] | None = None) -> None:
@@ -55,6 +57,7 @@ class Lake:
         self.folder = self.root / dataset
         self._only: frozenset[str] | None = None
         self._pinned: dict[str, str] = {}
+        self.takes_over = True
 
     def for_step(self, reads: Collection[str], writes: Collection[str]) -> Self:
         """Return this lake as one step sees it.
@@ -64,6 +67,7 @@ class Lake:
         """
         seen = type(self)(self.root, self.dataset, self.plans)
         seen._only = frozenset(reads) | frozenset(writes)
+        seen.takes_over = self.takes_over
         return seen
 
     @property

@@ -94,7 +94,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
     if spec.labels:
         reads.append("labels")
     if scorer:
-        reads += ["cleaned_records", "em_model"]
+        reads += ["cleaned_records", "em_model", "term_frequencies"]
     table = Table(
         "pair_weights",
         "How much each agreement and disagreement says, by field.",
@@ -115,7 +115,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
             run=partial(weigh_pairs, spec=spec, scorer=scorer),
             stage="pairs",
             show=_show,
-            tolerates=["em_model"] if scorer else [],
+            tolerates=["em_model", "term_frequencies"] if scorer else [],
         )
     ]
 
