@@ -5,7 +5,7 @@ anything has changed. Such steps are looked at again when their turn comes.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,12 +28,13 @@ from er_pipeline.orchestration.unchanged import is_shown, observation
 class LeftOut:
     """What a run need not do.
 
-    steps: their names. since: when the last of their tables was made, for people. with_catalog:
-    whether the catalog shows all already. reasons: of the other steps, as far as they have one of
-    their own.
+    steps: their names. tables: those of their tables that are assets. since: when the last of them
+    was made, for people. with_catalog: whether the catalog shows all already. reasons: of the other
+    steps, as far as they have one of their own.
     """
 
     steps: Sequence[str] = ()
+    tables: Collection[str] = ()
     since: str = ""
     with_catalog: bool = False
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +82,13 @@ def leave_out(
     if with_catalog:
         keys.discard(catalog)
     own_reasons = {name: reason for name, reason in reasons.items() if reason}
-    return LeftOut([step.name for step in left_out], since, with_catalog, own_reasons)
+    return LeftOut(
+        [step.name for step in left_out],
+        {key.path[-1] for key in observed},
+        since,
+        with_catalog,
+        own_reasons,
+    )
 
 
 def left_out_lines(left_out: LeftOut, n_steps: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.current import unchanged_since
+from er_pipeline.blocking.tables.standing import standing_of
 from er_pipeline.flow import flow, open_lake
 from er_pipeline.terminal.exit_codes import QUERY_INTERRUPTED
 
@@ -97,6 +98,11 @@ def run_dataset(
             instance = instance or held.enter_context(_passing_instance(is_alone))
             held.enter_context(run_bar(len(keys)) if has_bar else nullcontext())
             results, errors = _execute(job, spec, instance, keys, full=full)
+    still_failed = [
+        _failed_check(found.table, found.verdict.check, found.verdict.text, is_error=False)
+        for found in standing_of(steps, tables).warnings
+        if found.table in left_out.tables
+    ]
     checks = [
         check
         for some in results
@@ -115,18 +121,27 @@ def run_dataset(
         n_steps=n_steps,
         shows_catalog=left_out.with_catalog or CATALOG_ASSET in {*made, *seen},
         failed_checks=[
-            {
-                "table": check.asset_key.path[-1],
-                "check": check.check_name,
-                "severity": "error" if check.severity == dg.AssetCheckSeverity.ERROR else "warn",
-                "text": check.description or "",
-            }
-            for check in checks
+            *still_failed,
+            *(
+                _failed_check(
+                    check.asset_key.path[-1],
+                    check.check_name,
+                    check.description or "",
+                    is_error=check.severity == dg.AssetCheckSeverity.ERROR,
+                )
+                for check in checks
+            ),
         ],
         errors=errors,
         seconds=time.perf_counter() - began_wall,
         cpu_seconds=time.process_time() - began_cpu,
     )
+
+
+def _failed_check(table: str, check: str, text: str, *, is_error: bool) -> dict[str, str]:
+    """Return a check that did not pass, as `RunResult` has it."""
+    severity = "error" if is_error else "warn"
+    return {"table": table, "check": check, "severity": severity, "text": text}
 
 
 def _execute(
