@@ -14,16 +14,17 @@ from er_pipeline.blocking.labels.labels import Label, RecordName, journal_of
 from er_pipeline.blocking.tables import current
 from er_pipeline.blocking.tables.current import reasons_to_run, unchanged_since, why_to_run
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.outside import library_versions
 from er_pipeline.blocking.tables.runs import run
 from er_pipeline.blocking.tables.stamps import STAMP
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.verdict_notes import note_failure, note_verdicts
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.flow import flow, open_lake
-from er_pipeline_tests.conftest import Dataset, write_csv
+from er_pipeline_tests.conftest import Dataset, Rows, write_csv
 from er_pipeline_tests.test_runs import STEPS
 
-PEOPLE = [
+PEOPLE: Rows = [
     {"id": "1", "last": "Smith", "first": "John", "phone": "0211 123456"},
     {"id": "2", "last": "Smyth", "first": "Jon", "phone": "0211 123456"},
     {"id": "3", "last": "Jones", "first": "Ann", "phone": None},
@@ -201,7 +202,7 @@ def test_a_table_that_lost_a_file_or_a_part_of_it_is_made_again(people: Dataset)
 def test_a_table_made_with_other_libraries_is_made_again(
     people: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = {**current.library_versions(), "phonenumbers": "0.0"}
+    now = {**library_versions(), "phonenumbers": "0.0"}
     monkeypatch.setattr(current, "library_versions", lambda: now)
     assert why(people, "labels") == (
         "labels was made with another version of phonenumbers than 0.0"

@@ -10,8 +10,19 @@ import pytest
 from er_pipeline.blocking.tables.publications import Published
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline.orchestration.unchanged import FULL_TAG, UNCHANGED_SINCE
-from er_pipeline_tests.conftest import Dataset, write_csv
-from er_pipeline_tests.test_definitions import PEOPLE, shown
+from er_pipeline_tests.conftest import Dataset, Rows, write_csv
+from er_pipeline_tests.test_definitions import shown
+
+PEOPLE: Rows = [
+    {"id": "1", "last": "Smith", "first": "John", "email": "john@acme.org"},
+    {"id": "2", "last": "Smyth", "first": "Jon", "email": "john@acme.org"},
+    {"id": "3", "last": "Jones", "first": "Ann", "email": "ann@acme.org"},
+    {"id": "4", "last": "Jones", "first": "Ann", "email": None},
+    {"id": "5", "last": "Miller", "first": "Eve", "email": "eve@acme.org"},
+]
+
+
+PAIRS = ["people", "unified_pairs"]
 
 
 class Graph:
@@ -46,9 +57,12 @@ class Graph:
     def stale(self) -> list[str]:
         """Name the tables that Dagster calls stale."""
         from dagster._core.definitions.data_version import CachingStaleStatusResolver
+        from dagster._core.loader import LoadingContextForTest
 
         graph = self.job().asset_layer.asset_graph
-        resolver = CachingStaleStatusResolver(self.instance, graph)
+        resolver = CachingStaleStatusResolver(
+            self.instance, graph, LoadingContextForTest(self.instance)
+        )
         return [
             key.path[-1]
             for key in graph.materializable_asset_keys
@@ -103,7 +117,7 @@ def test_unchanged_tables_are_observed_and_what_follows_them_runs(graph: Graph) 
     assert graph.stale() == []
     assert graph.people.lake.published() == note
     (event,) = [
-        e for e in again.get_asset_observation_events() if e.asset_key.path[-1] == "unified_pairs"
+        e for e in again.get_asset_observation_events() if e.asset_key == dg.AssetKey(PAIRS)
     ]
     seen = event.asset_observation_data.asset_observation
     assert seen.tags["dagster/data_version"] == graph.people.lake.stamp("unified_pairs")

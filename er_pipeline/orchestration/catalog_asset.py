@@ -26,7 +26,7 @@ from er_pipeline.catalog import clean_up, is_published, publish_dataset
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
 from er_pipeline.orchestration.assets import as_dagster_failures, code_references
 from er_pipeline.orchestration.resources import LakeFolder
-from er_pipeline.orchestration.unchanged import is_shown, observation, unlogged
+from er_pipeline.orchestration.unchanged import is_shown, known_tags, observation, unlogged
 
 CATALOG_ASSET = "catalog"
 EVERY_TABLE_IS_PUBLISHED = Check(
@@ -85,7 +85,8 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
             or "Every table is published.",
         )
         declared = context.assets_def.specs_by_key[context.asset_key]
-        if not found.is_new and is_shown(context.instance, declared, place, version):
+        known = known_tags(context.instance, [declared.key])
+        if not found.is_new and is_shown(known, declared, place, version):
             since = time_text(place.published()["at"])
             context.log_event(observation(context.asset_key, since, version))
             yield unlogged(context.asset_key, check_results=[checked])

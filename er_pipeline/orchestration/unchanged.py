@@ -5,7 +5,7 @@ for a materialization. An output with the mark that its own observable sources u
 logs no event; the observation is logged beside it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -33,14 +33,29 @@ def is_full(context: Any) -> bool:
     return bool(context.run.tags.get(FULL_TAG) == "true")
 
 
-def is_shown(instance: Any, asset: dg.AssetSpec, lake: Lake, data_version: str) -> bool:
+def known_tags(instance: Any, keys: Sequence[dg.AssetKey]) -> dict[dg.AssetKey, Mapping[str, str]]:
+    """Return what an instance noted of the versions of assets when it last saw them made."""
+    known: dict[dg.AssetKey, Mapping[str, str]] = {}
+    for record in instance.get_asset_records(keys):
+        entry = record.asset_entry
+        if entry.last_materialization:
+            known[entry.asset_key] = entry.last_materialization.asset_materialization.tags or {}
+    return known
+
+
+def is_shown(
+    known: Mapping[dg.AssetKey, Mapping[str, str]],
+    asset: dg.AssetSpec,
+    lake: Lake,
+    data_version: str,
+) -> bool:
     """Say whether an instance knows a table as it lies in the lake, so that it calls it fresh.
 
-    Not so in an instance that has not seen it made, as of another DAGSTER_HOME.
+    known: of `known_tags`. Not so in an instance that has not seen it made, as of another
+    DAGSTER_HOME.
     """
-    event = instance.get_latest_materialization_event(asset.key)
-    known = event.asset_materialization.tags if event and event.asset_materialization else {}
-    return all(known.get(tag) == version for tag, version in _tags(asset, lake, data_version))
+    noted = known.get(asset.key, {})
+    return all(noted.get(tag) == version for tag, version in _tags(asset, lake, data_version))
 
 
 def observation(asset: dg.AssetKey, since: str, data_version: str) -> dg.AssetObservation:

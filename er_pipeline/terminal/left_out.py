@@ -21,7 +21,10 @@ from er_pipeline.blocking.tables.step import Step
 from er_pipeline.catalog import clean_up, is_published
 from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET, catalog_version
 from er_pipeline.orchestration.jobs import run_alone
-from er_pipeline.orchestration.unchanged import is_shown, observation
+from er_pipeline.orchestration.unchanged import is_shown, known_tags, observation
+
+# What Dagster's instance noted of tables, see `known_tags`; None if no instance is kept.
+Known = Mapping[dg.AssetKey, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,18 @@ def leave_out(
     if not (lake.folder / PUBLISHED).exists():
         return LeftOut()
     with run_alone(lake.root, [lake.dataset], lambda text: print(text, file=sys.stderr)):
+        known = known_tags(instance, sorted(keys)) if instance else None
         own = [step for step in steps if _keys(step, lake.dataset) <= keys]
         reasons = reasons_to_run(own, lake)
         left_out = [
             step
             for step in own
-            if step.name not in reasons and _needs_nothing(step, lake, assets, instance)
+            if step.name not in reasons and _needs_nothing(step, lake, assets, known)
         ]
         observed = {key for step in left_out for key in _keys(step, lake.dataset)}
         catalog = dg.AssetKey([lake.dataset, CATALOG_ASSET])
         with_catalog = keys - observed == {catalog} and _is_all_shown(
-            steps, lake, assets[catalog], instance
+            steps, lake, assets[catalog], known
         )
         if with_catalog:
             with catalog_lock(lake.root):
@@ -112,20 +116,20 @@ def _needs_nothing(
     step: Step,
     lake: Lake,
     assets: Mapping[dg.AssetKey, dg.AssetSpec],
-    instance: Any | None,
+    known: Known | None,
 ) -> bool:
     """Say whether the checks of a step need not judge either, and Dagster knows its tables."""
     for table in step.assets:
         if verdicts_in_force(lake, step, table) is None:
             return False
         declared = assets[dg.AssetKey([lake.dataset, table.name])]
-        if instance and not is_shown(instance, declared, lake, lake.stamp(table.name)):
+        if known is not None and not is_shown(known, declared, lake, lake.stamp(table.name)):
             return False
     return True
 
 
 def _is_all_shown(
-    steps: Sequence[Step], lake: Lake, declared: dg.AssetSpec, instance: Any | None
+    steps: Sequence[Step], lake: Lake, declared: dg.AssetSpec, known: Known | None
 ) -> bool:
     standing = standing_of(steps, lake)
     if standing.withheld or any(
@@ -133,6 +137,6 @@ def _is_all_shown(
     ):
         return False
     version = catalog_version(lake, standing)
-    if instance and not is_shown(instance, declared, lake, version):
+    if known is not None and not is_shown(known, declared, lake, version):
         return False
     return is_published(lake, [table for step in steps for table in step.writes])
