@@ -25,11 +25,13 @@ from er_pipeline.blocking.tables.publications import (
     PUBLISHED,
     Publication,
     Retention,
+    links_lead_to,
     named_versions,
     new_note,
+    prune,
     read_published,
 )
-from er_pipeline.blocking.tables.run_metrics import RUN_METRICS
+from er_pipeline.blocking.tables.run_metrics import RUN_METRICS, has_noted_metrics
 from er_pipeline.blocking.tables.shown_views import views_to_show
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.stamps import check_stamp, read_stamp
@@ -127,6 +129,41 @@ def publish_dataset(
     if named is not None:
         publication.clean(named)
     return sorted(shown.views)
+
+
+def is_published(
+    lake: Lake, tables: Sequence[Table], withheld: Mapping[str, str] | None = None
+) -> bool:
+    """Say whether the catalog shows the latest versions already, so that nothing is to publish.
+
+    tables, withheld: as `publish_dataset` takes them. Figures that wait for run_metrics, and what a
+    killed publication left undone, are to be published.
+    """
+    tables = [*tables, RUN_METRICS]
+    published = lake.published()
+    if not all(lake.has(table.name) for table in tables) or has_noted_metrics(lake):
+        return False
+    versions = {table.name: lake.version(table.name) for table in tables}
+    shown = views_to_show(lake, tables, versions, withheld or {})
+    noted = [published["tables"], published["views"], published["reads"], published["withheld"]]
+    if noted != [shown.versions, shown.views, shown.reads, dict(withheld or {})]:
+        return False
+    if not links_lead_to(lake.folder, published):
+        return False
+    found = views_of(lake.root / CATALOG, lake.dataset)
+    return found.keys() == shown.views.keys() and all(
+        version in found[view] for view, read in shown.reads.items() for version in read.values()
+    )
+
+
+def clean_up(lake: Lake, retention: Retention) -> None:
+    """Drop the versions that are no longer to be kept, where nothing was to publish.
+
+    The caller holds the `catalog_lock` of the lake, in a run of the dataset.
+    """
+    named = named_by(lake.root / CATALOG)
+    if named is not None:
+        prune(lake.folder, retention, named)
 
 
 def _versions_that_fit(lake: Lake, tables: Sequence[Table]) -> dict[str, str]:
@@ -303,11 +340,21 @@ def _views(con: duckdb.DuckDBPyConnection, database: str) -> list[View]:
 
 def named_by(catalog: Path) -> str | None:
     """Return the queries of all views of a catalog, in one text; None if it cannot be read."""
+    views = _shown(catalog)
+    return None if views is None else "\n".join(view.sql for view in views)
+
+
+def views_of(catalog: Path, dataset: str) -> dict[str, str]:
+    """Return the query of every view that a catalog shows of a dataset; none if it is not there."""
+    return {view.name: view.sql for view in _shown(catalog) or () if view.schema == dataset}
+
+
+def _shown(catalog: Path) -> list[View] | None:
     copied = catalog.with_name(f".{catalog.name}.{os.getpid()}.tmp.named")
     try:
         shutil.copyfile(catalog, copied)
         with _attached(copied, "shown", "read_only") as con:
-            return "\n".join(view.sql for view in _views(con, "shown"))
+            return _views(con, "shown")
     except (OSError, duckdb.Error):
         return None
     finally:

@@ -9,6 +9,7 @@ from er_pipeline_tests.benchmarks import (
     every_set,
     matching,
     neighbours,
+    nothing_changed,
     recall,
     unified_pairs,
     whole_graph,
@@ -28,6 +29,15 @@ def test_the_whole_graph_shows_the_time_of_each_asset(capfd: pytest.CaptureFixtu
     assert all(f"\n{asset} " in printed for asset in ("cleaned_records", "unified_pairs"))
     assert "[ok] 1,500 records" in printed
     assert "| people | wall s | CPU s | peak GiB |\n|---|---|---|---|\n| 1,500 | " in printed
+
+
+def test_a_night_of_which_nothing_changed_makes_no_table(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert nothing_changed.main(["--records", "1500", "--nights", "1", "--touch"]) == 0
+    printed = capfd.readouterr().out
+    assert "[ok] no table was made again" in printed
+    assert "| people | CPU s | wall s | peak MiB |\n|---|---|---|---|\n| 1,500 | " in printed
 
 
 def test_the_demo_and_its_loading_are_measured(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import sqlite3
@@ -140,7 +141,7 @@ def test_the_multiprocess_executor_makes_the_same_table_in_another_process(
 ) -> None:
     before, catalog = finished.versions(), finished.catalog()
     arguments = ["run", str(finished.defs), "--lake", str(finished.lake)]
-    arguments += ["--select", "blocks_soundex", "--executor", "multiprocess"]
+    arguments += ["--select", "blocks_soundex", "--full", "--executor", "multiprocess"]
     ran = command(*arguments, folder=finished.folder)
     assert ran.returncode == 0, ran.stderr
     assert "DEBUG" not in ran.stderr
@@ -148,6 +149,29 @@ def test_the_multiprocess_executor_makes_the_same_table_in_another_process(
     assert {table for table in after if after[table] != before[table]} == {"blocks_soundex"}
     assert finished.run("--select", "catalog") == 0
     assert finished.catalog()["blocks_soundex"] == catalog["blocks_soundex"]
+
+
+def test_what_has_not_changed_is_skipped_in_several_processes_too(finished: Project) -> None:
+    before = finished.versions()
+    arguments = ["run", str(finished.defs), "--lake", str(finished.lake)]
+    arguments += ["--executor", "multiprocess", "--json"]
+    (finished.folder / "dagster").mkdir()
+    # This instance has not seen the tables made, so that every step is looked at in its process.
+    variables = environment(DAGSTER_HOME=str(finished.folder / "dagster"))
+    for skips_all in (False, True):
+        ran = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=finished.folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+        )
+        assert ran.returncode == 0, ran.stderr
+        answer = json.loads(ran.stdout)
+        assert answer["tables"] == []
+        assert {"cleaned_records", "unified_pairs", "blocking_report"} <= set(answer["unchanged"])
+        assert ("unified_pairs" in ran.stderr) is not skips_all
+        assert finished.versions() == before
 
 
 def test_ctrl_c_stops_a_run_with_130_and_no_traceback(project: Project) -> None:

@@ -24,7 +24,7 @@ def test_select_makes_the_chosen_tables_and_no_other(
     finished: Project, selection: str, made: set[str]
 ) -> None:
     before = finished.versions()
-    assert finished.run("--select", selection) == 0
+    assert finished.run("--select", selection, "--full") == 0
     after = finished.versions()
     assert {table for table in after if after[table] != before[table]} == made
 

@@ -21,8 +21,17 @@ def test_verdicts_are_of_one_version(dataset: Callable[..., Dataset]) -> None:
     assert noted_verdicts(people.lake, "cleaned_records") is None
     note_verdicts(people.lake, "cleaned_records", [FEW])
     assert noted_verdicts(people.lake, "cleaned_records") == [FEW]
-    people.clean()
+    people.make_again("cleaned_records")
     assert noted_verdicts(people.lake, "cleaned_records") is None
+
+
+def test_verdicts_of_other_settings_are_none_to_who_asks(dataset: Callable[..., Dataset]) -> None:
+    people = dataset(PEOPLE, strategies={"last": "last"})
+    people.clean()
+    note_verdicts(people.lake, "cleaned_records", [FEW], "limits of old")
+    assert noted_verdicts(people.lake, "cleaned_records", "limits of old") == [FEW]
+    assert noted_verdicts(people.lake, "cleaned_records", "limits of now") is None
+    assert noted_verdicts(people.lake, "cleaned_records") == [FEW]
 
 
 def test_a_torn_note_is_none(dataset: Callable[..., Dataset]) -> None:

@@ -12,6 +12,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.publications import time_text
 from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, Standing
 from er_pipeline.evaluation.blocking_report import gather_figures
 from er_pipeline.evaluation.report import report_lines
@@ -85,7 +86,7 @@ def _withheld(standing: Standing, lake: Lake) -> Iterator[str]:
     shown = lake.published()["tables"]
     kept = [table for table in standing.withheld if table in shown]
     if kept:
-        time = _time(max(shown[table] for table in kept))
+        time = time_text(max(shown[table] for table in kept))
         yield from _wrapped("Earlier:    ", f"the catalog shows {', '.join(kept)} of {time}")
     for step, text in standing.failures.items():
         yield f"[FAILED] {step}: {text}"
@@ -100,11 +101,6 @@ def _warnings(standing: Standing) -> Iterator[str]:
         yield ""
     for found in standing.warnings:
         yield f"[warning] {found.table}: {found.verdict.check}: {found.verdict.text}"
-
-
-def _time(version: str) -> str:
-    """Write when a version was made: 20261127T020000.123-abc is 2026-11-27 02:00 UTC."""
-    return f"{version[:4]}-{version[4:6]}-{version[6:8]} {version[9:11]}:{version[11:13]} UTC"
 
 
 def _wrapped(title: str, text: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.current import unchanged_since, why_to_run
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
@@ -21,7 +22,7 @@ from er_pipeline.blocking.tables.failures import sentence_of
 from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import step_lock
-from er_pipeline.blocking.tables.pictures import numbers
+from er_pipeline.blocking.tables.pictures import Shown, numbers
 from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.blocking.tables.run_metrics import note_run_metrics
 from er_pipeline.blocking.tables.runs import run_step
@@ -31,6 +32,15 @@ from er_pipeline.blocking.tables.table import Table
 from er_pipeline.blocking.tables.verdict_notes import forget_failure, note_failure
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.unchanged import (
+    UNCHANGED_SINCE,
+    Again,
+    is_full,
+    is_shown,
+    known_tags,
+    observation,
+    unlogged,
+)
 
 
 def dataset_assets(
@@ -90,9 +100,14 @@ def step_asset(
         ],
     )
     def asset(
-        context: dg.AssetExecutionContext, lake: LakeFolder
+        context: dg.AssetExecutionContext, config: Again, lake: LakeFolder
     ) -> Iterator[dg.MaterializeResult[Any]]:
         tables = lake.of(spec)
+        if config.full or is_full(context):
+            tables = tables.taking_nothing_over()
+        elif why_to_run(step, tables) is None:
+            yield from _unchanged(context, spec, step, tables)
+            return
         clock = Clock()
         with (
             as_dagster_failures(),
@@ -102,25 +117,58 @@ def step_asset(
         ):
             with DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine:
                 facts = run_step(step, engine, tables)
-                n_rows = {table.name: _count_rows(engine, tables, table) for table in step.assets}
+                n_rows = _count_rows(engine, tables, step)
             shown_of_main = {**step.show(facts), **clock.figures()}
             figures = {"rows": n_rows[step.name], **numbers(shown_of_main)}
             note_run_metrics(tables, context.run.run_id, step.name, figures)
         for table in step.assets:
             shown = shown_of_main if table.name == step.name else {}
-            yield dg.MaterializeResult(
-                asset_key=dg.AssetKey([spec.dataset, table.name]),
-                data_version=dg.DataVersion(tables.stamp(table.name)),
-                metadata={
-                    "dagster/row_count": n_rows[table.name],
-                    "dagster/uri": tables.path(table.name).as_uri(),
-                    "dagster/column_schema": _column_schema(table),
-                    **_lineage(spec, table, step),
-                    **metadata_values(shown),
-                },
-            )
+            yield _materialized(spec, step, table, tables, n_rows[table.name], shown)
 
     return asset
+
+
+def _unchanged(
+    context: dg.AssetExecutionContext, spec: PipelineSpec, step: Step, lake: Lake
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Show the tables of a step that need not run; as made if the instance does not know them."""
+    since = unchanged_since([step], lake)
+    declared = context.assets_def.specs_by_key
+    known = known_tags(context.instance, list(declared))
+    for table in step.assets:
+        key = dg.AssetKey([spec.dataset, table.name])
+        version = lake.stamp(table.name)
+        if is_shown(known, declared[key], lake, version):
+            context.log_event(observation(key, since, version))
+            yield unlogged(key)
+            continue
+        with as_dagster_failures(), DuckDBEngine(1, spec.memory_limit, lake.spill) as engine:
+            n_rows = _count_rows(engine, lake, step)
+        shown = step.show(lake.facts(step.name)) if table.name == step.name else {}
+        yield _materialized(
+            spec, step, table, lake, n_rows[table.name], {**shown, UNCHANGED_SINCE: since}
+        )
+
+
+def _materialized(
+    spec: PipelineSpec,
+    step: Step,
+    table: Table,
+    lake: Lake,
+    n_rows: int,
+    shown: Mapping[str, Shown],
+) -> dg.MaterializeResult[Any]:
+    return dg.MaterializeResult(
+        asset_key=dg.AssetKey([spec.dataset, table.name]),
+        data_version=dg.DataVersion(lake.stamp(table.name)),
+        metadata={
+            "dagster/row_count": n_rows,
+            "dagster/uri": lake.path(table.name).as_uri(),
+            "dagster/column_schema": _column_schema(table),
+            **_lineage(spec, table, step),
+            **metadata_values(shown),
+        },
+    )
 
 
 class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_failures()
@@ -184,9 +232,13 @@ def _upstream_assets(spec: PipelineSpec, step: Step, steps: Sequence[Step]) -> l
     return [[spec.dataset, name] for name in reads]
 
 
-def _count_rows(engine: Engine, lake: Lake, table: Table) -> int:
-    engine.read_folder(lake.path(table.name), "counted_table")
-    return int(engine.row("select count(*) from counted_table")[0])
+def _count_rows(engine: Engine, lake: Lake, step: Step) -> dict[str, int]:
+    """Count the rows of every table of a step."""
+    counts = {}
+    for table in step.assets:
+        engine.read_folder(lake.path(table.name), "counted_table")
+        (counts[table.name],) = engine.row("select count(*) from counted_table")
+    return counts
 
 
 def _column_schema(table: Table) -> dg.TableSchema:

@@ -14,6 +14,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import catalog_lock, step_lock
+from er_pipeline.blocking.tables.publications import time_text
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics
 from er_pipeline.blocking.tables.shown_views import has_news
 from er_pipeline.blocking.tables.sql import literal
@@ -21,11 +22,13 @@ from er_pipeline.blocking.tables.stamps import code_version, digest, planned_sta
 from er_pipeline.blocking.tables.standing import Standing, judge_and_note, standing_of
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.table import Check
-from er_pipeline.catalog import publish_dataset
+from er_pipeline.catalog import clean_up, is_published, publish_dataset
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
 from er_pipeline.orchestration.assets import as_dagster_failures, code_references
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.unchanged import is_shown, known_tags, observation, unlogged
 
+CATALOG_ASSET = "catalog"
 EVERY_TABLE_IS_PUBLISHED = Check(
     "every_table_is_published",
     "A table is withheld where a check on it, or on what it is made of, failed.",
@@ -38,7 +41,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
     planned = planned_stamps(plans_of(steps))
 
     @dg.asset(
-        key=[spec.dataset, "catalog"],
+        key=[spec.dataset, CATALOG_ASSET],
         # All, not only the ends of the graph: when a part of it is selected, the catalog still
         # comes after every table that is made, and not at all after a check that failed.
         deps=[[spec.dataset, table.name] for table in tables if not table.is_internal],
@@ -55,7 +58,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         check_specs=[
             dg.AssetCheckSpec(
                 EVERY_TABLE_IS_PUBLISHED.name,
-                asset=[spec.dataset, "catalog"],
+                asset=[spec.dataset, CATALOG_ASSET],
                 description=EVERY_TABLE_IS_PUBLISHED.why,
             )
         ],
@@ -74,6 +77,20 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
             figures = figures_of(spec, place, found.standing)
             keep_report(place, run_report(found.standing, place, figures))
         withheld = found.standing.withheld
+        version = catalog_version(place, found.standing)
+        checked = dg.AssetCheckResult(
+            check_name=EVERY_TABLE_IS_PUBLISHED.name,
+            passed=not withheld,
+            description="; ".join(f"{t} is withheld: {why}" for t, why in withheld.items())
+            or "Every table is published.",
+        )
+        declared = context.assets_def.specs_by_key[context.asset_key]
+        known = known_tags(context.instance, [declared.key])
+        if not found.is_new and is_shown(known, declared, place, version):
+            since = time_text(place.published()["at"])
+            context.log_event(observation(context.asset_key, since, version))
+            yield unlogged(context.asset_key, check_results=[checked])
+            return
         shown = place.published()["tables"]
         context.log.info(f"published {len(found.views)} views in {catalog.database}")
         yield dg.MaterializeResult(
@@ -88,35 +105,36 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
                 "withheld": dg.MetadataValue.json(withheld),
                 "of_an_earlier_run": dg.MetadataValue.json([t for t in withheld if t in shown]),
             },
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name=EVERY_TABLE_IS_PUBLISHED.name,
-                    passed=not withheld,
-                    description="; ".join(f"{t} is withheld: {why}" for t, why in withheld.items())
-                    or "Every table is published.",
-                )
-            ],
-            data_version=dg.DataVersion(
-                digest({table: place.stamp(table) for table in found.standing.good})
-            ),
+            check_results=[checked],
+            data_version=dg.DataVersion(version),
         )
 
     return catalog_views
 
 
+def catalog_version(lake: Lake, standing: Standing) -> str:
+    """Return what stands for all tables that the catalog may show, as they are now."""
+    return digest({table: lake.stamp(table) for table in standing.good})
+
+
 @dataclass(frozen=True)
 class Published:
-    """What came of publishing. views: those of the dataset, none if nothing was published."""
+    """What came of publishing.
+
+    views: those of the dataset. is_new: whether there was a publication.
+    """
 
     standing: Standing
-    views: Sequence[str] = ()
+    views: Sequence[str]
+    is_new: bool
 
 
 def publish_what_is_good(spec: PipelineSpec, lake: Lake, steps: Sequence[Step]) -> Published:
     """Publish every table that may be shown; withhold those of which a check failed.
 
-    The caller holds the `catalog_lock`. Where a table is withheld and no other is new, nothing is
-    changed.
+    The caller holds the `catalog_lock`. Where the catalog shows all that is good already, or a
+    table is withheld and no other is new, there is no publication: only versions that are no longer
+    to be kept go.
     Raises LakeError if a table is missing or stale though nothing failed: somebody ran a part of
     the graph, and the rest no longer belongs to it.
     """
@@ -126,8 +144,10 @@ def publish_what_is_good(spec: PipelineSpec, lake: Lake, steps: Sequence[Step]) 
             lake.check(table)
         good = set(standing.good)
         tables = [table for step in steps for table in step.writes if table.name in good]
-        if standing.withheld and not has_news(lake, tables):
-            return Published(standing)
+        is_old_news = standing.withheld and not has_news(lake, tables)
+        if is_old_news or is_published(lake, tables, standing.withheld):
+            clean_up(lake, spec.lake.retention)
+            return Published(standing, sorted(lake.published()["views"]), is_new=False)
         collect_run_metrics(engine, lake)
     views = publish_dataset(lake, tables, spec.lake.retention, standing.withheld)
-    return Published(standing, views)
+    return Published(standing, views, is_new=True)

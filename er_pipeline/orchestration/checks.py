@@ -8,12 +8,13 @@ import dagster as dg
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.contract import FITS_CONTRACT
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.blocking.tables.standing import judge_and_note
+from er_pipeline.blocking.tables.standing import judge_and_note, verdicts_in_force
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Table
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.orchestration.assets import as_dagster_failures
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.unchanged import is_full
 
 
 def dataset_checks(spec: PipelineSpec, steps: Sequence[Step]) -> list[dg.AssetChecksDefinition]:
@@ -52,11 +53,17 @@ def table_checks(
         context: dg.AssetCheckExecutionContext, lake: LakeFolder
     ) -> Iterator[dg.AssetCheckResult]:
         tables = lake.of(spec)
-        with (
-            as_dagster_failures(),
-            DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine,
-        ):
-            verdicts = judge_and_note(engine, tables, step, table)
+        # Whoever runs checks alone, or all again, has them judged.
+        asset = dg.AssetKey([spec.dataset, table.name])
+        in_run = context.job_def.asset_layer.executable_asset_keys
+        is_anew = is_full(context) or asset not in in_run
+        verdicts = None if is_anew else verdicts_in_force(tables, step, table)
+        if verdicts is None:
+            with (
+                as_dagster_failures(),
+                DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine,
+            ):
+                verdicts = judge_and_note(engine, tables, step, table)
         for verdict in verdicts:
             yield check_result(spec, table.name, verdict)
 

@@ -1,7 +1,7 @@
 """Jobs and schedules: when a dataset runs, in how many processes, and one run at a time."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,15 +65,25 @@ class OneRunAtATime(dg.Executor):
         """Run the steps; what killed runs of these datasets left is gone before."""
         every = plan_context.job.get_definition().asset_layer.executable_asset_keys
         selected = plan_context.dagster_run.asset_selection or every
-        with ExitStack() as held:
-            with explained_failures("the run cannot begin"):
-                for dataset in sorted({key.path[0] for key in selected}):
-                    folder = self.lake / dataset
-                    held.enter_context(run_lock(folder, plan_context.log.warning))
-                    clear_leftovers(folder)
-                clear_left((self.lake / SPILL).glob("*"))
-                clear_scratch()
+        datasets = {key.path[0] for key in selected}
+        with run_alone(self.lake, datasets, plan_context.log.warning):
             yield from self.inner.execute(plan_context, execution_plan)
+
+
+@contextmanager
+def run_alone(lake: Path, datasets: Collection[str], say: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other run of some datasets is at work, and clear up what killed ones left.
+
+    say: called with who is waited for. Others wait until the block ends.
+    """
+    with ExitStack() as held:
+        with explained_failures("the run cannot begin"):
+            for dataset in sorted(datasets):
+                held.enter_context(run_lock(lake / dataset, say))
+                clear_leftovers(lake / dataset)
+            clear_left((lake / SPILL).glob("*"))
+            clear_scratch()
+        yield
 
 
 def nightly_job(spec: PipelineSpec, executor: str, lake: Path) -> Any:

@@ -2,13 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 
 from er_pipeline.blocking.tables.printable import printable
+from er_pipeline.orchestration.unchanged import UNCHANGED_SINCE
 
 Watcher = Callable[[dg.DagsterEvent], None]
 _watchers: list[Watcher] = []
@@ -86,9 +87,14 @@ def event_line(event: dg.DagsterEvent | None) -> str | None:
     if event.event_type == dg.DagsterEventType.STEP_START and event.step_key:
         table, is_check = table_of_step(event.step_key)
         return None if is_check else f"{table} ..."
+    if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
+        observed = event.asset_observation_data.asset_observation
+        return _unchanged_line(observed.asset_key, observed.metadata)
     if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
         materialization = event.step_materialization_data.materialization
         known = {name: value.value for name, value in materialization.metadata.items()}
+        if UNCHANGED_SINCE in known:
+            return _unchanged_line(materialization.asset_key, materialization.metadata)
         rows = known.get("dagster/row_count")
         shown = f"{rows:,} rows" if isinstance(rows, int) else ""
         if "wall_seconds" in known:
@@ -103,6 +109,10 @@ def event_line(event: dg.DagsterEvent | None) -> str | None:
         text = check.description or ""
         return f"  {failed_check_line(table, check.check_name, text, is_error=is_error)}"
     return None
+
+
+def _unchanged_line(asset: dg.AssetKey, metadata: Mapping[str, Any]) -> str:
+    return f"  {asset.path[-1]:<24} unchanged since {metadata[UNCHANGED_SINCE].value}, skipped"
 
 
 def failed_check_line(table: str, check: str, text: str, *, is_error: bool) -> str:

@@ -149,25 +149,43 @@ def run(
             help="Count the pairs of every strategy and judge the budgets; change nothing.",
         ),
     ] = False,
+    full: Annotated[
+        bool,
+        Parameter(
+            name="--full",
+            negative="",
+            show_default=False,
+            help="Make every table, or the selected ones, also if nothing has changed.",
+        ),
+    ] = False,
     lake: LakeOption = None,
     executor: ExecutorOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Run a declared dataset.
 
-    Makes every table, or the selected ones, and runs their checks. A failed
+    Makes every table, or the selected ones, and runs their checks; what would
+    come out as it is, since nothing has changed, is skipped. A failed
     check withholds its table and what is made of it: the catalog keeps showing
     those of the last good run, and all others as this run made them.
     """
     if dry_run:
         if select is not None:
             raise UsageError("--dry-run counts every strategy; leave --select out")
+        if full:
+            raise UsageError("--dry-run makes no table; leave --full out")
         return _dry_run(defs, as_json=as_json)
 
     from er_pipeline.terminal.run_answer import run_and_report
 
     return run_and_report(
-        defs, {}, lake=lake, executor=executor or "", selection=select, as_json=as_json
+        defs,
+        {},
+        lake=lake,
+        executor=executor or "",
+        selection=select,
+        as_json=as_json,
+        full=full,
     )
 
 

@@ -66,7 +66,7 @@ def run_bar(n_tables: int) -> Iterator[None]:
                 table, is_check = table_of_step(event.step_key)
                 text = f"checking {table}" if is_check else table
                 progress.update(task, description=text, detail="", refresh=True)
-            elif kind == "ASSET_MATERIALIZATION":
+            elif kind in ("ASSET_MATERIALIZATION", "ASSET_OBSERVATION"):
                 progress.advance(task)
 
         show_steps_of_assets(_DetailHandler(lambda text: progress.update(task, detail=text)))

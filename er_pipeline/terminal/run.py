@@ -3,14 +3,18 @@
 import hashlib
 import json
 import os
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.current import unchanged_since
+from er_pipeline.blocking.tables.standing import standing_of
+from er_pipeline.flow import flow, open_lake
 from er_pipeline.terminal.exit_codes import QUERY_INTERRUPTED
 
 INTERRUPTS = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
@@ -20,13 +24,18 @@ INTERRUPTS = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
 class RunResult:
     """What came of a run.
 
-    tables: those that were made, in order. failed_checks: table, check, severity (error or warn)
-    and text of each. errors: why it failed, for people. seconds: of wall; cpu_seconds: of this
-    process.
+    tables: those that were made, in order. unchanged: the steps that were skipped, of n_steps.
+    unchanged_since: when the last of their tables was made, for people. shows_catalog: whether the
+    catalog shows what came of it. failed_checks: table, check, severity (error or warn) and text of
+    each. errors: why it failed, for people. seconds: of wall; cpu_seconds: of this process.
     """
 
     succeeded: bool
     tables: Sequence[str]
+    unchanged: Sequence[str]
+    unchanged_since: str
+    n_steps: int
+    shows_catalog: bool
     failed_checks: Sequence[Mapping[str, str]]
     errors: Sequence[str]
     seconds: float
@@ -41,8 +50,11 @@ def run_dataset(
     lake: Path,
     executor: str = "",
     selection: str | None = None,
+    full: bool = False,
 ) -> RunResult:
     """Materialize a dataset, or the selected part of it, showing progress on stderr.
+
+    Steps of which nothing has changed are skipped, unless full.
 
     path: of its defs.yaml. spec: what `read_spec` read there with the same overrides. lake: its
     absolute path. executor: in_process, multiprocess or "" for the dataset's own.
@@ -50,8 +62,10 @@ def run_dataset(
     """
     import dagster as dg
 
+    from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET
     from er_pipeline.orchestration.declared_job import load_job
     from er_pipeline.orchestration.progress import show_steps_of_assets
+    from er_pipeline.terminal.left_out import LeftOut, leave_out, left_out_lines
     from er_pipeline.terminal.progress_bar import run_bar, takes_a_moving_line
     from er_pipeline.terminal.selection import selected_assets
 
@@ -63,72 +77,133 @@ def run_dataset(
         # Within one process the job of equal arguments is kept; a changed file is another.
         {"digest": hashlib.sha256(path.read_bytes()).hexdigest()},
     )
-    keys = selected_assets(job.get_definition(), spec.dataset, selection)
+    definition = job.get_definition()
+    keys = selected_assets(definition, spec.dataset, selection)
+    steps, tables = flow(spec), open_lake(lake, spec)
+    n_steps = sum(dg.AssetKey([spec.dataset, step.name]) in keys for step in steps)
     is_alone = (executor or spec.executor) == "in_process"
     has_bar = is_alone and takes_a_moving_line()
     if not has_bar:
         show_steps_of_assets()
-    with _instance(is_alone) as instance, run_bar(len(keys)) if has_bar else nullcontext():
-        try:
-            result = dg.execute_job(
-                job,
-                instance=instance,
-                run_config={"loggers": {"progress": {}}},
-                asset_selection=None if selection is None else sorted(keys),
-                raise_on_error=False,
-            )
-        except dg.DagsterExecutionInterruptedError as error:
-            raise KeyboardInterrupt from error
-        failures = list(result.filter_events(lambda event: event.is_step_failure))
-        if any(_was_interrupted(event.step_failure_data.error) for event in failures):
-            raise KeyboardInterrupt
-        results = [result]
-        catalog = dg.AssetKey([spec.dataset, "catalog"])
-        if not result.success and catalog in keys and len(keys) > 1:
-            # What comes after a failed check is not run; what does not hang on it is published.
-            results.append(
-                dg.execute_job(
-                    job,
-                    instance=instance,
-                    run_config={"loggers": {"progress": {}}},
-                    asset_selection=[catalog],
-                    raise_on_error=False,
-                )
-            )
-            failures += results[1].filter_events(lambda event: event.is_step_failure)
-        errors = [_failure_text(event) for event in failures]
-        if not result.success and not failures:
-            errors = [_run_failure_text(result)]
+    left_out = LeftOut()
+    results: list[Any] = []
+    errors: list[str] = []
+    with ExitStack() as held:
+        instance = held.enter_context(_kept_instance())
+        if not full:
+            left_out = leave_out(spec, steps, tables, keys, _declared(definition), instance)
+            for line in left_out_lines(left_out, n_steps):
+                print(line, file=sys.stderr)
+        if keys:
+            instance = instance or held.enter_context(_passing_instance(is_alone))
+            held.enter_context(run_bar(len(keys)) if has_bar else nullcontext())
+            results, errors = _execute(job, spec, instance, keys, full=full)
+    still_failed = [
+        _failed_check(found.table, found.verdict.check, found.verdict.text, is_error=False)
+        for found in standing_of(steps, tables).warnings
+        if found.table in left_out.tables
+    ]
     checks = [
         check
         for some in results
         for check in some.get_asset_check_evaluations()
         if not check.passed and check.asset_key.path[-1] != "catalog"
     ]
-    made = [
-        event.asset_key.path[-1]
-        for some in results
-        for event in some.get_asset_materialization_events()
-        if event.asset_key
-    ]
+    made, seen = _made_and_unchanged(results)
+    unchanged = [step for step in steps if step.name in {*left_out.steps, *seen}]
     return RunResult(
         # A check may fail without keeping Dagster from the rest: what hangs on it refuses itself.
-        succeeded=result.success
+        succeeded=all(result.success for result in results[:1])
         and not any(check.severity == dg.AssetCheckSeverity.ERROR for check in checks),
-        tables=list(dict.fromkeys(made)),
+        tables=made,
+        unchanged=[step.name for step in unchanged],
+        unchanged_since=unchanged_since(unchanged, tables) if unchanged else "",
+        n_steps=n_steps,
+        shows_catalog=left_out.with_catalog or CATALOG_ASSET in {*made, *seen},
         failed_checks=[
-            {
-                "table": check.asset_key.path[-1],
-                "check": check.check_name,
-                "severity": "error" if check.severity == dg.AssetCheckSeverity.ERROR else "warn",
-                "text": check.description or "",
-            }
-            for check in checks
+            *still_failed,
+            *(
+                _failed_check(
+                    check.asset_key.path[-1],
+                    check.check_name,
+                    check.description or "",
+                    is_error=check.severity == dg.AssetCheckSeverity.ERROR,
+                )
+                for check in checks
+            ),
         ],
         errors=errors,
         seconds=time.perf_counter() - began_wall,
         cpu_seconds=time.process_time() - began_cpu,
     )
+
+
+def _failed_check(table: str, check: str, text: str, *, is_error: bool) -> dict[str, str]:
+    """Return a check that did not pass, as `RunResult` has it."""
+    severity = "error" if is_error else "warn"
+    return {"table": table, "check": check, "severity": severity, "text": text}
+
+
+def _execute(
+    job: Any, spec: PipelineSpec, instance: Any, keys: Collection[Any], *, full: bool
+) -> tuple[list[Any], list[str]]:
+    """Run the tables of some keys; return the results of one run or two, and why they failed."""
+    import dagster as dg
+
+    from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET
+    from er_pipeline.orchestration.unchanged import FULL_TAG
+
+    def execute(selected: list[dg.AssetKey]) -> Any:
+        return dg.execute_job(
+            job,
+            instance=instance,
+            run_config={"loggers": {"progress": {}}},
+            asset_selection=selected,
+            raise_on_error=False,
+            tags={FULL_TAG: "true"} if full else None,
+        )
+
+    try:
+        result = execute(sorted(keys))
+    except dg.DagsterExecutionInterruptedError as error:
+        raise KeyboardInterrupt from error
+    failures = list(result.filter_events(lambda event: event.is_step_failure))
+    if any(_was_interrupted(event.step_failure_data.error) for event in failures):
+        raise KeyboardInterrupt
+    results = [result]
+    catalog = dg.AssetKey([spec.dataset, CATALOG_ASSET])
+    if not result.success and catalog in keys and len(keys) > 1:
+        # What comes after a failed check is not run; what does not hang on it is published.
+        results.append(execute([catalog]))
+        failures += results[1].filter_events(lambda event: event.is_step_failure)
+    errors = [_failure_text(event) for event in failures]
+    if not result.success and not failures:
+        errors = [_run_failure_text(result)]
+    return results, errors
+
+
+def _declared(job: Any) -> dict[Any, Any]:
+    """Return the declaration of every asset of a job, by its key."""
+    graph = job.asset_layer.asset_graph
+    return {
+        key: graph.get(key).assets_def.specs_by_key[key] for key in graph.materializable_asset_keys
+    }
+
+
+def _made_and_unchanged(results: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """Name the tables that some runs have made, and those that they found unchanged."""
+    from er_pipeline.orchestration.unchanged import UNCHANGED_SINCE
+
+    made: dict[str, None] = {}
+    unchanged: dict[str, None] = {}
+    for result in results:
+        for event in result.get_asset_materialization_events():
+            metadata = event.step_materialization_data.materialization.metadata
+            found = unchanged if UNCHANGED_SINCE in metadata else made
+            found[event.asset_key.path[-1]] = None
+        for event in result.get_asset_observation_events():
+            unchanged[event.asset_key.path[-1]] = None
+    return list(made), list(unchanged)
 
 
 def _was_interrupted(error: Any) -> bool:
@@ -163,11 +238,10 @@ def _failure_text(event: Any) -> str:
 
 
 @contextmanager
-def _instance(is_alone: bool) -> Iterator[Any]:
-    """Open the Dagster instance of this project, so that the UI shows the run; else a passing one.
+def _kept_instance() -> Iterator[Any]:
+    """Open the Dagster instance of this project, so that the UI shows the run; None without one.
 
-    That is DAGSTER_HOME, or the working directory if it holds a dagster.yaml. is_alone: whether one
-    process does all, so that a passing instance may stand in its memory.
+    That is DAGSTER_HOME, or the working directory if it holds a dagster.yaml.
     """
     import dagster as dg
 
@@ -177,6 +251,16 @@ def _instance(is_alone: bool) -> Iterator[Any]:
         with dg.DagsterInstance.get() as instance:
             yield instance
         return
+    yield None
+
+
+@contextmanager
+def _passing_instance(is_alone: bool) -> Iterator[Any]:
+    """Open an instance for one run. is_alone: whether one process does all, so that it may stand
+    in its memory.
+    """
+    import dagster as dg
+
     if is_alone:  # half a second less than one of files
         with dg.DagsterInstance.ephemeral() as instance:
             yield instance

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.lake import Lake
@@ -21,6 +21,9 @@ from er_pipeline.terminal.answer import print_error, print_json, print_lines
 from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline.terminal.exit_codes import FAILED, OK
 
+if TYPE_CHECKING:
+    from er_pipeline.terminal.run import RunResult
+
 
 def run_and_report(
     path: Path,
@@ -30,6 +33,7 @@ def run_and_report(
     executor: str,
     selection: str | None,
     as_json: bool,
+    full: bool = False,
 ) -> int:
     """Run a dataset and print what came of it; return the exit code.
 
@@ -42,7 +46,9 @@ def run_and_report(
     from er_pipeline.terminal.run import run_dataset
 
     folder = lake_folder(lake)
-    result = run_dataset(path, spec, overrides, lake=folder, executor=executor, selection=selection)
+    result = run_dataset(
+        path, spec, overrides, lake=folder, executor=executor, selection=selection, full=full
+    )
     print(
         f"{result.seconds:.1f} s wall, {result.cpu_seconds:.1f} s CPU in this process",
         file=sys.stderr,
@@ -51,14 +57,14 @@ def run_and_report(
         print_error(error)
     tables = open_lake(spec, lake)
     standing = standing_of(flow(spec), tables)
-    published = "catalog" in result.tables
+    published = result.shows_catalog
     if not result.succeeded:
         print(f"The run failed; {_what_is_left(tables, standing)}.", file=sys.stderr)
     figures: Mapping[str, Any] | None = None
     if published or "blocking_report" in result.tables:
         figures = figures_of(spec, tables, standing)
         lines = run_report(standing, tables, figures)
-        if not published:  # else the catalog's asset has kept it
+        if not published:  # else it is kept already, or the catalog's asset has kept it
             keep_report(tables, lines)
     elif result.succeeded:
         lines = list(_warnings(result.failed_checks))
@@ -72,6 +78,8 @@ def run_and_report(
                 "next": next_step(standing) if figures is not None else None,
                 "dataset": spec.dataset,
                 "tables": result.tables,
+                "unchanged": result.unchanged,
+                "unchanged_since": result.unchanged_since or None,
                 "figures": figures,
                 "failed_checks": result.failed_checks,
                 "withheld": standing.withheld,
@@ -82,12 +90,12 @@ def run_and_report(
             }
         )
     elif result.succeeded or lines:
-        print_lines([*lines, *_where(tables, folder / CATALOG, path, published=published)])
+        where = _where(tables, folder / CATALOG, path, published=published)
+        print_lines([*lines, "", *_skipped(result), *where])
     return OK if succeeded else FAILED
 
 
 def _where(tables: Lake, catalog: Path, path: Path, *, published: bool) -> Iterator[str]:
-    yield ""
     if not published:
         yield "The catalog shows what it showed before; add catalog to --select to publish."
         return
@@ -98,6 +106,14 @@ def _where(tables: Lake, catalog: Path, path: Path, *, published: bool) -> Itera
     if "unified_pairs" in tables.published()["tables"]:
         yield f"""          duckdb {catalog} 'from "{tables.dataset}".unified_pairs limit 10'"""
     yield f"Graph:    {_how_to_open(path, tables)}"
+
+
+def _skipped(result: "RunResult") -> Iterator[str]:
+    from er_pipeline.terminal.left_out import skipped_text
+
+    if result.unchanged:
+        text = skipped_text(len(result.unchanged), result.n_steps, result.unchanged_since)
+        yield f"Skipped:  {text}; --full makes them again"
 
 
 def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:

@@ -4,6 +4,7 @@
     python -m er_pipeline_tests.benchmarks.neighbours        lexical neighbours, beside plain TF-IDF
     python -m er_pipeline_tests.benchmarks.whole_graph       a million people from CSV to catalog
     python -m er_pipeline_tests.benchmarks.demo              er-pipeline demo, and loading the graph
+    python -m er_pipeline_tests.benchmarks.nothing_changed   a night without a change
     python -m er_pipeline_tests.benchmarks.best_pairs        strategies: auto, within a budget
     python -m er_pipeline_tests.benchmarks.every_set         the same on every set, beside rivals
     python -m er_pipeline_tests.benchmarks.matching          matches, beside Splink alone

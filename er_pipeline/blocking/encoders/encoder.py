@@ -9,6 +9,8 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -200,3 +202,15 @@ def folder_of(package: str) -> Path:
     found = importlib.import_module(package).__file__
     assert found is not None
     return Path(found).parent
+
+
+def installed_version(module: str, extra: str) -> str:
+    """Return the version of a library that an extra installs, without loading it.
+
+    Raises EncoderError with the line that installs it.
+    """
+    try:
+        return version_of(module.replace("_", "-"))
+    except PackageNotFoundError:
+        need(module, extra)  # it says what to do
+        raise

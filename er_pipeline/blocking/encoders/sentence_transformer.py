@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution
-from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,7 @@ from er_pipeline.blocking.encoders.encoder import (
     Encoder,
     EncoderError,
     Texts,
+    installed_version,
     need,
     unit_rows,
 )
@@ -91,12 +91,11 @@ class SentenceTransformer(Encoder):
 
     def version(self) -> str:
         """Name the library's version and, for a folder, the model's files."""
-        need("sentence_transformers", "semantic")
         place = self.place()
         files = sorted(place.rglob("*")) if place.is_dir() else []
         # A model trained further has files of the same size.
         stamp = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
-        return f"{version_of('sentence-transformers')}{stamp}"
+        return f"{installed_version('sentence_transformers', 'semantic')}{stamp}"
 
 
 def _package_folders(name: str) -> Iterator[Path]:

@@ -1,6 +1,5 @@
 """static: averaged word vectors of WordLlama (extra `static`); its weights come in the package."""
 
-from importlib.metadata import version as version_of
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from er_pipeline.blocking.encoders.encoder import (
     Encoder,
     Texts,
     folder_of,
+    installed_version,
     need,
     unit_rows,
 )
@@ -41,5 +41,4 @@ class Static(Encoder):
 
     def version(self) -> str:
         """Name the library's version, which carries the weights."""
-        need("wordllama", "static")
-        return version_of("wordllama")
+        return installed_version("wordllama", "static")

@@ -21,6 +21,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError, SpecError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.outside import files_outside
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, Facts, Table, arrow_of
@@ -73,6 +74,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             stage="training",
             count=partial(read_labels, spec=spec) if spec.learns else None,
             lineage={"source": ()},  # of the label, not of a record
+            outside=partial(_outside, spec),
         )
     ]
 
@@ -279,6 +281,10 @@ def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             },
         )
         return dict(draft.facts)
+
+
+def _outside(spec: PipelineSpec, lake: Lake) -> dict[str, str]:
+    return files_outside([journal_of(spec).path], spec.folder)
 
 
 def give_labels(engine: Engine, labels: Iterable[Label], name: str) -> None:

@@ -104,6 +104,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             checks=CHECKS,
             judge=partial(_judge, spec=spec),
             show=_show,
+            outside=lambda lake: {f"the encoder {encoder.encoder}": digest(encoder.identity)},
         )
     ]
 

@@ -14,7 +14,7 @@ from er_pipeline.blocking.records.emptied_values import (
     values_of_fields,
 )
 from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
-from er_pipeline.blocking.records.sources import EXAMPLES
+from er_pipeline.blocking.records.sources import EXAMPLES, source_outside
 from er_pipeline.blocking.records.truth_files import check_truth_file
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -138,6 +138,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             checks=CHECKS,
             judge=partial(_judge, spec=spec),
             show=_show,
+            outside=partial(_outside, spec),
         )
     ]
 
@@ -180,6 +181,11 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         )
         draft.facts.update(facts)
         return dict(draft.facts)
+
+
+def _outside(spec: PipelineSpec, lake: Lake) -> dict[str, str]:
+    found = [source_outside(source, spec.folder) for source in spec.sources]
+    return {place: fingerprint for source in found for place, fingerprint in source.items()}
 
 
 def cleaned_facts(lake: Lake) -> CleanedFacts:

@@ -17,12 +17,15 @@ from er_pipeline.blocking.spec.pipeline import resolved
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError, first_line
+from er_pipeline.blocking.tables.outside import UNKNOWN, files_outside
+from er_pipeline.blocking.tables.printable import without_password
 from er_pipeline.blocking.tables.sql import literal, quoted
 
 logger = logging.getLogger(__name__)
 
 # Rejected rows shown in an error; all of them are in the table.
 EXAMPLES = 3
+PATH_SETTING = "`path` in the dataset's defs.yaml"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,21 @@ def read_source(
     return RawSource(table, origin, into.rejects, n_records, n_rejects, into.notes)
 
 
+def source_outside(source: Source, folder: Path) -> dict[str, str]:
+    """Return the fingerprints of what a source reads; of a database there is none.
+
+    folder: where relative paths start.
+    Raises InputError if there are no such files.
+    """
+    if source.path:
+        return files_outside(files_of(source.path, folder, PATH_SETTING).files, folder)
+    if source.database:
+        return {f"{source.database}, table {source.table}": UNKNOWN}
+    if source.url:
+        return {f"the query at {without_password(source.url)}": UNKNOWN}
+    return {}  # made-up people follow from the settings
+
+
 def _read_files(
     engine: Engine,
     source: Source,
@@ -91,7 +109,7 @@ def _read_files(
         found = FileSet([made], [{}], "generated people")
     else:
         assert source.path
-        found = files_of(source.path, folder, "`path` in the dataset's defs.yaml")
+        found = files_of(source.path, folder, PATH_SETTING)
     read_files(
         engine,
         found,

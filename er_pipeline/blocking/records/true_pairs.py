@@ -5,7 +5,7 @@ from functools import partial
 
 from er_pipeline.blocking.records.cleaned_records import TRUE_CLUSTERS
 from er_pipeline.blocking.records.sources import EXAMPLES
-from er_pipeline.blocking.records.truth_files import read_truth
+from er_pipeline.blocking.records.truth_files import read_truth, truth_outside
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
@@ -41,6 +41,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             run=partial(write_true_pairs, spec=spec),
             count=partial(write_true_pairs, spec=spec),
             stage="records",
+            outside=partial(truth_outside, spec),
         )
     ]
 

@@ -10,8 +10,11 @@ from er_pipeline.blocking.records.source_files import files_of, read_files
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.outside import files_outside
 from er_pipeline.blocking.tables.sql import literal, quoted
 
+PATH_SETTING = "truth: {path: ...}"
 _CURE = "Correct truth: left_id and right_id"
 
 
@@ -46,7 +49,7 @@ def read_truth(engine: Engine, spec: PipelineSpec, table: str) -> Sequence[str]:
     into = Into(f"{table}_texts", f"{table}_rejects")
     into.make_empty(engine, wanted)
     try:
-        found = files_of(truth.path, spec.folder, "truth: {path: ...}")
+        found = files_of(truth.path, spec.folder, PATH_SETTING)
         with tempfile.TemporaryDirectory(prefix="er_pipeline_") as scratch:
             read_files(
                 engine,
@@ -71,6 +74,13 @@ def read_truth(engine: Engine, spec: PipelineSpec, table: str) -> Sequence[str]:
     engine.drop(into.table)
     engine.drop(into.rejects)
     return into.notes
+
+
+def truth_outside(spec: PipelineSpec, lake: Lake) -> dict[str, str]:
+    """Return the fingerprints of the files of true pairs, where there are any."""
+    if spec.truth is None or spec.truth.path is None:
+        return {}
+    return files_outside(files_of(spec.truth.path, spec.folder, PATH_SETTING).files, spec.folder)
 
 
 def _check_rejects(engine: Engine, into: Into, origin: str, max_rate: float) -> None:

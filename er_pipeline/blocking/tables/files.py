@@ -88,6 +88,12 @@ def flush_files(folder: Path) -> None:
     flush(folder.parent)
 
 
+def sizes_of(folder: Path) -> dict[str, int]:
+    """Return the bytes of every file below a folder, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
 @contextmanager
 def files_of_mode(mode: str | None) -> Iterator[None]:
     """Let all files that this process writes have a mode at most, such as 640, and folders 750.

@@ -26,7 +26,8 @@ from typing import Any, Self
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
-from er_pipeline.blocking.tables.files import made_folder, point
+from er_pipeline.blocking.tables.files import made_folder, point, sizes_of
+from er_pipeline.blocking.tables.outside import library_versions
 from er_pipeline.blocking.tables.publications import LATEST, Published, moment, read_published
 from er_pipeline.blocking.tables.stamps import Plan, Stamp, check_stamp, read_stamp, upstream_of
 from er_pipeline.blocking.tables.table import Facts
@@ -58,17 +59,31 @@ class Lake:
         self._only: frozenset[str] | None = None
         self._pinned: dict[str, str] = {}
         self.takes_over = True
+        self._outside: dict[str, str] = {}
 
-    def for_step(self, reads: Collection[str], writes: Collection[str]) -> Self:
+    def for_step(
+        self,
+        reads: Collection[str],
+        writes: Collection[str],
+        outside: Mapping[str, str] | None = None,
+    ) -> Self:
         """Return this lake as one step sees it.
 
         Every table it opens stays at the version that was the latest then, whatever other runs
-        write meanwhile, and is one of those it declares.
+        write meanwhile, and is one of those it declares. outside: what the step finds outside the
+        lake, noted beside every table that it writes.
         """
         seen = type(self)(self.root, self.dataset, self.plans)
         seen._only = frozenset(reads) | frozenset(writes)
         seen.takes_over = self.takes_over
+        seen._outside = dict(outside or {})
         return seen
+
+    def taking_nothing_over(self) -> Self:
+        """Return this lake for steps that are to make everything anew."""
+        anew = type(self)(self.root, self.dataset, self.plans)
+        anew.takes_over = False
+        return anew
 
     @property
     def spill(self) -> Path:
@@ -146,9 +161,13 @@ class Lake:
         return facts
 
     def last_good_facts(self, table: str) -> Facts | None:
-        """Read what the last good run before the latest version noted; None if there is none."""
+        """Read what the last good run before the latest version noted; None if there is none.
+
+        The latest version may have been shown by several runs, which left it as it was.
+        """
         published = self.published()
-        for versions in (published["tables"], published["previous"]):
+        earlier = [published["previous"], *(shown["tables"] for shown in published["before"][::-1])]
+        for versions in (published["tables"], *earlier):
             version = versions.get(table)
             if version in (None, self.version(table)):
                 continue
@@ -194,7 +213,7 @@ class Lake:
             try:
                 yield draft
                 if table in self.plans:
-                    self._stamp_of(table, draft.content).save(draft.folder)
+                    self._stamp_of(table, draft).save(draft.folder)
                 (draft.folder / FACTS).write_text(json.dumps(draft.facts, indent=1), "utf-8")
                 draft.folder.rename(final)
             except BaseException:
@@ -203,14 +222,23 @@ class Lake:
             point(final.with_name(LATEST), version)
         self._pinned.pop(table, None)
 
-    def _stamp_of(self, table: str, content: str | None) -> Stamp:
+    def _stamp_of(self, table: str, draft: "TableDraft") -> Stamp:
         plan = self.plans[table]
         made_from = {}
         for read in plan.reads:
             self.check(read)
             made_from[read] = self.stamp(read)
-        assert plan.is_from_outside == (content is not None), f"{table}: content belongs to it"
-        return Stamp(plan.code, plan.settings, made_from, content)
+        has_content = draft.content is not None
+        assert plan.is_from_outside == has_content, f"{table}: content belongs to it"
+        return Stamp(
+            plan.code,
+            plan.settings,
+            made_from,
+            draft.content,
+            self._outside,
+            library_versions(),
+            sizes_of(draft.folder),
+        )
 
     def tables(self) -> list[str]:
         """List the tables that have been written, by name."""

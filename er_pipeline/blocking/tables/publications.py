@@ -102,6 +102,11 @@ def moment(at: datetime | None = None) -> str:
     return f"{at or datetime.now(UTC):{MOMENT}}"
 
 
+def time_text(version: str) -> str:
+    """Write for people when a version was made: 20261127T020000.123-abc is 2026-11-27 02:00 UTC."""
+    return f"{version[:4]}-{version[4:6]}-{version[6:8]} {version[9:11]}:{version[11:13]} UTC"
+
+
 def read_published(folder: Path) -> Published:
     """Read what is shown of a dataset; nothing if there is no note, or none that can be read.
 
@@ -257,6 +262,17 @@ def kept_of(history: Sequence[Shown], retention: Retention) -> Iterator[Shown]:
             yield publication
 
 
+def links_lead_to(folder: Path, published: Published) -> bool:
+    """Say whether the links for people lead to what is noted as shown.
+
+    folder: of the dataset. Not so if a run was killed between the note and its links.
+    """
+    return _target(folder / SHOWN / NOW) == published["at"] and all(
+        (folder / table / CURRENT).resolve() == (folder / table / version).resolve()
+        for table, version in published["tables"].items()
+    )
+
+
 def prune(folder: Path, retention: Retention, named: str) -> int:
     """Drop the versions of a dataset that are no longer to be kept; return the bytes that it freed.
 
@@ -275,8 +291,9 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
             if is_version and version.name not in stays and version.name not in named:
                 freed += disk_bytes([version])
                 shutil.rmtree(version, ignore_errors=True)
-    published["before"] = kept
-    write_whole(folder / PUBLISHED, json.dumps(published, indent=1))
+    if kept != published["before"]:
+        published["before"] = kept
+        write_whole(folder / PUBLISHED, json.dumps(published, indent=1))
     return freed
 
 

@@ -49,6 +49,11 @@ def note_run_metrics(
     write_whole(lake.folder / INBOX / f"{run_id}-{table}.json", json.dumps(note))
 
 
+def has_noted_metrics(lake: Lake) -> bool:
+    """Say whether figures wait for the catalog to be published."""
+    return any((lake.folder / INBOX).glob("*.json"))
+
+
 def collect_run_metrics(engine: Engine, lake: Lake) -> int:
     """Move the noted figures of all runs into the table run_metrics; return its number of rows.
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,12 +60,18 @@ class Stamp:
     """What shaped a table, noted beside it when it was made.
 
     made_from: input -> the stamp it was read with. content: of a table made from outside.
+    The others are noted with the stamp and are no part of it; `current.py` compares them. outside:
+    place -> fingerprint of what the step found there. libraries: name -> version of those at work.
+    files: name -> bytes of each file of the table.
     """
 
     code: str
     settings: str
     made_from: Mapping[str, str]
     content: str | None = None
+    outside: Mapping[str, str] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def value(self) -> str:
@@ -153,7 +159,7 @@ def planned_stamps(plans: Mapping[str, Plan]) -> dict[str, str]:
     """
     planned: dict[str, str] = {}
     for table, plan in plans.items():
-        inputs = {read: planned[read] for read in plan.reads}
+        inputs = {} if plan.stays_in_force else {read: planned[read] for read in plan.reads}
         planned[table] = Stamp(plan.code, plan.settings, inputs).value
     return planned
 

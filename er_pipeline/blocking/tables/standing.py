@@ -53,8 +53,8 @@ class Standing:
 def standing_of(steps: Sequence[Step], lake: Lake, judge: Judge | None = None) -> Standing:
     """Find which tables of a dataset may be shown.
 
-    lake: with the plans of the same steps. judge: judges a table on which no verdict is noted, or
-    one that failed, since limits may have changed; if omitted, notes are taken as they are.
+    lake: with the plans of the same steps. judge: judges a table whose noted verdicts are not in
+    force (`verdicts_in_force`); if omitted, notes are taken as they are.
     """
     found = Standing()
     broken: set[str] = set()  # nobody can do without what is wrong with these
@@ -114,18 +114,28 @@ def _why_stale(lake: Lake, table: str) -> str | None:
 
 
 def _verdicts(lake: Lake, step: Step, table: Table, judge: Judge | None) -> Sequence[Verdict]:
-    noted = noted_verdicts(lake, table.name)
     if judge is None:
-        return noted or ()
+        return noted_verdicts(lake, table.name) or ()
+    noted = verdicts_in_force(lake, step, table)
+    return judge(step, table) if noted is None else noted
+
+
+def verdicts_in_force(lake: Lake, step: Step, table: Table) -> list[Verdict] | None:
+    """Return the noted verdicts on a table, if judging it again would find no others.
+
+    None if there are none, if they were judged by other settings than those of now, or if one of
+    them is an error: what it was compared with may have changed.
+    """
+    noted = noted_verdicts(lake, table.name, step.judged_by)
     if noted is None or any(not v.passed and v.severity == "error" for v in noted):
-        return judge(step, table)
+        return None
     return noted
 
 
 def judge_and_note(engine: Engine, lake: Lake, step: Step, table: Table) -> list[Verdict]:
     """Judge one table, and note the verdicts for the catalog and the report."""
     verdicts = list(judge_table(engine, lake, step, table))
-    note_verdicts(lake, table.name, verdicts)
+    note_verdicts(lake, table.name, verdicts, step.judged_by)
     return verdicts
 
 

@@ -35,6 +35,8 @@ class Step:
     already say so.
     tolerates: tables that it reads even if a check on them failed, since it does without what is
     wrong with them. Only a table that breaks its contract, or is missing, keeps it from being run.
+    outside: finds what the step reads that is no table of its inputs, such as files, or what is
+    published: place -> fingerprint, see `outside.py`. None if it reads nothing else.
     """
 
     writes: Sequence[Table]
@@ -48,6 +50,7 @@ class Step:
     count: Callable[[Engine, Lake], Facts] | None = None
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tolerates: Sequence[str] = ()
+    outside: Callable[[Lake], Mapping[str, str]] | None = None
 
     @property
     def name(self) -> str:
@@ -59,6 +62,16 @@ class Step:
         """The function that does the work."""
         code: Callable[..., Facts] = self.run.func if isinstance(self.run, partial) else self.run
         return code
+
+    @property
+    def judged_by(self) -> str:
+        """A digest of the settings and the code that its checks judge by."""
+        judge: Any = self.judge
+        settings = {}
+        if isinstance(judge, partial):
+            judge, settings = judge.func, judge.keywords
+        names = [check.name for check in self.checks]
+        return digest([code_version(judge.__module__), names, settings])
 
     @property
     def assets(self) -> list[Table]:

@@ -28,18 +28,26 @@ class Failure:
     at: str
 
 
-def note_verdicts(lake: Lake, table: str, verdicts: Iterable[Verdict]) -> None:
-    """Note what the checks found of a table as it was written last."""
-    noted = [asdict(verdict) for verdict in verdicts]
+def note_verdicts(lake: Lake, table: str, verdicts: Iterable[Verdict], judged_by: str = "") -> None:
+    """Note what the checks found of a table as it was written last.
+
+    judged_by: see `Step.judged_by`.
+    """
+    noted = {"judged_by": judged_by, "verdicts": [asdict(verdict) for verdict in verdicts]}
     write_whole(lake.path(table) / VERDICTS, json.dumps(noted, indent=1))
 
 
-def noted_verdicts(lake: Lake, table: str) -> list[Verdict] | None:
-    """Read what the checks found of a table as it was written last; None if none has run."""
+def noted_verdicts(lake: Lake, table: str, judged_by: str | None = None) -> list[Verdict] | None:
+    """Read what the checks found of a table as it was written last; None if none has run.
+
+    judged_by: None takes what was judged by other settings, too.
+    """
     try:
         noted = json.loads((lake.path(table) / VERDICTS).read_text("utf-8"))
-        return [Verdict(**verdict) for verdict in noted]
-    except (OSError, ValueError, TypeError):  # none, or torn: they can be found anew
+        if judged_by not in (None, noted["judged_by"]):
+            return None
+        return [Verdict(**verdict) for verdict in noted["verdicts"]]
+    except (OSError, ValueError, TypeError, KeyError):  # none, or torn: they can be found anew
         return None
 
 
