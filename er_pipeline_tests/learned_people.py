@@ -40,7 +40,9 @@ class Made:
         return Lake(self.folder / "lake", "people")
 
     def spec(self, **more: Any) -> PipelineSpec:
-        settings = {**self.settings, "strategies": "auto", **more}
+        # Tests learn again and again from other labels.
+        learning = {"promote": "always", **more.pop("learning", {})}
+        settings = {**self.settings, "strategies": "auto", "learning": learning, **more}
         return PipelineSpec.model_validate(settings).located_in(self.folder)
 
     def make(

@@ -6,6 +6,7 @@ The tables are made in `learning`; the rooms below it read these facts, so they 
 from collections.abc import Sequence
 from typing import Any, TypedDict, cast
 
+from er_pipeline.blocking.records.learned_from import LearnedFrom
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.values.keys import Conjunction
@@ -47,6 +48,7 @@ class LearnedFacts(TypedDict):
     conjunctions_counted: int
     labelled_matches: int
     labelled_non_matches: int
+    learned_from: LearnedFrom
     evidence_found: float
     held_out_entities: int
     recall: float | None

@@ -1,13 +1,18 @@
 """Runs: the steps of a flow in their order, or as many of them as one table needs."""
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.failures import explained_failures
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Facts
+from er_pipeline.blocking.tables.verdict_notes import noted_verdicts
+
+logger = logging.getLogger(__name__)
 
 
 def run(
@@ -50,7 +55,33 @@ def steps_for(steps: Sequence[Step], table: str) -> list[Step]:
 def run_step(step: Step, engine: Engine, lake: Lake) -> Facts:
     """Run one step; what it reads stays at one version, and is what it declares.
 
+    What was learned and is in force is not learned anew: its step returns the facts that it noted.
     Raises LakeError where the machine fails it: a full disk, too little memory.
     """
+    in_force = facts_in_force(step, lake)
+    if in_force is not None:
+        return in_force
     with explained_failures(f"{lake.dataset}/{step.name}"):
         return step.run(engine, lake.for_step(step.reads, [table.name for table in step.writes]))
+
+
+def facts_in_force(step: Step, lake: Lake) -> Facts | None:
+    """Return the facts of a step all of whose tables are in force; None if it is to be run.
+
+    What failed a check, or is marked unusable, was learned in vain, and is learned anew.
+    """
+    if not all(table.stays_in_force and table.name in lake.plans for table in step.writes):
+        return None
+    try:
+        for table in step.writes:
+            lake.check(table.name)
+    except LakeError as error:
+        if lake.has(step.name):
+            logger.info("learned anew: %s", error)
+        return None
+    for table in step.writes:
+        verdicts = noted_verdicts(lake, table.name) or ()
+        if any(not verdict.passed and verdict.severity == "error" for verdict in verdicts):
+            return None
+    facts = lake.facts(step.name)
+    return None if facts.get("unusable") else facts
