@@ -1,11 +1,13 @@
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from er_pipeline.blocking.tables import in_force
+from er_pipeline.blocking.tables.files import point, write_whole
 from er_pipeline.blocking.tables.in_force import (
     IN_FORCE,
     PROMOTION,
@@ -81,12 +83,10 @@ def test_a_promotion_that_is_killed_puts_all_in_force_or_nothing(
         return call
 
     with monkeypatch.context() as patched:
-        patched.setattr(in_force, "point", counted(in_force.point))
-        patched.setattr(in_force, "write_whole", counted(in_force.write_whole))
-        try:
+        patched.setattr(in_force, "point", counted(point))
+        patched.setattr(in_force, "write_whole", counted(write_whole))
+        with suppress(KeyboardInterrupt):
             promote(folder, NEW_SET, 5)
-        except KeyboardInterrupt:
-            pass
     left = used(folder)
     assert left == (NEW if killed_at else OLD)
     assert set(kept_in_force(folder)["rules"]) >= {OLD["rules"], str(left["rules"])}

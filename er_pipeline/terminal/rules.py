@@ -122,10 +122,7 @@ def _declare(attributes: Any, spec: PipelineSpec, name: str, keys: list[str]) ->
         if spec.strategies is None:
             fitting = {strategy.name for strategy in spec.strategy_conjunctions}
             declared = {n: k for n, k in DEFAULT_STRATEGIES.items() if n in fitting}
-        if spec.strategies == "auto":  # that meant learning, and learning stays
-            if spec.learning is None:
-                attributes["learning"] = {}
-            elif not spec.learning.learns_rules:
-                attributes["learning"]["rules"] = True
+        if spec.strategies == "auto" and spec.learning is None:
+            attributes["learning"] = {}  # auto meant learning; that stays
         attributes["strategies"] = declared
     declared[name] = keys if len(keys) > 1 else keys[0]

@@ -83,12 +83,10 @@ class Learning(Settings):
         "by_hand",
         description="by_hand: rules, weights and the model stay as they were learned until"
         " er-pipeline promote puts others in force, or settings that shape them change; always:"
-        " every run learns anew. Of all that is learned, also where no rules are.",
+        " every run learns anew.",
     )
-    rules: bool | None = Field(
-        None,
-        description="Learn rules beside the strategies; if null, unless promote is all that stands"
-        " here.",
+    rules: bool = Field(
+        True, description="Learn rules beside the strategies; false if promote alone is wanted."
     )
     ranking: Literal["budgeted", "lexicographic"] = Field(
         "budgeted",
@@ -133,11 +131,6 @@ class Learning(Settings):
     ban: KeyExpressionsList = Field(
         default_factory=list, description="Conjunctions, or single keys, never to be used."
     )
-
-    @property
-    def learns_rules(self) -> bool:
-        """Whether rules are learned beside declared strategies."""
-        return self.model_fields_set != {"promote"} if self.rules is None else self.rules
 
     def chosen_by(self) -> dict[str, Any]:
         """Give the settings that shape the rules, not when they are learned."""

@@ -259,7 +259,7 @@ class PipelineSpec(Settings):
         """How rules are learned, where they are."""
         if self.strategies == "auto":
             return self.learning or Learning()
-        return self.learning if self.learning and self.learning.learns_rules else None
+        return self.learning if self.learning and self.learning.rules else None
 
     @property
     def keeps_learned(self) -> bool:

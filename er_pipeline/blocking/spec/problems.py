@@ -204,7 +204,7 @@ def _learning_problems(spec: "PipelineSpec") -> Iterator[Problem]:
     learning = spec.learns
     if spec.budget and not spec.weights:
         yield (("weights",), "a budget keeps the pairs of most weight: leave weights on")
-    if spec.strategies == "auto" and learning and learning.rules is False:
+    if spec.strategies == "auto" and learning and not learning.rules:
         yield (("learning", "rules"), "strategies: auto are learned rules; leave it out")
     if learning is None:
         return

@@ -65,10 +65,10 @@ class Plan:
 def plan_of_learned(plan: Plan, before: Mapping[str, Plan]) -> Plan:
     """Return the plan of a learned table, given those of all tables before it.
 
-    In force it does not follow changed data, so what shapes the data on their way counts as its own: code
-    and settings of every table between the sources and itself, but for those that read what comes
-    from outside. Of what it reads, at any remove, what was learned must be what it was learned
-    with.
+    In force it does not follow changed data, so what shapes the data on their way counts as its
+    own: code and settings of every table between the sources and itself, but for those that read
+    what comes from outside. Of what it reads, at any remove, what was learned must be what it was
+    learned with.
     """
     above, waiting = set[str](), list(plan.reads)
     while waiting:
