@@ -82,6 +82,11 @@ def check_something_stays(spec: PipelineSpec) -> None:
         )
 
 
+def _check_there(lake: Lake) -> None:
+    if not lake.folder.is_dir():
+        raise LakeError(f"{lake.root} holds nothing of {lake.dataset}: is --lake right?")
+
+
 def learn(spec: PipelineSpec, lake: Lake, share: float = 1.0) -> Candidate:
     """Learn anew from the records of the last run, and compare with what is in force.
 
@@ -91,6 +96,7 @@ def learn(spec: PipelineSpec, lake: Lake, share: float = 1.0) -> Candidate:
     Raises LakeError if nothing is in force yet, or not under the settings as they are now.
     """
     check_something_stays(spec)
+    _check_there(lake)
     steps = flow(spec)
     version = moment()
     home = lake.folder / CANDIDATES / version
@@ -155,8 +161,7 @@ def promote_version(spec: PipelineSpec, lake: Lake, version: str) -> LearnedSet:
     Raises LakeError if there is no such version, or it was learned under other settings.
     """
     check_something_stays(spec)
-    if not lake.folder.is_dir():
-        raise LakeError(f"{lake.root} holds nothing of {spec.dataset}: is --lake right?")
+    _check_there(lake)
     with run_lock(lake.folder, logger.warning):
         homes = {
             one["version"]: lake.folder / CANDIDATES / one["version"] for one in candidates(lake)

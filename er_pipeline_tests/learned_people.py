@@ -40,9 +40,9 @@ class Made:
         return Lake(self.folder / "lake", "people")
 
     def spec(self, **more: Any) -> PipelineSpec:
-        # Tests learn again and again from other labels.
-        learning = {"promote": "always", **more.pop("learning", {})}
-        settings = {**self.settings, "strategies": "auto", "learning": learning, **more}
+        settings = {**self.settings, "strategies": "auto", **more}
+        if settings["strategies"] == "auto":  # tests learn again and again from other labels
+            settings["learning"] = {"promote": "always", **settings.get("learning", {})}
         return PipelineSpec.model_validate(settings).located_in(self.folder)
 
     def make(

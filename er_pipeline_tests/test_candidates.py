@@ -102,7 +102,7 @@ def test_changed_settings_learn_anew_what_they_shape_and_what_hangs_on_it(
     changed = {table for table, version in versions(nights).items() if version != before[table]}
     assert changed == set(LEARNED)
     before = versions(nights)
-    nights.settings["sources"] = [{"path": "0.csv", "record_id": "id", "name": "0"}]
+    nights.settings["sources"] = [{"path": "0.csv", "record_id": "id", "name": "register"}]
     nights.settings["lake"] = {"keep_days": 3}
     nights.night(some[1])
     assert versions(nights) == before

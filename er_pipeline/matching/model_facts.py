@@ -2,7 +2,7 @@
 
 from typing import NotRequired, TypedDict, cast
 
-from er_pipeline.blocking.records.learned_from import LearnedFrom
+from er_pipeline.blocking.spec.learned import LearnedFrom
 from er_pipeline.blocking.tables.lake import Lake
 
 

@@ -6,8 +6,8 @@ is in force may no longer fit.
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TypedDict
 
+from er_pipeline.blocking.spec.learned import LearnedFrom
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.verdicts import share_of
@@ -21,13 +21,6 @@ LEAST_SHARE = 0.01
 # The chance that two records match, and how rare a value is, follow the number of records: 1.5
 # times as many move a pair's weight by half a bit.
 MOST_GROWTH = 1.5
-
-
-class LearnedFrom(TypedDict):
-    """records: how many there were. filled: field -> share of them that had a value."""
-
-    records: int
-    filled: dict[str, float]
 
 
 def learned_from(engine: Engine, fields: Iterable[str]) -> LearnedFrom:

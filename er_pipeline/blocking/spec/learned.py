@@ -6,10 +6,19 @@ The tables are made in `learning`; the rooms below it read these facts, so they 
 from collections.abc import Sequence
 from typing import Any, TypedDict, cast
 
-from er_pipeline.blocking.records.learned_from import LearnedFrom
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.values.keys import Conjunction
+
+
+class LearnedFrom(TypedDict):
+    """What was learned from, noted beside all that is learned.
+
+    records: how many there were. filled: field -> share of them that had a value.
+    """
+
+    records: int
+    filled: dict[str, float]
 
 
 class LearnedRule(TypedDict):

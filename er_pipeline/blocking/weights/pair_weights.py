@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from er_pipeline.blocking.blocks.filtered_facts import filtered_facts
 from er_pipeline.blocking.blocks.record_codes import codes_facts
 from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
-from er_pipeline.blocking.records.learned_from import LearnedFrom, learned_from
+from er_pipeline.blocking.records.learned_from import learned_from
 from er_pipeline.blocking.spec.blocking_section import EMBEDDING
+from er_pipeline.blocking.spec.learned import LearnedFrom
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
