@@ -20,6 +20,7 @@ import duckdb
 from er_pipeline.blocking.tables.engine_duckdb import all_parquet
 from er_pipeline.blocking.tables.errors import LakeError, first_line
 from er_pipeline.blocking.tables.files import clear_left, flush, flush_files, replace
+from er_pipeline.blocking.tables.in_force import note_in_force
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.publications import (
     PUBLISHED,
@@ -119,6 +120,7 @@ def publish_dataset(
         raise
     try:
         publication.commit()
+        _note_learned(lake, versions, publication.at, (retention or Retention()).learned)
     except OSError as error:
         publication.give_up()
         raise LakeError(
@@ -164,6 +166,16 @@ def clean_up(lake: Lake, retention: Retention) -> None:
     named = named_by(lake.root / CATALOG)
     if named is not None:
         prune(lake.folder, retention, named)
+
+
+def _note_learned(lake: Lake, versions: Mapping[str, str], at: str, most: int) -> None:
+    """Note the versions of all that was learned, once a run has used them and ended well.
+
+    versions: table -> version, of what is published; what failed a check is not.
+    """
+    learned = [name for name, plan in lake.plans.items() if plan.stays_in_force]
+    if lake.plans and all(name in versions for name in learned):
+        note_in_force(lake.folder, {name: versions[name] for name in learned}, at, most)
 
 
 def _versions_that_fit(lake: Lake, tables: Sequence[Table]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import csv
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,8 @@ class Dataset:
         """Run the step of one table alone, on what lies in the lake."""
         (step,) = (step for step in flow(self.spec) if step.name == table)
         with DuckDBEngine(threads=self.threads) as engine:
-            return run_step(step, engine, self.lake)
+            again = replace(step, writes=[replace(t, stays_in_force=False) for t in step.writes])
+            return run_step(again, engine, self.lake)
 
     def clean(self) -> Any:
         return self.make("cleaned_records")

@@ -16,12 +16,12 @@ def test_blocks_train_has_a_row_per_sampled_record_and_a_column_per_key(people: 
     with DuckDBEngine() as engine:
         people.lake.open(engine, "blocks_train")
         people.lake.open(engine, "cleaned_records")
-        assert engine.row("select count(*), count(distinct record_no) from blocks_train") == (
+        assert engine.row("select count(*), count(distinct record_id) from blocks_train") == (
             100,
             100,
         )
         wrong = engine.row(
-            "select count(*) from blocks_train as b join cleaned_records as r using (record_no)"
+            "select count(*) from blocks_train as b join cleaned_records as r using (record_id)"
             " where b.phone is distinct from r.phone"
             ' or b."left(last_name, 2)" is distinct from left(r.last_name, 2)'
         )
@@ -35,7 +35,14 @@ def test_a_new_round_of_labels_has_its_own_sample(people: Made) -> None:
         with DuckDBEngine() as engine:
             people.lake.open(engine, "blocks_train")
             people.lake.open(engine, "labels")
-            records = {no for (no,) in engine.rows("select record_no from blocks_train")}
+            people.lake.open(engine, "cleaned_records")
+            records = {
+                no
+                for (no,) in engine.rows(
+                    "select r.record_no from blocks_train as b"
+                    " join cleaned_records as r using (record_id)"
+                )
+            }
             judged = {n for row in engine.rows("select left_no, right_no from labels") for n in row}
         assert judged <= records  # those that are judged are always among them
         return records - judged

@@ -29,6 +29,7 @@ ROOMS = (
     ("matching",),
     ("evaluation",),
     ("flow", "catalog"),
+    ("candidates",),
     ("orchestration",),
     ("terminal", "definitions", ""),
 )

@@ -9,7 +9,7 @@ from er_pipeline.blocking.tables.publications import Retention
 
 
 def test_versions_stay_for_a_week_and_two_publications_at_least() -> None:
-    assert LakeSettings().retention == Retention(days=7, versions=2)
+    assert LakeSettings().retention == Retention(days=7, versions=2, learned=5)
     assert LakeSettings().file_mode is None
 
 

@@ -32,6 +32,7 @@ LEARNED: LearnedFacts = {
     "conjunctions_counted": 7,
     "labelled_matches": 0,
     "labelled_non_matches": 0,
+    "learned_from": {"records": 10, "filled": {}},
     "evidence_found": 0.9,
     "held_out_entities": 0,
     "recall": None,

@@ -160,7 +160,7 @@ def test_a_check_shapes_no_rule_but_the_limit_of_learning_does(
 def test_rules_learned_from_labels_do_not_name_the_pairs_of_older_rules(
     many: Few, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    people = many(strategies="auto", labels={})
+    people = many(strategies="auto", labels={}, learning={"promote": "always"})
     assert people.run() == 0
     shown = people.catalog()["unified_pairs"]
     assert shown
@@ -190,7 +190,8 @@ def test_rules_learned_from_labels_do_not_name_the_pairs_of_older_rules(
 def test_what_older_labels_taught_is_refused(
     many: Few, strategies: Any, names: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    people = many(strategies=strategies, labels={})
+    learning = {"promote": "always", "rules": strategies == "auto"}
+    people = many(strategies=strategies, labels={}, learning=learning)
     assert people.run() == 0
     people.label(judged(40, 60, made_up_people(people.folder, 200, seed=4)))
     assert people.run("labels") == 0

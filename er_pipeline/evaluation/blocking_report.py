@@ -37,6 +37,7 @@ from er_pipeline.evaluation.completeness import (
     count_true_pairs,
     find_true_pairs,
 )
+from er_pipeline.evaluation.in_force_report import FITS, judge_in_force, learned_tables
 from er_pipeline.evaluation.proposed_true import tables_of_proposals
 from er_pipeline.evaluation.taken_figures import figures_of_tables
 
@@ -76,7 +77,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             ],
             run=partial(evaluate, spec=spec),
             stage="evaluation",
-            checks=(HAVE_CANDIDATES,),
+            checks=(HAVE_CANDIDATES, FITS) if learned_tables(spec) else (HAVE_CANDIDATES,),
             judge=partial(_judge, spec=spec),
             show=_show,
         )
@@ -86,6 +87,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
 def _reads(spec: PipelineSpec) -> list[str]:
     tables = ["cleaned_records", "unified_pairs", "filtered_blocks", *ready_pair_tables(spec)]
     tables.append("recall_views")
+    tables += learned_tables(spec)
     if spec.learns:
         tables.append("learned_rules")
     if spec.truth:
@@ -324,6 +326,7 @@ def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
     covered_before = before["run"]["pair_coverage"] if before else None
     covered = lake.facts("blocking_report")["run"]["pair_coverage"]
     yield judge_candidates(covered, covered_before, spec.checks.max_without_candidate)
+    yield from judge_in_force(engine, lake, spec)
 
 
 def judge_candidates(covered: float, before: float | None, most: float | None) -> Verdict:

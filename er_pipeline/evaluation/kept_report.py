@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.publications import time_text
 from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, Standing
 from er_pipeline.evaluation.blocking_report import gather_figures
+from er_pipeline.evaluation.in_force_report import in_force_lines
 from er_pipeline.evaluation.report import report_lines
 
 REPORT_FILE = "report.txt"
@@ -43,6 +44,9 @@ def run_report(standing: Standing, lake: Lake, figures: Mapping[str, Any]) -> li
     lines = [verdict + warned, f"Next:    {next_step(standing)}"]
     if standing.withheld and "strategies" in figures:
         lines += ["", created.removeprefix("[OK] ")]
+    learned = list(in_force_lines(lake)) if "strategies" in figures else []
+    if learned:
+        body += ["", *learned]
     return [*lines, *body, *_withheld(standing, lake), *_warnings(standing)]
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from er_pipeline.blocking.blocks.training_facts import (
     with_chosen_rules,
 )
 from er_pipeline.blocking.blocks.training_verdicts import judge_expected_mix, judge_training
+from er_pipeline.blocking.records.learned_from import learned_from
 from er_pipeline.blocking.records.match_share import count_agreeing_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -63,8 +65,9 @@ def steps(spec: PipelineSpec) -> list[Step]:
                     "The trained model: what every level of agreement says.",
                     _columns(tuple(spec.comparison_fields)),
                     all_columns("em_model"),
+                    stays_in_force=spec.keeps_learned,
                 ),
-                FREQUENCIES,
+                replace(FREQUENCIES, stays_in_force=spec.keeps_learned),
             ],
             reads=["cleaned_records", "em_training_blocks", "em_training_rules"],
             settings=[
@@ -162,6 +165,7 @@ def train_model(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         untrained=untrained,
         untrained_levels=len(untrained),
         levels=_levels(trained),
+        learned_from=learned_from(engine, spec.field_kinds),
         unusable="",
     )
     mix = judge_trained_mix(facts, spec)

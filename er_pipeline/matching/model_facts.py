@@ -1,7 +1,8 @@
 """What is noted beside em_model: what training found, and how sure it is."""
 
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
+from er_pipeline.blocking.spec.learned import LearnedFrom
 from er_pipeline.blocking.tables.lake import Lake
 
 
@@ -33,6 +34,7 @@ class ModelFacts(TypedDict):
     untrained: list[str]
     untrained_levels: int
     levels: dict[str, list[dict[str, float]]]
+    learned_from: NotRequired[LearnedFrom]
 
 
 def model_facts(lake: Lake) -> ModelFacts:

@@ -33,6 +33,12 @@ from er_pipeline.terminal.exit_codes import (
 )
 from er_pipeline.terminal.explain_command import EXPLAIN_EXAMPLES, explain
 from er_pipeline.terminal.label_commands import label, labels
+from er_pipeline.terminal.learn_commands import (
+    LEARN_EXAMPLES,
+    PROMOTE_EXAMPLES,
+    learn,
+    promote,
+)
 from er_pipeline.terminal.options import (
     OTHER,
     REFERENCE,
@@ -68,6 +74,8 @@ app["--version"].help = "Show the version."
 app.command(init, group=RUN, help_epilogue=INIT_EXAMPLES)
 app.command(check, group=RUN, help_epilogue=CHECK_EXAMPLES)
 app.command(explain, group=RUN, help_epilogue=EXPLAIN_EXAMPLES)
+app.command(learn, group=RUN, help_epilogue=LEARN_EXAMPLES)
+app.command(promote, group=RUN, help_epilogue=PROMOTE_EXAMPLES)
 for command in (label, labels, rules, training_rules):
     app.command(command)
 app.command(

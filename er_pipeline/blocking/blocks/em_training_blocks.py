@@ -7,8 +7,8 @@ rule only has to bring matches and non-matches together.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from er_pipeline.blocking.blocks.blocks import size_limits
 from er_pipeline.blocking.blocks.training_facts import (
@@ -23,6 +23,7 @@ from er_pipeline.blocking.blocks.training_verdicts import (
     judge_expected_mix,
     judge_training,
 )
+from er_pipeline.blocking.records.learned_from import learned_from
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -44,6 +45,16 @@ from er_pipeline.blocking.tables.views import all_columns, with_records
 logger = logging.getLogger(__name__)
 
 
+CHOSEN = Table(
+    "chosen_training_rules",
+    "Training rules that the data chose, where none are declared.",
+    [
+        Column("rule", "VARCHAR", "Name of the training rule"),
+        Column("keys", "VARCHAR[]", "Its keys; all must be equal"),
+    ],
+    all_columns("chosen_training_rules"),
+)
+
 # Proposes training rules for the records of a lake, name: keys. Matching stands above blocking, so
 # it is handed down.
 Propose = Callable[[Engine, Lake, PipelineSpec], Mapping[str, Sequence[str]]]
@@ -56,17 +67,10 @@ def steps(spec: PipelineSpec, propose: Propose | None = None) -> list[Step]:
     """
     if not spec.trains:
         return []
-    chosen_by: list[Any] = []
-    if spec.training_rules is None and propose:
-        chosen_by = [
-            code_version(propose.__module__),
-            spec.field_kinds,
-            [[c.field, c.expression, c.swaps, c.level] for c in spec.key_choices],
-            spec.comparison_fields,
-            spec.checks.max_training_pairs,
-            spec.checks.match_share_warn,
-        ]
+    is_chosen = spec.training_rules is None and propose is not None
+    choice = [_choice_step(spec, propose)] if is_chosen and propose else []
     return [
+        *choice,
         Step(
             writes=[
                 _rules_table(spec),
@@ -77,21 +81,43 @@ def steps(spec: PipelineSpec, propose: Propose | None = None) -> list[Step]:
                     with_records("em_training_blocks", ["rule", "block_key"]),
                 ),
             ],
-            reads=["cleaned_records"],
+            reads=["cleaned_records", *(step.name for step in choice)],
             settings=[
                 [[rule.name, rule.identity] for rule in spec.training_conjunctions],
                 *size_limits(spec),
                 spec.compared_columns,
-                *chosen_by,
             ],
-            run=partial(build_em_training_blocks, spec=spec, propose=propose),
-            count=partial(count_training_rules, spec=spec, propose=propose),
+            run=partial(build_em_training_blocks, spec=spec, is_chosen=is_chosen),
+            count=partial(count_training_rules, spec=spec, is_chosen=is_chosen),
             stage="training",
             checks=(*CHECKS, MIX_CHECK) if spec.matching else CHECKS,
             judge=partial(_judge, spec=spec),
             show=_show,
-        )
+        ),
     ]
+
+
+def _choice_step(spec: PipelineSpec, propose: Propose) -> Step:
+    """Declare the step that chooses the rules; what it chose stays in force with its model."""
+    choose = partial(choose_training_rules, spec=spec, propose=propose)
+    return Step(
+        writes=[replace(CHOSEN, stays_in_force=spec.keeps_learned)],
+        reads=["cleaned_records"],
+        settings=[
+            code_version(propose.__module__),
+            spec.field_kinds,
+            [[c.field, c.expression, c.swaps, c.level] for c in spec.key_choices],
+            spec.comparison_fields,
+            spec.compared_columns,
+            spec.checks.max_training_pairs,
+            spec.checks.match_share_warn,
+            *size_limits(spec),
+        ],
+        run=choose,
+        count=choose,
+        stage="training",
+        show=_show_choice,
+    )
 
 
 def _rule_column(spec: PipelineSpec) -> Column:
@@ -121,19 +147,36 @@ def _rules_table(spec: PipelineSpec) -> Table:
     )
 
 
+def choose_training_rules(
+    engine: Engine, lake: Lake, spec: PipelineSpec, propose: Propose
+) -> Facts:
+    """Let the data choose the training rules; write chosen_training_rules (rule, keys).
+
+    Reads cleaned_records. Returns the facts kept beside it: "rules", name -> keys, in their order.
+    """
+    lake.open(engine, "cleaned_records")
+    logger.info("choosing training rules")
+    chosen = {name: list(keys) for name, keys in propose(engine, lake, spec).items()}
+    facts = {"rules": chosen, "learned_from": learned_from(engine, spec.field_kinds)}
+    with lake.writing("chosen_training_rules", facts) as draft:
+        engine.put("chosen_rules", CHOSEN.arrow(chosen.items()))
+        engine.write("select * from chosen_rules", draft.file())
+        return dict(draft.facts)
+
+
 def build_em_training_blocks(
-    engine: Engine, lake: Lake, spec: PipelineSpec, propose: Propose | None = None
+    engine: Engine, lake: Lake, spec: PipelineSpec, is_chosen: bool = False
 ) -> Facts:
     """Block the records by every training rule; list the rules with their exact cost.
 
-    Reads cleaned_records. propose: chooses the rules where none are declared. Writes
+    Reads cleaned_records. is_chosen: the rules are those of chosen_training_rules. Writes
     em_training_blocks (rule, block_key, record_no), one row per membership of a kept block, one
     file per rule; and em_training_rules (rule, expression, source_columns VARCHAR[], pairs,
     largest_block, expected_match_share), one row per rule; see `expected_match_share`.
     Returns the facts kept beside em_training_rules; see `sum_training_rules`.
     """
     lake.open(engine, "cleaned_records")
-    sized, facts = sum_training_rules(engine, _with_rules(engine, lake, spec, propose))
+    sized, facts = sum_training_rules(engine, _with_rules(lake, spec, is_chosen))
     with lake.writing("em_training_blocks") as draft:
         if not sized:
             engine.put("no_blocks", arrow_of([_rule_column(spec), BLOCK_KEY, RECORD_NO]))
@@ -154,21 +197,18 @@ def build_em_training_blocks(
 
 
 def count_training_rules(
-    engine: Engine, lake: Lake, spec: PipelineSpec, propose: Propose | None = None
+    engine: Engine, lake: Lake, spec: PipelineSpec, is_chosen: bool = False
 ) -> Facts:
     """Count what the training rules would compare; nothing is written."""
     lake.open(engine, "cleaned_records")
-    _, facts = sum_training_rules(engine, _with_rules(engine, lake, spec, propose))
+    _, facts = sum_training_rules(engine, _with_rules(lake, spec, is_chosen))
     return dict(facts)
 
 
-def _with_rules(
-    engine: Engine, lake: Lake, spec: PipelineSpec, propose: Propose | None
-) -> PipelineSpec:
-    if spec.training_rules is not None or propose is None:
+def _with_rules(lake: Lake, spec: PipelineSpec, is_chosen: bool) -> PipelineSpec:
+    if not is_chosen:
         return spec
-    logger.info("choosing training rules")
-    return with_training_rules(spec, propose(engine, lake, spec))
+    return with_training_rules(spec, lake.facts("chosen_training_rules")["rules"])
 
 
 def _rows(facts: TrainingFacts) -> Iterable[tuple[object, ...]]:
@@ -188,6 +228,11 @@ def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
     yield from judge_training(facts, spec)
     if spec.matching:
         yield judge_expected_mix(facts, spec)
+
+
+def _show_choice(facts: Facts) -> Mapping[str, Shown]:
+    rows = [(rule, " and ".join(keys)) for rule, keys in facts["rules"].items()]
+    return {"n_rules": len(rows), "rules": Grid(("rule", "keys"), rows)}
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:

@@ -7,7 +7,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal
-from er_pipeline.blocking.tables.table import RECORD_ID, RECORD_NO, SOURCE, Column, Table
+from er_pipeline.blocking.tables.table import RECORD_ID, SOURCE, Column, Table
 from er_pipeline.blocking.tables.views import all_columns
 from er_pipeline.blocking.values.key_choices import KeyChoice, listed_choices
 
@@ -25,7 +25,7 @@ def train_table(spec: PipelineSpec) -> Table:
     return Table(
         "blocks_train",
         "The forward index of the sample that was learned from.",
-        [RECORD_NO, RECORD_ID, SOURCE, *keys],
+        [RECORD_ID, SOURCE, *keys],  # no number of one night: it stays in force for many
         all_columns("blocks_train"),
     )
 
@@ -60,7 +60,7 @@ def write_blocks_train(engine: Engine, lake: Lake, spec: PipelineSpec, sampled: 
         f"select * from cleaned_records where record_no in (select record_no from {sampled})"
         " order by record_no",
     )
-    columns = engine.arrow("select record_no, record_id, source from trained_on order by record_no")
+    columns = engine.arrow("select record_id, source from trained_on order by record_no")
     choices = train_choices(spec)
     for first in range(0, len(choices), KEYS_AT_A_TIME):
         some = choices[first : first + KEYS_AT_A_TIME]

@@ -10,6 +10,7 @@
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -45,6 +46,7 @@ from er_pipeline.blocking.learning.rule_search import Rule, RuleSearch
 from er_pipeline.blocking.learning.rule_verdicts import CHECKS, judge_rules
 from er_pipeline.blocking.learning.weak_labels import WEAK_LABELS, write_weak_labels
 from er_pipeline.blocking.records.intervals import interval
+from er_pipeline.blocking.records.learned_from import learned_from
 from er_pipeline.blocking.spec.learned import (
     LearnedFacts,
     LearnedRule,
@@ -113,10 +115,10 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
         reads += ["em_model", "term_frequencies"]
     return [
         Step(
-            writes=writes,
+            writes=[replace(table, stays_in_force=spec.keeps_learned) for table in writes],
             reads=reads,
             settings=[
-                learning,
+                learning.chosen_by(),
                 _room(spec),
                 [spec.parse("rule", keys).identity for keys in (*learning.pin, *learning.ban)],
                 [strategy.identity for strategy in spec.strategy_conjunctions],
@@ -217,6 +219,7 @@ def learn_rules(
         "conjunctions_counted": len(index.costs),
         "labelled_matches": answers["matches"],
         "labelled_non_matches": answers["non_matches"],
+        "learned_from": learned_from(engine, spec.field_kinds),
         "evidence_found": float(sum(rule.new_worth for rule in rules)),
         "held_out_entities": held_out.entities if held_out else 0,
         "recall": held_out.recall if held_out and held_out.entities else None,

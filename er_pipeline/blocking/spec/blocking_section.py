@@ -77,8 +77,17 @@ PAIRS_TO_CHOOSE_FROM = 3
 
 
 class Learning(Settings):
-    """How blocking rules are learned, from labels or from the data alone."""
+    """How blocking rules are learned, and when what a dataset has learned is replaced."""
 
+    promote: Literal["by_hand", "always"] = Field(
+        "by_hand",
+        description="by_hand: rules, weights and the model stay as they were learned until"
+        " er-pipeline promote puts others in force, or settings that shape them change; always:"
+        " every run learns anew.",
+    )
+    rules: bool = Field(
+        True, description="Learn rules beside the strategies; false if promote alone is wanted."
+    )
     ranking: Literal["budgeted", "lexicographic"] = Field(
         "budgeted",
         description="budgeted: matches per pair within a budget; lexicographic: reduction ratio,"
@@ -122,6 +131,10 @@ class Learning(Settings):
     ban: KeyExpressionsList = Field(
         default_factory=list, description="Conjunctions, or single keys, never to be used."
     )
+
+    def chosen_by(self) -> dict[str, Any]:
+        """Give the settings that shape the rules, not when they are learned."""
+        return self.model_dump(mode="json", exclude={"promote", "rules"})
 
     def within(self, pairs_per_record: float | None) -> Self:
         """Return these settings with room for a budget, in those that the user has not set.

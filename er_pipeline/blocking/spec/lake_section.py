@@ -33,6 +33,13 @@ class LakeSettings(Settings):
         le=1000,
         description="The last publications that stay however old, the one shown included.",
     )
+    keep_learned: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="Sets of learned rules, weights and models that stay however old, the one in"
+        " force included; er-pipeline promote goes back to them.",
+    )
     file_mode: Annotated[FileMode | None, BeforeValidator(_as_written)] = Field(
         None,
         description="Most that others may do with new files; 640: the group reads, and enters"
@@ -42,4 +49,4 @@ class LakeSettings(Settings):
     @property
     def retention(self) -> Retention:
         """How long versions stay."""
-        return Retention(self.keep_days, self.keep_versions)
+        return Retention(self.keep_days, self.keep_versions, self.keep_learned)

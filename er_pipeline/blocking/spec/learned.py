@@ -11,6 +11,16 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.values.keys import Conjunction
 
 
+class LearnedFrom(TypedDict):
+    """What was learned from, noted beside all that is learned.
+
+    records: how many there were. filled: field -> share of them that had a value.
+    """
+
+    records: int
+    filled: dict[str, float]
+
+
 class LearnedRule(TypedDict):
     """One rule in the facts of learned_rules.
 
@@ -47,6 +57,7 @@ class LearnedFacts(TypedDict):
     conjunctions_counted: int
     labelled_matches: int
     labelled_non_matches: int
+    learned_from: LearnedFrom
     evidence_found: float
     held_out_entities: int
     recall: float | None

@@ -97,7 +97,9 @@ class PipelineSpec(Settings):
         " auto: all of them learned.",
     )
     learning: Learning | None = Field(
-        None, description="Learn rules beside the strategies; {} for the defaults."
+        None,
+        description="Learn rules beside the strategies; {} for the defaults. Says also when what is"
+        " learned is replaced.",
     )
     weights: bool = Field(True, description="Weigh every pair; needed for a budget.")
     budget: Budget | None = Field(None, description="Keep the best pairs within it.")
@@ -255,7 +257,14 @@ class PipelineSpec(Settings):
     @property
     def learns(self) -> Learning | None:
         """How rules are learned, where they are."""
-        return self.learning or (Learning() if self.strategies == "auto" else None)
+        if self.strategies == "auto":
+            return self.learning or Learning()
+        return self.learning if self.learning and self.learning.rules else None
+
+    @property
+    def keeps_learned(self) -> bool:
+        """Whether what is learned stays in force until somebody promotes another."""
+        return self.learning is None or self.learning.promote == "by_hand"
 
     @property
     def has_two_passes(self) -> bool:

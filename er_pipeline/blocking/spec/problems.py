@@ -204,6 +204,8 @@ def _learning_problems(spec: "PipelineSpec") -> Iterator[Problem]:
     learning = spec.learns
     if spec.budget and not spec.weights:
         yield (("weights",), "a budget keeps the pairs of most weight: leave weights on")
+    if spec.strategies == "auto" and learning and not learning.rules:
+        yield (("learning", "rules"), "strategies: auto are learned rules; leave it out")
     if learning is None:
         return
     if learning.ranking == "lexicographic" and spec.labels is None:

@@ -33,6 +33,11 @@ def why_to_run(step: Step, lake: Lake) -> str | None:
         for verdict in noted_verdicts(lake, table.name) or ():
             if verdict.check == FITS_CONTRACT.name and not verdict.passed:
                 return f"{table.name} breaks its contract"
+            # What failed was learned in vain; any other table would come out as it is.
+            if table.stays_in_force and not verdict.passed and verdict.severity == "error":
+                return f"what it learned failed the check {verdict.check}"
+    if step.writes[0].stays_in_force and lake.facts(step.name).get("unusable"):
+        return "what it learned cannot be used"
     return _why_outside_differs(step, lake, stamps)
 
 
@@ -71,6 +76,8 @@ def _why_not_current(table: str, lake: Lake, stamps: Mapping[str, Stamp | None])
     found = sizes_of(lake.path(table))
     if any(found.get(name) != size for name, size in stamp.files.items()) or not stamp.files:
         return f"files of {table} are missing or cut short"
+    if lake.plans[table].stays_in_force:
+        return None  # whatever learned it
     for name, version in library_versions().items():
         if stamp.libraries.get(name) != version:
             return f"{table} was made with another version of {name} than {version}"

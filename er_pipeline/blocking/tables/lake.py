@@ -5,6 +5,7 @@
     <root>/<dataset>/<table>/<version>/facts.json    what its step counted
     <root>/<dataset>/<table>/latest                  a symbolic link to the version last written
     <root>/<dataset>/<table>/current                 the one of the last good run, for people
+    <root>/<dataset>/in_force.json            which learned tables are in force (`in_force.py`)
     <root>/<dataset>/published.json                  what the catalog shows (`publications.py`)
     <root>/catalog.duckdb                            one view per table, for people
 
@@ -28,6 +29,7 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.files import made_folder, point, sizes_of
 from er_pipeline.blocking.tables.outside import library_versions
+from er_pipeline.blocking.tables.in_force import version_in_force
 from er_pipeline.blocking.tables.publications import LATEST, Published, moment, read_published
 from er_pipeline.blocking.tables.stamps import Plan, Stamp, check_stamp, read_stamp, upstream_of
 from er_pipeline.blocking.tables.table import Facts
@@ -128,7 +130,8 @@ class Lake:
 
     def has(self, table: str) -> bool:
         """Say whether the table has been written."""
-        return (self.folder / table / LATEST).exists()
+        version = version_in_force(self.folder, table)
+        return version is not None and (self.folder / table / version).exists()
 
     def version(self, table: str) -> str:
         """Name the version of a table that was written last.
@@ -137,14 +140,14 @@ class Lake:
         """
         if table in self._pinned:
             return self._pinned[table]
-        try:
-            return os.readlink(self.folder / table / LATEST)
-        except OSError as error:
+        version = version_in_force(self.folder, table)
+        if version is None:
             step = self.plans[table].step if table in self.plans else table
             raise LakeError(
                 f"table {self.dataset}/{table} is not in the lake {self.root}: "
                 f"materialize {self.dataset}/{step} first, or name the lake that holds it"
-            ) from error
+            )
+        return version
 
     def path(self, table: str, version: str | None = None) -> Path:
         """Return the folder of a table's parquet files, in one version (the latest)."""
@@ -189,12 +192,16 @@ class Lake:
             return None
         folders = {table: self.folder / table / shown[table] for table in tables}
         stamps = {table: read_stamp(folder) for table, folder in folders.items()}
-        for stamp in stamps.values():
+        for table, stamp in stamps.items():
             if stamp is None:
                 return None
+            plan = self.plans.get(table)
+            in_force = plan is not None and plan.stays_in_force
             for read, value in stamp.made_from.items():
                 of_input = stamps.get(read)
-                if of_input is not None and of_input.value != value:
+                if of_input is None or (plan and in_force and read not in plan.learned_with):
+                    continue
+                if of_input.value != value:
                     return None
         return folders
 
@@ -228,6 +235,7 @@ class Lake:
         for read in plan.reads:
             self.check(read)
             made_from[read] = self.stamp(read)
+        made_from |= {read: self.stamp(read) for read in plan.learned_with}  # checked with those
         has_content = draft.content is not None
         assert plan.is_from_outside == has_content, f"{table}: content belongs to it"
         return Stamp(

@@ -29,6 +29,7 @@ from er_pipeline.blocking.tables.files import (
     write_draft,
     write_whole,
 )
+from er_pipeline.blocking.tables.in_force import finish_promotion, kept_in_force
 
 logger = logging.getLogger(__name__)
 
@@ -90,11 +91,13 @@ class Retention:
     """How long versions are kept that are no longer shown.
 
     days: since they were last shown. versions: the publications that are kept however old they are,
-    the one that is shown included.
+    the one that is shown included. learned: the same of sets of learned tables, the one in force
+    included.
     """
 
     days: float = 7
     versions: int = 2
+    learned: int = 5
 
 
 def moment(at: datetime | None = None) -> str:
@@ -206,14 +209,17 @@ class Publication:
 
         named: a text that holds the name of every version that the catalog in place reads; these
         stay, whatever the note says. Kept are also the versions written last, and those written
-        since the last publication: another run may be reading them. A table that none of the kept
-        publications shows belongs to a declaration that is no more, and goes whole.
+        since the last publication: another run may be reading them; and what was learned and is in
+        force, or has been and may be again. A table of which nothing else is kept belongs to a
+        declaration that is no more, and goes whole.
         """
         since = self.before["at"]
+        in_force = kept_in_force(self.folder)
         kept: list[Published | Shown] = [self._note, *self._kept]
         for latest in sorted(self.folder.glob(f"*/{LATEST}")):
             table, last = latest.parent, _target(latest) or ""
             shown = {version for publication in kept for version in _shown_of(publication, table)}
+            shown |= in_force.get(table.name, set())
             is_withheld = table.name in self._note["withheld"]
             is_needed = (
                 shown or is_withheld or last in named or not last or last.split("-")[0] >= since
@@ -282,10 +288,12 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
     published = read_published(folder)
     kept = list(kept_of(published["before"], retention))
     all_shown: list[Published | Shown] = [published, *kept]
+    in_force = kept_in_force(folder)
     freed = 0
     for latest in sorted(folder.glob(f"*/{LATEST}")):
         table = latest.parent
-        stays = {_target(latest)}.union(*(_shown_of(shown, table) for shown in all_shown))
+        stays = {_target(latest), *in_force.get(table.name, ())}
+        stays = stays.union(*(_shown_of(shown, table) for shown in all_shown))
         for version in table.iterdir():
             is_version = version.is_dir() and not version.is_symlink()
             if is_version and version.name not in stays and version.name not in named:
@@ -300,8 +308,9 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed runs of a dataset left: half-written versions, notes and links.
 
-    folder: of the dataset; no other run of it may be at work.
+    folder: of the dataset; no other run of it may be at work. What one was promoting is in force.
     """
+    finish_promotion(folder)
     clear_left(path for pattern in ("*.tmp", "*.link") for path in _below(folder, pattern))
     now = _target(folder / SHOWN / NOW)
     with suppress(OSError):

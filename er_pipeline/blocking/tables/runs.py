@@ -67,8 +67,15 @@ def steps_for(steps: Sequence[Step], table: str) -> list[Step]:
 def run_step(step: Step, engine: Engine, lake: Lake) -> Facts:
     """Run one step, current or not; what it reads stays at one version, and is what it declares.
 
+    What was learned and is in force is not learned anew: its step returns the facts that it noted.
     Raises LakeError where the machine fails it: a full disk, too little memory.
     """
+    if all(table.stays_in_force and table.name in lake.plans for table in step.writes):
+        reason = why_to_run(step, lake)
+        if reason is None:
+            return lake.facts(step.name)
+        if lake.has(step.name):
+            logger.info("%s: learned anew, for %s", step.name, reason)
     with explained_failures(f"{lake.dataset}/{step.name}"):
         written = [table.name for table in step.writes]
         return step.run(engine, lake.for_step(step.reads, written, _outside(step, lake)))

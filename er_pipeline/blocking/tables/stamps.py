@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,8 +43,9 @@ class Plan:
     """What shapes a table, known before it is made.
 
     step: the table that is made to make this one. code, settings: digests. reads: its inputs.
-    is_from_outside: whether its content counts, too. stays_in_force: whether changed inputs leave
-    it as it is.
+    is_from_outside: whether its content counts, too. stays_in_force: of what
+    is learned, whether changed inputs leave it as it is; None of other tables. learned_with: what
+    is learned, too, and was when this was.
     """
 
     step: str
@@ -52,7 +53,39 @@ class Plan:
     settings: str
     reads: tuple[str, ...]
     is_from_outside: bool
-    stays_in_force: bool = False
+    stays_in_force: bool | None = None
+    learned_with: tuple[str, ...] = ()
+
+    @property
+    def must_be_as_read(self) -> tuple[str, ...]:
+        """The tables that must be as they were when it was made, or it is stale."""
+        return self.learned_with if self.stays_in_force else self.reads
+
+
+def plan_of_learned(plan: Plan, before: Mapping[str, Plan]) -> Plan:
+    """Return the plan of a learned table, given those of all tables before it.
+
+    In force it does not follow changed data, so what shapes the data on their way counts as its
+    own: code and settings of every table between the sources and itself, but for those that read
+    what comes from outside. Of what it reads, at any remove, what was learned must be what it was
+    learned with.
+    """
+    above, waiting = set[str](), list(plan.reads)
+    while waiting:
+        name = waiting.pop()
+        if name not in above:
+            above.add(name)
+            waiting += before[name].reads
+    read = {name: other for name, other in before.items() if name in above}
+    shaping = [other for other in read.values() if not other.is_from_outside]
+    return replace(
+        plan,
+        code=digest([plan.code, *(other.code for other in shaping)]),
+        settings=digest([plan.settings, *(other.settings for other in shaping)]),
+        learned_with=tuple(
+            name for name, other in read.items() if other.stays_in_force is not None
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -95,12 +128,12 @@ def read_stamp(folder: Path) -> Stamp | None:
 def upstream_of(table: str, plans: Mapping[str, Plan]) -> list[str]:
     """List all that must be as it was, at any remove, and itself, in the order of the flow.
 
-    What stays in force needs nothing any more of what it was learned from.
+    What stays in force needs nothing of what it was learned from but what is in force itself.
     """
     needed, waiting = {table}, [table]
     while waiting:
         plan = plans[waiting.pop()]
-        new = set() if plan.stays_in_force else set(plan.reads) - needed
+        new = set(plan.must_be_as_read) - needed
         needed |= new
         waiting += new
     return [name for name in plans if name in needed]
@@ -124,7 +157,7 @@ def first_stale(
             return name, "was made under other settings than the defs.yaml has now"
         if stamp.code != plan.code:
             return name, "was made by another version of er_pipeline"
-        for read in () if plan.stays_in_force else plan.reads:
+        for read in plan.must_be_as_read:
             of_input = stamps[read]
             assert of_input is not None
             if stamp.made_from.get(read) != of_input.value:

@@ -12,7 +12,7 @@ from typing import Any
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Shown, numbers
-from er_pipeline.blocking.tables.stamps import Plan, code_version, digest
+from er_pipeline.blocking.tables.stamps import Plan, code_version, digest, plan_of_learned
 from er_pipeline.blocking.tables.table import Check, Facts, Table
 from er_pipeline.blocking.tables.verdicts import Verdict
 
@@ -92,15 +92,21 @@ def guarded_by(steps: Sequence[Step], table: str) -> list[str]:
 
 def plans_of(flow: Iterable[Step]) -> dict[str, Plan]:
     """Say of every table of a flow what shapes it."""
-    return {
-        table.name: Plan(
-            step=step.name,
-            code=code_version(step.code.__module__),
-            settings=digest([table.name, step.settings, table.shape]),
-            reads=tuple(step.reads),
-            is_from_outside=table.is_from_outside,
-            stays_in_force=table.stays_in_force,
-        )
-        for step in flow
-        for table in step.writes
-    }
+    plans: dict[str, Plan] = {}
+    for step in flow:
+        made = {
+            table.name: Plan(
+                step=step.name,
+                code=code_version(step.code.__module__),
+                settings=digest([table.name, step.settings, table.shape]),
+                reads=tuple(step.reads),
+                is_from_outside=table.is_from_outside,
+                stays_in_force=table.stays_in_force,
+            )
+            for table in step.writes
+        }
+        plans |= {
+            name: plan if plan.stays_in_force is None else plan_of_learned(plan, plans)
+            for name, plan in made.items()
+        }
+    return plans

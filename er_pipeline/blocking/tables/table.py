@@ -57,8 +57,9 @@ class Table:
     asset of its own. numbered: a column of which there are as many as the data ask for, named with
     a number from 0, after the others. shape: settings that shape this table alone, beyond those of
     its step. is_from_outside: what it holds follows from more than settings and other tables, so
-    that its content is part of its stamp. stays_in_force: it was learned, and is used on new data
-    as it is, until another is promoted; only other settings or other code make it stale.
+    that its content is part of its stamp. stays_in_force: of what is learned, whether it is used on
+    new data as it is until another is promoted, so that only other settings or other code make it
+    stale; None of all other tables.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Table:
     numbered: Column | None = None
     shape: Any = None
     is_from_outside: bool = False
-    stays_in_force: bool = False
+    stays_in_force: bool | None = None
 
     def columns_among(self, n_columns: int) -> list[Column]:
         """List the columns of a table that has so many; the numbered ones make up the rest."""

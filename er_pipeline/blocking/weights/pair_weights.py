@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from er_pipeline.blocking.blocks.filtered_facts import filtered_facts
 from er_pipeline.blocking.blocks.record_codes import codes_facts
 from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
+from er_pipeline.blocking.records.learned_from import learned_from
 from er_pipeline.blocking.spec.blocking_section import EMBEDDING
+from er_pipeline.blocking.spec.learned import LearnedFrom
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -77,6 +79,7 @@ class WeightFacts(TypedDict):
     fields: list[dict[str, Any]]
     related: list[list[float]]
     encoder: str | None
+    learned_from: LearnedFrom
 
 
 def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
@@ -86,7 +89,7 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
     """
     if not spec.weights:
         return []
-    reads = ["key_codes", "record_codes", "filtered_blocks"]
+    reads = ["cleaned_records", "key_codes", "record_codes", "filtered_blocks"]
     if spec.learns:
         reads.append("learned_blocks")
     if spec.embedding:
@@ -94,12 +97,13 @@ def steps(spec: PipelineSpec, scorer: ScorerOf | None = None) -> list[Step]:
     if spec.labels:
         reads.append("labels")
     if scorer:
-        reads += ["cleaned_records", "em_model", "term_frequencies"]
+        reads += ["em_model", "term_frequencies"]
     table = Table(
         "pair_weights",
         "How much each agreement and disagreement says, by field.",
         WEIGHT_COLUMNS,
         all_columns("pair_weights"),
+        stays_in_force=spec.keeps_learned,
     )
     choices = [
         [choice.field, choice.expression, choice.repeats, choice.swaps]
@@ -133,13 +137,14 @@ def weigh_pairs(
 ) -> Facts:
     """Estimate how much each agreement and disagreement says; write pair_weights.
 
-    Reads key_codes, record_codes, filtered_blocks, the tables of ready-made pairs and, where there
-    are any, labels. scorer: makes that of a trained model, which says what matches; without one EM
-    does. Writes pair_weights (field, level, key, m, log_m, m_related): level 0 is agreement in
-    nothing, m_related the m of related pairs, NULL where there is no such class.
+    Reads cleaned_records, key_codes, record_codes, filtered_blocks, the tables of ready-made pairs
+    and, where there are any, labels. scorer: makes that of a trained model, which says what
+    matches; without one EM does. Writes pair_weights (field, level, key, m, log_m, m_related):
+    level 0 is agreement in nothing, m_related the m of related pairs, NULL where there is no such
+    class.
     Returns the facts kept beside it, from which `read_weights` makes the weights again.
     """
-    tables = ["key_codes", "record_codes", "filtered_blocks"]
+    tables = ["cleaned_records", "key_codes", "record_codes", "filtered_blocks"]
     if spec.learns:
         tables.append("learned_blocks")
     if spec.embedding:
@@ -166,6 +171,7 @@ def weigh_pairs(
         fields=[asdict(field) for field in weights.fields],
         related=[list(m) for m in weights.related],
         encoder=EMBEDDING if spec.encoder else None,
+        learned_from=learned_from(engine, spec.field_kinds),
     )
     with lake.writing("pair_weights", facts) as draft:
         engine.put("weight_rows", arrow_of(WEIGHT_COLUMNS, _weight_rows(spec, weights)))
