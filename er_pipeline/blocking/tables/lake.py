@@ -28,8 +28,8 @@ from typing import Any, Self
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.files import made_folder, point, sizes_of
-from er_pipeline.blocking.tables.outside import library_versions
 from er_pipeline.blocking.tables.in_force import version_in_force
+from er_pipeline.blocking.tables.outside import library_versions
 from er_pipeline.blocking.tables.publications import LATEST, Published, moment, read_published
 from er_pipeline.blocking.tables.stamps import Plan, Stamp, check_stamp, read_stamp, upstream_of
 from er_pipeline.blocking.tables.table import Facts
