@@ -99,7 +99,9 @@ def publish_dataset(
     before = named_by(catalog)
     publication = Publication(
         lake.folder,
-        new_note(shown.versions, shown.views, shown.reads, withheld),
+        new_note(
+            shown.versions, shown.views, shown.reads, withheld, _ledgers_of(tables, versions)
+        ),
         retention or Retention(),
         named_versions(lake.folder, before or ""),
     )
@@ -127,6 +129,19 @@ def publish_dataset(
     if named is not None:
         publication.clean(named)
     return sorted(shown.views)
+
+
+def _ledgers_of(
+    tables: Sequence[Table], versions: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """Name the versions that ledgers are kept in from now on; each with all that belongs to it."""
+    ledgers = {}
+    for table in tables:
+        if table.kept_with is not None:
+            whole = (table.name, *table.kept_with)
+            if all(name in versions for name in whole):
+                ledgers[table.name] = {name: versions[name] for name in whole}
+    return ledgers
 
 
 def _versions_that_fit(lake: Lake, tables: Sequence[Table]) -> dict[str, str]:

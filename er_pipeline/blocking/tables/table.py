@@ -58,7 +58,9 @@ class Table:
     a number from 0, after the others. shape: settings that shape this table alone, beyond those of
     its step. is_from_outside: what it holds follows from more than settings and other tables, so
     that its content is part of its stamp. stays_in_force: it was learned, and is used on new data
-    as it is, until another is promoted; only other settings or other code make it stale.
+    as it is, until another is promoted; only other settings or other code make it stale. kept_with:
+    of a table that cannot be made again, such as a ledger: what its last published version is kept
+    with, however old that is and whatever else is shown; None lets versions go by their age.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Table:
     shape: Any = None
     is_from_outside: bool = False
     stays_in_force: bool = False
+    kept_with: Sequence[str] | None = None
 
     def columns_among(self, n_columns: int) -> list[Column]:
         """List the columns of a table that has so many; the numbered ones make up the rest."""
