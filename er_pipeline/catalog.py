@@ -99,9 +99,7 @@ def publish_dataset(
     before = named_by(catalog)
     publication = Publication(
         lake.folder,
-        new_note(
-            shown.versions, shown.views, shown.reads, withheld, _ledgers_of(tables, versions)
-        ),
+        new_note(shown.versions, shown.views, shown.reads, withheld, _ledgers_of(tables, versions)),
         retention or Retention(),
         named_versions(lake.folder, before or ""),
     )
@@ -131,9 +129,7 @@ def publish_dataset(
     return sorted(shown.views)
 
 
-def _ledgers_of(
-    tables: Sequence[Table], versions: Mapping[str, str]
-) -> dict[str, dict[str, str]]:
+def _ledgers_of(tables: Sequence[Table], versions: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Name the versions that ledgers are kept in from now on; each with all that belongs to it."""
     ledgers = {}
     for table in tables:

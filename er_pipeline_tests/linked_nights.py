@@ -32,7 +32,7 @@ class LinkedNights:
     """One dataset in a folder; an id is one letter of the source, then what is needed."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        """Hold the settings; sources are called by letters, a and b, of mode link if there are two."""
+        """Hold the settings; sources are called by letters: a, b."""
         self.folder, self.settings = folder, settings
         self.lake = Lake(folder, "people")
 

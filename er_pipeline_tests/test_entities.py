@@ -178,7 +178,9 @@ def test_a_record_that_is_missing_is_found(tmp_path: Path) -> None:
     facts = entities_facts(lake)
     with DuckDBEngine(threads=2) as engine:
         with lake.writing("entities") as draft:
-            engine.write("select 0 as record_no, 0 as entity_no, 1 as entity_id from range(3)", draft.file())
+            engine.write(
+                "select 0 as record_no, 0 as entity_no, 1 as entity_id from range(3)", draft.file()
+            )
         verdicts = {v.check: v for v in judge_entities(engine, lake, spec, facts)}
     assert not verdicts["every_record_in_one_entity"].passed
     assert verdicts["every_record_in_one_entity"].numbers == {

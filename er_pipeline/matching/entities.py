@@ -193,9 +193,7 @@ def _join(engine: Engine) -> None:
     )
 
 
-def _carry_on(
-    engine: Engine, lake: Lake, spec: PipelineSpec, events: TableDraft
-) -> dict[str, int]:
+def _carry_on(engine: Engine, lake: Lake, spec: PipelineSpec, events: TableDraft) -> dict[str, int]:
     """Give the entities in joined the ids they had, and new ones to others; write the events.
 
     Makes numbered_entities (record_no, entity_no, entity_id) and resolved (entity_id,

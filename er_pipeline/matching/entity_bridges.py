@@ -5,7 +5,8 @@ matched among themselves and nothing else joins them. A single record that hangs
 bridge: most records have but one match.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -90,12 +91,13 @@ def find_bridges(engine: Engine) -> None:
         "select left_no, right_no, entity_no from links_within"
         " where entity_no in (select entity_no from looked_at) order by entity_no"
     )
-    sides = _sides(*(_numbers(found, name) for name in COLUMNS), _of_entities(around))
+    left, right, entity = (_numbers(found, name) for name in COLUMNS)
+    sides = _sides(left, right, entity, _of_entities(around))
     engine.put(
         "sides",
         {
-            "left_no": np.asarray(found["left_no"], np.int32),
-            "right_no": np.asarray(found["right_no"], np.int32),
+            "left_no": left.astype(np.int32),
+            "right_no": right.astype(np.int32),
             "records_left": sides[0].astype(np.int32),
             "records_right": sides[1].astype(np.int32),
         },
@@ -116,7 +118,7 @@ def find_bridges(engine: Engine) -> None:
 COLUMNS = ("left_no", "right_no", "entity_no")
 
 
-def _of_entities(around: "dict[str, NDArray[np.int64]]") -> "dict[int, Numbers]":
+def _of_entities(around: "Mapping[str, NDArray[Any]]") -> "dict[int, Numbers]":
     """Give the links of every entity, (2, n_links) numbers of records."""
     left, right, entity = (_numbers(around, name) for name in COLUMNS)
     starts = np.flatnonzero(np.diff(entity, prepend=-1))
@@ -151,5 +153,5 @@ def _sides(
     return n_left, n_right
 
 
-def _numbers(columns: "dict[str, NDArray[np.int64]]", name: str) -> "Numbers":
+def _numbers(columns: "Mapping[str, NDArray[Any]]", name: str) -> "Numbers":
     return np.asarray(columns[name], np.int64)

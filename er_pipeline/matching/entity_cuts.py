@@ -20,7 +20,6 @@ import numpy as np
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, Table, arrow_of
-from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.matching.record_names import record_names
 
 if TYPE_CHECKING:

@@ -219,9 +219,7 @@ def append_events(engine: Engine, draft: TableDraft, before: Path | None) -> dic
     # Nothing that has happened changes, so what was read of it once need not be read again.
     draft.content = content
     if n_new or not before:
-        draft.content = digest(
-            [content, engine.fingerprint("numbered_events", SAME_IN_EVERY_RUN)]
-        )
+        draft.content = digest([content, engine.fingerprint("numbered_events", SAME_IN_EVERY_RUN)])
     counted = dict(engine.rows("select event, count(*) from numbered_events group by event"))
     return {event: counted.get(event, 0) for event in EVENTS}
 

@@ -9,7 +9,8 @@ two sources it is the greedy maximum weight matching. Splink's own single best l
 rounded probability alone, and take ties by the order in which the database gives them.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,9 +34,7 @@ ENTITY_LINKS = Table(
         Column("match_weight", "FLOAT", "The same as log2 of the odds, in bits", required=False),
         Column("answered", "BOOLEAN", "Whether people call it a match"),
     ],
-    pairs_by_id(
-        "entity_links", after=["p.match_probability", "p.match_weight", "p.answered"]
-    ),
+    pairs_by_id("entity_links", after=["p.match_probability", "p.match_weight", "p.answered"]),
     is_from_outside=True,
 )
 
@@ -79,8 +78,7 @@ def _keep_best(engine: Engine) -> None:
         """,
     )
     contested = (
-        "from entity_links where left_no in (from linked_often)"
-        " or right_no in (from linked_often)"
+        "from entity_links where left_no in (from linked_often) or right_no in (from linked_often)"
     )
     engine.make_table(
         "contested_links",
@@ -99,7 +97,7 @@ def _keep_best(engine: Engine) -> None:
         engine.append("links_passed_over", "select turn from some_links")
     engine.make_table(
         "best_links",
-        f"""
+        """
         select left_no, right_no, match_probability, match_weight, answered
         from contested_links anti join links_passed_over using (turn)
         union all
@@ -121,7 +119,7 @@ class _Clusters:
         self.parent = list(range(len(sources)))
         self.sources = [1 << int(source) for source in sources]
 
-    def passed_over(self, links: "dict[str, NDArray[np.int64]]") -> "NDArray[np.int64]":
+    def passed_over(self, links: "Mapping[str, NDArray[Any]]") -> "NDArray[np.int64]":
         """Take links in their order; return the turns of those that cannot be taken."""
         sides = (links[name].tolist() for name in ("left_no", "right_no", "answered", "turn"))
         turns = [
