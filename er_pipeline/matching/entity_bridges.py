@@ -69,6 +69,7 @@ def find_bridges(engine: Engine) -> None:
         "select left_no as record_no, right_no as other_no from links_within"
         " union all select right_no, left_no from links_within",
     )
+    several = "select record_no from neighbours_within group by record_no having count(*) > 1"
     # A link whose records share a neighbour lies on a circle; one at the end of a chain joins but
     # one record.
     engine.make_table(
@@ -81,8 +82,7 @@ def find_bridges(engine: Engine) -> None:
             join neighbours_within as b on b.record_no = l.right_no and b.other_no = a.other_no
         ) using (left_no, right_no)
         where not answered
-            and left_no in (select record_no from neighbours_within group by all having count(*) > 1)
-            and right_no in (select record_no from neighbours_within group by all having count(*) > 1)
+            and left_no in ({several}) and right_no in ({several})
         order by match_weight, left_no, right_no limit {MOST_LOOKED_AT}
         """,
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Marks = NDArray[np.bool_]
 
 # Above these an entity is parted by its tree. The flow through 2,000 records takes some seconds at
-# worst, and the capacities of so many links still add up within the 31 bits that scipy has for them.
+# worst, and the capacities of so many links add up within the 31 bits that scipy has for them.
 MOST_RECORDS, MOST_LINKS = 2_000, 100_000
 # Capacities are whole numbers: hundredths of a bit, up to 100 bits.
 PER_BIT, MOST_BITS = 100, 100
@@ -195,7 +195,7 @@ def _crossing(
     n_nodes: int, ends: "Numbers", capacity: "Numbers", among: "Marks", pair: "Numbers"
 ) -> "Marks":
     """Mark the links, of those among which to choose, that are cut to part two nodes."""
-    n_parts, part_of = _components(n_nodes, ends[:, among])
+    _, part_of = _components(n_nodes, ends[:, among])
     cut = np.zeros(ends.shape[1], bool)
     if part_of[pair[0]] != part_of[pair[1]]:
         return cut

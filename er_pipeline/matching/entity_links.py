@@ -82,8 +82,8 @@ def _keep_best(engine: Engine) -> None:
     )
     engine.make_table(
         "contested_links",
-        f"select *, row_number() over (order by answered desc, match_weight desc, left_no, right_no)"
-        f" as turn {contested}",
+        "select *, row_number() over"
+        f" (order by answered desc, match_weight desc, left_no, right_no) as turn {contested}",
     )
     clusters = _Clusters(engine)
     engine.put("links_passed_over", arrow_of([Column("turn", "BIGINT", "")]))
