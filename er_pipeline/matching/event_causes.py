@@ -70,10 +70,12 @@ def find_causes(engine: Engine, since: Since) -> None:
         "flow_causes",
         """
         select f.old_id, f.new_id,
-            coalesce(l.cause, 'pair_lost'), coalesce(l.old_no, f.least_old_no),
-            coalesce(l.record_no, f.least_no),
-            coalesce(g.cause, 'pair_gained'), coalesce(g.old_no, f.least_old_no),
-            coalesce(g.record_no, f.least_no)
+            coalesce(l.cause, 'pair_lost'),
+            case when l.cause is null then f.least_old_no else l.old_no end,
+            case when l.cause is null then f.least_no else l.record_no end,
+            coalesce(g.cause, 'pair_gained'),
+            case when g.cause is null then f.least_old_no else g.old_no end,
+            case when g.cause is null then f.least_no else g.record_no end
         from flows as f
         left join lost_of_flow as l on l.old_id = f.old_id and l.new_id = f.new_id
         left join gained_of_flow as g on g.old_id = f.old_id and g.new_id = f.new_id
