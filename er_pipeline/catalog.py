@@ -102,7 +102,7 @@ def publish_dataset(
     before = named_by(catalog)
     publication = Publication(
         lake.folder,
-        new_note(shown.versions, shown.views, shown.reads, withheld),
+        new_note(shown.versions, shown.views, shown.reads, withheld, _ledgers_of(tables, versions)),
         retention or Retention(),
         named_versions(lake.folder, before or ""),
     )
@@ -176,6 +176,17 @@ def _note_learned(lake: Lake, versions: Mapping[str, str], at: str, most: int) -
     learned = [name for name, plan in lake.plans.items() if plan.stays_in_force]
     if lake.plans and all(name in versions for name in learned):
         note_in_force(lake.folder, {name: versions[name] for name in learned}, at, most)
+
+
+def _ledgers_of(tables: Sequence[Table], versions: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Name the versions that ledgers are kept in from now on; each with all that belongs to it."""
+    ledgers = {}
+    for table in tables:
+        if table.kept_with is not None:
+            whole = (table.name, *table.kept_with)
+            if all(name in versions for name in whole):
+                ledgers[table.name] = {name: versions[name] for name in whole}
+    return ledgers
 
 
 def _versions_that_fit(lake: Lake, tables: Sequence[Table]) -> dict[str, str]:

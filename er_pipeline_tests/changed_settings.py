@@ -236,6 +236,7 @@ CHANGES: Sequence[Change] = (
     Change("matching.recall.records", 100, ("recall_sample",)),
     Change("matching.recall.comparisons", 10_000, ("recall_sample",)),
     Change("matching.recall.min_probability", 0.5, ("recall_sample",)),
+    Change("matching.one_to_one", True, ("entities",), LINKED),
     Change("matching.teaches_blocking", False, ("pair_weights",), WEIGHED),
     Change("checks.min_key_coverage", 0.5),
     Change("checks.max_coverage_lost", 0.5),

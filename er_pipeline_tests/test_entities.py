@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.matching.entities import entities_facts, join_matches, judge_entities
+from er_pipeline.matching.entities import join_matches
+from er_pipeline.matching.entity_facts import entities_facts
+from er_pipeline.matching.entity_verdicts import judge_entities
 
 Scores = Mapping[tuple[int, int], float]
 
@@ -38,13 +40,15 @@ def joined(
             engine.execute("insert into m values (?, ?, ?)", [left, right, probability])
         with lake.writing("cleaned_records") as draft:
             engine.write(
-                "select cast(range as integer) as record_no, 'r' || range as record_id"
-                f" from range({n_records})",
+                "select cast(range as integer) as record_no, 'r' || range as record_id,"
+                f" 'people' as source from range({n_records})",
                 draft.file(),
             )
         with lake.writing("matches") as draft:
             engine.write(
-                "select l as left_no, r as right_no, p as match_probability from m", draft.file()
+                "select l as left_no, r as right_no, p as match_probability,"
+                " log2(p / (1 - least(p, 0.999999)))::float as match_weight from m",
+                draft.file(),
             )
     with DuckDBEngine(threads=2) as engine:
         made = join_matches(engine, lake, spec)
@@ -174,7 +178,9 @@ def test_a_record_that_is_missing_is_found(tmp_path: Path) -> None:
     facts = entities_facts(lake)
     with DuckDBEngine(threads=2) as engine:
         with lake.writing("entities") as draft:
-            engine.write("select 0 as record_no, 0 as entity_no from range(3)", draft.file())
+            engine.write(
+                "select 0 as record_no, 0 as entity_no, 1 as entity_id from range(3)", draft.file()
+            )
         verdicts = {v.check: v for v in judge_entities(engine, lake, spec, facts)}
     assert not verdicts["every_record_in_one_entity"].passed
     assert verdicts["every_record_in_one_entity"].numbers == {

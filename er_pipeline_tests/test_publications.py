@@ -2,12 +2,14 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.files import made_folder
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.publications import (
@@ -38,9 +40,10 @@ def publish(
     retention: Retention = NUMBER_ALONE,
     shown: Mapping[str, str] | None = None,
     reads: Mapping[str, Mapping[str, str]] | None = None,
+    kept: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Publish versions as the catalog does, and clean; shown: what the catalog in place names."""
-    note = new_note(tables, {}, reads or {}, {})
+    note = new_note(tables, {}, reads or {}, {}, kept)
     publication = Publication(lake.folder, note, retention, shown or {})
     publication.prepare()
     publication.commit()
@@ -95,8 +98,46 @@ def test_a_draft_being_written_survives_a_publication(lake: Lake) -> None:
     assert text_of(lake, "pairs") == "2"
 
 
+def test_a_ledger_stays_with_what_it_is_kept_with_however_long_it_is_not_shown(lake: Lake) -> None:
+    ids, records = write(lake, "ids", "old"), write(lake, "records", "old")
+    kept = {"ids": {"ids": ids, "records": records}}
+    publish(lake, {"ids": ids, "records": records, "pairs": write(lake, "pairs", "0")}, kept=kept)
+    for night in range(4):
+        shown = {name: write(lake, name, f"{night}") for name in ("records", "pairs")}
+        publish(lake, shown)
+    assert lake.published()["kept"] == kept
+    assert versions(lake, "ids") == {ids}
+    assert len(versions(lake, "records")) == 3  # two publications, and that of the ledger
+    prune(lake.folder, Retention(days=0, versions=1), "")
+    assert versions(lake, "ids") == {ids}
+    assert records in versions(lake, "records")
+    assert lake.ledger("ids", ["records"]) == {
+        "ids": lake.path("ids", ids),
+        "records": lake.path("records", records),
+    }
+
+
+def test_a_ledger_whose_files_are_gone_is_not_passed_over(lake: Lake) -> None:
+    ids = write(lake, "ids", "old")
+    publish(lake, {"ids": ids}, kept={"ids": {"ids": ids}})
+    shutil.rmtree(lake.path("ids", ids))
+    with pytest.raises(LakeError, match="bring it back from a backup, or take 'ids' out of `kept`"):
+        lake.ledger("ids", [])
+
+
+def test_where_the_note_is_lost_the_links_lead_to_the_ledger(lake: Lake) -> None:
+    ids = write(lake, "ids", "old")
+    publish(lake, {"ids": ids}, kept={"ids": {"ids": ids}})
+    (lake.folder / PUBLISHED).write_text("{")
+    write(lake, "ids", "of a run that was killed")
+    found = lake.ledger("ids", [])
+    assert found == {"ids": lake.path("ids", ids).resolve()}
+
+
 def test_nothing_is_published_at_first(lake: Lake) -> None:
-    nothing = Published(at="", tables={}, views={}, reads={}, withheld={}, previous={}, before=[])
+    nothing = Published(
+        at="", tables={}, views={}, reads={}, withheld={}, previous={}, before=[], kept={}
+    )
     assert lake.published() == nothing
 
 

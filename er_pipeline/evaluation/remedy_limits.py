@@ -6,7 +6,7 @@ from er_pipeline.blocking.blocks.filtered_facts import filtered_facts
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.matching.entities import entities_facts
+from er_pipeline.matching.entity_facts import entities_facts
 from er_pipeline.matching.match_doubts import judge_doubts
 from er_pipeline.matching.matches import matches_facts
 

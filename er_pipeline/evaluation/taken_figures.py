@@ -9,7 +9,7 @@ from er_pipeline.evaluation.match_quality import QualityFacts, quality_facts
 from er_pipeline.evaluation.missed_matches import missed_facts
 from er_pipeline.evaluation.recall import RecallFacts, recall_facts
 from er_pipeline.evaluation.recall_views import view_facts, view_figures
-from er_pipeline.matching.entities import EntitiesFacts, entities_facts
+from er_pipeline.matching.entity_facts import EntitiesFacts, entities_facts
 from er_pipeline.matching.match_doubts import doubtful_share
 from er_pipeline.matching.matches import MatchesFacts, matches_facts
 

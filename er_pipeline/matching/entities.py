@@ -1,55 +1,66 @@
-"""Matches -> entities: records that matches join, directly or through others."""
+"""Matches and answers -> entities: records that links join, with ids that last."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from functools import partial
-from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.pictures import Counts, Grid, Shown, numbers
+from er_pipeline.blocking.tables.lake import Lake, TableDraft, link_files
+from er_pipeline.blocking.tables.stamps import digest, read_stamp
 from er_pipeline.blocking.tables.step import Step
-from er_pipeline.blocking.tables.table import RECORD_NO, Check, Column, Facts, Table
-from er_pipeline.blocking.tables.verdicts import Verdict
-from er_pipeline.matching.match_doubts import HIGHEST_RAISED
-from er_pipeline.matching.splink_linker import splink_api
-from er_pipeline.matching.weakest_links import Link, link_text, weakest_links
-
-# The classes of the size report, by their largest size.
-SIZE_CLASSES = (("1", 1), ("2", 2), ("3", 3), ("4-5", 5), ("6-10", 10), ("11-100", 100))
-LARGER = "over 100"
-
-
-CHECKS = (
-    Check("every_record_in_one_entity", "People count and look up entities by record."),
-    Check(
-        "no_entity_is_giant",
-        "A chain of wrong matches joins strangers.",
-        limits=("checks.max_entity_size",),
-    ),
+from er_pipeline.blocking.tables.table import (
+    LEFT_NO,
+    RECORD_NO,
+    RIGHT_NO,
+    Column,
+    Facts,
+    Table,
+    arrow_of,
 )
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.matching.entity_bridges import ENTITY_BRIDGES, find_bridges
+from er_pipeline.matching.entity_cuts import ENTITY_CUTS, cut_entities
+from er_pipeline.matching.entity_events import (
+    ENTITY_EVENTS,
+    ENTITY_HISTORY,
+    ENTITY_ID,
+    EVENTS,
+    append_events,
+    find_events,
+    find_retired,
+)
+from er_pipeline.matching.entity_facts import count_sizes, entities_facts, show_entities
+from er_pipeline.matching.entity_ids import LEDGER, assign_ids, open_ledger, resolve_retired
+from er_pipeline.matching.entity_links import ENTITY_LINKS, choose_links
+from er_pipeline.matching.entity_verdicts import checks_of, judge_entities
+from er_pipeline.matching.event_causes import Since, find_causes
+from er_pipeline.matching.splink_linker import splink_api
+from er_pipeline.matching.weakest_links import Link, weakest_links
 
-
-class EntitiesFacts(TypedDict):
-    """What is noted beside entities; see `join_matches`.
-
-    sizes: class of size -> entities. weakest_links: of the largest one, see `weakest_links`.
-    """
-
-    entities: int
-    records: int
-    singletons: int
-    largest_entity: int
-    matches: int
-    pairs_joined: int
-    threshold: float
-    sizes: dict[str, int]
-    weakest_links: list[Link]
-
-
-def entities_facts(lake: Lake) -> EntitiesFacts:
-    """Read what is noted beside entities."""
-    return cast(EntitiesFacts, lake.facts("entities"))
+ENTITIES = Table(
+    "entities",
+    "Every record with its entity: what matches and answers join.",
+    [
+        RECORD_NO,
+        Column("entity_no", "INTEGER", "Least record_no of the entity", minimum=0),
+        ENTITY_ID,
+    ],
+    lambda relations: _view(relations),
+    is_from_outside=True,
+    kept_with=LEDGER,
+)
+# Those that are written whole every night, with the order of their rows.
+WHOLE = (
+    (ENTITIES, "record_no"),
+    (ENTITY_LINKS, "left_no, right_no"),
+    (ENTITY_CUTS, "left_no, right_no, because_left_no, because_right_no"),
+    (ENTITY_BRIDGES, "bridge_no"),
+    (ENTITY_HISTORY, "entity_id, successor_id"),
+)
+TABLES = (*(table for table, _ in WHOLE), ENTITY_EVENTS)
+# Engine tables that hold these.
+MADE_AS = {"entities": "numbered_entities", "entity_history": "resolved"}
 
 
 def steps(spec: PipelineSpec) -> list[Step]:
@@ -58,189 +69,198 @@ def steps(spec: PipelineSpec) -> list[Step]:
         return []
     return [
         Step(
-            writes=[
-                Table(
-                    "entities",
-                    "Every record with its entity: what matches join.",
-                    [
-                        RECORD_NO,
-                        Column("entity_no", "INTEGER", "Least record_no of the entity", minimum=0),
-                    ],
-                    partial(_view, link_mode=spec.link_mode),
-                )
-            ],
-            reads=["cleaned_records", "matches"],
-            settings=spec.matching.threshold,
+            writes=TABLES,
+            reads=_reads(spec),
+            settings=[spec.matching.threshold, spec.matching.one_to_one],
             run=partial(join_matches, spec=spec),
             stage="matching",
-            checks=CHECKS,
+            checks=checks_of(spec),
             judge=partial(_judge, spec=spec),
-            show=_show,
+            show=show_entities,
+            lineage={"source": (), "event": ()},  # of a record that shows why
         )
     ]
 
 
-def join_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
-    """Find the connected components of all matches at the threshold, with Splink.
+def _reads(spec: PipelineSpec) -> list[str]:
+    return ["cleaned_records", "matches", *(["labels"] if spec.labels else [])]
 
-    Reads cleaned_records and matches. Writes entities (record_no INTEGER, entity_no INTEGER), every
-    record once, also those without a match; entity_no is the least record_no of the entity.
-    Returns the facts kept beside the table: entities, singletons, the largest with its weakest
-    links, and sizes.
+
+def join_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
+    """Find the connected components of all links, with Splink, and carry on the ids they had.
+
+    Reads cleaned_records, matches, labels if people judge pairs, and the tables that this step made
+    when they were last published. Writes entities (record_no INTEGER, entity_no INTEGER, entity_id
+    BIGINT), every record once, also those without a match; entity_no is the least record_no of the
+    entity, entity_id lasts. Writes entity_links, entity_cuts, entity_bridges, entity_events and
+    entity_history, too. Where nothing has changed since, all are taken over as they are.
+    Returns the facts kept beside entities, see `EntitiesFacts`.
     """
+    for table in _reads(spec):
+        lake.open(engine, table)
+    with ExitStack() as stack:
+        # Entities are entered first and so written last: where they are the latest, all are.
+        drafts = {table.name: stack.enter_context(lake.writing(table.name)) for table in TABLES}
+        if not _take_over(lake, drafts):
+            _write_anew(engine, lake, spec, drafts)
+        return dict(drafts["entities"].facts)
+
+
+def _take_over(lake: Lake, drafts: Mapping[str, TableDraft]) -> bool:
+    """Write the ledger's tables again if nothing has changed since; say whether that was so."""
+    folders = lake.ledger("entities", LEDGER)
+    plan = lake.plans.get("entities")
+    stamp = read_stamp(folders["entities"]) if folders else None
+    if folders is None or plan is None or stamp is None:
+        return False
+    read = {table: lake.stamp(table) for table in plan.reads}
+    if (stamp.code, stamp.settings, stamp.made_from) != (plan.code, plan.settings, read):
+        return False
+    for table, draft in drafts.items():
+        of_table = read_stamp(folders[table])
+        if of_table is None:
+            return False
+        draft.content = of_table.content
+    for table, draft in drafts.items():
+        link_files(folders[table], draft.folder)
+    drafts["entities"].facts.update(
+        lake.facts("entities", folders["entities"].name) | {"events": dict.fromkeys(EVENTS, 0)}
+    )
+    return True
+
+
+def _write_anew(
+    engine: Engine, lake: Lake, spec: PipelineSpec, drafts: Mapping[str, TableDraft]
+) -> None:
+    assert spec.matching is not None, "matching is on"
+    threshold = spec.matching.threshold
+    _read_answers(engine, spec)
+    choose_links(engine, threshold, one_to_one=spec.matching.one_to_one)
+    _join(engine)
+    contradictions = cut_entities(engine, spec)
+    find_bridges(engine)
+    events = _carry_on(engine, lake, spec, drafts["entity_events"])
+    for table, order in WHOLE:
+        columns = [column.name for column in table.columns]
+        made = MADE_AS.get(table.name, table.name)
+        draft = drafts[table.name]
+        engine.write(f"select {', '.join(columns)} from {made} order by {order}", draft.file())
+        draft.content = engine.fingerprint(made, columns)
+    drafts["entities"].facts.update(
+        count_sizes(engine, threshold),
+        weakest_links=_links_of_largest(engine, spec),
+        contradictions=contradictions,
+        events=events,
+        paired_by=_paired_by(spec),
+        **{
+            name.removeprefix("entity_"): engine.row(f"select count(*) from {name}")[0]
+            for name in ("entity_links", "entity_cuts", "entity_bridges")
+        },
+    )
+
+
+def _read_answers(engine: Engine, spec: PipelineSpec) -> None:
+    """Make answers (left_no, right_no, answer): what people call a match, or no match."""
+    if spec.labels:
+        engine.make_table(
+            "answers",
+            "select left_no, right_no, answer from labels where answer in ('match', 'no_match')",
+        )
+    else:
+        engine.put("answers", arrow_of([LEFT_NO, RIGHT_NO, Column("answer", "VARCHAR", "")]))
+
+
+def _join(engine: Engine) -> None:
+    """Make joined (record_no, entity_no), the connected components of entity_links."""
     from splink.clustering import cluster_pairwise_predictions_at_threshold
 
-    assert spec.matching is not None, "matching is on"
-    lake.open(engine, "cleaned_records")
-    lake.open(engine, "matches")
-    threshold = spec.matching.threshold
     engine.make_table("entity_records", "select record_no from cleaned_records")
-    engine.make_table(
-        "entity_matches",
-        "select left_no, right_no, match_probability from matches"
-        f" where match_probability >= {threshold!r}",
-    )
+    # All of them are links, whatever the probability: people's answers have none.
+    engine.make_table("all_links", "select left_no, right_no from entity_links")
     api = splink_api(engine)
-    joined = cluster_pairwise_predictions_at_threshold(
+    found = cluster_pairwise_predictions_at_threshold(
         api.register("entity_records"),
-        api.register("entity_matches"),
+        api.register("all_links"),
         db_api=api,
         node_id_column_name="record_no",
         edge_id_column_name_left="left_no",
         edge_id_column_name_right="right_no",
-        threshold_match_probability=threshold,
     )
-    with lake.writing("entities") as draft:
-        engine.write(
-            f"""
-            select record_no,
-                cast(min(record_no) over (partition by cluster_id) as integer) as entity_no
-            from {joined.physical_name} order by record_no
-            """,
-            draft.file(),
+    engine.make_table(
+        "joined",
+        "select record_no, cast(min(record_no) over (partition by cluster_id) as integer)"
+        f" as entity_no from {found.physical_name}",
+    )
+
+
+def _carry_on(engine: Engine, lake: Lake, spec: PipelineSpec, events: TableDraft) -> dict[str, int]:
+    """Give the entities in joined the ids they had, and new ones to others; write the events.
+
+    Makes numbered_entities (record_no, entity_no, entity_id) and resolved (entity_id,
+    successor_id). Returns how many events there are of each kind.
+    """
+    assert spec.matching is not None, "matching is on"
+    folders = open_ledger(engine, lake)
+    highest, before = 0, None
+    if folders:
+        before = lake.facts("entities", folders["entities"].name)
+        (highest,) = engine.row(
+            "select greatest((select coalesce(max(entity_id), 0) from old_entity_events),"
+            " (select coalesce(max(entity_id), 0) from old_entities))"
         )
-        engine.read_folder(draft.folder, "written_entities")
-        draft.facts.update(_sizes(engine, threshold))
-        draft.facts["weakest_links"] = _links_of_largest(engine, spec)
-        return dict(draft.facts)
-
-
-def judge_entities(
-    engine: Engine, lake: Lake, spec: PipelineSpec, facts: EntitiesFacts
-) -> Iterator[Verdict]:
-    """Judge the entities, by reading them and from the facts of `join_matches`."""
-    lake.open(engine, "cleaned_records")
-    lake.open(engine, "entities")
-    (n_records,) = engine.row("select count(*) from cleaned_records")
-    rows, distinct, known = engine.row(
-        "select count(*), count(distinct e.record_no), count(r.record_no)"
-        " from entities as e left join cleaned_records as r on r.record_no = e.record_no"
+    assign_ids(engine, highest)
+    find_retired(engine)
+    since = Since(
+        old_threshold=before["threshold"] if before else None,
+        threshold=spec.matching.threshold,
+        settings_changed=before is not None and before["paired_by"] != _paired_by(spec),
     )
-    whole = rows == distinct == known == n_records
-    yield Verdict(
-        "every_record_in_one_entity",
-        whole,
-        "error",
-        f"{distinct:,} of {n_records:,} records stand in {rows:,} rows."
-        + ("" if whole else " Materialize entities again."),
-        {"records": n_records, "rows": rows, "records_in_entities": distinct},
+    find_causes(engine, since)
+    find_events(engine, is_first=before is None)
+    resolve_retired(engine)
+    engine.make_table(
+        "numbered_entities",
+        "select j.record_no, j.entity_no, a.entity_id from joined as j"
+        " join assigned as a on a.entity_no = j.entity_no",
     )
-    largest, most = facts["largest_entity"], spec.checks.max_entity_size
-    yield Verdict(
-        "no_entity_is_giant",
-        largest <= most,
-        "error",
-        f"The largest entity has {largest:,} records (at most {most:,} wanted)."
-        + (
-            ""
-            if largest <= most
-            else " Chains of matches joined what does not belong together."
-            + _chain_text(facts["weakest_links"])
-            + _cure(facts["weakest_links"])
-        ),
-        {"largest_entity": largest, "max_entity_size": most},
+    return append_events(engine, events, folders["entity_events"] if folders else None)
+
+
+def _paired_by(spec: PipelineSpec) -> str:
+    """Stand for the settings that make candidate pairs, and one-to-one links of them."""
+    assert spec.matching is not None, "matching is on"
+    strategies = (*spec.strategy_conjunctions, *spec.second_conjunctions)
+    return digest(
+        [
+            [[strategy.name, strategy.identity] for strategy in strategies],
+            [spec.blocks, spec.embedding, spec.second_pass, spec.learning, spec.budget],
+            spec.matching.one_to_one,
+        ]
     )
-
-
-def _cure(links: list[Link]) -> str:
-    """Advise what parts the largest entity: a threshold only where one can."""
-    real = "or raise checks: max_entity_size if such entities are real."
-    if links and links[0]["match_probability"] >= HIGHEST_RAISED:
-        return (
-            " The model is sure of all of them, so no threshold parts them: compare a field in"
-            f" which such records differ, declare what they share a placeholder, {real}"
-        )
-    return f" Raise matching: threshold, {real}"
-
-
-def _chain_text(links: list[Link]) -> str:
-    if not links:
-        return ""
-    return f" Weakest link first, it hangs on {'; '.join(link_text(link) for link in links)}."
 
 
 def _links_of_largest(engine: Engine, spec: PipelineSpec) -> list[Link]:
     """Give the weakest links of the largest entity, the first of equal ones; two have but one."""
     largest = engine.rows(
-        "select entity_no from written_entities group by entity_no having count(*) > 2"
+        "select entity_no from joined group by entity_no having count(*) > 2"
         " order by count(*) desc, entity_no limit 1"
     )
     if not largest:
         return []
-    return weakest_links(engine, spec, "entity_matches", "written_entities", largest[0][0])
-
-
-def _sizes(engine: Engine, threshold: float) -> dict[str, Any]:
-    sizes = engine.rows(
-        "select n, count(*) from (select count(*) as n from written_entities group by entity_no)"
-        " group by n order by n"
+    engine.make_table(
+        "sure_links",
+        "select left_no, right_no, coalesce(match_probability, 1.0) as match_probability"
+        " from entity_links",
     )
-    (matches,) = engine.row("select count(*) from entity_matches")
-    classes = dict.fromkeys([*(name for name, _ in SIZE_CLASSES), LARGER], 0)
-    for size, n in sizes:
-        classes[next((name for name, most in SIZE_CLASSES if size <= most), LARGER)] += n
-    return {
-        "entities": sum(n for _, n in sizes),
-        "records": sum(size * n for size, n in sizes),
-        "singletons": classes["1"],
-        "largest_entity": max((size for size, _ in sizes), default=0),
-        "matches": matches,
-        "pairs_joined": sum(n * (size * (size - 1) // 2) for size, n in sizes),
-        "threshold": threshold,
-        "sizes": classes,
-    }
+    return weakest_links(engine, spec, "sure_links", "joined", largest[0][0])
 
 
-def _view(relations: Mapping[str, str], link_mode: str) -> str:
-    # Names of sources hold no hyphen, so this names one record alone.
-    entity = "e.record_id" if link_mode == "dedupe" else "e.source || '-' || e.record_id"
-    records = relations["cleaned_records"]
+def _view(relations: Mapping[str, str]) -> str:
     return (
-        f"select r.record_id, r.source, {entity} as entity_id from {relations['entities']} as t"
-        f" join {records} as r on r.record_no = t.record_no"
-        f" join {records} as e on e.record_no = t.entity_no"
+        f"select r.record_id, r.source, t.entity_id from {relations['entities']} as t"
+        f" join {relations['cleaned_records']} as r on r.record_no = t.record_no"
     )
 
 
 def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
     return judge_entities(engine, lake, spec, entities_facts(lake))
-
-
-def _show(facts: Facts) -> Mapping[str, Shown]:
-    links: list[Link] = facts["weakest_links"]
-    rows = [
-        (
-            link["left"],
-            link["right"],
-            f"{link['match_probability']:.6g}",
-            f"{link['records_left']:,}",
-            f"{link['records_right']:,}",
-        )
-        for link in links
-    ]
-    header = ("left", "right", "probability", "records it joins", "and")
-    return {
-        **numbers(facts),
-        "sizes": Counts("entities by size", facts["sizes"]),
-        **({"weakest_links_of_largest": Grid(header, rows)} if rows else {}),
-    }

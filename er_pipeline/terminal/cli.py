@@ -21,6 +21,7 @@ from er_pipeline.terminal.declaration_commands import (
     check,
     init,
 )
+from er_pipeline.terminal.entity_commands import entity
 from er_pipeline.terminal.exit_codes import (
     EXIT_CODES,
     FAILED,
@@ -78,6 +79,15 @@ app.command(learn, group=RUN, help_epilogue=LEARN_EXAMPLES)
 app.command(promote, group=RUN, help_epilogue=PROMOTE_EXAMPLES)
 for command in (label, labels, rules, training_rules):
     app.command(command)
+app.command(
+    entity,
+    group=RUN,
+    help_epilogue=examples(
+        "er-pipeline entity defs.yaml 17",
+        "er-pipeline entity defs.yaml --record shop:4711",
+        "er-pipeline entity defs.yaml 17 --json | jq .resolves_to",
+    ),
+)
 app.command(
     versions,
     group=RUN,

@@ -5,6 +5,8 @@ fields are. Records are numbered anew every night, so what is taken over from th
 renumbered by this table.
 """
 
+from pathlib import Path
+
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal, quoted
@@ -26,14 +28,23 @@ def find_record_changes(engine: Engine, lake: Lake, *with_tables: str) -> bool:
     folders = lake.before(RECORDS, *with_tables)
     if folders is None:
         return False
+    compare_records(engine, lake, folders[RECORDS])
+    return True
+
+
+def compare_records(engine: Engine, lake: Lake, old: Path) -> None:
+    """Make record_changes, from cleaned_records and a version of them; see `find_record_changes`.
+
+    old: the folder of that version.
+    """
     lake.open(engine, RECORDS)
-    engine.read_folder(folders[RECORDS], f"old_{RECORDS}")
+    engine.read_folder(old, f"old_{RECORDS}")
     now = _fields(engine, RECORDS)
-    old = _fields(engine, f"old_{RECORDS}")
-    every = list(dict.fromkeys([*now, *old]))
+    before = _fields(engine, f"old_{RECORDS}")
+    every = list(dict.fromkeys([*now, *before]))
     differs = " or ".join(
         f"{f'n.{quoted(name)}' if name in now else 'null'} is distinct from"
-        f" {f'o.{quoted(name)}' if name in old else 'null'}"
+        f" {f'o.{quoted(name)}' if name in before else 'null'}"
         for name in every
     )
     engine.make_table(
@@ -46,7 +57,6 @@ def find_record_changes(engine: Engine, lake: Lake, *with_tables: str) -> bool:
             on o.record_id = n.record_id and {_same_source(engine)}
         """,
     )
-    return True
 
 
 def _fields(engine: Engine, records: str) -> list[str]:

@@ -112,6 +112,11 @@ class Matching(Settings):
         BeforeValidator(on_or_off, json_schema_input_type=RecallSample | bool | None),
     ] = Field(RecallSample(), description="Estimate recall from a sample: settings, or false.")
 
+    one_to_one: bool = Field(
+        False,
+        description="In mode link, take the best links alone: of every source at most one record"
+        " in an entity.",
+    )
     teaches_blocking: bool = Field(
         True,
         description="The model's confident scores are weak labels for learned rules and weights.",

@@ -71,6 +71,12 @@ def _source_problems(spec: "PipelineSpec") -> Iterator[Problem]:
         yield (("mode",), "dedupe takes one source; write link or link_and_dedupe")
     if spec.mode in ("link", "link_and_dedupe") and len(spec.sources) == 1:
         yield (("mode",), f"{spec.mode} needs two sources; write dedupe")
+    if spec.matching and spec.matching.one_to_one and spec.link_mode != "link":
+        yield (
+            ("matching", "one_to_one"),
+            f"mode {spec.link_mode} looks for several records of one source in an entity; write"
+            " mode: link, or leave one_to_one out",
+        )
     if spec.truth and spec.truth.path and not spec.truth.left_source and len(labels) > 2:
         yield (
             ("truth",),

@@ -20,7 +20,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -30,7 +30,14 @@ from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.files import made_folder, point, sizes_of
 from er_pipeline.blocking.tables.in_force import version_in_force
 from er_pipeline.blocking.tables.outside import library_versions
-from er_pipeline.blocking.tables.publications import LATEST, Published, moment, read_published
+from er_pipeline.blocking.tables.publications import (
+    CURRENT,
+    LATEST,
+    PUBLISHED,
+    Published,
+    moment,
+    read_published,
+)
 from er_pipeline.blocking.tables.stamps import Plan, Stamp, check_stamp, read_stamp, upstream_of
 from er_pipeline.blocking.tables.table import Facts
 
@@ -203,6 +210,31 @@ class Lake:
                     continue
                 if of_input.value != value:
                     return None
+        return folders
+
+    def ledger(self, table: str, kept_with: Sequence[str]) -> dict[str, Path] | None:
+        """Return the folders of a ledger and of what it is kept with, as it was last published.
+
+        However long ago that was, and whatever has been published since. None if it never was.
+        Where the note of what is published is lost, the links for people stand in for it.
+        Raises LakeError if one of the folders is gone: nobody goes on without it by accident.
+        """
+        published = self.published()
+        versions = published["kept"].get(table)
+        if versions is None and not published["at"]:
+            links = {name: self.folder / name / CURRENT for name in (table, *kept_with)}
+            if all(link.is_dir() for link in links.values()):
+                return {name: link.resolve() for name, link in links.items()}
+        if versions is None:
+            return None
+        folders = {name: self.folder / name / version for name, version in versions.items()}
+        lost = [str(folder) for folder in folders.values() if not folder.is_dir()]
+        if lost:
+            raise LakeError(
+                f"{', '.join(lost)}: not there any more, though {self.dataset}/{table} goes on from"
+                f" it; bring it back from a backup, or take {table!r} out of `kept` in"
+                f" {self.folder / PUBLISHED} to begin {table} anew"
+            )
         return folders
 
     @contextmanager

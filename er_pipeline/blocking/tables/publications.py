@@ -56,7 +56,8 @@ class Published(TypedDict):
     tables: table -> version. views: view -> its query. reads: view -> table -> version, of all that
     it reads; a view of an earlier run reads tables of that run. withheld: table -> why its last
     version is not shown. previous: what was shown before. before: all that was shown and is kept,
-    oldest first.
+    oldest first. kept: ledger -> table -> version, of itself and what it is kept with, as it was
+    last shown, however long ago.
     """
 
     at: str
@@ -66,6 +67,7 @@ class Published(TypedDict):
     withheld: dict[str, str]
     previous: dict[str, str]
     before: list[Shown]
+    kept: dict[str, dict[str, str]]
 
 
 def new_note(
@@ -73,6 +75,7 @@ def new_note(
     views: Mapping[str, str],
     reads: Mapping[str, Mapping[str, str]],
     withheld: Mapping[str, str],
+    kept: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Published:
     """Make the note of what is shown from now on; a `Publication` adds what was shown before."""
     return Published(
@@ -83,6 +86,7 @@ def new_note(
         withheld=dict(withheld),
         previous={},
         before=[],
+        kept={ledger: dict(versions) for ledger, versions in (kept or {}).items()},
     )
 
 
@@ -127,7 +131,7 @@ def read_published(folder: Path) -> Published:
             at=at,
             tables=tables,
             views=_texts(noted.get("views", {})),
-            reads=_reads(noted),
+            reads=_nested(noted, "reads"),
             withheld=_texts(noted.get("withheld", {})),
             previous=previous,
             before=[
@@ -135,10 +139,11 @@ def read_published(folder: Path) -> Published:
                     at=str(s["at"]),
                     until=str(s["until"]),
                     tables=_texts(s["tables"]),
-                    reads=_reads(s),
+                    reads=_nested(s, "reads"),
                 )
                 for s in before
             ],
+            kept=_nested(noted, "kept"),
         )
     except (FileNotFoundError, NotADirectoryError):
         pass
@@ -149,7 +154,9 @@ def read_published(folder: Path) -> Published:
             path,
             error,
         )
-    return Published(at="", tables={}, views={}, reads={}, withheld={}, previous={}, before=[])
+    return Published(
+        at="", tables={}, views={}, reads={}, withheld={}, previous={}, before=[], kept={}
+    )
 
 
 class Publication:
@@ -178,6 +185,7 @@ class Publication:
         self._note = note
         note["previous"] = self._kept[-1]["tables"] if self._kept else {}
         note["before"] = self._kept
+        note["kept"] = {**self.before["kept"], **note["kept"]}
 
     def prepare(self) -> None:
         """Write the note and the links of what is to be shown."""
@@ -210,8 +218,8 @@ class Publication:
         named: a text that holds the name of every version that the catalog in place reads; these
         stay, whatever the note says. Kept are also the versions written last, and those written
         since the last publication: another run may be reading them; and what was learned and is in
-        force, or has been and may be again. A table of which nothing else is kept belongs to a
-        declaration that is no more, and goes whole.
+        force, or has been and may be again; and ledgers. A table of which nothing else is kept
+        belongs to a declaration that is no more, and goes whole.
         """
         since = self.before["at"]
         in_force = kept_in_force(self.folder)
@@ -346,13 +354,14 @@ def _target(link: Path) -> str | None:
 
 
 def _shown_of(publication: Published | Shown, table: Path) -> set[str]:
-    """List the versions of a table that a publication shows, or that its views read."""
-    tables = [publication["tables"], *publication["reads"].values()]
+    """List the versions of a table that a publication shows or keeps, or that its views read."""
+    kept: Any = publication.get("kept", {})
+    tables = [publication["tables"], *publication["reads"].values(), *kept.values()]
     return {read[table.name] for read in tables if table.name in read}
 
 
-def _reads(noted: Any) -> dict[str, dict[str, str]]:
-    return {str(view): _texts(read) for view, read in noted.get("reads", {}).items()}
+def _nested(noted: Any, name: str) -> dict[str, dict[str, str]]:
+    return {str(key): _texts(versions) for key, versions in noted.get(name, {}).items()}
 
 
 def _texts(value: Any) -> dict[str, str]:

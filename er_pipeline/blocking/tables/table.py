@@ -59,7 +59,9 @@ class Table:
     its step. is_from_outside: what it holds follows from more than settings and other tables, so
     that its content is part of its stamp. stays_in_force: of what is learned, whether it is used on
     new data as it is until another is promoted, so that only other settings or other code make it
-    stale; None of all other tables.
+    stale; None of all other tables. kept_with: of a table
+    that cannot be made again, such as a ledger: what its last published version is kept with,
+    however old that is and whatever else is shown; None lets versions go by their age.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Table:
     shape: Any = None
     is_from_outside: bool = False
     stays_in_force: bool | None = None
+    kept_with: Sequence[str] | None = None
 
     def columns_among(self, n_columns: int) -> list[Column]:
         """List the columns of a table that has so many; the numbered ones make up the rest."""
