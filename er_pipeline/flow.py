@@ -26,7 +26,7 @@ from er_pipeline.evaluation import (
     recall,
     recall_views,
 )
-from er_pipeline.matching import em_model, entities, matches
+from er_pipeline.matching import em_model, entities, match_changes, matches
 from er_pipeline.matching.pair_scorer import scorer_of
 from er_pipeline.matching.training_advisor import propose_rules
 
@@ -57,6 +57,7 @@ def flow(spec: PipelineSpec) -> list[Step]:
         *pair_changes.steps(spec),
         *label_queue.steps(spec),
         *matches.steps(spec),
+        *match_changes.steps(spec),
         *entities.steps(spec),
         *missed_matches.steps(spec),
         *match_quality.steps(spec),

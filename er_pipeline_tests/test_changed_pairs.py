@@ -115,4 +115,5 @@ def test_gained_and_lost_pairs_are_those_of_a_whole_comparison(
             assert found == {"gained": [], "lost": []}
         before = pairs
         files = [edited(rows, rng, pool) for rows in files]
-    assert seen["gained"] and seen["lost"]
+    assert seen["gained"]
+    assert seen["lost"]

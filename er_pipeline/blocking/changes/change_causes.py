@@ -13,7 +13,7 @@ Of what could be a cause, the nearest one counts:
     block_min_size    the same, and the block has crossed blocks: min_size
     neighbours_moved  neighbours list it on one night alone, though neither record changed
     second_pass_moved one of its records needs the second pass on one night alone
-    budget_moved      both nights made it, and one cut it; with its weight it fell below the cut there
+    budget_moved      both nights made it, and one cut it: with its weight it is below that cut
     model_changed     both nights made it, and its weight or score is another
     label             rules, weights or a model are others, of which nothing but labels has changed
 

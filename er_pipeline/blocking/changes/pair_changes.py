@@ -122,7 +122,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             stage="pairs",
             checks=(ADD_UP,),
             judge=_judge,
-            show=_show,
+            show=show_changes,
         )
     ]
 
@@ -339,7 +339,8 @@ def _judge(engine: Engine, lake: Lake) -> Iterable[Verdict]:
     return judge_changes(pair_changes_facts(lake))
 
 
-def _show(facts: Facts) -> Mapping[str, Shown]:
+def show_changes(facts: Facts) -> Mapping[str, Shown]:
+    """Show how many changed, and by which causes."""
     causes: list[dict[str, Any]] = facts["causes"]
     rows = [
         (c["change"], c["cause"].replace("_", " "), f"{c['pairs']:,}", ", ".join(c["strategies"]))
