@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from er_pipeline.blocking.changes.change_causes import CAUSES
+from er_pipeline.blocking.changes.change_texts import change_sentences
 from er_pipeline.blocking.changes.pair_changes import (
     CHANGED_PAIR,
     CHANGES,
@@ -343,6 +344,17 @@ def _count_causes(engine: Engine) -> list[CauseCount]:
         )
     order = {cause: place for place, cause in enumerate(CAUSES)}
     return sorted(counts.values(), key=lambda c: (-c["pairs"], order[c["cause"]], c["change"]))
+
+
+def match_sentences(facts: MatchChangesFacts, of_pairs: PairChangesFacts) -> Iterator[str]:
+    """Write what became of the matches, as `pair_sentences` does of the pairs."""
+    before = of_pairs["before"]
+    if before is None or not facts["since"]:
+        return
+    moved = "the model scores them otherwise"
+    if facts["threshold"] != facts["threshold_before"]:
+        moved = f"the threshold is {facts['threshold']:g}, {facts['threshold_before']:g} before"
+    yield from change_sentences(facts["causes"], "match", of_pairs["night"], before, moved)
 
 
 def judge_changes(facts: MatchChangesFacts) -> Iterator[Verdict]:
