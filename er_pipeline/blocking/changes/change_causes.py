@@ -121,7 +121,7 @@ def _of_weight(engine: Engine, own: Side, other: Side, only_labels_changed: bool
     """
     line = _cut_of(engine, other)
     model = "label" if only_labels_changed else "model_changed"
-    moved = f"when weight >= {line!r}::float then {literal(model)} " if line is not None else ""
+    moved = f"when weight > {line!r}::float then {literal(model)} " if line is not None else ""
     changed = "l_change = 'changed' or r_change = 'changed'"
     return f"case when {changed} then 'record_changed' {moved}else 'budget_moved' end"
 
