@@ -9,6 +9,8 @@ from er_pipeline.blocking.changes import pair_changes
 from er_pipeline.blocking.changes.pair_changes import pair_changes_facts
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.standing import Standing
+from er_pipeline.evaluation.kept_report import run_report
 from er_pipeline.matching.match_changes import (
     judge_changes,
     match_changes_facts,
@@ -118,3 +120,18 @@ def test_changes_that_do_not_add_up_are_an_error() -> None:
     [verdict] = judge_changes(facts)
     assert (verdict.passed, verdict.severity) == (False, "error")
     assert verdict.text == "4 matches, less 0 lost, with 2 gained, are 6; there are 5."
+
+
+def test_the_report_says_what_changed_since_the_last_good_run(nights: Nights) -> None:
+    people = made_up_people(nights.folder, 310)
+    nights.night(people[:300], until="match_changes")
+    standing = Standing(good=["pair_changes", "match_changes"])
+    assert "SINCE" not in "".join(run_report(standing, nights.lake, {}))
+    nights.night(people[:300], until="match_changes")
+    lines = run_report(standing, nights.lake, {})
+    assert lines[-2:] == ["The candidate pairs are the same.", "The matches are the same."]
+    lake = nights.night(people[5:], until="match_changes")
+    text = "\n".join(run_report(standing, lake, {}))
+    assert "SINCE THE LAST GOOD RUN (20" in text
+    assert f"{pair_changes_facts(lake)['lost']:,} pairs lost: " in text
+    assert "because a record is gone" in text
