@@ -8,6 +8,7 @@ for step, facts in run(flow(spec), open_lake(Path("lake"), spec)):
 from pathlib import Path
 
 from er_pipeline.blocking.blocks import blocks, em_training_blocks, filtered_blocks
+from er_pipeline.blocking.changes import pair_changes
 from er_pipeline.blocking.labels import label_queue, labels
 from er_pipeline.blocking.learning import learned_blocks, learned_rules
 from er_pipeline.blocking.neighbours import embedding_blocks, record_embeddings
@@ -25,7 +26,7 @@ from er_pipeline.evaluation import (
     recall,
     recall_views,
 )
-from er_pipeline.matching import em_model, entities, matches
+from er_pipeline.matching import em_model, entities, match_changes, matches
 from er_pipeline.matching.pair_scorer import scorer_of
 from er_pipeline.matching.training_advisor import propose_rules
 
@@ -53,8 +54,10 @@ def flow(spec: PipelineSpec) -> list[Step]:
         *unified_pairs.steps(spec),
         *matches.steps_of_first_pass(spec),
         *second_pass_pairs.steps_after_matches(spec),
+        *pair_changes.steps(spec),
         *label_queue.steps(spec),
         *matches.steps(spec),
+        *match_changes.steps(spec),
         *entities.steps(spec),
         *missed_matches.steps(spec),
         *match_quality.steps(spec),

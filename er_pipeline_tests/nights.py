@@ -8,6 +8,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics, note_run_metrics
+from er_pipeline.blocking.tables.runs import steps_for
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.catalog import publish_dataset
 from er_pipeline.flow import flow, open_lake, run
@@ -41,12 +42,17 @@ class Nights:
         """Give the steps of a night."""
         return flow(self.spec)
 
-    def night(self, *sources: Rows, publish: bool = True, threads: int = 2) -> Lake:
-        """Run the whole flow on new files; publish what it made."""
+    def night(
+        self, *sources: Rows, publish: bool = True, threads: int = 2, until: str | None = None
+    ) -> Lake:
+        """Run the flow on new files; publish what it made.
+
+        until: run what this table needs, and no more.
+        """
         for place, rows in enumerate(sources):
             write_csv(self.folder / f"{place}.csv", rows)
         lake = self.lake
-        steps = self.steps()
+        steps = self.steps() if until is None else steps_for(self.steps(), until)
         self._run = f"night-{int(self._run.partition('-')[2]) + 1}"
         for step, _ in run(steps, lake, threads=threads):
             note_run_metrics(lake, self._run, step.name, {})

@@ -24,7 +24,7 @@ ROOMS = (
     ("blocking.blocks", "blocking.neighbours"),
     ("blocking.weights",),
     ("blocking.learning", "blocking.pairs"),
-    ("blocking.labels",),
+    ("blocking.labels", "blocking.changes"),
     ("blocking",),
     ("matching",),
     ("evaluation",),

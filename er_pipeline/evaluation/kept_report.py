@@ -8,6 +8,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from er_pipeline.blocking.changes.change_texts import pair_sentences
+from er_pipeline.blocking.changes.pair_changes import pair_changes_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import write_whole
@@ -17,6 +19,7 @@ from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, Standing
 from er_pipeline.evaluation.blocking_report import gather_figures
 from er_pipeline.evaluation.in_force_report import in_force_lines
 from er_pipeline.evaluation.report import report_lines
+from er_pipeline.matching.match_changes import match_changes_facts, match_sentences
 
 REPORT_FILE = "report.txt"
 # What people came for; the verdict says how these stand.
@@ -47,7 +50,8 @@ def run_report(standing: Standing, lake: Lake, figures: Mapping[str, Any]) -> li
     learned = list(in_force_lines(lake)) if "strategies" in figures else []
     if learned:
         body += ["", *learned]
-    return [*lines, *body, *_withheld(standing, lake), *_warnings(standing)]
+    lines += [*_changes(standing, lake), *body]
+    return [*lines, *_withheld(standing, lake), *_warnings(standing)]
 
 
 def keep_report(lake: Lake, lines: Sequence[str]) -> Path:
@@ -76,6 +80,27 @@ def next_step(standing: Standing) -> str:
     for found in standing.warnings:
         return f"{found.table}: {found.verdict.text}"
     return f"nothing to mend; read {PAIRS} in the catalog"
+
+
+def _changes(standing: Standing, lake: Lake) -> Iterator[str]:
+    """Say what changed since the last good run, if there is one to compare with."""
+    if "pair_changes" not in standing.good:
+        return
+    of_pairs = pair_changes_facts(lake)
+    if not of_pairs["since"]:
+        return
+    yield ""
+    yield f"SINCE THE LAST GOOD RUN ({_time(of_pairs['since'])})"
+    yield "=" * 78
+    sentences = list(pair_sentences(of_pairs)) or ["The candidate pairs are the same."]
+    if "match_changes" in standing.good:
+        of_matches = match_changes_facts(lake)
+        if of_matches["since"]:
+            sentences += list(match_sentences(of_matches, of_pairs)) or [
+                "The matches are the same."
+            ]
+    for sentence in sentences:
+        yield from wrap(sentence, WIDTH, subsequent_indent="  ")
 
 
 def _withheld(standing: Standing, lake: Lake) -> Iterator[str]:

@@ -1,0 +1,350 @@
+"""Pair changes: the candidate pairs gained and lost since the last good run, and why."""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from er_pipeline.blocking.changes.both_nights import BOTH, Side, lay_out_nights
+from er_pipeline.blocking.changes.change_causes import CAUSES, EXPLAINED, explain_pairs
+from er_pipeline.blocking.changes.changed_pairs import find_changed_pairs
+from er_pipeline.blocking.changes.declared_night import (
+    Declared,
+    conjunctions_of,
+    declared_night,
+    tables_compared,
+)
+from er_pipeline.blocking.records.record_changes import RECORDS, find_record_changes
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.pictures import Grid, Shown, numbers
+from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.stamps import digest, read_stamp
+from er_pipeline.blocking.tables.step import Step
+from er_pipeline.blocking.tables.table import Check, Column, Facts, Table, arrow_of
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.views import all_columns
+
+TABLE = "pair_changes"
+# More are counted by cause and not listed: a night that changes a strategy changes most pairs, and
+# who wants those reads unified_pairs. Ten million rows are some 300 MB.
+MOST_LISTED = 10_000_000
+# Blocks and strategies named of a cause, those with most pairs.
+MOST_NAMED = 3
+CHANGES = ("gained", "lost")
+
+CHANGED_PAIR = (
+    Column("change", "VARCHAR", "Gained or lost since the last good run", allowed=CHANGES),
+    Column("cause", "VARCHAR", "The nearest cause, one of a closed list", allowed=CAUSES),
+    Column("left_no", "INTEGER", "Number of the left record; NULL if gone", required=False),
+    Column("right_no", "INTEGER", "Number of the right record; NULL if gone", required=False),
+    Column("left_id", "VARCHAR", "Id of the left record, as its source wrote it"),
+    Column("right_id", "VARCHAR", "Id of the right record"),
+    Column("left_source", "VARCHAR", "Name of the source the left record is or was from"),
+    Column("right_source", "VARCHAR", "Name of the source the right record is or was from"),
+)
+OF_BLOCK = (
+    Column("strategy", "VARCHAR", "Strategy, rule or neighbours that found it", required=False),
+    Column("block_key", "VARCHAR", "The block that held it, if any", required=False),
+    Column("size_before", "BIGINT", "Records in that block then, if known", required=False),
+    Column("size_now", "BIGINT", "Records in that block now, if known", required=False),
+)
+ADD_UP = Check(
+    "pairs_add_up",
+    "The pairs of the last good run, less those lost, with those gained, are the pairs there are.",
+)
+
+
+class NamedBlock(TypedDict):
+    """A block and how many changed pairs it explains."""
+
+    strategy: str
+    block_key: str
+    pairs: int
+    size_before: int | None
+    size_now: int | None
+
+
+class CauseCount(TypedDict):
+    """How many pairs were gained or lost by one cause.
+
+    is_listed: whether they stand in the table. strategies: the first to find them, most pairs
+    first. blocks: those with most of the pairs.
+    """
+
+    change: str
+    cause: str
+    pairs: int
+    is_listed: bool
+    strategies: dict[str, int]
+    blocks: list[NamedBlock]
+
+
+class PairChangesFacts(TypedDict):
+    """What is noted beside pair_changes.
+
+    since: version of the pairs that were compared with; empty if there is no good run to compare
+    with. causes: most pairs first. night, before: what both nights proposed their pairs by.
+    """
+
+    since: str
+    pairs: int
+    pairs_before: int
+    gained: int
+    lost: int
+    causes: list[CauseCount]
+    night: Declared
+    before: Declared | None
+
+
+def pair_changes_facts(lake: Lake) -> PairChangesFacts:
+    """Read what is noted beside pair_changes."""
+    return cast(PairChangesFacts, lake.facts(TABLE))
+
+
+def steps(spec: PipelineSpec) -> list[Step]:
+    """Declare the step that compares the candidate pairs with those of the last good run."""
+    table = Table(
+        TABLE,
+        "Candidate pairs gained and lost since the last good run, each with its cause.",
+        [*CHANGED_PAIR, *OF_BLOCK],
+        all_columns(TABLE),
+        is_from_outside=True,  # the run before
+    )
+    return [
+        Step(
+            writes=[table],
+            reads=tables_compared(spec),
+            settings=[spec.proposers, spec.link_mode, spec.blocks.max_size, spec.embedding_fields],
+            run=partial(compare_pairs, spec=spec),
+            stage="pairs",
+            checks=(ADD_UP,),
+            judge=_judge,
+            show=show_changes,
+        )
+    ]
+
+
+def compare_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
+    """Find the candidate pairs gained and lost since the last good run, and why.
+
+    Reads the tables of `tables_compared` of this run, and of the last good run those that its
+    pair_changes notes. Writes pair_changes (change, cause, left_no, right_no, left_id, right_id,
+    left_source, right_source, strategy, block_key, size_before, size_now), a row per pair that one
+    of both runs has, lost ones first. A lost pair's records are named as that run named them, and
+    have a number if they are still there. Where there is no good run to compare with, it is empty.
+    Causes with more pairs than fit into `MOST_LISTED` are counted and not listed.
+    Returns the facts kept beside the table, see `PairChangesFacts`.
+    """
+    for table in tables_compared(spec):
+        lake.check(table)
+    night = declared_night(spec, lake)
+    found = night_before(lake)
+    causes: list[CauseCount] = []
+    with lake.writing(TABLE) as draft:
+        draft.content = digest(found["stamps"] if found else {})
+        if found is None or found["stamps"]["unified_pairs"] == lake.stamp("unified_pairs"):
+            write_none(engine, [*CHANGED_PAIR, *OF_BLOCK], draft.file())
+        else:
+            sides = find_both(engine, lake, spec, found, draft.folder)
+            causes = list_pairs(engine, sides, draft.file())
+            for side in sides:
+                shutil.rmtree(draft.folder / side.table("changed"))
+        facts = PairChangesFacts(
+            since=found["since"] if found else "",
+            pairs=night["pairs"],
+            pairs_before=found["night"]["pairs"] if found else 0,
+            gained=sum(count["pairs"] for count in causes if count["change"] == "gained"),
+            lost=sum(count["pairs"] for count in causes if count["change"] == "lost"),
+            causes=causes,
+            night=night,
+            before=found["night"] if found else None,
+        )
+        draft.facts.update(facts)
+        return dict(draft.facts)
+
+
+class NightBefore(TypedDict):
+    """The last good run.
+
+    since: version of its pairs. stamps: table -> stamp. folders: table -> where it lies.
+    """
+
+    since: str
+    night: Declared
+    folders: Mapping[str, Path]
+    stamps: Mapping[str, str]
+
+
+def night_before(lake: Lake) -> NightBefore | None:
+    """Find the last good run that noted what it proposed its pairs by; None if there is none."""
+    shown = lake.published()["tables"]
+    if TABLE not in shown:
+        return None
+    noted = cast(PairChangesFacts, lake.facts(TABLE, shown[TABLE]))["night"]
+    folders = lake.before(*noted["tables"], TABLE)
+    if folders is None:
+        return None
+    stamps = {table: read_stamp(folder) for table, folder in folders.items()}
+    return NightBefore(
+        since=shown["unified_pairs"],
+        night=noted,
+        folders=folders,
+        stamps={table: stamp.value for table, stamp in stamps.items() if stamp},
+    )
+
+
+def find_both(
+    engine: Engine, lake: Lake, spec: PipelineSpec, before: NightBefore, folder: Path
+) -> tuple[Side, Side]:
+    """Make the views n_explained and o_explained: the pairs gained and lost, with their causes.
+
+    folder: for pairs on their way, which the views read. Returns this night's side, and the other.
+    """
+    now = declared_night(spec, lake)
+    has_records = find_record_changes(engine, lake, *before["night"]["tables"])
+    assert has_records, "the tables of the night before are there"
+    sides = lay_out_nights(engine, lake, now, before["night"], before["folders"])
+    keys = conjunctions_of(spec, lake)
+    for own, other in (sides, sides[::-1]):
+        scratch = folder / own.table("changed")
+        scratch.mkdir()
+        find_changed_pairs(engine, own, other, scratch)
+        only_labels = only_labels_changed(lake, before)
+        explain_pairs(engine, own, other, keys, spec.embedding_fields, only_labels)
+    return sides
+
+
+def only_labels_changed(lake: Lake, before: NightBefore) -> bool:
+    """Say whether labels are others than the night before, and the records the same."""
+    stamps = before["stamps"]
+    return (
+        "labels" in stamps
+        and lake.has("labels")
+        and stamps["labels"] != lake.stamp("labels")
+        and stamps[RECORDS] == lake.stamp(RECORDS)
+    )
+
+
+def write_none(engine: Engine, columns: list[Column], file: Path) -> None:
+    """Write a table of changes without a row."""
+    engine.put("no_changes", arrow_of(columns))
+    engine.write("from no_changes", file)
+
+
+def list_pairs(engine: Engine, sides: tuple[Side, Side], file: Path) -> list[CauseCount]:
+    """Write the rows of pair_changes from the views of `find_both`; count them by cause."""
+    counted = []
+    for own in sides:
+        (n_pairs,) = engine.row(f"select count(*) from {own.table('changed')}")
+        if n_pairs <= MOST_LISTED:  # else read anew each time, which takes no memory
+            engine.make_table(own.table("kept"), f"from {own.table(EXPLAINED)}")
+            engine.make_view(own.table(EXPLAINED), f"from {own.table('kept')}")
+        counted += _count_causes(engine, own)
+    room = MOST_LISTED
+    for count in sorted(counted, key=lambda c: c["pairs"]):
+        count["is_listed"] = count["pairs"] <= room
+        room -= count["pairs"] if count["is_listed"] else 0
+    engine.write(
+        " union all ".join(_rows_of(own, counted) for own in sides[::-1])
+        + " order by change desc, left_source, left_id, right_source, right_id",
+        file,
+    )
+    order = {cause: place for place, cause in enumerate(CAUSES)}
+    return sorted(counted, key=lambda c: (-c["pairs"], order[c["cause"]], c["change"]))
+
+
+def _change(own: Side) -> str:
+    return "gained" if own.prefix == "n" else "lost"
+
+
+def _count_causes(engine: Engine, own: Side) -> list[CauseCount]:
+    names = [route["name"] for route in own.night["routes"]]
+    counts: dict[str, CauseCount] = {}
+    for cause, route, n in engine.rows(
+        f"select cause, route, count(*) from {own.table(EXPLAINED)} group by 1, 2"
+        " order by 3 desc, 2"
+    ):
+        count = counts.setdefault(
+            cause,
+            CauseCount(
+                change=_change(own), cause=cause, pairs=0, is_listed=True, strategies={}, blocks=[]
+            ),
+        )
+        count["pairs"] += n
+        count["strategies"][names[route]] = n
+    for cause, route, key, own_size, other_size, n in engine.rows(
+        f"""
+        select cause, route, block_key, own_size, other_size, count(*) as n
+        from {own.table(EXPLAINED)} where cause like 'block_%'
+        group by cause, route, block_key, own_size, other_size
+        qualify row_number() over (partition by cause order by n desc, route, block_key)
+            <= {MOST_NAMED}
+        order by n desc, route, block_key
+        """
+    ):
+        before, now = (other_size, own_size) if own.prefix == "n" else (own_size, other_size)
+        counts[cause]["blocks"].append(
+            NamedBlock(
+                strategy=names[route], block_key=key, pairs=n, size_before=before, size_now=now
+            )
+        )
+    return list(counts.values())
+
+
+def _rows_of(own: Side, counted: list[CauseCount]) -> str:
+    """Write the query of one side's rows; records are named as that side's night named them."""
+    change, p = _change(own), own.prefix
+    listed = [literal(c["cause"]) for c in counted if c["change"] == change and c["is_listed"]]
+    names = " ".join(
+        f"when {i} then {literal(route['name'])}" for i, route in enumerate(own.night["routes"])
+    )
+    sizes = ("other_size", "own_size") if p == "n" else ("own_size", "other_size")
+    records = RECORDS if p == "n" else f"old_{RECORDS}"
+    return f"""
+        select '{change}' as change, e.cause, a.n_no as left_no, b.n_no as right_no,
+            l.record_id as left_id, r.record_id as right_id, l.source as left_source,
+            r.source as right_source, case e.route {names} end as strategy, e.block_key,
+            e.{sizes[0]} as size_before, e.{sizes[1]} as size_now
+        from {own.table(EXPLAINED)} as e
+        join {BOTH} as x on x.who = e.lo join {BOTH} as y on y.who = e.hi
+        join {BOTH} as a on a.{p}_no = least(x.{p}_no, y.{p}_no)
+        join {BOTH} as b on b.{p}_no = greatest(x.{p}_no, y.{p}_no)
+        join {records} as l on l.record_no = a.{p}_no
+        join {records} as r on r.record_no = b.{p}_no
+        where e.cause in ({", ".join(listed) or "null"})
+    """
+
+
+def judge_changes(facts: PairChangesFacts) -> Iterator[Verdict]:
+    """Judge whether the changes add up to the pairs there are."""
+    before, lost, gained, now = (facts[k] for k in ("pairs_before", "lost", "gained", "pairs"))
+    is_first = not facts["since"]
+    right = is_first or before - lost + gained == now
+    text = "There is no good run before to compare with."
+    if not is_first:
+        text = (
+            f"{before:,} pairs, less {lost:,} lost, with {gained:,} gained, are"
+            f" {before - lost + gained:,}; there are {now:,}."
+        )
+    if not right:
+        text += " Read unified_pairs instead: pair_changes is not published. Please report this."
+    numbers = {"pairs_before": before, "lost": lost, "gained": gained, "pairs": now}
+    yield Verdict(ADD_UP.name, right, "error", text, numbers)
+
+
+def _judge(engine: Engine, lake: Lake) -> Iterable[Verdict]:
+    return judge_changes(pair_changes_facts(lake))
+
+
+def show_changes(facts: Facts) -> Mapping[str, Shown]:
+    """Show how many changed, and by which causes."""
+    causes: list[dict[str, Any]] = facts["causes"]
+    rows = [
+        (c["change"], c["cause"].replace("_", " "), f"{c['pairs']:,}", ", ".join(c["strategies"]))
+        for c in causes
+    ]
+    grid = {"causes": Grid(("change", "cause", "pairs", "found by"), rows)} if rows else {}
+    return {**numbers(facts), **grid}
