@@ -161,6 +161,8 @@ def _ngram_rows(values: Sequence[str], lengths: Sequence[int], within_words: boo
         _ngram_batch(values[start : start + VALUES_PER_BATCH], lengths, within_words)
         for start in range(0, len(values), VALUES_PER_BATCH)
     ]
+    if not parts:
+        return sp.csr_matrix((0, 1 << HASH_BITS), dtype=np.float32)
     return sp.vstack(parts, format="csr")
 
 

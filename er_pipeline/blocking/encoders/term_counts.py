@@ -36,7 +36,7 @@ class TermCounts:
         return cls(int(n_records), cells, *counted, weight)
 
     def idf(self, bits: int) -> NDArray[np.float32]:
-        """Return the weight of each of 2 ** bits cells, `smooth_idf` of the records that hold it."""
+        """Return the `smooth_idf` of each of 2 ** bits cells."""
         frequency = np.zeros(1 << bits, np.int64)
         frequency[self.cells] = self.records
         return smooth_idf(self.n_records, frequency)

@@ -4,7 +4,6 @@ A vector by TF-IDF follows from a text and these counts. Were they taken from th
 night, one new record would change every vector, and nothing that was found could be kept.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Lexical
 from er_pipeline.blocking.encoders.term_counts import LexicalStatistics, TermCounts
@@ -22,7 +20,7 @@ from er_pipeline.blocking.neighbours.vector_files import digest_of
 from er_pipeline.blocking.records.learned_from import learned_from
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.lake import FACTS, Lake
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Shown, numbers
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Column, Facts, Table
@@ -35,11 +33,12 @@ BY_FIELDS = "fields"
 class EncoderStatistics:
     """What was learned: of the fields, None with other encoders; of whole records, by bag.
 
-    texts_of_sources: distinct texts of each source. digest: of all of it.
+    n_texts: distinct texts; texts_of_sources: those of each source. digest: of all of it.
     """
 
     lexical: LexicalStatistics | None
     whole: Mapping[str, TermCounts]
+    n_texts: int
     texts_of_sources: tuple[int, ...]
     digest: str
 
@@ -90,7 +89,7 @@ def learn_statistics(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     Reads cleaned_records. Writes encoder_statistics (part_no, view, field, weight, records,
     terms), one row per field and bag, with the counts beside it as <part_no>.npy: (3, n_terms)
     BIGINT of cells, records and texts.
-    Returns the facts kept beside it: ngrams, texts_of_sources and learned_from.
+    Returns the facts kept beside it: ngrams, texts, texts_of_sources and learned_from.
     """
     encoder = spec.encoder
     assert encoder is not None
@@ -110,6 +109,7 @@ def learn_statistics(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         parts += [(name, None, counts) for name, counts in learn_whole_records(texts).items()]
     facts: dict[str, Any] = {
         "ngrams": lexical.ngrams if lexical else None,
+        "texts": n_texts,
         "texts_of_sources": [n for _, n in of_sources],
         "learned_from": learned_from(engine, fields),
     }
@@ -149,8 +149,9 @@ def load_statistics(engine: Engine, lake: Lake) -> EncoderStatistics:
     return EncoderStatistics(
         LexicalStatistics(ngrams, fields) if ngrams else None,
         whole,
+        facts["texts"],
         tuple(facts["texts_of_sources"]),
-        f"{digest_of(folder)} {ngrams} {facts['texts_of_sources']}",
+        f"{digest_of(folder)} {[facts[name] for name in ('ngrams', 'texts', 'texts_of_sources')]}",
     )
 
 
@@ -160,5 +161,4 @@ def _read_counts(folder: Path, i: int, weight: float, n_records: int) -> TermCou
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:
-    shown = {"texts": sum(facts["texts_of_sources"])}
-    return numbers({**shown, "records": facts["learned_from"]["records"]})
+    return numbers({"texts": facts["texts"], "records": facts["learned_from"]["records"]})

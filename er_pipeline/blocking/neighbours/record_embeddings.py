@@ -140,7 +140,8 @@ def embed_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         if isinstance(vectors, np.ndarray):
             save_vectors(vectors, draft.folder)
         else:
-            assert learned is not None and learned.lexical is not None
+            assert learned is not None
+            assert learned.lexical is not None
             save_terms(vectors, texts_of_columns(kinds, learned.lexical), draft.folder)
         draft.facts["digest"] = digest_of(draft.folder)
         draft.content = digest(encoder.identity)
@@ -210,9 +211,7 @@ def _texts_by_id(relations: Mapping[str, str]) -> str:
     )
 
 
-def _identity(
-    encoder: Encoder, learned: EncoderStatistics | None, kinds: Mapping[str, str]
-) -> str:
+def _identity(encoder: Encoder, learned: EncoderStatistics | None, kinds: Mapping[str, str]) -> str:
     """Name what a kept vector depends on besides its text."""
     if learned is None or learned.lexical is None:
         return encoder.identity
@@ -231,7 +230,8 @@ def _vectors(
 
     def encode(some: Texts) -> "Dense | csr_matrix":
         if isinstance(encoder, Lexical):
-            assert learned is not None and learned.lexical is not None
+            assert learned is not None
+            assert learned.lexical is not None
             return encoder.encode_with(some, learned.lexical)
         return encoder.encode(some)
 

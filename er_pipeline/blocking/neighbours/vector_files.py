@@ -68,9 +68,7 @@ def load_terms(folder: Path) -> "csr_matrix":
     return csr_matrix((vectors.data, indices, vectors.indptr), shape=(vectors.shape[0], width))
 
 
-def rows_of_both(
-    known: "csr_matrix", new: "csr_matrix", place: NDArray[np.int64]
-) -> "csr_matrix":
+def rows_of_both(known: "csr_matrix", new: "csr_matrix", place: NDArray[np.int64]) -> "csr_matrix":
     """Put rows together: place says which row of the known ones, -1 the next of the new ones."""
     import scipy.sparse as sp
 
