@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.neighbours import carried_lists, sparse_search
-from er_pipeline.blocking.neighbours.carried_lists import NEIGHBOUR_CANDIDATES
+from er_pipeline.blocking.neighbours import sparse_search
 from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
 from er_pipeline.blocking.neighbours.encoder_statistics import ENCODER_STATISTICS
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.flow import flow, run
 from er_pipeline_tests.conftest import Rows, write_csv
 from er_pipeline_tests.nights import Nights
@@ -85,9 +83,7 @@ def test_tables_of_every_night_are_those_of_a_rebuild(
         **DECLARED,
         "mode": mode,
         "embedding": {**DECLARED["embedding"], **embedding},
-        "sources": [
-            {"path": f"{place}.csv", "record_id": "id"} for place in range(n_sources)
-        ],
+        "sources": [{"path": f"{place}.csv", "record_id": "id"} for place in range(n_sources)],
     }
     nights = Nights(tmp_path / "nights", settings)
     searched(nights, people)
