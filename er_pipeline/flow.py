@@ -11,7 +11,11 @@ from er_pipeline.blocking.blocks import blocks, em_training_blocks, filtered_blo
 from er_pipeline.blocking.changes import pair_changes
 from er_pipeline.blocking.labels import label_queue, labels
 from er_pipeline.blocking.learning import learned_blocks, learned_rules
-from er_pipeline.blocking.neighbours import embedding_blocks, record_embeddings
+from er_pipeline.blocking.neighbours import (
+    embedding_blocks,
+    encoder_statistics,
+    record_embeddings,
+)
 from er_pipeline.blocking.pairs import second_pass_pairs, unified_pairs
 from er_pipeline.blocking.records import cleaned_records, key_codes, true_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -47,6 +51,7 @@ def flow(spec: PipelineSpec) -> list[Step]:
         *learned_rules.steps(spec, scorer),
         *learned_blocks.steps(spec),
         *filtered_blocks.steps(spec),
+        *encoder_statistics.steps(spec),
         *record_embeddings.steps(spec),
         *embedding_blocks.steps(spec),
         *second_pass_pairs.steps_after_blocks(spec),

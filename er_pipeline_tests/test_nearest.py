@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -6,20 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from er_pipeline.blocking.encoders import Dense
 from er_pipeline.blocking.encoders.encoder import unit_rows
 from er_pipeline.blocking.neighbours.nearest import (
     DECIMALS,
-    Lists,
     SearchStats,
     nearest_dense,
-    nearest_sparse,
     ranks,
 )
-
-Entries = list[tuple[int, int, float, int]]
+from er_pipeline_tests.sparse_lists import Entries, entries, search_sparse
 
 
 def random_vectors(n: int, n_dims: int, seed: int, share_filled: float = 1.0) -> Dense:
@@ -27,15 +22,6 @@ def random_vectors(n: int, n_dims: int, seed: int, share_filled: float = 1.0) ->
     rng = np.random.default_rng(seed)
     values = rng.integers(1, 4, (n, n_dims)) * (rng.random((n, n_dims)) < share_filled)
     return unit_rows(values.astype(np.float32))
-
-
-def entries(lists: Iterator[Lists]) -> Entries:
-    found: Entries = []
-    for part in lists:
-        columns = (part.query, part.neighbour, part.similarity, part.rank)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        found += [(q, n, round(s, DECIMALS), r) for q, n, s, r in rows]
-    return found
 
 
 def brute_force(queries: Dense, targets: Dense, *, same: bool, k: int, floor: float) -> Entries:
@@ -50,34 +36,6 @@ def brute_force(queries: Dense, targets: Dense, *, same: bool, k: int, floor: fl
         )
         found += [(query, n, -s, rank) for rank, (s, n) in enumerate(order[:k], start=1)]
     return found
-
-
-def search_sparse(
-    queries: Dense,
-    targets: Dense,
-    *,
-    same: bool,
-    k: int,
-    floor: float,
-    threads: int = 2,
-    max_work_per_record: int = 400_000,
-    search: SearchStats | None = None,
-) -> Entries:
-    right: Any = csr_matrix(targets)
-    left = right if same else csr_matrix(queries)
-    return entries(
-        nearest_sparse(
-            left,
-            right,
-            same=same,
-            k=k,
-            floor=floor,
-            max_work_per_record=max_work_per_record,
-            threads=threads,
-            seed=20,
-            search=search or SearchStats(),
-        )
-    )
 
 
 def search_dense(
@@ -183,29 +141,9 @@ def test_lists_do_not_depend_on_how_queries_are_sliced(
 ) -> None:
     vectors = random_vectors(500, 16, 4, 0.4)
     whole = search(vectors, vectors, same=True, k=4, floor=0.2)
-    monkeypatch.setattr("er_pipeline.blocking.neighbours.nearest.SPARSE_SLICE", 64)
+    monkeypatch.setattr("er_pipeline.blocking.neighbours.sparse_search.SPARSE_SLICE", 64)
     monkeypatch.setattr("er_pipeline.blocking.neighbours.nearest.DENSE_SLICE", 64)
     assert search(vectors, vectors, same=True, k=4, floor=0.2) == whole
-
-
-def test_the_commonest_columns_find_nobody_but_count_when_work_is_limited() -> None:
-    # Column 0 is common to all 2,000 rows, columns from 1 on to pairs of rows.
-    n = 2_000
-    dense = np.zeros((n, 1 + n // 2), np.float32)
-    dense[:, 0] = 1
-    dense[np.arange(n), 1 + np.arange(n) // 2] = 1
-    vectors = unit_rows(dense)
-    search = SearchStats()
-    found = search_sparse(
-        vectors, vectors, same=True, k=3, floor=0.1, max_work_per_record=1_000, search=search
-    )
-    assert (search.index, search.left_out) == ("exact over the rarer n-grams", 1)
-    assert [(q, m, s) for q, m, s, _ in found] == [(i, i ^ 1, 1.0) for i in range(n)]
-    # Exact lists hold two more, that share the common column only.
-    assert search.recall == pytest.approx(1 / 3)
-    everything = search_sparse(vectors, vectors, same=True, k=3, floor=0.1, search=search)
-    assert search.left_out == 0
-    assert len(everything) == 3 * n
 
 
 def clustered(n: int, seed: int) -> Dense:

@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from er_pipeline.blocking.encoders import Lexical, Static
+from er_pipeline.blocking.neighbours.encoder_statistics import ENCODER_STATISTICS
 from er_pipeline.blocking.neighbours.record_embeddings import (
     EmbeddingFacts,
     embed_records,
@@ -56,9 +58,11 @@ def vectors_of(people: Dataset) -> Any:
 
 
 def fresh(people: Dataset) -> Any:
-    """Embed the same records where there is no cache."""
+    """Embed the same records where there is no cache, but what was learned."""
     other = copy(people)  # its sources stay where they are
-    other.folder = Path(tempfile.mkdtemp(dir=people.folder))
+    other.root = Path(tempfile.mkdtemp(dir=people.folder))
+    learned = Path("people", ENCODER_STATISTICS)
+    shutil.copytree(people.root / learned, other.root / learned, symlinks=True)
     other.embed()
     return vectors_of(other)
 
@@ -108,7 +112,7 @@ def test_only_new_texts_reach_the_encoder(
         return encode(self, texts)
 
     monkeypatch.setattr(Static, "encode", watched)
-    monkeypatch.setattr("er_pipeline.blocking.neighbours.record_embeddings.TEXTS_PER_BATCH", 2)
+    monkeypatch.setattr("er_pipeline.blocking.neighbours.texts.TEXTS_PER_BATCH", 2)
     people = dataset(rows_of(NAMES), **STATIC)
     people.embed()
     assert seen == ["ann lee", "bob ray", "cid fox"]
@@ -203,19 +207,28 @@ def test_a_damaged_cache_is_made_anew(
 
 
 @pytest.mark.parametrize(
-    "names",
+    ("names", "encoded"),
     [
-        ["ann lee", "bob ray", "cid fox", "ann lea", None],
-        ["ann lee", "bob ray", None, "ann lee", None],
-        # The same texts, but another one is common now: the weights of its n-grams have changed.
-        ["ann lee", "bob ray", "cid fox", "bob ray", None],
-        ["ann lee", "bob ray", "cid fox", "ann lee", "ann lee"],
+        (["ann lee", "bob ray", "cid fox", "ann lea", None], 1),
+        (["bob ray", "ann lee", None, "ann lee", "eva new"], 1),
+        # Another one is common now: the weights of its n-grams are those that were learned.
+        (["ann lee", "bob ray", "cid fox", "bob ray", None], 0),
     ],
 )
-def test_lexical_encodes_all_when_anything_has_changed(
-    dataset: Callable[..., Dataset], names: list[str | None]
+def test_lexical_vectors_follow_from_a_text_and_what_was_learned(
+    dataset: Callable[..., Dataset], names: list[str | None], encoded: int
 ) -> None:
     people = dataset(rows_of(NAMES), **LEXICAL)
+    people.embed()
+    assert again(people, names)[0] == encoded
+    assert np.array_equal(vectors_of(people), fresh(people))
+
+
+@pytest.mark.parametrize("names", [["ann lee", "ann lea", None], ["ann lee", "bob ray", "bob ray"]])
+def test_where_nothing_stays_in_force_every_text_is_encoded_anew(
+    dataset: Callable[..., Dataset], names: list[str | None]
+) -> None:
+    people = dataset(rows_of(NAMES), **LEXICAL, learning={"promote": "always"})
     people.embed()
     assert again(people, names)[1] == 0
     assert np.array_equal(vectors_of(people), fresh(people))

@@ -90,7 +90,7 @@ def _changes(standing: Standing, lake: Lake) -> Iterator[str]:
     if not of_pairs["since"]:
         return
     yield ""
-    yield f"SINCE THE LAST GOOD RUN ({_time(of_pairs['since'])})"
+    yield f"SINCE THE LAST GOOD RUN ({time_text(of_pairs['since'])})"
     yield "=" * 78
     sentences = list(pair_sentences(of_pairs)) or ["The candidate pairs are the same."]
     if "match_changes" in standing.good:

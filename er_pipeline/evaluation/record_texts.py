@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.encoders.lexical import smooth_idf, unit_length
+from er_pipeline.blocking.encoders.lexical import unit_length
+from er_pipeline.blocking.encoders.term_counts import smooth_idf
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
 

@@ -5,14 +5,15 @@ does not drown a short one. The fields of person_name kind share a namespace, an
 address kind: first and last name, or two lines of an address, are often swapped.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from er_pipeline.blocking.encoders.encoder import Encoder, Texts
+from er_pipeline.blocking.encoders.encoder import Encoder, FieldValues, Texts
+from er_pipeline.blocking.encoders.term_counts import LexicalStatistics, TermCounts
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -23,6 +24,12 @@ VALUES_PER_BATCH = 200_000
 # Texts up to which n-grams of 2 to 4 characters are affordable, and of 4 within words.
 SHORT_NGRAMS_LIMIT = 20_000
 WORD_NGRAMS_LIMIT = 300_000
+# Setting -> lengths, and whether they stay within words.
+NGRAMS: dict[str, tuple[Sequence[int], bool]] = {
+    "2-4": ((2, 3, 4), True),
+    "4": ((4,), True),
+    "5": ((5,), False),
+}
 
 
 class Lexical(Encoder):
@@ -33,9 +40,6 @@ class Lexical(Encoder):
     Sources: Paulsen, Govind, Doan, "Sparkly: A Simple yet Surprisingly Strong TF/IDF Blocker for
     Entity Matching", VLDB 16(6), 2023; Weinberger et al., "Feature Hashing", ICML 2009.
     """
-
-    # The weights of n-grams come from all texts, so one new text changes every vector.
-    keeps_vectors: ClassVar[bool] = False
 
     encoder: Literal["lexical"] = "lexical"
     ngrams: Literal["auto", "2-4", "4", "5"] = Field(
@@ -57,38 +61,81 @@ class Lexical(Encoder):
     )
 
     def encode(self, texts: Texts) -> "csr_matrix":
-        """Encode every distinct value of every field once, then put the texts together."""
-        import scipy.sparse as sp
+        """Learn from the texts themselves, and encode them."""
+        vectors, _ = used_columns(self.encode_with(texts, self.learn(texts)))
+        return vectors
 
-        lengths, within_words = self._ngrams(texts.n_texts)
-        blocks, spaces = [], []
+    def learn(self, texts: Texts) -> LexicalStatistics:
+        """Count the n-grams of every field, and weigh the fields."""
+        ngrams = self._ngrams(texts.n_texts)
+        fields = {}
         for field in texts.fields():
             weight = field_weight(field.codes, field.counts)
-            if weight == 0:
+            filled = field.codes >= 0
+            values = _ngram_rows(field.values if weight else [], *NGRAMS[ngrams])
+            of_value = field.codes[filled] if weight else np.zeros(0, np.int32)
+            counts = field.counts[filled] if weight else np.zeros(0, np.int64)
+            n_holders = np.bincount(of_value, weights=counts, minlength=values.shape[0])
+            n_texts = np.bincount(of_value, minlength=values.shape[0])
+            fields[field.name] = TermCounts.of(
+                n_holders.sum(), values.T @ n_holders, values.T @ n_texts, weight
+            )
+        return LexicalStatistics(ngrams, fields)
+
+    def encode_with(self, texts: Texts, statistics: LexicalStatistics) -> "csr_matrix":
+        """Encode every distinct value of every field once, then put the texts together.
+
+        Returns (n_texts, n_spaces * 2 ** HASH_BITS) float32, see `texts_of_columns`; a row follows
+        from its text and the statistics alone.
+        """
+        import scipy.sparse as sp
+
+        by_space: dict[str, csr_matrix] = {}
+        for field in texts.fields():
+            learned = statistics.fields.get(field.name)
+            if learned is None or learned.weight == 0:
                 continue
-            values = _ngram_rows(field.values, lengths, within_words)
-            weighted = _weighted(values, field.codes, field.counts, weight)
+            values = _ngram_rows(field.values, *NGRAMS[statistics.ngrams])
+            values.data = values.data * learned.idf(HASH_BITS)[values.indices]
+            weight = np.full(values.shape[0], learned.weight, np.float32)
+            weighted = (sp.diags(weight) @ unit_length(values)).tocsr()
             nothing = sp.csr_matrix((1, weighted.shape[1]), dtype=np.float32)
             places = np.where(field.codes < 0, len(field.values), field.codes)
-            blocks.append(sp.vstack([weighted, nothing], format="csr")[places])
-            spaces.append(field.kind if field.kind in SHARED_NAMESPACES else field.name)
-        if not blocks:
-            return sp.csr_matrix((texts.n_texts, 1), dtype=np.float32)
-        by_space: dict[str, csr_matrix] = {}
-        for space, block in zip(spaces, blocks, strict=True):
+            block = sp.vstack([weighted, nothing], format="csr")[places]
+            space = _space(field)
             by_space[space] = by_space[space] + block if space in by_space else block
+        if not by_space:
+            return sp.csr_matrix((texts.n_texts, 1), dtype=np.float32)
         joined = sp.hstack(list(by_space.values()), format="csr", dtype=np.float32)
-        return unit_length(used_columns(joined))
+        joined.sort_indices()  # so that products are summed in one order
+        return unit_length(joined)
 
-    def _ngrams(self, n_texts: int) -> tuple[Sequence[int], bool]:
-        chosen = self.ngrams
-        if chosen == "auto":
-            chosen = (
-                "2-4"
-                if n_texts <= SHORT_NGRAMS_LIMIT
-                else ("4" if n_texts <= WORD_NGRAMS_LIMIT else "5")
-            )
-        return {"2-4": ((2, 3, 4), True), "4": ((4,), True), "5": ((5,), False)}[chosen]
+    def _ngrams(self, n_texts: int) -> str:
+        if self.ngrams != "auto":
+            return self.ngrams
+        if n_texts <= SHORT_NGRAMS_LIMIT:
+            return "2-4"
+        return "4" if n_texts <= WORD_NGRAMS_LIMIT else "5"
+
+
+def texts_of_columns(kinds: Mapping[str, str], statistics: LexicalStatistics) -> NDArray[np.int64]:
+    """Return of every column of `Lexical.encode_with` how many texts held it, once for each field.
+
+    kinds: field -> kind, in the order in which the texts give their fields.
+    """
+    by_space: dict[str, NDArray[np.int64]] = {}
+    for name, kind in kinds.items():
+        learned = statistics.fields.get(name)
+        if learned is None or learned.weight == 0:
+            continue
+        counted = learned.texts_of_cells(HASH_BITS)
+        space = kind if kind in SHARED_NAMESPACES else name
+        by_space[space] = by_space[space] + counted if space in by_space else counted
+    return np.concatenate(list(by_space.values()) or [np.zeros(1, np.int64)])
+
+
+def _space(field: FieldValues) -> str:
+    return field.kind if field.kind in SHARED_NAMESPACES else field.name
 
 
 def field_weight(codes: NDArray[np.int32], counts: NDArray[np.int64]) -> float:
@@ -114,6 +161,8 @@ def _ngram_rows(values: Sequence[str], lengths: Sequence[int], within_words: boo
         _ngram_batch(values[start : start + VALUES_PER_BATCH], lengths, within_words)
         for start in range(0, len(values), VALUES_PER_BATCH)
     ]
+    if not parts:
+        return sp.csr_matrix((0, 1 << HASH_BITS), dtype=np.float32)
     return sp.vstack(parts, format="csr")
 
 
@@ -174,31 +223,6 @@ def cells_of(hashed: NDArray[np.uint32], bits: int = HASH_BITS) -> NDArray[np.in
     return (hashed & np.uint32((1 << bits) - 1)).astype(np.int32)
 
 
-def _weighted(
-    values: "csr_matrix",
-    codes: NDArray[np.int32],
-    counts: NDArray[np.int64],
-    weight: float,
-) -> "csr_matrix":
-    """Weigh n-grams by their rarity among the records and the row by the field's weight."""
-    import scipy.sparse as sp
-
-    filled = codes >= 0
-    n_holders = np.bincount(codes[filled], weights=counts[filled], minlength=values.shape[0])
-    frequency = values.T @ n_holders
-    values.data = values.data * smooth_idf(n_holders.sum(), frequency)[values.indices]
-    return (sp.diags(np.full(values.shape[0], weight, np.float32)) @ unit_length(values)).tocsr()
-
-
-def smooth_idf(n_records: float, frequency: NDArray[Any]) -> NDArray[np.float32]:
-    """Give ln((1 + n) / (1 + df)) + 1, the smooth idf of scikit-learn, of terms in so many records.
-
-    frequency: (n_terms,) records that hold each term.
-    """
-    idf: NDArray[np.float32] = (np.log((1 + n_records) / (1 + frequency)) + 1).astype(np.float32)
-    return idf
-
-
 def unit_length(matrix: "csr_matrix") -> "csr_matrix":
     """Scale every row to length 1, in place; rows of zeros stay."""
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
@@ -208,8 +232,8 @@ def unit_length(matrix: "csr_matrix") -> "csr_matrix":
     return matrix
 
 
-def used_columns(matrix: "csr_matrix") -> "csr_matrix":
-    """Number the columns that hold anything from 0, in their order."""
+def used_columns(matrix: "csr_matrix") -> "tuple[csr_matrix, NDArray[np.int64]]":
+    """Number the columns that hold anything from 0, in their order; give the ones they were."""
     import scipy.sparse as sp
 
     used = np.zeros(matrix.shape[1], bool)
@@ -217,7 +241,8 @@ def used_columns(matrix: "csr_matrix") -> "csr_matrix":
     number = np.cumsum(used, dtype=np.int32) - 1
     indices = number[matrix.indices].astype(np.int32)
     indptr = matrix.indptr.astype(np.int64)
-    return sp.csr_matrix(
+    numbered = sp.csr_matrix(
         (matrix.data.astype(np.float32), indices, indptr),
         shape=(matrix.shape[0], int(used.sum())),
     )
+    return numbered, np.flatnonzero(used)

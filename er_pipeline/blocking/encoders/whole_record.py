@@ -5,24 +5,22 @@ among the book titles, first and last name in either order. The record as a bag 
 whatever column it is in. Elsewhere it says less than the fields do: the two views check each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders.encoder import Texts
-from er_pipeline.blocking.encoders.lexical import (
-    cells_of,
-    smooth_idf,
-    unit_length,
-    used_columns,
-)
+from er_pipeline.blocking.encoders.lexical import cells_of, unit_length, used_columns
+from er_pipeline.blocking.encoders.term_counts import TermCounts
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 WORD_BITS, TRIGRAM_BITS = 22, 20
+WORDS, TRIGRAMS = "words", "trigrams"
+BITS = {WORDS: WORD_BITS, TRIGRAMS: TRIGRAM_BITS}
 VALUES_PER_BATCH = 200_000
 # Texts up to which 3-grams are affordable: they take 0.7 KB each, words 0.1 KB.
 TRIGRAMS_LIMIT = 300_000
@@ -37,16 +35,44 @@ SEPARATORS = (
 )
 
 
-def whole_record_vectors(texts: Texts) -> "tuple[csr_matrix, csr_matrix | None]":
+def learn_whole_records(texts: Texts) -> dict[str, TermCounts]:
+    """Count the words of the texts, and their 3-grams up to `TRIGRAMS_LIMIT` texts."""
+    counts, bags = _bags(texts, has_trigrams=texts.n_texts <= TRIGRAMS_LIMIT)
+    return {
+        name: TermCounts.of(counts.sum(), bag.T @ counts, bag.T @ np.ones_like(counts))
+        for name, bag in bags.items()
+    }
+
+
+def whole_record_vectors(
+    texts: Texts, learned: Mapping[str, TermCounts] | None = None
+) -> "tuple[csr_matrix, csr_matrix | None]":
     """Encode every text as the bag of its words, and as that of their 3-grams.
 
+    learned: of `learn_whole_records`, from these texts if omitted.
     Returns two matrices, (n_texts, n_columns) float32, of binary terms times idf, rows of length
-    1; a text without a word is a row of zeros. 3-grams only up to `TRIGRAMS_LIMIT` texts.
-    idf: `smooth_idf`, over records.
+    1; a text without a word is a row of zeros. 3-grams only where they were learned.
     """
+    found = encode_whole_records(texts, learned or learn_whole_records(texts))
+    words, *trigrams = (used_columns(bag)[0] for bag in found.values())
+    return words, trigrams[0] if trigrams else None
+
+
+def encode_whole_records(
+    texts: Texts, learned: Mapping[str, TermCounts]
+) -> "dict[str, csr_matrix]":
+    """Encode every text as bags, (n_texts, cells), by name, as `whole_record_vectors` does."""
+    _, bags = _bags(texts, has_trigrams=TRIGRAMS in learned)
+    for name, bag in bags.items():
+        bag.data = learned[name].idf(BITS[name])[bag.indices]
+        unit_length(bag)
+    return bags
+
+
+def _bags(texts: Texts, *, has_trigrams: bool) -> "tuple[NDArray[np.int64], dict[str, csr_matrix]]":
+    """Put every text's terms into a row of 0s and 1s; give the records of each text, too."""
     import scipy.sparse as sp
 
-    has_trigrams = texts.n_texts <= TRIGRAMS_LIMIT
     bags = [sp.csr_matrix((texts.n_texts, 1 << n), dtype=np.float32) for n in _bits(has_trigrams)]
     counts: NDArray[np.int64] = np.ones(texts.n_texts, np.int64)
     for field in texts.fields():
@@ -54,21 +80,14 @@ def whole_record_vectors(texts: Texts) -> "tuple[csr_matrix, csr_matrix | None]"
         places = np.where(field.codes < 0, len(field.values), field.codes)
         for i, rows in enumerate(_rows(field.values, has_trigrams)):
             bags[i] = bags[i] + rows[places]
-    words, *trigrams = (_weighted(used_columns(bag), counts) for bag in bags)
-    return words, trigrams[0] if trigrams else None
+    for bag in bags:
+        bag.data[:] = 1  # whether a term is there says more than how often
+        bag.sort_indices()  # so that products are summed in one order
+    return counts, dict(zip(BITS, bags, strict=False))
 
 
 def _bits(has_trigrams: bool) -> list[int]:
-    return [WORD_BITS, TRIGRAM_BITS] if has_trigrams else [WORD_BITS]
-
-
-def _weighted(bag: "csr_matrix", counts: NDArray[np.int64]) -> "csr_matrix":
-    """Weigh the terms of a bag by their rarity among the records."""
-    bag.data[:] = 1  # whether a term is there says more than how often
-    frequency = bag.T @ counts
-    bag.data = smooth_idf(counts.sum(), frequency)[bag.indices]
-    bag.sort_indices()  # so that products are summed in one order
-    return unit_length(bag)
+    return list(BITS.values())[: 1 + has_trigrams]
 
 
 def _rows(values: Sequence[str], has_trigrams: bool) -> "list[csr_matrix]":

@@ -9,21 +9,30 @@ cosine would keep 2 to 67% of the true pairs of n-grams.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
+from er_pipeline.blocking.encoders import Encoder, Lexical
+from er_pipeline.blocking.encoders.whole_record import WORDS
+from er_pipeline.blocking.neighbours.carried_lists import NEIGHBOUR_CANDIDATES
 from er_pipeline.blocking.neighbours.cosines import fill_cosines, texts_of_records
+from er_pipeline.blocking.neighbours.encoder_statistics import BY_FIELDS, ENCODER_STATISTICS
 from er_pipeline.blocking.neighbours.nearest import SearchStats
-from er_pipeline.blocking.neighbours.neighbour_lists import search_settings, write_lists
+from er_pipeline.blocking.neighbours.neighbour_lists import search_settings
+from er_pipeline.blocking.neighbours.neighbour_pairs import search_pairs
 from er_pipeline.blocking.neighbours.vector_files import (
     TEXT_VECTORS,
     WHOLE_VECTORS,
-    WORDS,
     load_vectors,
     load_whole_vectors,
     vector_folder,
+)
+from er_pipeline.blocking.neighbours.view_lists import (
+    CANDIDATES,
+    WORK_OF_WORDS,
+    ViewLists,
+    carries_lists,
 )
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -35,11 +44,9 @@ from er_pipeline.blocking.tables.verdicts import Verdict, unless
 from er_pipeline.blocking.tables.views import pairs_by_id
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+    pass
 
 SIMILARITY_CLASSES = 10
-# Products per record by words: a third of what n-grams may cost, since words are rarer.
-WORK_OF_WORDS = 10_000
 WORD_SIMILARITY = Column("word_similarity", "FLOAT", "Cosine of the words of both", minimum=-1)
 # Least recall of the lists by words.
 LEAST_OF_WORDS = float(Lexical.model_fields["min_recall"].default)
@@ -70,7 +77,8 @@ class NeighbourFacts(TypedDict):
 
     k: neighbours per list. min_share_of_best: as the budget had it. pairs_by_fields,
     pairs_by_words: as either search found them. recall: of the lists by fields, as are index and
-    what follows it; recall_by_words: of those by the words of whole records.
+    what follows it; recall_by_words: of those by the words of whole records. lists_taken_over: by
+    either search, from the last run, the others were searched.
     """
 
     pairs: int
@@ -85,6 +93,8 @@ class NeighbourFacts(TypedDict):
     recall_by_words: float
     search_width: int
     common_ngrams_left_out: int
+    lists_taken_over: int
+    lists_searched: int
     similarities: dict[str, int]
 
 
@@ -111,11 +121,12 @@ def steps(spec: PipelineSpec) -> list[Step]:
     )
     return [
         Step(
-            writes=[table],
+            writes=[table, *([CANDIDATES] if carries_lists(spec) else [])],
             reads=[
                 "cleaned_records",
                 "record_embeddings",
                 TEXT_VECTORS,
+                *([ENCODER_STATISTICS] if carries_lists(spec) else []),
                 *([WHOLE_VECTORS] if spec.reads_whole_records else []),
             ],
             settings=[
@@ -149,27 +160,51 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     per_record = spec.kept_per_record(n_records)
     encoder = spec.embedding.within(per_record)
     search, search_by_words = SearchStats(), SearchStats()
-    with lake.writing("embedding_blocks") as draft:
+    with ExitStack() as drafts:
+        draft = drafts.enter_context(lake.writing("embedding_blocks"))
+        lists = None
+        if carries_lists(spec):
+            kept = drafts.enter_context(lake.writing(NEIGHBOUR_CANDIDATES))
+            lists = ViewLists(engine, lake, kept, spec, encoder)
         vectors = {"similarity": load_vectors(vector_folder(lake))}
         by_fields = vectors["similarity"]
-        n_lists = search_pairs(engine, spec, encoder, by_fields, draft.folder, "near", search)
+        n_lists = search_pairs(
+            engine,
+            spec,
+            encoder,
+            by_fields,
+            draft.folder,
+            "near",
+            search,
+            learned=lists.learned(BY_FIELDS, encoder) if lists else None,
+        )
         (n_full,) = engine.row(f"select count(*) from kept_lists where rank = {encoder.n_listed}")
         (n_by_fields,) = engine.row("select count(*) from near")
         found = "select *, null::float as word_similarity from near"
         n_by_words = 0
         if spec.reads_whole_records:
+            assert lists is not None
             words = load_whole_vectors(lake)[WORDS]
             vectors[WORD_SIMILARITY.name] = words
             by_words = Lexical(
                 k=encoder.n_listed, direction=encoder.direction, max_work_per_record=WORK_OF_WORDS
             ).within(per_record)
             search_pairs(
-                engine, spec, by_words, words, draft.folder, "near_by_words", search_by_words
+                engine,
+                spec,
+                by_words,
+                words,
+                draft.folder,
+                "near_by_words",
+                search_by_words,
+                learned=lists.learned(WORDS, by_words),
             )
             (n_by_words,) = engine.row("select count(*) from near_by_words")
             found += (
                 " union all select left_no, right_no, null, rank, similarity from near_by_words"
             )
+        if lists:
+            lists.finish(engine)
         cosines = "".join(f"max({name}) as {name}, " for name in vectors)
         engine.write(
             f"select left_no, right_no, {cosines}min(rank) as rank from ({found})"
@@ -194,6 +229,8 @@ def find_neighbours(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             recall_by_words=search_by_words.recall,
             search_width=search.search_width,
             common_ngrams_left_out=search.left_out,
+            lists_taken_over=lists.carried.carried if lists else 0,
+            lists_searched=lists.carried.searched if lists else n_lists,
             similarities=_histogram(engine),
         )
         draft.facts.update(facts)
@@ -226,91 +263,6 @@ def as_searched(lake: Lake, spec: PipelineSpec, encoder: Encoder) -> Encoder:
     facts = neighbour_facts(lake)
     searched = {"k": facts["k"], "min_share_of_best": facts["min_share_of_best"]}
     return encoder.model_copy(update=searched)
-
-
-def search_pairs(
-    engine: Engine,
-    spec: PipelineSpec,
-    encoder: Encoder,
-    vectors: "Dense | csr_matrix",
-    scratch: Path,
-    pairs: str,
-    search: SearchStats,
-    queries: str = "true",
-) -> int:
-    """Search, and make the engine table `pairs`; return how many texts were searched for.
-
-    Reads the engine's record_embeddings. vectors: row by text. encoder: its k and cuts.
-    scratch: an existing folder for the lists on their way. queries: see `write_lists`.
-    pairs: (left_no, right_no, similarity, rank); see `make_pairs`.
-    """
-    lists = scratch / "lists.tmp"
-    n_lists = write_lists(engine, spec, encoder, vectors, lists, search, queries)
-    lists.unlink()  # the engine holds them by now
-    make_pairs(engine, encoder, spec.link_mode, "record_embeddings", pairs)
-    return n_lists
-
-
-def make_pairs(engine: Engine, encoder: Encoder, mode: str, embeddings: str, pairs: str) -> None:
-    """Turn the engine's lists of texts into pairs of records: the table `pairs`.
-
-    Leaves kept_lists behind: the entries that reach the floor and the share of the best.
-    """
-    across, near = "", f"r.nth <= l.nth + {encoder.n_listed}"
-    if mode == "link":  # everyone lists the first k of each other source
-        across = "and l.source_no <> r.source_no"
-        near = f"(l.nth <= {encoder.n_listed} or r.nth <= {encoder.n_listed})"
-    engine.make_table(
-        "members",
-        "select record_no, source_no, text_no, row_number() over (partition by text_no,"
-        f" {'source_no' if mode == 'link' else 'true'} order by record_no) as nth"
-        f" from {embeddings}",
-    )
-    # A text that several comparable records share has a best similarity of 1: each other.
-    several = "count(distinct source_no) > 1" if mode == "link" else "count(*) > 1"
-    engine.make_table(
-        "best",
-        f"""
-        select text_no, max(similarity) as similarity from (
-            select query_no as text_no, similarity from lists
-            union all select neighbour_no, similarity from lists
-            union all select text_no, 1.0 from members group by text_no having {several}
-        ) group by text_no
-        """,
-    )
-    engine.make_table(
-        "kept_lists",
-        f"""
-        select l.* from lists as l
-        join best as q on q.text_no = l.query_no join best as n on n.text_no = l.neighbour_no
-        where l.similarity >= {encoder.min_similarity}
-            and l.similarity >= {encoder.min_share_of_best} * least(q.similarity, n.similarity)
-        """,
-    )
-    engine.make_table(
-        pairs,
-        f"""
-        with listed as (
-            select least(l.record_no, r.record_no) as left_no,
-                greatest(l.record_no, r.record_no) as right_no, k.similarity, k.rank
-            from kept_lists as k
-            join members as l on l.text_no = k.query_no
-                and (k.query_source = -1 or k.query_source = l.source_no)
-            join members as r on r.text_no = k.neighbour_no
-                and (k.neighbour_source = -1 or k.neighbour_source = r.source_no)
-                and r.nth <= {encoder.n_listed}
-            where l.record_no <> r.record_no {across}
-            union all
-            select l.record_no, r.record_no, 1.0, 1
-            from members as l join members as r on l.text_no = r.text_no
-                and l.record_no < r.record_no {across}
-                and {near}
-        )
-        select left_no, right_no, cast(max(similarity) as float) as similarity,
-            cast(min(rank) as smallint) as rank
-        from listed group by left_no, right_no
-        """,
-    )
 
 
 def judge_neighbours(facts: NeighbourFacts, spec: PipelineSpec) -> Iterator[Verdict]:

@@ -8,15 +8,12 @@ exact search gives the same lists for any number of threads.
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders.encoder import Dense
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +23,6 @@ SPARE = 8
 # Where a list still ends within a tie it is made longer, up to so many entries, for so many queries
 # at once; of longer ties those that the search meets first are listed, every time the same.
 WIDEST_LIST, TIED_SLICE = 4_096, 2_000
-# Listed beyond those where n-grams were left out, and ranked by the whole product: at a million
-# people it finds 0.95 of the matches that 0.92 are found of without.
-SPARE_FOR_COMMON = 32
-SPARSE_SLICE = 50_000  # queries searched at once
-TARGET_SLICE = 250_000  # targets searched at once, so that their sums stay in the cache
-ENTRIES_PER_BATCH = 200_000  # of lists, when what was left out is added
 DENSE_SLICE = 4_096  # flat search in batches below 1,000 is eight times dearer
 # HNSW: links per node and width of the search while building; measured at 100k and 300k vectors.
 HNSW_LINKS, HNSW_BUILD_WIDTH = 32, 160
@@ -73,86 +64,10 @@ class SearchStats:
         self.left_out = max(self.left_out, other.left_out)
 
 
-def nearest_sparse(
-    queries: "csr_matrix",
-    targets: "csr_matrix",
-    *,
-    same: bool,
-    k: int,
-    floor: float,
-    max_work_per_record: int,
-    threads: int,
-    seed: int,
-    search: SearchStats,
-) -> Iterator[Lists]:
-    """List the k targets with the largest product for each query row.
-
-    queries, targets: (n, n_columns) rows of length 1. same: both are one matrix, and a row is not
-    its own neighbour. floor: smaller products are not listed.
-    max_work_per_record: candidates are found by the rarest columns, as long as all of them together
-    cost at most so many multiplications per query; cost then grows with n, not with n squared. The
-    others only rank what was found. Where none is left out the lists are exact; else their recall
-    against exact lists is measured on a seeded sample.
-    """
-    from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
-
-    n_columns = targets.shape[1]
-    in_targets = np.bincount(targets.indices, minlength=n_columns)
-    in_queries = in_targets if same else np.bincount(queries.indices, minlength=n_columns)
-    work = in_targets.astype(np.float64) * in_queries
-    order = np.argsort(in_targets, kind="stable")
-    affordable = np.cumsum(work[order]) <= max_work_per_record * max(queries.shape[0], 1)
-    kept = np.sort(order[affordable & (work[order] > 0)])
-    search.index, search.left_out = "exact", int((work > 0).sum()) - len(kept)
-    is_common = work > 0
-    is_common[kept] = False
-    common = np.flatnonzero(is_common)
-    left = queries if not len(common) else queries[:, kept]
-    kept_targets = targets if not len(common) else targets[:, kept]
-    rights = [
-        kept_targets[start : start + TARGET_SLICE].T.tocsr()
-        for start in range(0, targets.shape[0], TARGET_SLICE)
-    ]
-    del kept_targets
-    common_left, common_right = queries[:, common], targets[:, common]
-    n_listed = k + SPARE + same + (SPARE_FOR_COMMON if len(common) else 0)
-
-    def search_once(numbers: NDArray[np.int32], length: int) -> Entries:
-        part = left[numbers]
-        parts = [
-            sp_matmul_topn(part, right, length, threshold=floor, sort=False, n_threads=threads)
-            for right in rights
-        ]
-        found = zip_sp_matmul_topn(length, parts) if len(parts) > 1 else parts[0]
-        rows = np.repeat(numbers, np.diff(found.indptr))
-        return rows, found.indices.astype(np.int32), found.data
-
-    def lists_of(numbers: NDArray[np.int32]) -> Lists:
-        rows, neighbours, similarities = _settled(search_once, numbers, n_listed, k + same, floor)
-        if len(common):
-            similarities = similarities + _products(common_left, common_right, rows, neighbours)
-        return _ranked(rows, neighbours, similarities, same, k, floor)
-
-    if len(common):
-        search.index = "exact over the rarer n-grams"
-        sample = _sample(queries.shape[0], seed)
-        product = sp_matmul_topn(
-            queries[sample], targets.T.tocsr(), k + SPARE + same, threshold=floor, n_threads=threads
-        )
-        rows = np.repeat(sample, np.diff(product.indptr))
-        exact = _ranked(rows, product.indices.astype(np.int32), product.data, same, k, floor)
-        search.recall = _recall(exact, lists_of(sample))
-        logger.info("the rarer n-grams find %.4f of the lists of all", search.recall)
-    for start in range(0, queries.shape[0], SPARSE_SLICE):
-        numbers = np.arange(start, min(start + SPARSE_SLICE, queries.shape[0]), dtype=np.int32)
-        yield lists_of(numbers)
-        logger.info("searched %s of %s", f"{numbers[-1] + 1:,}", f"{queries.shape[0]:,}")
-
-
 Entries = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 
-def _settled(
+def settled(
     search_once: Callable[[NDArray[np.int32], int], Entries],
     numbers: NDArray[np.int32],
     length: int,
@@ -197,32 +112,17 @@ def _cut_in_a_tie(found: Entries, length: int, k: int, floor: float) -> NDArray[
     return tied
 
 
-def _sample(n: int, seed: int) -> NDArray[np.int32]:
+def sample_rows(n: int, seed: int) -> NDArray[np.int32]:
     """Draw the queries that a search is measured on, the same ones for the same seed."""
     rng = np.random.Generator(np.random.PCG64(seed))
     return np.sort(rng.choice(n, min(SAMPLED_QUERIES, n), replace=False)).astype(np.int32)
 
 
-def _recall(exact: Lists, found: Lists) -> float:
+def share_found(exact: Lists, found: Lists) -> float:
     """Return the share of the exact entries that was found."""
     wanted = set(zip(exact.query.tolist(), exact.neighbour.tolist(), strict=True))
     got = set(zip(found.query.tolist(), found.neighbour.tolist(), strict=True))
     return len(wanted & got) / len(wanted) if wanted else 1.0
-
-
-def _products(
-    left: "csr_matrix",
-    right: "csr_matrix",
-    rows: NDArray[np.int32],
-    columns: NDArray[np.int32],
-) -> NDArray[np.float32]:
-    """Multiply the given rows of one side with the given rows of the other, one by one."""
-    products = np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), ENTRIES_PER_BATCH):
-        batch = slice(start, start + ENTRIES_PER_BATCH)
-        both = left[rows[batch]].multiply(right[columns[batch]])
-        products[batch] = np.asarray(both.sum(axis=1)).ravel()
-    return products
 
 
 def nearest_dense(
@@ -271,7 +171,7 @@ def nearest_dense(
     for start in range(0, queries.shape[0], DENSE_SLICE):
         numbers = np.arange(start, min(start + DENSE_SLICE, queries.shape[0]), dtype=np.int32)
         if index is flat:
-            found = _settled(search_once, numbers, n_listed, k + same, floor)
+            found = settled(search_once, numbers, n_listed, k + same, floor)
         else:  # an approximate search has no exact ends to settle
             found = search_once(numbers, n_listed)
         yield _ranked(*found, same, k, floor)
@@ -291,7 +191,7 @@ def _calibrate(
     search: SearchStats,
 ) -> bool:
     """Find the smallest search width that reaches the recall; return whether there is one."""
-    sample = _sample(queries.shape[0], seed)
+    sample = sample_rows(queries.shape[0], seed)
     part = np.ascontiguousarray(queries[sample])
 
     def lists(index: Any) -> Lists:
@@ -302,7 +202,7 @@ def _calibrate(
     exact = lists(flat)
     for width in SEARCH_WIDTHS:
         graph.hnsw.efSearch = max(width, k + SPARE + same)
-        recall = _recall(exact, lists(graph))
+        recall = share_found(exact, lists(graph))
         search.recall, search.search_width = recall, width
         logger.info("HNSW with search width %d finds %.4f of the exact lists", width, recall)
         if recall >= min_recall:

@@ -3,22 +3,34 @@
 When linking, every text is searched for in each other source, so that a list is of one source.
 """
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
+from er_pipeline.blocking.neighbours.carried_lists import CarriedLists, plain_lists
+from er_pipeline.blocking.neighbours.encoder_statistics import EncoderStatistics
 from er_pipeline.blocking.neighbours.nearest import (
     Lists,
     SearchStats,
     nearest_dense,
-    nearest_sparse,
     ranks,
+)
+from er_pipeline.blocking.neighbours.packed_lists import ranked
+from er_pipeline.blocking.neighbours.sparse_search import (
+    SparseSearch,
+    common_columns,
+    measure_recall,
+    most_texts,
+    work_of,
 )
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -26,6 +38,10 @@ from er_pipeline.blocking.tables.engine import Engine
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+logger = logging.getLogger(__name__)
+
+# What the n-grams in force may cost of the most that a search may, before they are counted anew.
+MOST_WORK = 2
 SEED = 20  # of the sample that an approximate index is measured on
 
 
@@ -49,6 +65,7 @@ def write_lists(
     file: Path,
     search: SearchStats,
     queries: str = "true",
+    learned: "Learned | None" = None,
 ) -> int:
     """Search, and make the engine table `lists`; return how many texts were searched for.
 
@@ -69,14 +86,15 @@ def write_lists(
     n_lists = 0
     present = _texts_with_vector(vectors)
     with pq.ParquetWriter(file, schema) as writer:
-        for query_source, neighbour_source in _directions(engine, spec.link_mode, encoder):
+        for direction in _directions(engine, spec.link_mode, encoder):
+            query_source, neighbour_source = direction
             wanted = _texts_of(engine, query_source, queries, present)
             targets = _texts_of(engine, neighbour_source, "true", present)
             n_lists += len(wanted)
             if not len(wanted) or not len(targets):
                 continue
             found = SearchStats()
-            for part in _search(spec, encoder, vectors, wanted, targets, query_source, found):
+            for part in _search(spec, encoder, vectors, wanted, targets, direction, found, learned):
                 sources = {
                     "query_source": np.full(len(part.query), query_source, np.int16),
                     "neighbour_source": np.full(len(part.query), neighbour_source, np.int16),
@@ -102,6 +120,10 @@ def _directions(engine: Engine, mode: str, encoder: Encoder) -> list[tuple[int, 
     sizes = dict(
         engine.rows("select source_no, count(*) from record_embeddings group by 1 order by 1")
     )
+    return _directions_of(sizes, encoder)
+
+
+def _directions_of(sizes: Mapping[int, int], encoder: Encoder) -> list[tuple[int, int]]:
     return [
         (a, b)
         for a in sizes
@@ -138,14 +160,47 @@ def _texts_with_vector(vectors: "Dense | csr_matrix") -> np.ndarray[Any, Any]:
     return filled
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What was learned of a view's terms, and what of the last run's lists can be taken over.
+
+    texts: of each column of the vectors, how many texts held it. most: in how many texts a column
+    may be and still be searched by. carried: the lists of the last run, under `view`.
+    """
+
+    view: str
+    texts: NDArray[np.int64]
+    most: int
+    carried: CarriedLists
+
+
+def most_texts_of(
+    texts: NDArray[np.int64], statistics: EncoderStatistics, encoder: Lexical, mode: str
+) -> int:
+    """Return in how many texts a column may be and still be searched by.
+
+    texts: of every column that was learned. It follows from what was learned, not from tonight's
+    texts, so that the lists of two nights are of the same search.
+    """
+    sizes = dict(enumerate(statistics.texts_of_sources))
+    if mode != "link":
+        return most_texts(texts, 1.0, encoder.max_work_per_record * max(statistics.n_texts, 1))
+    directions = _directions_of(sizes, encoder)
+    n_pairs = float(sum(sizes[a] * sizes[b] for a, b in directions))
+    share = n_pairs / max(sum(sizes.values()), 1) ** 2
+    n_queries = sum(sizes[a] for a, _ in directions)
+    return most_texts(texts, share, encoder.max_work_per_record * max(n_queries, 1))
+
+
 def _search(
     spec: PipelineSpec,
     encoder: Encoder,
     vectors: "Dense | csr_matrix",
-    wanted: np.ndarray[Any, Any],
-    targets: np.ndarray[Any, Any],
-    query_source: int,
+    wanted: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    direction: tuple[int, int],
     search: SearchStats,
+    learned: Learned | None,
 ) -> Iterator[Lists]:
     """Search and give lists of text numbers instead of row numbers.
 
@@ -153,38 +208,79 @@ def _search(
     meets itself, which its number shows, also when only some are searched for.
     """
     threads = spec.threads or os.cpu_count() or 1
-    same = query_source == -1 and len(wanted) == len(targets)
+    same = direction[0] == -1 and len(wanted) == len(targets)
     everything = len(targets) == vectors.shape[0]
     right = vectors if everything else vectors[targets]
     left = right if same else vectors[wanted]
-    # Where only some texts of one side are searched for, each finds itself once more.
-    itself = query_source == -1 and not same
-    k = encoder.n_listed + itself
-    if isinstance(encoder, Lexical):
-        found = nearest_sparse(
+    if not isinstance(encoder, Lexical):
+        yield from _search_dense(spec, encoder, left, right, wanted, targets, same, search)
+        return
+    k, floor = encoder.n_listed, encoder.min_similarity
+    most = encoder.max_work_per_record * max(left.shape[0], 1)
+    common, can_carry = None, learned is not None
+    if learned is not None:
+        common = learned.texts > learned.most
+        if work_of(left, right, common) > MOST_WORK * most:
+            logger.warning(
+                "the n-grams in force are too common by now: they are counted anew, and every list"
+                " is searched for; learn others (er-pipeline learn)"
+            )
+            common, can_carry = None, False
+    if common is None:
+        common = common_columns(left, right, most)
+
+    def among(some: NDArray[np.bool_]) -> SparseSearch:
+        return SparseSearch(
             left,
-            right,
-            same=same,
+            right if some.all() else right[np.flatnonzero(some)],
+            wanted,
+            targets[some],
+            common=common,
             k=k,
-            floor=encoder.min_similarity,
-            max_work_per_record=encoder.max_work_per_record,
+            floor=floor,
             threads=threads,
-            seed=SEED,
-            search=search,
         )
+
+    searched = among(np.ones(len(targets), bool))
+    search.left_out = int(common.sum())
+    search.index = "exact over the rarer n-grams" if search.left_out else "exact"
+    search.recall = measure_recall(
+        searched, left, right, wanted, targets, k=k, floor=floor, threads=threads, seed=SEED
+    )
+    if learned is not None and can_carry:
+        name = f"{learned.view}_{direction[0]}_{direction[1]}"
+        found = learned.carried.find(name, searched, among, wanted, targets)
     else:
-        found = nearest_dense(
-            np.asarray(left),
-            np.asarray(right),
-            same=same,
-            k=k,
-            floor=encoder.min_similarity,
-            flat_limit=encoder.flat_limit,
-            min_recall=encoder.min_recall,
-            threads=threads,
-            seed=SEED,
-            search=search,
-        )
+        found = plain_lists(searched, wanted)
+    for texts, candidates in found:
+        yield ranked(candidates, texts, searched.n_candidates, k, floor)
+
+
+def _search_dense(
+    spec: PipelineSpec,
+    encoder: Encoder,
+    left: Dense,
+    right: Dense,
+    wanted: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    same: bool,
+    search: SearchStats,
+) -> Iterator[Lists]:
+    """Search dense vectors, always in full: the last bits of a product follow from its batch."""
+    # Where only some texts of one side are searched for, each finds itself once more.
+    itself = not same and bool(np.isin(wanted, targets).any())
+    found = nearest_dense(
+        np.asarray(left),
+        np.asarray(right),
+        same=same,
+        k=encoder.n_listed + itself,
+        floor=encoder.min_similarity,
+        flat_limit=encoder.flat_limit,
+        min_recall=encoder.min_recall,
+        threads=spec.threads or os.cpu_count() or 1,
+        seed=SEED,
+        search=search,
+    )
     for part in found:
         query = wanted[part.query].astype(np.int32)
         neighbour = targets[part.neighbour].astype(np.int32)

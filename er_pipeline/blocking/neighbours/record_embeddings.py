@@ -13,24 +13,30 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from er_pipeline.blocking.encoders import Dense, Encoder, FieldValues, Texts
-from er_pipeline.blocking.encoders.encoder import TEXTS_PER_BATCH
-from er_pipeline.blocking.encoders.whole_record import whole_record_vectors
+from er_pipeline.blocking.encoders import Dense, Encoder, Lexical, Texts
+from er_pipeline.blocking.encoders.lexical import texts_of_columns
+from er_pipeline.blocking.encoders.whole_record import BITS, encode_whole_records
+from er_pipeline.blocking.neighbours.encoder_statistics import (
+    ENCODER_STATISTICS,
+    EncoderStatistics,
+    load_statistics,
+    needs_statistics,
+)
+from er_pipeline.blocking.neighbours.texts import column_of, number_texts, texts_of
 from er_pipeline.blocking.neighbours.vector_files import (
     TEXT_VECTORS,
-    TRIGRAMS,
     WHOLE_VECTORS,
-    WORDS,
     digest_of,
+    load_terms,
     load_vectors,
+    rows_of_both,
+    save_terms,
     save_vectors,
 )
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Shown, numbers
-from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.stamps import digest
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import RECORD_NO, SOURCE_NO, Check, Column, Facts, Table
@@ -40,9 +46,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 logger = logging.getLogger(__name__)
-
-# A vector of zeros is like no other, not even like itself.
-HAS_DIRECTION = "len(list_filter(user_vector, lambda x: x <> 0)) > 0"
 
 CHECKS = (
     Check(
@@ -97,7 +100,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
     return [
         Step(
             writes=[embeddings, vectors, *([whole] if spec.reads_whole_records else [])],
-            reads=["cleaned_records"],
+            reads=["cleaned_records", *([ENCODER_STATISTICS] if needs_statistics(spec) else [])],
             settings=[encoder.vectors_of(), None if spec.vector_column else list(kinds.items())],
             run=partial(embed_records, spec=spec),
             stage="blocks",
@@ -125,24 +128,32 @@ def embed_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     assert encoder is not None
     lake.open(engine, "cleaned_records")
     fields = spec.embedding_fields
-    _number_texts(engine, fields, encoder)
+    number_texts(engine, fields, encoder)
     n_records, n_texts = engine.row("select count(*), count(distinct text_no) from record_texts")
     (n_all,) = engine.row("select count(*) from cleaned_records")
     texts = texts_of(engine, spec, fields, n_texts)
-    identity = _identity(engine, spec, encoder)
-    vectors, n_encoded = _vectors(engine, lake, encoder, identity, texts)
+    learned = load_statistics(engine, lake) if needs_statistics(spec) else None
+    kinds = {name: spec.field_kinds[name] for name in fields}
+    identity = _identity(encoder, learned, kinds)
+    vectors, n_encoded = _vectors(engine, lake, encoder, learned, identity, texts)
     with lake.writing(TEXT_VECTORS, {"identity": identity}) as draft:
         engine.write("select text_no, text_hash from texts order by text_no", draft.file())
-        save_vectors(vectors, draft.folder)
+        if isinstance(vectors, np.ndarray):
+            save_vectors(vectors, draft.folder)
+        else:
+            assert learned is not None
+            assert learned.lexical is not None
+            save_terms(vectors, texts_of_columns(kinds, learned.lexical), draft.folder)
         draft.facts["digest"] = digest_of(draft.folder)
         draft.content = digest(encoder.identity)
     if spec.reads_whole_records:
+        assert learned is not None
         logger.info("encoding %s texts as whole records", f"{n_texts:,}")
         with lake.writing(WHOLE_VECTORS) as draft:
             engine.write("select text_no from texts order by text_no", draft.file())
-            for name, bag in zip((WORDS, TRIGRAMS), whole_record_vectors(texts), strict=True):
-                if bag is not None:
-                    save_vectors(bag, draft.folder / name)
+            for name, bag in encode_whole_records(texts, learned.whole).items():
+                counted = learned.whole[name].texts_of_cells(BITS[name])
+                save_terms(bag, counted, draft.folder / name)
     facts = EmbeddingFacts(
         encoder=encoder.encoder,
         records_with_text=n_records,
@@ -201,113 +212,35 @@ def _texts_by_id(relations: Mapping[str, str]) -> str:
     )
 
 
-def _number_texts(engine: Engine, fields: list[str], encoder: Encoder) -> None:
-    """Make record_texts (record_no, source_no, text_no) and texts (text_no, text_hash, ...)."""
-    if encoder.encoder == "column":
-        content, present = "cast(user_vector as varchar)", HAS_DIRECTION
-    else:
-        # A field that is NULL and one that is empty would be the same, but clean ones never are.
-        content = (
-            "concat_ws(chr(31), "
-            + ", ".join(f"coalesce({quoted(name)}, '')" for name in fields)
-            + ")"
-        )
-        present = " or ".join(f"{quoted(name)} is not null" for name in fields)
-    engine.make_table(
-        "hashed",
-        f"select record_no, source_no, md5({content}) as text_hash from cleaned_records"
-        f" where {present}",
-    )
-    engine.make_table(
-        "texts",
-        "select text_hash, min(record_no) as first_no, count(*) as n_records,"
-        " cast(row_number() over (order by min(record_no)) - 1 as integer) as text_no"
-        " from hashed group by text_hash",
-    )
-    engine.make_table(
-        "record_texts",
-        "select h.record_no, h.source_no, t.text_no from hashed as h"
-        " join texts as t on t.text_hash = h.text_hash",
-    )
-
-
-def texts_of(engine: Engine, spec: PipelineSpec, fields: list[str], n_texts: int) -> Texts:
-    """Let an encoder read the texts: by field, as lines, or as the user's vectors."""
-
-    def by_field() -> Iterator[FieldValues]:
-        counts = _column(engine, "select n_records from texts order by text_no", np.int64)
-        for name in fields:
-            column = quoted(name)
-            engine.make_table(
-                "field_values",
-                f"select value, cast(row_number() over (order by value) - 1 as integer) as code"
-                f" from (select distinct r.{column} as value from texts as t"
-                " join cleaned_records as r on r.record_no = t.first_no) where value is not null",
-            )
-            values = [
-                value for (value,) in engine.rows("select value from field_values order by code")
-            ]
-            codes = _column(
-                engine,
-                f"select coalesce(v.code, -1) from texts as t join cleaned_records as r"
-                f" on r.record_no = t.first_no left join field_values as v on v.value = r.{column}"
-                " order by t.text_no",
-                np.int32,
-            )
-            yield FieldValues(name, spec.field_kinds[name], values, codes, counts)
-
-    def as_lines() -> Iterator[list[str]]:
-        line = "concat_ws(', ', " + ", ".join(f"r.{quoted(name)}" for name in fields) + ")"
-        for start in range(0, n_texts, TEXTS_PER_BATCH):
-            yield [
-                text
-                for (text,) in engine.rows(
-                    f"select {line} from texts as t join cleaned_records as r"
-                    f" on r.record_no = t.first_no where t.text_no >= {start}"
-                    f" and t.text_no < {start + TEXTS_PER_BATCH} order by t.text_no"
-                )
-            ]
-
-    def brought() -> Dense:
-        sizes = engine.rows(
-            "select len(r.user_vector) as n, min(r.source || ' ' || r.record_id)"
-            " from texts as t join cleaned_records as r on r.record_no = t.first_no"
-            " group by n order by count(*) desc, n"
-        )
-        if len(sizes) > 1:
-            raise InputError(
-                f"embedding: vectors have {sizes[0][0]} numbers, but that of {sizes[1][1]} has"
-                f" {sizes[1][0]}; all must be of one length"
-            )
-        n_dims = sizes[0][0] if sizes else 1
-        flat = _column(
-            engine,
-            "select unnest(r.user_vector) from texts as t join cleaned_records as r"
-            " on r.record_no = t.first_no order by t.text_no",
-            np.float32,
-        )
-        return flat.reshape(-1, n_dims)
-
-    return Texts(n_texts, by_field, as_lines, brought)
-
-
-def _identity(engine: Engine, spec: PipelineSpec, encoder: Encoder) -> str:
-    """Name what a kept vector depends on besides its text: maybe all the other texts."""
-    if encoder.keeps_vectors:
+def _identity(encoder: Encoder, learned: EncoderStatistics | None, kinds: Mapping[str, str]) -> str:
+    """Name what a kept vector depends on besides its text."""
+    if learned is None or learned.lexical is None:
         return encoder.identity
-    kinds = {name: spec.field_kinds[name] for name in spec.embedding_fields}
-    return f"{encoder.identity} {kinds} {engine.fingerprint('texts', ['text_hash', 'n_records'])}"
+    return f"{encoder.identity} {dict(kinds)} {learned.digest}"
 
 
 def _vectors(
-    engine: Engine, lake: Lake, encoder: Encoder, identity: str, texts: Texts
+    engine: Engine,
+    lake: Lake,
+    encoder: Encoder,
+    learned: EncoderStatistics | None,
+    identity: str,
+    texts: Texts,
 ) -> "tuple[Dense | csr_matrix, int]":
     """Take the vectors that the last run left and encode the others; give how many those were."""
+
+    def encode(some: Texts) -> "Dense | csr_matrix":
+        if isinstance(encoder, Lexical):
+            assert learned is not None
+            assert learned.lexical is not None
+            return encoder.encode_with(some, learned.lexical)
+        return encoder.encode(some)
+
     known = _read_cache(engine, lake, encoder, identity)
     if known is None:
         logger.info("encoding %s texts", f"{texts.n_texts:,}")
-        return encoder.encode(texts), texts.n_texts
-    place = _column(
+        return encode(texts), texts.n_texts
+    place = column_of(
         engine,
         "select coalesce(c.text_no, -1) from texts as t"
         " left join cached_texts as c on c.text_hash = t.text_hash order by t.text_no",
@@ -326,13 +259,14 @@ def _vectors(
         " from all_texts as t join place_of_text as p on p.text_no = t.text_no where p.place < 0",
     )
     engine.drop("place_of_text")
-    new = encoder.encode(Texts(len(missing), texts.fields, _first(texts, missing), texts.vectors))
+    new = encode(Texts(len(missing), texts.fields, _first(texts, missing), texts.vectors))
     engine.make_table("texts", "select * from all_texts")
-    assert isinstance(new, np.ndarray)
-    vectors = np.empty((len(place), new.shape[1]), np.float32)
-    vectors[place >= 0] = known[place[place >= 0]]
-    vectors[missing] = new
-    return vectors, len(missing)
+    if isinstance(new, np.ndarray):
+        vectors = np.empty((len(place), new.shape[1]), np.float32)
+        vectors[place >= 0] = known[place[place >= 0]]
+        vectors[missing] = new
+        return vectors, len(missing)
+    return rows_of_both(known, new, place), len(missing)
 
 
 def _first(texts: Texts, missing: NDArray[np.int64]) -> Any:
@@ -366,15 +300,9 @@ def _read_cache(
             logger.warning("the kept vectors are damaged; every text is encoded anew")
             return None
         engine.read_folder(folder, "cached_texts")
-        vectors = load_vectors(folder)
+        vectors = load_terms(folder) if isinstance(encoder, Lexical) else load_vectors(folder)
         (n_cached,) = engine.row("select count(*) from cached_texts")
         return vectors if n_cached == vectors.shape[0] else None
     except (OSError, ValueError, KeyError):
         logger.warning("the kept vectors cannot be read; every text is encoded anew")
         return None
-
-
-def _column(engine: Engine, sql: str, kind: Any) -> NDArray[Any]:
-    """Fetch a column of numbers as an array."""
-    (values,) = engine.columns(sql).values()
-    return np.asarray(np.ma.filled(values, 0), dtype=kind)

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Dense
+from er_pipeline.blocking.encoders.lexical import used_columns
+from er_pipeline.blocking.encoders.whole_record import TRIGRAMS, WORDS
 from er_pipeline.blocking.tables.lake import Lake
 
 if TYPE_CHECKING:
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 TEXT_VECTORS = "text_vectors"
 # The whole record as one text: folders of its table.
-WHOLE_VECTORS, WORDS, TRIGRAMS = "whole_vectors", "words", "trigrams"
+WHOLE_VECTORS = "whole_vectors"
 
 
 def save_vectors(vectors: "Dense | csr_matrix", folder: Path) -> None:
@@ -40,6 +43,49 @@ def load_vectors(folder: Path) -> "Dense | csr_matrix":
 
     parts = [np.load(folder / f"{part}.npy") for part in ("data", "indices", "indptr")]
     return csr_matrix(tuple(parts), shape=tuple(np.load(folder / "shape.npy")))
+
+
+def save_terms(vectors: "csr_matrix", learned: NDArray[np.int64], folder: Path) -> None:
+    """Keep vectors of hashed terms: only the columns in use, beside what they stand for.
+
+    vectors: (n_texts, n_columns). learned: (n_columns,) texts that held each when it was learned.
+    """
+    numbered, columns = used_columns(vectors)
+    save_vectors(numbered, folder)
+    np.save(folder / "columns.npy", columns)
+    np.save(folder / "learned_texts.npy", learned[columns] if len(columns) else learned[:0])
+
+
+def load_terms(folder: Path) -> "csr_matrix":
+    """Read the vectors of `save_terms` with the columns that they had before they were numbered."""
+    from scipy.sparse import csr_matrix
+
+    vectors = load_vectors(folder)
+    assert not isinstance(vectors, np.ndarray)
+    columns = np.load(folder / "columns.npy")
+    width = int(columns[-1]) + 1 if len(columns) else 1
+    indices = columns[vectors.indices].astype(np.int32)
+    return csr_matrix((vectors.data, indices, vectors.indptr), shape=(vectors.shape[0], width))
+
+
+def rows_of_both(known: "csr_matrix", new: "csr_matrix", place: NDArray[np.int64]) -> "csr_matrix":
+    """Put rows together: place says which row of the known ones, -1 the next of the new ones."""
+    import scipy.sparse as sp
+
+    width = max(known.shape[1], new.shape[1])
+    for part in (known, new):
+        part.resize((part.shape[0], width))
+    both = sp.vstack([known, new], format="csr")
+    is_new = place < 0
+    rows = np.where(is_new, known.shape[0] + np.cumsum(is_new) - 1, place)
+    return both[rows]
+
+
+def load_learned_texts(folder: Path) -> NDArray[np.int64] | None:
+    """Read how many texts held each column when it was learned; None if nothing was learned."""
+    file = folder / "learned_texts.npy"
+    found: NDArray[np.int64] | None = np.load(file) if file.exists() else None
+    return found
 
 
 def vector_folder(lake: Lake) -> Path:

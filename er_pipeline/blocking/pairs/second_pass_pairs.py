@@ -17,9 +17,9 @@ from er_pipeline.blocking.blocks.membership_limit import (
     check_made_memberships,
     check_memberships,
 )
-from er_pipeline.blocking.neighbours.embedding_blocks import search_pairs
 from er_pipeline.blocking.neighbours.nearest import SearchStats
 from er_pipeline.blocking.neighbours.neighbour_lists import search_settings
+from er_pipeline.blocking.neighbours.neighbour_pairs import search_pairs
 from er_pipeline.blocking.neighbours.vector_files import (
     TEXT_VECTORS,
     load_vectors,
