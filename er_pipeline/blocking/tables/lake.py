@@ -55,6 +55,7 @@ class Lake:
         self.folder = self.root / dataset
         self._only: frozenset[str] | None = None
         self._pinned: dict[str, str] = {}
+        self._writes: frozenset[str] = frozenset()
 
     def for_step(self, reads: Collection[str], writes: Collection[str]) -> Self:
         """Return this lake as one step sees it.
@@ -64,6 +65,7 @@ class Lake:
         """
         seen = type(self)(self.root, self.dataset, self.plans)
         seen._only = frozenset(reads) | frozenset(writes)
+        seen._writes = frozenset(writes)
         return seen
 
     @property
@@ -159,7 +161,9 @@ class Lake:
         """Return the folders of tables as the last good run left them, all of one run.
 
         What a night compares itself with, or takes over; this run's own tables are published at its
-        end. None if one of them is not published, or they are of different runs.
+        end. None if one of them is not published, or they are of different runs. What forgotten
+        records were taken out of is no table of any run: a step that would take over from it makes
+        all anew, while a table of history goes on from what is left.
         """
         shown = self.published()["tables"]
         if not all(table in shown for table in tables):
@@ -167,13 +171,19 @@ class Lake:
         folders = {table: self.folder / table / shown[table] for table in tables}
         stamps = {table: read_stamp(folder) for table, folder in folders.items()}
         for stamp in stamps.values():
-            if stamp is None:
+            if stamp is None or (stamp.thinned is not None and not self._goes_on):
                 return None
             for read, value in stamp.made_from.items():
                 of_input = stamps.get(read)
                 if of_input is not None and of_input.value != value:
                     return None
         return folders
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the step that sees this lake makes a table that follows from earlier nights."""
+        plans = [self.plans[table] for table in self._writes if table in self.plans]
+        return any(plan.is_from_outside for plan in plans)
 
     @contextmanager
     def writing(self, table: str, facts: Mapping[str, Any] | None = None) -> Iterator["TableDraft"]:

@@ -59,18 +59,22 @@ class Plan:
 class Stamp:
     """What shaped a table, noted beside it when it was made.
 
-    made_from: input -> the stamp it was read with. content: of a table made from outside.
+    made_from: input -> the stamp it was read with. content: of a table made from outside. thinned:
+    the stamp that the table had before forgotten records were taken out of it. No step makes such a
+    table, so no stamp of one is equal to it.
     """
 
     code: str
     settings: str
     made_from: Mapping[str, str]
     content: str | None = None
+    thinned: str | None = None
 
     @property
     def value(self) -> str:
         """The stamp itself, 16 hexadecimal digits."""
-        return digest([self.code, self.settings, sorted(self.made_from.items()), self.content])
+        shaped = [self.code, self.settings, sorted(self.made_from.items()), self.content]
+        return digest(shaped if self.thinned is None else [*shaped, self.thinned])
 
     def save(self, folder: Path) -> None:
         """Note the stamp in a table's folder."""
@@ -118,6 +122,8 @@ def first_stale(
             return name, "was made under other settings than the defs.yaml has now"
         if stamp.code != plan.code:
             return name, "was made by another version of er_pipeline"
+        if stamp.thinned is not None and not plan.stays_in_force:
+            return name, "has lost records that were forgotten"
         for read in () if plan.stays_in_force else plan.reads:
             of_input = stamps[read]
             assert of_input is not None
