@@ -31,6 +31,7 @@ from er_pipeline.terminal.exit_codes import (
     UsageError,
     exit_code_of,
 )
+from er_pipeline.terminal.forget_command import forget
 from er_pipeline.terminal.label_commands import label, labels
 from er_pipeline.terminal.options import (
     OTHER,
@@ -68,6 +69,15 @@ app.command(init, group=RUN, help_epilogue=INIT_EXAMPLES)
 app.command(check, group=RUN, help_epilogue=CHECK_EXAMPLES)
 for command in (label, labels, rules, training_rules):
     app.command(command)
+app.command(
+    forget,
+    group=RUN,
+    help_epilogue=examples(
+        "er-pipeline forget defs.yaml crm 17 --dry-run",
+        "er-pipeline forget defs.yaml crm 17 203 --lake /data/lake",
+        "er-pipeline forget defs.yaml crm 17 --allow-again",
+    ),
+)
 app.command(
     versions,
     group=RUN,

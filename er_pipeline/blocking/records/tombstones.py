@@ -18,12 +18,11 @@ from typing import Any
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.files import files_of_mode, write_whole
 from er_pipeline.blocking.tables.sql import literal
+from er_pipeline.blocking.tables.traces import MASK
 
 FORGOTTEN = "forgotten.json"
-# Stands where a text named a forgotten record.
-MASK = "(forgotten)"
 # What an id in a line of a file that cannot be read stands between.
-BETWEEN_CELLS = r'[,;|\t"'' ]+'
+BETWEEN_CELLS = r'[,;|\t"' " ]+"
 
 
 @dataclass(frozen=True)
@@ -133,4 +132,6 @@ def masked_line(tombstones: Tombstones, column: str, hashes: Sequence[str]) -> s
     """Write the SQL of a line of a file, or of a mask where one of its cells is a forgotten id."""
     cells = f"string_split_regex({column}, {literal(BETWEEN_CELLS)})"
     hashed = f"list_transform({cells}, lambda cell: {tombstones.hash_sql('cell')})"
-    return f"case when list_has_any({hashed}, {listed(hashes)}) then {literal(MASK)} else {column} end"
+    return (
+        f"case when list_has_any({hashed}, {listed(hashes)}) then {literal(MASK)} else {column} end"
+    )

@@ -78,7 +78,11 @@ class Stamp:
 
     def save(self, folder: Path) -> None:
         """Note the stamp in a table's folder."""
-        (folder / STAMP).write_text(json.dumps(asdict(self), indent=1), "utf-8")
+        self.save_as(folder / STAMP)
+
+    def save_as(self, path: Path) -> None:
+        """Note the stamp in a file."""
+        path.write_text(json.dumps(asdict(self), indent=1), "utf-8")
 
 
 def read_stamp(folder: Path) -> Stamp | None:
