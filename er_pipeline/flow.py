@@ -25,7 +25,7 @@ from er_pipeline.evaluation import (
     recall,
     recall_views,
 )
-from er_pipeline.matching import em_model, entities, matches
+from er_pipeline.matching import em_model, entities, golden_records, matches
 from er_pipeline.matching.pair_scorer import scorer_of
 from er_pipeline.matching.training_advisor import propose_rules
 
@@ -56,6 +56,7 @@ def flow(spec: PipelineSpec) -> list[Step]:
         *label_queue.steps(spec),
         *matches.steps(spec),
         *entities.steps(spec),
+        *golden_records.steps(spec),
         *missed_matches.steps(spec),
         *match_quality.steps(spec),
         *recall.steps(spec),

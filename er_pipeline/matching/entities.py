@@ -211,12 +211,17 @@ def _sizes(engine: Engine, threshold: float) -> dict[str, Any]:
     }
 
 
-def _view(relations: Mapping[str, str], link_mode: str) -> str:
+def entity_id_sql(link_mode: str) -> str:
+    """Write how people read an entity, over its record e, whose record_no is the entity_no."""
     # Names of sources hold no hyphen, so this names one record alone.
-    entity = "e.record_id" if link_mode == "dedupe" else "e.source || '-' || e.record_id"
+    return "e.record_id" if link_mode == "dedupe" else "e.source || '-' || e.record_id"
+
+
+def _view(relations: Mapping[str, str], link_mode: str) -> str:
     records = relations["cleaned_records"]
     return (
-        f"select r.record_id, r.source, {entity} as entity_id from {relations['entities']} as t"
+        f"select r.record_id, r.source, {entity_id_sql(link_mode)} as entity_id"
+        f" from {relations['entities']} as t"
         f" join {records} as r on r.record_no = t.record_no"
         f" join {records} as e on e.record_no = t.entity_no"
     )

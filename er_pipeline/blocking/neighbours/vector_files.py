@@ -100,8 +100,9 @@ def texts_of_records(engine: Engine, embeddings: Path, records: Sequence[int]) -
 def blank_vectors(engine: Engine, folder: Path, text_nos: Sequence[int]) -> None:
     """Empty the vectors of some texts, and the hashes they are found by; doing so twice is no harm.
 
-    folder: of a version of text_vectors, with dense vectors. Files are written anew and renamed, so that links of other
-    versions are left alone. A cache whose digest does not fit, after a kill, is not used.
+    folder: of a version of text_vectors, with dense vectors. Files are written anew and renamed, so
+    that links of other versions are left alone. A cache whose digest does not fit, after a kill, is
+    not used.
     """
     with tempfile.TemporaryDirectory(dir=folder.parent, suffix=".tmp") as made:
         draft = Path(made)
