@@ -27,14 +27,13 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError, LakeError, SpecError, first_line
 from er_pipeline.blocking.tables.files import clear_left, clear_scratch
-from er_pipeline.blocking.tables.lake import SPILL, Lake
+from er_pipeline.blocking.tables.lake import FACTS, SPILL, Lake
 from er_pipeline.blocking.tables.locks import catalog_lock, run_lock
 from er_pipeline.blocking.tables.publications import (
     PUBLISHED,
     clear_leftovers,
     forget_gone,
 )
-from er_pipeline.blocking.tables.stamps import STAMP
 from er_pipeline.blocking.tables.thinning import (
     ENTITIES,
     RECORDS,
@@ -58,6 +57,7 @@ from er_pipeline.blocking.tables.thinning import (
     with_their_records,
 )
 from er_pipeline.blocking.tables.traces import Traces
+from er_pipeline.blocking.tables.verdict_notes import FAILURES, VERDICTS
 from er_pipeline.catalog import CATALOG, named_by, rewrite_catalog
 from er_pipeline.evaluation.kept_report import REPORT_FILE
 
@@ -215,8 +215,9 @@ def _look(
         if version.table == ENTITIES and version.records:
             moved[version.records] = moved_entities(engine, version, of_run)
         values -= shared_values(engine, version, values, of_run)
-    # What the declaration itself writes, such as the name of a field, is no trace.
-    values -= Traces("", [], values).words_in(spec.model_dump_json())
+    # What the declaration and the views write, such as the name of a column, is no trace.
+    written = [spec.model_dump_json(), *lake.published()["views"].values()]
+    values -= Traces("", [], values).words_in("\n".join(written))
     return _Found(
         traces=replace(traces, values=values),
         kept=sorted(kept, key=lambda v: (v.table in LAST and LAST.index(v.table) + 1, v.table)),
@@ -334,10 +335,11 @@ def _erase(engine: Engine, lake: Lake, found: _Found, say: Callable[[str], None]
 
 
 def _notes(lake: Lake, found: _Found) -> Iterator[Path]:
-    """Give the notes that are written for people or quote what a step or a check has found."""
-    folders = [path for path in lake.folder.iterdir() if path.is_dir() and not path.is_symlink()]
-    for note in notes_in([lake.folder, *folders, *(version.folder for version in found.kept)]):
-        if note.name not in (PUBLISHED, FORGOTTEN, STAMP):
+    """Give the notes that quote what a step or a check has found; others hold figures and SQL."""
+    failures = lake.folder / FAILURES
+    for note in notes_in([lake.folder, failures, *(version.folder for version in found.kept)]):
+        quotes = note.name in (FACTS, VERDICTS) or note.parent in (lake.folder, failures)
+        if quotes and note.name not in (PUBLISHED, FORGOTTEN):
             yield note
 
 
@@ -363,7 +365,8 @@ def _search(engine: Engine, lake: Lake, found: _Found, done: Forgotten) -> None:
             elif path in notes:
                 is_left = names_any(path, found.traces)
             else:
-                is_left = found.traces.is_in_bytes(path.read_bytes())
+                values = () if path.suffix == ".json" else found.traces.values
+                is_left = replace(found.traces, values=values).is_in_bytes(path.read_bytes())
         except (OSError, duckdb.Error) as error:
             done.left.append(f"{path}: cannot be searched ({first_line(error)})")
             continue

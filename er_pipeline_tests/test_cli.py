@@ -27,7 +27,7 @@ def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
         for name, lines in zip(groups[1::2], groups[2::2], strict=True)
     }
     assert commands == {
-        "Run": ["check", "demo", "init", "run", "versions"],
+        "Run": ["check", "demo", "forget", "init", "run", "versions"],
         "Labels": ["label", "labels"],
         "Rules": ["rules", "training-rules"],
         "Reference": ["docs", "settings"],

@@ -76,6 +76,6 @@ def test_wrong_use_changes_nothing_and_says_what_to_do(
 def test_records_without_ids_cannot_be_named(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.declare(SMALL.replace(", record_id: id", ""))
+    project.declare(SMALL.replace("record_id: id", "record_id: null"))
     assert forget(project, "people", "2") == 2
     assert "declares no record_id" in capsys.readouterr().err
