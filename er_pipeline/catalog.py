@@ -189,6 +189,23 @@ def _ledgers_of(tables: Sequence[Table], versions: Mapping[str, str]) -> dict[st
     return ledgers
 
 
+def rewrite_catalog(lake: Lake) -> None:
+    """Write the catalog anew with the views that a dataset has noted; they read what they read.
+
+    The caller holds the `catalog_lock`. Nothing of the old file is left in the new one.
+    Raises LakeError if it cannot be written whole: it then shows what it showed before.
+    """
+    catalog = lake.root / CATALOG
+    noted = lake.published()
+    if not catalog.exists() or not noted["views"]:
+        return
+    read = {version for reads in noted["reads"].values() for version in reads.items()}
+    with _draft_beside(catalog) as draft:
+        folders = [lake.path(table, version) for table, version in sorted(read)]
+        _write(draft, catalog, lake, noted["views"], noted["withheld"], folders)
+        replace(draft, catalog)
+
+
 def _versions_that_fit(lake: Lake, tables: Sequence[Table]) -> dict[str, str]:
     """Name the latest version of every table, once they are found to belong together.
 

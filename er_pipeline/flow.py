@@ -30,7 +30,7 @@ from er_pipeline.evaluation import (
     recall,
     recall_views,
 )
-from er_pipeline.matching import em_model, entities, match_changes, matches
+from er_pipeline.matching import em_model, entities, golden_records, match_changes, matches
 from er_pipeline.matching.pair_scorer import scorer_of
 from er_pipeline.matching.training_advisor import propose_rules
 
@@ -64,6 +64,7 @@ def flow(spec: PipelineSpec) -> list[Step]:
         *matches.steps(spec),
         *match_changes.steps(spec),
         *entities.steps(spec),
+        *golden_records.steps(spec),
         *missed_matches.steps(spec),
         *match_quality.steps(spec),
         *recall.steps(spec),

@@ -107,6 +107,9 @@ SIZED = (
     *("learned_rules", "learned_blocks", "em_training_blocks"),
 )
 MODEL = ("em_model",)
+GOLDEN = ("golden_records",)
+DATED: Declaration = {**LINKED, "fields": {**WHOLE["fields"], "seen": "date", "born": "date"}}
+NEWEST = {"survivorship": {"default": "newest", "newest_by": "seen"}}
 DATABASE = {"sources": [{"database": "shop.duckdb", "table": "people"}]}
 QUERY = {"sources": [{"url": "sqlite:///a.db", "query": "select 1", "name": "shop"}]}
 MADE_UP = {"sources": [{"generate": {"records": 100}}]}
@@ -238,6 +241,13 @@ CHANGES: Sequence[Change] = (
     Change("matching.recall.min_probability", 0.5, ("recall_sample",)),
     Change("matching.one_to_one", True, ("entities",), LINKED),
     Change("matching.teaches_blocking", False, ("pair_weights",), WEIGHED),
+    Change("survivorship.default", "longest", GOLDEN, given={"survivorship": {}}),
+    Change("survivorship.fields", {"city": "longest"}, GOLDEN, given={"survivorship": {}}),
+    Change("survivorship.newest_by", "born", GOLDEN, DATED, NEWEST),
+    Change(
+        *("survivorship.source_order", ["clients"], GOLDEN, LINKED),
+        given={"survivorship": {"default": "source_order"}},
+    ),
     Change("checks.min_key_coverage", 0.5),
     Change("checks.max_coverage_lost", 0.5),
     Change("checks.max_pairs", 1_000_000, ("missed_matches",)),

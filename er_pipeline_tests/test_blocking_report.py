@@ -15,6 +15,7 @@ def test_the_figures_of_five_records_are_those_found_by_hand(
     assert figures["run"] == {
         "records": 5,
         "rejected_rows": 0,
+        "forgotten_records": 0,
         "blocks": 3,
         "potential_comparisons": 5,
         "pairs": 4,

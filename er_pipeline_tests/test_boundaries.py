@@ -29,7 +29,7 @@ ROOMS = (
     ("matching",),
     ("evaluation",),
     ("flow", "catalog"),
-    ("candidates",),
+    ("candidates", "forgetting"),
     ("orchestration",),
     ("terminal", "definitions", ""),
 )
@@ -125,7 +125,7 @@ def test_each_module_has_its_tests() -> None:
 
 
 def test_the_pure_half_imports_no_dagster() -> None:
-    pure = ("blocking", "matching", "evaluation", "flow", "catalog")
+    pure = ("blocking", "matching", "evaluation", "flow", "catalog", "forgetting")
     found = [
         module
         for module, path in modules()

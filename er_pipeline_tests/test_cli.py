@@ -28,7 +28,18 @@ def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
     }
     assert commands == {
         "Run": [
-            *("check", "demo", "entity", "explain", "init", "learn", "promote", "run", "versions"),
+            *(
+                "check",
+                "demo",
+                "entity",
+                "explain",
+                "forget",
+                "init",
+                "learn",
+                "promote",
+                "run",
+                "versions",
+            ),
         ],
         "Labels": ["label", "labels"],
         "Rules": ["rules", "training-rules"],

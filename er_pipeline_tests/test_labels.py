@@ -1,5 +1,7 @@
+import fcntl
 import json
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from er_pipeline.blocking.labels.labels import (
     LABELS,
     RETRACTED,
     Journal,
+    RecordName,
     journal_of,
     labels_in_force,
     read_labels,
@@ -299,3 +302,31 @@ def test_without_the_setting_there_is_no_labels_asset(dataset: Callable[..., Dat
     assert steps(people.spec) == []
     people = dataset(PEOPLE, strategies=CITY, labels={})
     assert [table.name for step in steps(people.spec) for table in step.assets] == ["labels"]
+
+
+def test_a_journal_forgets_every_line_that_names_a_record(journal: Journal) -> None:
+    journal.append([label("a", "b"), label("c", "d"), label("b", "c"), label("aa", "c")])
+    with journal.path.open("ab") as file:
+        file.write(
+            b'{"left_source": "people", "left_id": "a", "right'
+        )  # torn, as a crash leaves it
+    names = [RecordName("people", "a"), RecordName("people", "d"), RecordName("other", "aa")]
+    assert journal.lines_of(names) == 3
+    assert journal.forget(names) == 3
+    assert journal.forget(names) == 0
+    assert journal.read() == [label("b", "c"), label("aa", "c")]
+
+
+def test_who_waits_for_a_journal_that_is_written_anew_appends_to_the_new_one(
+    journal: Journal,
+) -> None:
+    journal.append([label("a", "b"), label("c", "d")])
+    with journal.path.open("rb") as old:
+        fcntl.flock(old, fcntl.LOCK_EX)  # as forget holds it
+        appending = threading.Thread(target=journal.append, args=[[label("e", "f")]])
+        appending.start()
+        whole = journal.path.with_suffix(".new")
+        whole.write_bytes(journal.path.read_bytes().splitlines(keepends=True)[1])
+        whole.rename(journal.path)
+    appending.join(timeout=60)
+    assert journal.read() == [label("c", "d"), label("e", "f")]

@@ -37,6 +37,7 @@ EVERY_SECTION: dict[str, Any] = {
     "training_rules": {"same_email": "email"},
     "comparisons": {"email": "email", "last_name": {"thresholds": [0.9], "levels": "jaro"}},
     "matching": {"recall": {"records": 5}},
+    "survivorship": {"fields": {}},
     "checks": {"max_pairs_per_strategy": {"name": 5, "email": 6}},
     "expectations": {"max_null_rate": {"email": 0.5}, "formats": {"email": "@"}},
     "schedule": {"timezone": "Europe/Berlin"},

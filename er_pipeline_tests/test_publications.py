@@ -18,6 +18,7 @@ from er_pipeline.blocking.tables.publications import (
     Published,
     Retention,
     clear_leftovers,
+    forget_gone,
     moment,
     named_versions,
     new_note,
@@ -315,3 +316,25 @@ def test_what_a_view_of_an_earlier_run_reads_stays(lake: Lake) -> None:
         publish(lake, shown, reads={"matches": old})
     assert old["records"] in versions(lake, "records")
     assert lake.published()["reads"] == {"matches": old}
+
+
+def test_what_was_shown_before_and_tables_that_are_gone_are_forgotten(lake: Lake) -> None:
+    for text in ("1", "2"):
+        tables = {table: write(lake, table, text) for table in ("pairs", "vectors")}
+        publish(lake, tables)
+    shutil.rmtree(lake.folder / "vectors" / tables["vectors"])
+    noted = read_published(lake.folder)
+    noted["withheld"] = {"a": "check b failed", "c": "line 3: Ann Smith"}
+    (lake.folder / PUBLISHED).write_text(json.dumps(noted))
+    forget_gone(lake.folder)
+    after = read_published(lake.folder)
+    assert (after["before"], after["previous"]) == ([], {})
+    assert after["tables"] == {"pairs": tables["pairs"]}
+    assert after["withheld"] == {"a": "check b failed", "c": "its step failed"}
+    assert all(link.exists() for link in lake.folder.glob(".shown/now/*"))
+
+
+def test_nothing_is_noted_where_nothing_was_published(lake: Lake) -> None:
+    write(lake, "pairs", "1")
+    forget_gone(lake.folder)
+    assert not (lake.folder / PUBLISHED).exists()

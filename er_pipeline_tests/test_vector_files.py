@@ -9,13 +9,16 @@ from scipy.sparse import csr_matrix
 
 from er_pipeline.blocking.encoders.encoder import Dense
 from er_pipeline.blocking.neighbours.vector_files import (
+    TEXT_VECTORS,
     TRIGRAMS,
     WHOLE_VECTORS,
     WORDS,
+    blank_vectors,
     digest_of,
     load_vectors,
     load_whole_vectors,
     save_vectors,
+    texts_of_records,
     vector_folder,
 )
 from er_pipeline.blocking.tables.engine import Engine
@@ -89,3 +92,27 @@ def test_the_folder_is_that_of_the_table(engine: Engine, tmp_path: Path) -> None
         engine.write("select 0 as text_no", draft.file())
         save_vectors(np.ones((1, 1), np.float32), draft.folder)
     assert load_vectors(vector_folder(lake)).shape == (1, 1)
+
+
+def test_texts_of_some_records_alone_lose_vector_and_hash(engine: Engine, tmp_path: Path) -> None:
+    lake = Lake(tmp_path, "people")
+    with lake.writing("record_embeddings") as draft:
+        engine.write(
+            "select * from (values (0, 0), (1, 1), (2, 1), (3, 2)) as t(record_no, text_no)",
+            draft.file(),
+        )
+    own = texts_of_records(engine, lake.path("record_embeddings"), [1, 3])
+    assert own == [2]
+    with lake.writing(TEXT_VECTORS) as draft:
+        engine.write(
+            "select range as text_no, 'h' || range as text_hash from range(3)", draft.file()
+        )
+        save_vectors(np.ones((3, 2), np.float32), draft.folder)
+    folder = lake.path(TEXT_VECTORS)
+    for _ in range(2):
+        blank_vectors(engine, folder, own)
+        assert load_vectors(folder).tolist() == [[1, 1], [1, 1], [0, 0]]
+        engine.read_folder(folder, "blank")
+        assert engine.rows("from blank") == [(0, "h0"), (1, "h1"), (2, "")]
+        assert lake.facts(TEXT_VECTORS)["digest"] == digest_of(folder)
+    assert [path.name for path in folder.parent.iterdir() if path.name.endswith(".tmp")] == []

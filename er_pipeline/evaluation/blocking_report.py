@@ -127,7 +127,8 @@ def gather_figures(
 ) -> dict[str, Any]:
     """Gather the figures of a run, as far as these of its tables are good; see `evaluate`.
 
-    Without candidate pairs there are only the records: "run" with "records" and "rejected_rows".
+    Without candidate pairs there are only the records: "run" with "records", "rejected_rows" and
+    "forgotten_records".
     Without any, there is nothing.
     """
 
@@ -140,8 +141,7 @@ def gather_figures(
     if not has("cleaned_records"):
         return {}
     if not has("unified_pairs", "filtered_blocks", *ready_pair_tables(spec)):
-        cleaned = cleaned_facts(lake)
-        return {"run": {"records": cleaned["records"], "rejected_rows": cleaned["rejected_rows"]}}
+        return {"run": {"records": cleaned_facts(lake)["records"], **_left_out(lake)}}
     filtered, unified = filtered_facts(lake), unified_facts(lake)
     run = {
         **_run_figures(engine, lake, spec, filtered, unified),
@@ -170,6 +170,15 @@ def gather_figures(
     return figures | figures_of_tables(lake, tables)
 
 
+def _left_out(lake: Lake) -> dict[str, int]:
+    """Count what stands in the sources and is no record."""
+    facts = cleaned_facts(lake)
+    return {
+        "rejected_rows": facts["rejected_rows"],
+        "forgotten_records": sum(facts["forgotten_of_source"].values()),
+    }
+
+
 def _run_figures(
     engine: Engine,
     lake: Lake,
@@ -184,7 +193,7 @@ def _run_figures(
     return {
         "records": n,
         "records_empty": filtered["records_empty"],
-        "rejected_rows": cleaned_facts(lake)["rejected_rows"],
+        **_left_out(lake),
         "blocks": sum(counts["kept_blocks"] for counts in counted),
         "potential_comparisons": filtered["pairs"],
         "pairs": pairs,

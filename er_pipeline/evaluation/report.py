@@ -38,6 +38,11 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
             f"Rejected rows:         {run['rejected_rows']:,} could not be read; the table"
             " rejected_records says why"
         )
+    if run.get("forgotten_records"):
+        yield (
+            f"Forgotten records:     {run['forgotten_records']:,} of the sources are left out, as"
+            " er-pipeline forget was asked"
+        )
     yield f"Candidate pairs:       {run['pairs']:,} ({run['pairs_per_record']:.1f} per record)"
     yield f"Possible pairs:        {run['possible_pairs']:,}"
     yield f"Reduction ratio:       {run['reduction_ratio']:.4%}"

@@ -33,6 +33,7 @@ from er_pipeline.terminal.exit_codes import (
     exit_code_of,
 )
 from er_pipeline.terminal.explain_command import EXPLAIN_EXAMPLES, explain
+from er_pipeline.terminal.forget_command import forget
 from er_pipeline.terminal.label_commands import label, labels
 from er_pipeline.terminal.learn_commands import (
     LEARN_EXAMPLES,
@@ -86,6 +87,15 @@ app.command(
         "er-pipeline entity defs.yaml 17",
         "er-pipeline entity defs.yaml --record shop:4711",
         "er-pipeline entity defs.yaml 17 --json | jq .resolves_to",
+    ),
+)
+app.command(
+    forget,
+    group=RUN,
+    help_epilogue=examples(
+        "er-pipeline forget defs.yaml crm 17 --dry-run",
+        "er-pipeline forget defs.yaml crm 17 203 --lake /data/lake",
+        "er-pipeline forget defs.yaml crm 17 --allow-again",
     ),
 )
 app.command(

@@ -20,13 +20,14 @@ EVERYTHING: Mapping[str, Any] = {
     "second_pass": {"strategies": {"second": "city"}, "embedding": True},
     "training_rules": {"same_name": "last_name", "same_city": "city"},
     "matching": True,
+    "survivorship": True,
     "truth": {"cluster_column": "person_id"},
     "labels": {},
 }
 # Each one is everything but for some settings, so that tables are made of others.
 DECLARATIONS: tuple[Mapping[str, Any], ...] = (
     EVERYTHING,
-    {**EVERYTHING, "matching": False},
+    {**EVERYTHING, "matching": False, "survivorship": None},
     {**EVERYTHING, "second_pass": None},
 )
 

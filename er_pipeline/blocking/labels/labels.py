@@ -8,8 +8,10 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +22,8 @@ from er_pipeline.blocking.records.true_pairs import example_pairs
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError, SpecError
+from er_pipeline.blocking.tables.files import replace as replace_file
+from er_pipeline.blocking.tables.files import write_draft
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.outside import files_outside
 from er_pipeline.blocking.tables.sql import literal, quoted
@@ -164,8 +168,7 @@ class Journal:
         text = "".join(json.dumps(label.row, ensure_ascii=False) + "\n" for label in labels)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            with self._held() as file:
                 _mend_end(file)
                 file.write(text.encode())
                 file.flush()
@@ -175,6 +178,51 @@ class Journal:
                 f"{self.path}: cannot be written ({error.strerror}), so the last answer is lost;"
                 " make room or correct `labels: {path: ...}`"
             ) from error
+
+    def lines_of(self, records: Collection[RecordName]) -> int:
+        """Count the lines that name any of some records."""
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return 0
+        return sum(_names(line, records) for line in lines)
+
+    def forget(self, records: Collection[RecordName]) -> int:
+        """Take out every line that names any of some records; return how many went.
+
+        The file is written anew and renamed into its place, so a kill leaves it whole.
+        Raises InputError if it cannot be written.
+        """
+        if not self.lines_of(records):
+            return 0
+        try:
+            with self._held() as file:
+                file.seek(0)
+                lines = file.read().splitlines(keepends=True)
+                kept = [line for line in lines if not _names(line, records)]
+                path = self.path.resolve()
+                draft = write_draft(path, "")
+                draft.write_bytes(b"".join(kept))
+                shutil.copymode(path, draft)
+                replace_file(draft, path)
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot be written ({error.strerror}); make room, or correct its"
+                " permissions"
+            ) from error
+        return len(lines) - len(kept)
+
+    @contextmanager
+    def _held(self) -> Iterator[BinaryIO]:
+        """Open the file and hold it, though another program renames a new one into its place."""
+        while True:
+            with self.path.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if self.path.exists() and os.path.samestat(
+                    os.fstat(file.fileno()), self.path.stat()
+                ):
+                    yield file
+                    return
 
 
 def journal_of(spec: PipelineSpec) -> Journal:
@@ -324,6 +372,14 @@ def _parse(line: bytes) -> Label:
         RecordName(row["right_source"], row["right_id"]),
         *(row[name] for name in COLUMNS if name not in RECORD_COLUMNS),
     )
+
+
+def _names(line: bytes, records: Collection[RecordName]) -> bool:
+    """Say whether a line of the journal names any of some records, though it may be torn."""
+    try:
+        return not set(records).isdisjoint(_parse(line).pair)
+    except ValueError:
+        return any(json.dumps(r.record_id, ensure_ascii=False).encode() in line for r in records)
 
 
 def _mend_end(file: BinaryIO) -> None:

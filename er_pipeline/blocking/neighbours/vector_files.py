@@ -1,6 +1,9 @@
 """Vector files: the vectors of texts as numpy files in the folder of a table."""
 
 import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +13,9 @@ from numpy.typing import NDArray
 from er_pipeline.blocking.encoders import Dense
 from er_pipeline.blocking.encoders.lexical import used_columns
 from er_pipeline.blocking.encoders.whole_record import TRIGRAMS, WORDS
-from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.files import replace, write_whole
+from er_pipeline.blocking.tables.lake import FACTS, Lake
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -122,3 +127,43 @@ def digest_of(folder: Path) -> str:
             while chunk := content.read(1 << 22):
                 seen.update(chunk)
     return seen.hexdigest()
+
+
+def texts_of_records(engine: Engine, embeddings: Path, records: Sequence[int]) -> list[int]:
+    """Give the texts that no record has but some.
+
+    embeddings: folder of a version of record_embeddings. records: their numbers.
+    """
+    engine.read_folder(embeddings, "texts_of_all")
+    listed = ", ".join(map(str, records)) or "null"
+    found = engine.rows(
+        "select text_no from texts_of_all group by text_no"
+        f" having bool_and(coalesce(record_no in ({listed}), false)) order by text_no"
+    )
+    return [text_no for (text_no,) in found]
+
+
+def blank_vectors(engine: Engine, folder: Path, text_nos: Sequence[int]) -> None:
+    """Empty the vectors of some texts, and the hashes they are found by; doing so twice is no harm.
+
+    folder: of a version of text_vectors, with dense vectors. Files are written anew and renamed, so
+    that links of other versions are left alone. A cache whose digest does not fit, after a kill, is
+    not used.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent, suffix=".tmp") as made:
+        draft = Path(made)
+        vectors = np.array(load_vectors(folder))
+        vectors[list(text_nos)] = 0
+        save_vectors(vectors, draft)
+        listed = ", ".join(map(str, text_nos)) or "null"
+        for file in sorted(folder.glob("*.parquet")):
+            engine.read_file(file, "texts_to_blank")
+            engine.write(
+                f"select text_no, case when text_no in ({listed}) then '' else text_hash end"
+                " as text_hash from texts_to_blank",
+                draft / file.name,
+            )
+        for file in sorted(draft.iterdir()):
+            replace(file, folder / file.name)
+    facts = json.loads((folder / FACTS).read_text("utf-8"))
+    write_whole(folder / FACTS, json.dumps({**facts, "digest": digest_of(folder)}, indent=1))

@@ -15,6 +15,7 @@ from er_pipeline.blocking.records.emptied_values import (
 )
 from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
 from er_pipeline.blocking.records.sources import EXAMPLES, source_outside
+from er_pipeline.blocking.records.tombstones import read_tombstones
 from er_pipeline.blocking.records.truth_files import check_truth_file
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -70,10 +71,15 @@ TRUE_CLUSTERS = "true_clusters"
 
 
 class CleanedFacts(TypedDict):
-    """What is noted beside cleaned_records."""
+    """What is noted beside cleaned_records.
+
+    forgotten_of_source: records that the sources hold and that are left out, since `er-pipeline
+    forget` has forgotten them.
+    """
 
     records: int
     rejected_rows: int
+    forgotten_of_source: Mapping[str, int]
     records_of_source: dict[str, int]
     values_of_field: dict[str, FieldValues]
     reading_notes: list[str]
@@ -146,6 +152,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
 def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Read every source, clean every field, write cleaned_records and rejected_records.
 
+    Records with a tombstone are left out, and counted.
     Writes cleaned_records (record_no INTEGER from 0, record_id VARCHAR as the user wrote it,
     source VARCHAR, source_no SMALLINT, one VARCHAR per field, and user_vector FLOAT[] where the
     spec names such a column), in the order of (source, record_id), which is also that of record_no;
@@ -157,7 +164,7 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     are unreadable than `max_reject_rate` allows. Nothing is written then.
     """
     check_truth_file(engine, spec)
-    raw = read_raw_records(engine, spec)
+    raw = read_raw_records(engine, spec, read_tombstones(lake.folder))
     readings = read_columns(engine, raw.table, spec)
     cleaned = list(clean_columns(engine, raw.table, spec, readings))
     with lake.writing("rejected_records") as draft:
@@ -174,6 +181,7 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         facts = CleanedFacts(
             records=raw.n_records,
             rejected_rows=raw.n_rejects,
+            forgotten_of_source=raw.forgotten_of_source,
             records_of_source=raw.records_of_source,
             values_of_field=values_of_fields(engine, raw.table, "written_records", cleaned),
             day_orders=[asdict(order) for order in readings.orders],
@@ -287,6 +295,7 @@ def _show(facts: Facts) -> Mapping[str, Shown]:
     return {
         "records": n_records,
         "rejected_rows": facts["rejected_rows"],
+        "forgotten_records": sum(facts["forgotten_of_source"].values()),
         **shares,
         "fields": Grid(header, rows),
     }

@@ -1,10 +1,11 @@
 """Raw records: all sources in one table, as their files hold them, once found fit for use."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from er_pipeline.blocking.records.sources import EXAMPLES, RawSource, read_source
 from er_pipeline.blocking.records.text_values import check_no_written_objects
+from er_pipeline.blocking.records.tombstones import Tombstones, listed, masked_line
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
@@ -22,7 +23,8 @@ class RawRecords:
 
     table: engine table (record_id, source, source_no, the fields, and true_cluster and user_vector
     where the spec names such columns), all texts. rejects: query of (source, line, reason, text).
-    notes: sentences on what was assumed while reading.
+    notes: sentences on what was assumed while reading. forgotten_of_source: records that are left
+    out since they were forgotten, of the sources that hold any.
     """
 
     table: str
@@ -31,10 +33,13 @@ class RawRecords:
     n_rejects: int
     records_of_source: dict[str, int]
     notes: Sequence[str] = ()
+    forgotten_of_source: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
-    """Read every source of a dataset.
+def read_raw_records(
+    engine: Engine, spec: PipelineSpec, tombstones: Tombstones | None = None
+) -> RawRecords:
+    """Read every source of a dataset, but for the records that were forgotten.
 
     Raises InputError if a source cannot be read, an id is missing or stands twice, a vector is
     none, or more rows are unreadable than `max_reject_rate` allows.
@@ -52,6 +57,15 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
             )
             for i, source in enumerate(spec.sources)
         ]
+    stones = tombstones or Tombstones()
+    forgotten = dict[str, int]()
+    hashes = stones.hashes_of_sources(spec.source_labels)
+    for i, source in enumerate(spec.sources):
+        if hashes[i] and source.record_id:
+            kept = _without_forgotten(engine, raws[i], source.record_id, stones, hashes[i])
+            if n_forgotten := raws[i].n_records - kept.n_records:
+                forgotten[source.label] = n_forgotten
+            raws[i] = kept
     for i, (source, raw) in enumerate(zip(spec.sources, raws, strict=True)):
         _check_rejects(engine, raw, spec.cleaning.max_reject_rate)
         fields = {_column_of(spec, source, name) for name in spec.field_kinds} - {None}
@@ -73,7 +87,21 @@ def read_raw_records(engine: Engine, spec: PipelineSpec) -> RawRecords:
             label: raw.n_records for label, raw in zip(spec.source_labels, raws, strict=True)
         },
         notes=[note for raw in raws for note in raw.notes],
+        forgotten_of_source=forgotten,
     )
+
+
+def _without_forgotten(
+    engine: Engine, raw: RawSource, column: str, stones: Tombstones, hashes: Sequence[str]
+) -> RawSource:
+    """Leave out the records that were forgotten; mask the unreadable rows that hold their ids."""
+    is_forgotten = f"list_contains({listed(hashes)}, {stones.hash_sql(quoted(column))})"
+    engine.execute(f"delete from {raw.table} where {is_forgotten}")
+    engine.execute(f"update {raw.rejects} set text = {masked_line(stones, 'text', hashes)}")
+    (n_records,) = engine.row(f"select count(*) from {raw.table}")
+    if n_records == 0 < raw.n_records:
+        raise InputError(f"{raw.origin}: all of its records were forgotten; take the source out")
+    return replace(raw, n_records=n_records)
 
 
 def _wanted(spec: PipelineSpec, source: Source) -> list[str]:

@@ -44,6 +44,7 @@ from er_pipeline.blocking.spec.settings import (
     validation_error,
 )
 from er_pipeline.blocking.spec.sources_section import Cleaning, Source
+from er_pipeline.blocking.spec.survivorship_section import Survivorship
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.tables.printable import shown
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
@@ -132,6 +133,10 @@ class PipelineSpec(Settings):
         Matching | None,
         BeforeValidator(on_or_off, json_schema_input_type=Matching | bool | None),
     ] = Field(None, description="Train a model, score the pairs, find entities: true, or settings.")
+    survivorship: Annotated[
+        Survivorship | None,
+        BeforeValidator(on_or_off, json_schema_input_type=Survivorship | bool | None),
+    ] = Field(None, description="A golden record per entity: true, or settings; off if omitted.")
     checks: Checks = Checks()
     expectations: Expectations = Expectations()
     schedule: Schedule = Schedule()

@@ -18,6 +18,7 @@ from er_pipeline.blocking.spec.matching_section import Comparison
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
 from er_pipeline.blocking.spec.reserved_fields import is_reserved
 from er_pipeline.blocking.spec.settings import IDENTIFIER, KeyExpressions, Problem
+from er_pipeline.blocking.spec.survivorship_section import survivorship_problems
 from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.values.pair_conditions import parse_condition
 
@@ -60,6 +61,7 @@ def problems(spec: "PipelineSpec") -> Iterator[Problem]:
     yield from _training_rule_problems(spec)
     yield from _second_pass_problems(spec)
     yield from _limit_problems(spec)
+    yield from survivorship_problems(spec)
 
 
 def _source_problems(spec: "PipelineSpec") -> Iterator[Problem]:

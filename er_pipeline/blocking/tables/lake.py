@@ -69,6 +69,7 @@ class Lake:
         self._pinned: dict[str, str] = {}
         self.takes_over = True
         self._outside: dict[str, str] = {}
+        self._writes: frozenset[str] = frozenset()
 
     def for_step(
         self,
@@ -86,6 +87,7 @@ class Lake:
         seen._only = frozenset(reads) | frozenset(writes)
         seen.takes_over = self.takes_over
         seen._outside = dict(outside or {})
+        seen._writes = frozenset(writes)
         return seen
 
     def taking_nothing_over(self) -> Self:
@@ -192,7 +194,9 @@ class Lake:
         """Return the folders of tables as the last good run left them, all of one run.
 
         What a night compares itself with, or takes over; this run's own tables are published at its
-        end. None if one of them is not published, or they are of different runs.
+        end. None if one of them is not published, or they are of different runs. What forgotten
+        records were taken out of is no table of any run: a step that would take over from it makes
+        all anew, while a table of history goes on from what is left.
         """
         shown = self.published()["tables"]
         if not all(table in shown for table in tables):
@@ -200,7 +204,7 @@ class Lake:
         folders = {table: self.folder / table / shown[table] for table in tables}
         stamps = {table: read_stamp(folder) for table, folder in folders.items()}
         for table, stamp in stamps.items():
-            if stamp is None:
+            if stamp is None or (stamp.thinned is not None and not self._goes_on):
                 return None
             plan = self.plans.get(table)
             in_force = plan is not None and plan.stays_in_force
@@ -236,6 +240,12 @@ class Lake:
                 f" {self.folder / PUBLISHED} to begin {table} anew"
             )
         return folders
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the step that sees this lake makes a table that follows from earlier nights."""
+        plans = [self.plans[table] for table in self._writes if table in self.plans]
+        return any(plan.is_from_outside for plan in plans)
 
     @contextmanager
     def writing(self, table: str, facts: Mapping[str, Any] | None = None) -> Iterator["TableDraft"]:

@@ -313,6 +313,25 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
     return freed
 
 
+def forget_gone(folder: Path) -> None:
+    """Note that nothing is kept of what a dataset showed before, nor of tables that are gone.
+
+    folder: of the dataset. Why a step failed may quote what it has read, and goes, too.
+    """
+    for link in [*folder.glob(f"{SHOWN}/*/*"), *folder.glob(f"*/{CURRENT}")]:
+        if link.is_symlink() and not link.exists():
+            link.unlink()
+    published = read_published(folder)
+    if published["at"]:
+        for table, why in published["withheld"].items():
+            if not why.endswith((" failed", " is withheld")):
+                published["withheld"][table] = "its step failed"
+        tables = published["tables"].items()
+        published["tables"] = {t: v for t, v in tables if (folder / t / v).is_dir()}
+        published["before"], published["previous"] = [], {}
+        write_whole(folder / PUBLISHED, json.dumps(published, indent=1))
+
+
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed runs of a dataset left: half-written versions, notes and links.
 

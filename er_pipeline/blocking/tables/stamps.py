@@ -95,7 +95,9 @@ class Stamp:
     made_from: input -> the stamp it was read with. content: of a table made from outside.
     The others are noted with the stamp and are no part of it; `current.py` compares them. outside:
     place -> fingerprint of what the step found there. libraries: name -> version of those at work.
-    files: name -> bytes of each file of the table.
+    files: name -> bytes of each file of the table. thinned: the
+    stamp that the table had before forgotten records were taken out of it. No step makes such a
+    table, so no stamp of one is equal to it.
     """
 
     code: str
@@ -105,15 +107,21 @@ class Stamp:
     outside: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)
+    thinned: str | None = None
 
     @property
     def value(self) -> str:
         """The stamp itself, 16 hexadecimal digits."""
-        return digest([self.code, self.settings, sorted(self.made_from.items()), self.content])
+        shaped = [self.code, self.settings, sorted(self.made_from.items()), self.content]
+        return digest(shaped if self.thinned is None else [*shaped, self.thinned])
 
     def save(self, folder: Path) -> None:
         """Note the stamp in a table's folder."""
-        (folder / STAMP).write_text(json.dumps(asdict(self), indent=1), "utf-8")
+        self.save_as(folder / STAMP)
+
+    def save_as(self, path: Path) -> None:
+        """Note the stamp in a file."""
+        path.write_text(json.dumps(asdict(self), indent=1), "utf-8")
 
 
 def read_stamp(folder: Path) -> Stamp | None:
@@ -157,6 +165,8 @@ def first_stale(
             return name, "was made under other settings than the defs.yaml has now"
         if stamp.code != plan.code:
             return name, "was made by another version of er_pipeline"
+        if stamp.thinned is not None and not plan.stays_in_force:
+            return name, "has lost records that were forgotten"
         for read in plan.must_be_as_read:
             of_input = stamps[read]
             assert of_input is not None
