@@ -9,6 +9,7 @@ Then every file is searched for the record: its number, its id beside its source
 that no other record has.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,6 +47,7 @@ from er_pipeline.blocking.tables.thinning import (
     moved_entities,
     names_any,
     names_rows,
+    note_sizes,
     notes_in,
     numbers_of,
     row_traces,
@@ -58,6 +60,7 @@ from er_pipeline.blocking.tables.thinning import (
 )
 from er_pipeline.blocking.tables.traces import Traces
 from er_pipeline.blocking.tables.verdict_notes import FAILURES, VERDICTS
+from er_pipeline.candidates import CANDIDATES
 from er_pipeline.catalog import CATALOG, named_by, rewrite_catalog
 from er_pipeline.evaluation.kept_report import REPORT_FILE
 
@@ -240,7 +243,8 @@ def _kept(lake: Lake, versions: Sequence[Version]) -> Iterator[Version]:
             " --select catalog"
         )
     published = lake.published()
-    shown = [published["tables"], *published["reads"].values()]
+    ledgers = published["kept"].values()
+    shown = [published["tables"], *published["reads"].values(), *ledgers]
     notes = [*notes_in([lake.folder]), *notes_in(p for p in lake.folder.iterdir() if p.is_dir())]
     texts = [p.read_text("utf-8", "replace") for p in notes if p.name != PUBLISHED]
     for version in versions:
@@ -305,6 +309,7 @@ def _erase(engine: Engine, lake: Lake, found: _Found, say: Callable[[str], None]
     say("dropping what is no longer shown")
     done.versions = drop_versions(lake.folder, found.kept)
     (lake.folder / REPORT_FILE).unlink(missing_ok=True)
+    shutil.rmtree(lake.folder / CANDIDATES, ignore_errors=True)
     clear_left((lake.root / SPILL).glob("*"))
     clear_scratch()
     embeddings = {v.records: v for v in found.kept if v.table == EMBEDDINGS}
@@ -328,6 +333,7 @@ def _erase(engine: Engine, lake: Lake, found: _Found, say: Callable[[str], None]
                 thin_file(engine, file, rows)
                 done.rows[version.table] = done.rows.get(version.table, 0) + n_rows
     done.notes = sum(mask_file(note, found.traces) for note in _notes(lake, found))
+    note_sizes([version for version in found.kept if version.table in found.unmarked])
     done.labels = found.journal.forget(found.names) if found.journal else 0
     forget_gone(lake.folder)
     rewrite_catalog(lake)

@@ -15,11 +15,12 @@ from er_pipeline.blocking.records.emptied_values import (
 )
 from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
 from er_pipeline.blocking.records.sources import EXAMPLES, source_outside
-from er_pipeline.blocking.records.tombstones import read_tombstones
+from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
 from er_pipeline.blocking.records.truth_files import check_truth_file
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.outside import files_outside
 from er_pipeline.blocking.tables.pictures import Grid, Shown
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
@@ -193,6 +194,9 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
 def _outside(spec: PipelineSpec, lake: Lake) -> dict[str, str]:
     found = [source_outside(source, spec.folder) for source in spec.sources]
+    tombstones = lake.folder / FORGOTTEN
+    if tombstones.exists():
+        found.append(files_outside([tombstones], lake.folder))
     return {place: fingerprint for source in found for place, fingerprint in source.items()}
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.files import point, write_whole
+from er_pipeline.blocking.tables.files import point, sizes_of, write_whole
 from er_pipeline.blocking.tables.files import replace as put_in_place
 from er_pipeline.blocking.tables.publications import LATEST, Published
 from er_pipeline.blocking.tables.sql import literal, quoted
@@ -115,6 +115,17 @@ def mark_thinned(versions: Sequence[Version], unmarked: Collection[str]) -> None
 
     for version in versions:
         mark(version)
+
+
+def note_sizes(versions: Iterable[Version]) -> None:
+    """Note the sizes that the files of versions have now, so that they are taken for whole."""
+    for version in versions:
+        stamp = read_stamp(version.folder)
+        if stamp is not None and stamp.files:
+            files = sizes_of(version.folder)
+            noted = replace(stamp, files={name: files.get(name, 0) for name in stamp.files})
+            if noted != stamp:
+                _swap(version.folder / STAMP, noted.save_as)
 
 
 def drop_versions(folder: Path, kept: Sequence[Version]) -> int:
