@@ -217,8 +217,8 @@ def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     Reads cleaned_records and the journal. Writes labels (left_no, right_no, answer, who, at,
     source, reason), each pair once, left_no < right_no, sorted by both.
     Returns the facts kept beside the table: labels, matches, non_matches, unsure, and what was
-    left out: unknown_records (labels that name a record which is not there, idle ones), same_record,
-    within_one_source (in link mode); conflicts are pairs that people disagree about.
+    left out: unknown_records (labels that name a record which is not there: idle ones), same_record
+    and within_one_source (in link mode); conflicts are pairs that people disagree about.
 
     Raises InputError if a line of the journal cannot be read.
     """

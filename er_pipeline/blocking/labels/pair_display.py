@@ -39,8 +39,9 @@ def show_queue(engine: Engine, lake: Lake, spec: PipelineSpec) -> list[ShownPair
     """List the pairs worth asking about: the weakest bridges of entities, then the queue.
 
     Reads cleaned_records, label_queue and, where records are matched and the table fits,
-    entity_bridges: the queue is made before there are matches, and without a model, too. Raises LakeError if one is not there, or does not follow
-    from the settings and tables as they are now.
+    entity_bridges: the queue is made before there are matches, and without a model, too.
+    Raises LakeError if one of the first two is not there, or does not follow from the settings and
+    tables as they are now.
     """
     missing = [table for table in ("cleaned_records", "label_queue") if not lake.has(table)]
     if missing:
