@@ -1,13 +1,13 @@
 """Linked nights: entities made night after night of records and scores that are given by hand."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.publications import Retention
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics
 from er_pipeline.blocking.tables.table import RECORD_ID, RECORD_NO, SOURCE, SOURCE_NO, Column, Table
 from er_pipeline.catalog import publish_dataset
@@ -93,11 +93,15 @@ class LinkedNights:
                 self._write_pairs(engine, "labels", "answer text", answers)
         with DuckDBEngine(threads=threads) as engine:
             join_matches(engine, self.lake, spec)
-            if publish:
-                collect_run_metrics(engine, self.lake)
-                tables = [RECORDS, MATCHES, *TABLES]
-                publish_dataset(self.lake, [replace(t, view=t.view) for t in tables])
+        if publish:
+            self.publish([RECORDS, MATCHES, *TABLES])
         return self.ids()
+
+    def publish(self, tables: Sequence[Table], withheld: Mapping[str, str] | None = None) -> None:
+        """Publish some tables as they were written last; nothing that can go is kept."""
+        with DuckDBEngine(threads=1) as engine:
+            collect_run_metrics(engine, self.lake)
+        publish_dataset(self.lake, tables, Retention(days=0, versions=1), withheld)
 
     def _write_pairs(
         self, engine: DuckDBEngine, table: str, value: str, pairs: Mapping[tuple[str, str], Any]

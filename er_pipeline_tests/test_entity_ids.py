@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.matching.entities import TABLES
 from er_pipeline.matching.entity_events import ENTITY_EVENTS, SAME_IN_EVERY_RUN
-from er_pipeline_tests.linked_nights import LinkedNights, Row, sure
+from er_pipeline_tests.linked_nights import MATCHES, RECORDS, LinkedNights, Row, sure
 
 NIGHTS, RECORDS = 8, 24
 
@@ -65,7 +66,7 @@ def test_of_any_history_the_ids_last(tmp_path: Path, seed: int) -> None:
         assert resolved.keys() == {i for (i,) in retired}
         assert {i for ids in resolved.values() for i in ids} <= {*now.values()}
         assert all(new in resolved[old] for old, new in changed if old in resolved)
-        sizes = dict(
+        sizes: dict[int, int] = dict(
             nights.rows("select entity_id, records_after from entity_events order by event_no")
         )
         assert {i: n for i, n in sizes.items() if n} == {
@@ -127,6 +128,34 @@ def test_a_lost_ledger_begins_anew(tmp_path: Path) -> None:
     nights.lake = Lake(nights.folder, "people")
     assert nights.night("b c", {}) == {"b": 1, "c": 2}
     assert {event[6] for event in nights.events()} == {"first_run"}
+
+
+def test_the_ledger_is_found_again_after_nights_without_entities(tmp_path: Path) -> None:
+    nights = LinkedNights(tmp_path)
+    nights.night("a b c d", sure("a-b"))
+    for _ in range(4):  # matching is switched off: the entities are shown no more, and get old
+        nights.publish([RECORDS])
+    assert "entities" not in nights.lake.published()["tables"]
+    assert nights.night("a b d e", sure("a-b", "d-e")) == {"a": 1, "b": 1, "d": 3, "e": 3}
+    assert nights.events() == [
+        (2, "retired", None, 1, 1, 0, "record_gone", "c"),
+        (3, "grew", None, 1, 1, 2, "record_new", "e"),
+    ]
+
+
+def test_what_was_withheld_is_not_compared_with(tmp_path: Path) -> None:
+    nights = LinkedNights(tmp_path)
+    nights.night("a b c d", {})
+    nights.night("b c d", sure("b-c", "c-d"), publish=False)
+    nights.publish([RECORDS, MATCHES], {table.name: "giant" for table in TABLES})
+    assert nights.night("b c d e", sure("c-d")) == {"b": 2, "c": 3, "d": 3, "e": 5}
+    assert [event[:3] for event in nights.events()] == [
+        (1, "retired", None),
+        (3, "grew", 4),
+        (4, "merged", 3),
+        (4, "retired", 3),
+        (5, "minted", None),
+    ]
 
 
 def test_untouched_records_keep_their_ids_where_few_change(tmp_path: Path) -> None:

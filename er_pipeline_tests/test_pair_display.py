@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from er_pipeline.blocking.labels.pair_display import show_queue
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.judged_people import PEOPLE, queue
+from er_pipeline_tests.linked_nights import LinkedNights, sure
 
 
 @pytest.fixture
@@ -36,3 +38,22 @@ def test_a_queue_of_other_records_is_refused(people: Dataset, engine: Any) -> No
     made_again = r"is made of people/\w+, which was made from an older cleaned_records: materialize"
     with pytest.raises(LakeError, match=made_again):
         show_queue(engine, people.lake, people.spec)
+
+
+def test_the_weakest_bridges_come_before_the_queue(tmp_path: Path, engine: Any) -> None:
+    nights = LinkedNights(tmp_path, labels={"path": "labels.jsonl"})
+    scores = {**sure("a-b", "c-d", "e-f"), ("b", "c"): 0.95, ("d", "e"): 0.91}
+    nights.night("a b c d e f", scores, {})
+    with nights.lake.writing("label_queue") as draft:
+        engine.write(
+            "select 0 as queue_no, 0 as left_no, 5 as right_no, 'audit' as reason,"
+            " null::varchar[] as rules",
+            draft.file(),
+        )
+    asked = show_queue(engine, nights.lake, nights.spec)
+    assert [(p.left.record_id + p.right.record_id, p.reason) for p in asked] == [
+        ("de", "bridge"),
+        ("bc", "bridge"),
+        ("cd", "bridge"),
+        ("af", "audit"),
+    ]

@@ -26,6 +26,7 @@ KEYS_SHOWN = f"m match   n no match   u unsure   {LAST_KEYS_SHOWN}"
 REASON_TEXTS = {
     "likely_uncovered": "no rule proposes this pair, and it is among the likeliest matches",
     "dearest_rule": "only the most expensive rule proposes this pair",
+    "bridge": "this match alone holds two groups of records together as one entity",
     "audit": "drawn at random from the candidates, for unbiased estimates",
 }
 # Advice on when to stop comes after so many answers.

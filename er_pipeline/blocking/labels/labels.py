@@ -26,6 +26,7 @@ from er_pipeline.blocking.tables.files import replace as replace_file
 from er_pipeline.blocking.tables.files import write_draft
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.outside import files_outside
+from er_pipeline.blocking.tables.pictures import Shown, numbers
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, Facts, Table, arrow_of
@@ -38,8 +39,10 @@ ANSWERS = ("match", "no_match", "unsure")
 RETRACTED = "retracted"
 # Why label_queue asks about a pair.
 ASK_REASONS = ("likely_uncovered", "dearest_rule", "audit")
+# Why it is asked about before the queue: it alone holds two groups of records together.
+BRIDGE = "bridge"
 # Why a pair was judged: it was asked about, or its label was imported from a file.
-LABEL_REASONS = (*ASK_REASONS, "imported")
+LABEL_REASONS = (*ASK_REASONS, BRIDGE, "imported")
 RECORD_COLUMNS = ("left_source", "left_id", "right_source", "right_id")
 SAID = ("answer", "who", "at", "source", "reason")
 COLUMNS = (*RECORD_COLUMNS, *SAID)
@@ -77,6 +80,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             run=partial(read_labels, spec=spec),
             stage="training",
             count=partial(read_labels, spec=spec) if spec.learns else None,
+            show=_show,
             lineage={"source": ()},  # of the label, not of a record
             outside=partial(_outside, spec),
         )
@@ -263,8 +267,8 @@ def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     Reads cleaned_records and the journal. Writes labels (left_no, right_no, answer, who, at,
     source, reason), each pair once, left_no < right_no, sorted by both.
     Returns the facts kept beside the table: labels, matches, non_matches, unsure, and what was
-    left out: unknown_records (labels that name a record which is not there), same_record,
-    within_one_source (in link mode); conflicts are pairs that people disagree about.
+    left out: unknown_records (labels that name a record which is not there: idle ones), same_record
+    and within_one_source (in link mode); conflicts are pairs that people disagree about.
 
     Raises InputError if a line of the journal cannot be read.
     """
@@ -333,6 +337,11 @@ def read_labels(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
 def _outside(spec: PipelineSpec, lake: Lake) -> dict[str, str]:
     return files_outside([journal_of(spec).path], spec.folder)
+
+
+def _show(facts: Facts) -> Mapping[str, Shown]:
+    # They hold again should their records come back.
+    return {**numbers(facts), "idle": facts["unknown_records"]}
 
 
 def give_labels(engine: Engine, labels: Iterable[Label], name: str) -> None:

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from er_pipeline.blocking.labels.labels import Label, RecordName, give_labels
+from er_pipeline.blocking.labels.labels import BRIDGE, Label, RecordName, give_labels
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.sql import literal, quoted
+
+# So many of the weakest bridges are asked about, as many as of the rarest kind in the queue.
+MOST_BRIDGES = 40
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,12 @@ class ShownPair:
 
 
 def show_queue(engine: Engine, lake: Lake, spec: PipelineSpec) -> list[ShownPair]:
-    """List the pairs worth asking about, in the order of the queue.
+    """List the pairs worth asking about: the weakest bridges of entities, then the queue.
 
-    Reads cleaned_records and label_queue. Raises LakeError if one is not there, or does not follow
-    from the settings and tables as they are now.
+    Reads cleaned_records, label_queue and, where records are matched and the table fits,
+    entity_bridges: the queue is made before there are matches, and without a model, too.
+    Raises LakeError if one of the first two is not there, or does not follow from the settings and
+    tables as they are now.
     """
     missing = [table for table in ("cleaned_records", "label_queue") if not lake.has(table)]
     if missing:
@@ -47,16 +52,33 @@ def show_queue(engine: Engine, lake: Lake, spec: PipelineSpec) -> list[ShownPair
         )
     for table in ("cleaned_records", "label_queue"):
         lake.open(engine, table)
+    bridges = _bridges_sql(engine, lake, spec)
     rows = engine.rows(
         f"""
         select l.source, l.record_id, r.source, r.record_id, q.reason, q.rules, {_values(spec)}
-        from label_queue as q
+        from (
+            select queue_no, left_no, right_no, reason, rules from label_queue {bridges}
+        ) as q
         join cleaned_records as l on l.record_no = q.left_no
         join cleaned_records as r on r.record_no = q.right_no
         order by q.queue_no
         """
     )
     return [_shown(row, spec) for row in rows]
+
+
+def _bridges_sql(engine: Engine, lake: Lake, spec: PipelineSpec) -> str:
+    """Write the part of the queue's query that puts bridges before it; nothing if none fit."""
+    if spec.matching is None or not lake.has("entity_bridges"):
+        return ""
+    try:
+        lake.open(engine, "entity_bridges")
+    except LakeError:
+        return ""  # of other records or settings
+    return (
+        f"union all select bridge_no - {MOST_BRIDGES}, left_no, right_no, {literal(BRIDGE)}, null"
+        f" from entity_bridges where bridge_no < {MOST_BRIDGES}"
+    )
 
 
 def show_labelled(
