@@ -28,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "embedding": {"k": 2},
     "learning": {},
     "matching": {"threshold": 0.5},
+    "survivorship": True,
     "labels": {},
 }
 FIRSTS = ("anne", "bertram", "carla", "dietmar", "edda")

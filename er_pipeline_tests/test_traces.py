@@ -32,6 +32,7 @@ def thinned(
         ("record_no", "(5)", "(15), (null)"),
         ("left_no, right_no", "(5, 9), (1, 5)", "(1, 9)"),
         ("entity_no, town_record_no", "(1, 5)", "(1, 2), (1, null)"),
+        ("record_no, records", "(5, 1)", "(1, 5)"),
         ("record_id, source", "('17', 'crm')", "('17', 'shop'), ('18', 'crm')"),
         (
             "left_id, right_id, left_source, right_source",

@@ -20,6 +20,7 @@ RECORD_IDS = ("record_id", "left_id", "right_id")
 # The least number among an entity's records stands for the entity.
 ENTITY_NO = "entity_no"
 NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+LISTS_OF_NUMBERS = tuple(f"{kind}[]" for kind in NUMBERS)
 # Columns of sentences and of lines of files, which may hold more than one value.
 PROSE = ("text", "detail", "note")
 # Notes and sections that quote raw values, of whatever record; they go as a whole.
@@ -104,7 +105,7 @@ class Traces:
             elif kind == "VARCHAR[]":
                 unlike = f"lambda x: x is null or x not in ({_texts(known)})"
                 replaced[name] = f"list_filter({column}, {unlike})"
-            elif kind.removesuffix("[]") in NUMBERS and "record" in name and numbers:
+            elif kind in LISTS_OF_NUMBERS and "record" in name and numbers:
                 unlike = f"lambda x: x is null or x not in ({_numbers(numbers)})"
                 replaced[name] = f"list_filter({column}, {unlike})"
         return RowTraces(" or ".join(removed), replaced)
