@@ -11,7 +11,7 @@ from er_pipeline.matching.entities import TABLES
 from er_pipeline.matching.entity_events import ENTITY_EVENTS, SAME_IN_EVERY_RUN
 from er_pipeline_tests.linked_nights import MATCHES, RECORDS, LinkedNights, Row, sure
 
-NIGHTS, RECORDS = 8, 24
+NIGHTS, N_RECORDS = 8, 24
 
 
 class History:
@@ -19,9 +19,9 @@ class History:
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
-        self.records = {f"r{i:03}": "x" for i in range(RECORDS)}
+        self.records = {f"r{i:03}": "x" for i in range(N_RECORDS)}
         self.scores: dict[tuple[str, str], float] = {}
-        self.change(RECORDS)
+        self.change(N_RECORDS)
 
     def change(self, n: int) -> None:
         """Change some records and pairs."""
