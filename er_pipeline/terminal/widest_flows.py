@@ -28,6 +28,7 @@ DECLARATIONS: tuple[Mapping[str, Any], ...] = (
     EVERYTHING,
     {**EVERYTHING, "matching": False},
     {**EVERYTHING, "second_pass": None},
+    {**EVERYTHING, "training_rules": None},
 )
 
 
