@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def edited(rng: random.Random, people: list[dict[str, str]], n: int) -> list[dic
     return kept
 
 
-def searched(nights: Nights, sources: list[Rows]) -> dict[str, Any]:
+def searched(nights: Nights, sources: Sequence[Rows]) -> dict[str, Any]:
     """Run a night as far as its neighbours; give their tables."""
     for place, rows in enumerate(sources):
         write_csv(nights.folder / f"{place}.csv", rows)
@@ -52,7 +53,7 @@ def searched(nights: Nights, sources: list[Rows]) -> dict[str, Any]:
     return {table: nights.rows(table) for table in TABLES}
 
 
-def rebuilt(nights: Nights, folder: Path, sources: list[Rows]) -> dict[str, Any]:
+def rebuilt(nights: Nights, folder: Path, sources: Sequence[Rows]) -> dict[str, Any]:
     """Search the same records in an empty lake that holds the same statistics."""
     empty = Nights(folder, nights.settings)
     of_dataset = nights.lake.folder / ENCODER_STATISTICS
