@@ -99,6 +99,7 @@ RULES = ("learned_rules",)
 PAIRS = ("first_pass_pairs",)
 NEIGHBOURS = ("embedding_blocks",)
 VECTORS = ("record_embeddings",)
+STATISTICS = ("encoder_statistics",)
 SECOND = ("second_pass_pairs",)
 TRUE = ("true_pairs",)
 # The two sizes hold for blocks of any kind; what is over the cap is refined among strategies only.
@@ -191,16 +192,21 @@ CHANGES: Sequence[Change] = (
     Change("blocks.max_size", 9, SIZED),
     Change("blocks.oversized", "refine", ("filtered_blocks",), given={"blocks": {"max_size": 8}}),
     Change("blocks.refine_by", ["first_name", "city"], ("filtered_blocks",)),
-    Change("embedding.fields", ["city"], VECTORS),
+    Change("embedding.fields", ["city"], (*STATISTICS, *VECTORS)),
     Change("embedding.k", 6, NEIGHBOURS),
-    Change("embedding.whole_record", False, (*NEIGHBOURS, *PAIRS), alone=("whole_vectors",)),
+    Change(
+        "embedding.whole_record",
+        False,
+        (*STATISTICS, *NEIGHBOURS, *PAIRS),
+        alone=("whole_vectors",),
+    ),
     Change("embedding.min_similarity", 0.2, NEIGHBOURS),
     Change("embedding.min_share_of_best", 0.5, NEIGHBOURS),
     Change("embedding.direction", "small_to_large", NEIGHBOURS, LINKED),
     Change("embedding.max_pairs_per_record", 60),  # judged
     Change("embedding.min_recall", 0.9, NEIGHBOURS, given=DENSE),  # n-grams are searched without
     Change("embedding.flat_limit", 100, NEIGHBOURS, given=DENSE),
-    Change("embedding.ngrams", "4", VECTORS),
+    Change("embedding.ngrams", "4", (*STATISTICS, *VECTORS)),
     Change("embedding.max_work_per_record", 20_000, NEIGHBOURS),
     Change("embedding.k (sentence_transformer)", 6, NEIGHBOURS),
     Change("embedding.min_similarity (sentence_transformer)", 0.8, NEIGHBOURS),

@@ -2,12 +2,14 @@
 
 import random
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from er_pipeline.blocking.neighbours import sparse_search
+from er_pipeline.blocking.neighbours.carried_lists import NEIGHBOUR_CANDIDATES
 from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
 from er_pipeline.blocking.neighbours.encoder_statistics import ENCODER_STATISTICS
 from er_pipeline.flow import flow, run
@@ -42,7 +44,7 @@ def edited(rng: random.Random, people: list[dict[str, str]], n: int) -> list[dic
     return kept
 
 
-def searched(nights: Nights, sources: list[Rows]) -> dict[str, Any]:
+def searched(nights: Nights, sources: Sequence[Rows]) -> dict[str, Any]:
     """Run a night as far as its neighbours; give their tables."""
     for place, rows in enumerate(sources):
         write_csv(nights.folder / f"{place}.csv", rows)
@@ -51,7 +53,7 @@ def searched(nights: Nights, sources: list[Rows]) -> dict[str, Any]:
     return {table: nights.rows(table) for table in TABLES}
 
 
-def rebuilt(nights: Nights, folder: Path, sources: list[Rows]) -> dict[str, Any]:
+def rebuilt(nights: Nights, folder: Path, sources: Sequence[Rows]) -> dict[str, Any]:
     """Search the same records in an empty lake that holds the same statistics."""
     empty = Nights(folder, nights.settings)
     of_dataset = nights.lake.folder / ENCODER_STATISTICS
@@ -93,3 +95,29 @@ def test_tables_of_every_night_are_those_of_a_rebuild(
         facts = neighbour_facts(nights.lake)
         assert facts["lists_taken_over"] > facts["lists_searched"]
         assert found == rebuilt(nights, tmp_path / f"rebuilt_{night}", people)
+
+
+def test_lists_of_other_settings_or_statistics_are_not_taken_over(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    people = [[person(rng, i) for i in range(30)]]
+    nights = Nights(tmp_path, {**DECLARED, "sources": [{"path": "0.csv", "record_id": "id"}]})
+    first = searched(nights, people)
+    assert searched(nights, people) == first
+    assert neighbour_facts(nights.lake)["lists_searched"] == 0
+    nights.settings["embedding"] = {**DECLARED["embedding"], "k": 4}
+    searched(nights, people)
+    assert neighbour_facts(nights.lake)["lists_taken_over"] == 0
+    nights.settings["learning"] = {"promote": "always"}
+    searched(nights, [[*people[0], person(rng, 99)]])
+    assert neighbour_facts(nights.lake)["lists_taken_over"] == 0
+
+
+def test_damaged_lists_are_searched_anew(tmp_path: Path) -> None:
+    rng = random.Random(4)
+    people = [[person(rng, i) for i in range(30)]]
+    nights = Nights(tmp_path, {**DECLARED, "sources": [{"path": "0.csv", "record_id": "id"}]})
+    first = searched(nights, people)
+    file = next(nights.lake.path(NEIGHBOUR_CANDIDATES).glob("words_*_border.npy"))
+    file.write_bytes(file.read_bytes()[:-2])
+    assert searched(nights, people) == first
+    assert neighbour_facts(nights.lake)["lists_taken_over"] == 0

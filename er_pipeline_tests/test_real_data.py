@@ -5,6 +5,7 @@ import duckdb
 import pytest
 
 from er_pipeline.blocking.neighbours.embedding_blocks import find_neighbours
+from er_pipeline.blocking.neighbours.encoder_statistics import learn_statistics
 from er_pipeline.blocking.neighbours.record_embeddings import embed_records
 from er_pipeline.blocking.records.cleaned_records import clean_records
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -197,7 +198,7 @@ def test_neighbours_alone_find_real_matches(
     lake = Lake(tmp_path / "lake", dataset)
     with DuckDBEngine(threads=2) as engine:
         clean_records(engine, lake, spec)
-    for step in (embed_records, find_neighbours):
+    for step in (learn_statistics, embed_records, find_neighbours):
         with DuckDBEngine(threads=2) as engine:
             step(engine, lake, spec)
     with DuckDBEngine() as engine:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
@@ -31,7 +33,7 @@ def test_the_commonest_columns_find_nobody_but_count_when_work_is_limited() -> N
     common = common_columns(vectors, vectors, 1_000 * n)
     assert np.flatnonzero(common).tolist() == [0]
     texts = np.arange(n)
-    cuts = {"k": 3, "floor": 0.1, "threads": 2}
+    cuts: Any = {"k": 3, "floor": 0.1, "threads": 2}
     search = SparseSearch(vectors, vectors, texts, texts, common=common, **cuts)
     # Exact lists hold two more, that share the common column only.
     recall = measure_recall(search, vectors, vectors, texts, texts, **cuts, seed=20)
@@ -42,7 +44,7 @@ def test_nothing_is_missed_where_no_column_is_left_out() -> None:
     vectors, texts = pairs_and_one_for_all(10), np.arange(10)
     common = common_columns(vectors, vectors, 1_000)
     assert not common.any()
-    cuts = {"k": 3, "floor": 0.1, "threads": 1}
+    cuts: Any = {"k": 3, "floor": 0.1, "threads": 1}
     search = SparseSearch(vectors, vectors, texts, texts, common=common, **cuts)
     assert measure_recall(search, vectors, vectors, texts, texts, **cuts, seed=1) == 1.0
 

@@ -22,8 +22,8 @@ from er_pipeline.blocking.tables.lake import Lake, TableDraft
 from er_pipeline.blocking.tables.stamps import code_version, digest
 from er_pipeline.blocking.tables.table import Column, Table
 
-# Products per record by words: a third of what n-grams may cost, since words are rarer.
-WORK_OF_WORDS = 10_000
+# Products per record by words: a fifth of what n-grams may cost, since words are rarer.
+WORK_OF_WORDS = 6_000
 CANDIDATES = Table(
     NEIGHBOUR_CANDIDATES,
     "The lists that the search began from, in the numpy files beside it: what another night takes"
