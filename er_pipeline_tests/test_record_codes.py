@@ -34,6 +34,7 @@ def test_the_facts_count_the_single_valued_strategies(dataset: Callable[..., Dat
     people.filter()
     assert codes_facts(people.lake) == {
         "codes": 2,
+        "names": ["last", "city"],
         "rules": [],
         "single_rules": [],
         "listed_rules": [],

@@ -41,16 +41,13 @@ def pairs_with(lake: Lake, record_id: str) -> int:
 
 def test_pairs_of_unchanged_records_are_taken_over(tmp_path: Path, people: list[Person]) -> None:
     nights = nights_of(tmp_path)
-    assert "taken_over" not in nights.night(people).facts("matches")
-    changed = people[7]["id"]
-    assert changed
-    lake = nights.night(
-        [{**row, "city": "Zell"} if row["id"] == changed else row for row in people]
-    )
-    facts = lake.facts("matches")
-    # A town is no key alone, and where it is a part of one, no other record is of Zell.
+    lake = nights.night(people)
+    assert "taken_over" not in lake.facts("matches")
+    changed = next(str(row["id"]) for row in people if pairs_with(lake, str(row["id"])))
+    # No strategy reads it.
+    rows = [{**row, "phone": None} if row["id"] == changed else row for row in people]
+    facts = nights.night(rows).facts("matches")
     assert facts["taken_over"] == facts["candidates"] - pairs_with(lake, changed)
-    assert pairs_with(lake, changed)
 
 
 def test_a_night_that_was_not_published_changes_nothing(

@@ -71,14 +71,14 @@ def test_more_records_of_a_value_change_no_score(lake: Lake) -> None:
     assert counted_fields(model) == ["name"]
     with DuckDBEngine() as engine:
         known = learned(engine, lake)
-        engine.make_table("some", "from learned_from order by record_no")
+        engine.make_table("few", "from learned_from order by record_no")
         engine.make_table(
             "more",
             "from learned_from union all select 5 + range, 'ann' from range(50) order by record_no",
         )
         engine.make_table("pair", "select 0 as left_no, 1 as right_no")
         scores = []
-        for records in ("some", "more"):
+        for records in ("few", "more"):
             score_table(
                 engine, model, records, "pair", "scored", min_probability=0, frequencies=known
             )
