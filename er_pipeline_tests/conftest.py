@@ -114,8 +114,8 @@ class Dataset:
         return self.spec.threads or 2
 
     def make(self, until: str) -> Any:
-        """Run the flow up to a table; return the facts kept beside its step's main table."""
-        made = list(run(flow(self.spec), self.lake, until=until, threads=self.threads))
+        """Run the flow up to a table, current or not; return the facts of its step."""
+        made = list(run(flow(self.spec), self.lake, until=until, full=True, threads=self.threads))
         return made[-1][1]
 
     def make_again(self, table: str) -> Any:
