@@ -31,6 +31,7 @@ UNTAUGHT = ("cleaned_records", "true_pairs", "labels", "blocks_name", "blocks_ma
 TRAINED = (*UNTAUGHT, "em_training_rules", "em_model")
 LEARNED = (*TRAINED, "learned_rules", "learned_blocks", "filtered_blocks", *VECTORS)
 PAIRED = (*LEARNED, *NEIGHBOURS, "pair_weights", "first_pass_pairs", "first_pass_matches")
+CHANGED = ("pair_changes", "match_changes")
 FITTING: Mapping[str, Iterable[str]] = {
     "strategies": {*TRAINED, *VECTORS, *NEIGHBOURS} - {"blocks_name"},
     "learning.k": (*TRAINED, *VECTORS, *NEIGHBOURS),
@@ -44,11 +45,11 @@ FITTING: Mapping[str, Iterable[str]] = {
     "training_rules": (*UNTAUGHT, *VECTORS, *NEIGHBOURS),
     "labels.path": {*TRAINED, *VECTORS, *NEIGHBOURS} - {"labels"},
     "matching.recall.records": (
-        *(*PAIRED, *SECOND, "unified_pairs", "matches", "entities"),
+        *(*PAIRED, *SECOND, "unified_pairs", "matches", "entities", *CHANGED),
         *("label_queue", "missed_matches", "match_quality"),
     ),
     "truth.path": {
-        *(*PAIRED, *SECOND, "unified_pairs", "matches", "entities", "label_queue"),
+        *(*PAIRED, *SECOND, "unified_pairs", "matches", "entities", "label_queue", *CHANGED),
         *("recall_sample", "recall_views"),
     }
     - {"true_pairs"},
