@@ -140,12 +140,14 @@ def _write_anew(
     contradictions = cut_entities(engine, spec)
     find_bridges(engine)
     events = _carry_on(engine, lake, spec, drafts["entity_events"])
+    for table in TABLES:
+        if table.is_from_outside:
+            drafts[table.name].content = _past(lake)
     for table, order in WHOLE:
         columns = [column.name for column in table.columns]
         made = MADE_AS.get(table.name, table.name)
         draft = drafts[table.name]
         engine.write(f"select {', '.join(columns)} from {made} order by {order}", draft.file())
-        draft.content = engine.fingerprint(made, columns)
     drafts["entities"].facts.update(
         count_sizes(engine, threshold),
         weakest_links=_links_of_largest(engine, spec),
@@ -157,6 +159,13 @@ def _write_anew(
             for name in ("entity_links", "entity_cuts", "entity_bridges")
         },
     )
+
+
+def _past(lake: Lake) -> str:
+    """Stand for what tables of history hold beyond what tonight's tables say: their ledger."""
+    folders = lake.ledger("entities", LEDGER)
+    stamp = read_stamp(folders["entities"]) if folders else None
+    return digest(stamp.value if stamp else None)
 
 
 def _read_answers(engine: Engine, spec: PipelineSpec) -> None:

@@ -43,7 +43,6 @@ ENTITY_BRIDGES = Table(
         before=["p.bridge_no"],
         after=["p.match_probability", "p.match_weight", "p.records_left", "p.records_right"],
     ),
-    is_from_outside=True,
 )
 
 

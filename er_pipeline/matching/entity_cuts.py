@@ -48,7 +48,6 @@ ENTITY_CUTS = Table(
         Column("because_right_no", "INTEGER", "Right record of that pair"),
     ],
     lambda relations: _view(relations["entity_cuts"], relations["cleaned_records"]),
-    is_from_outside=True,
 )
 
 

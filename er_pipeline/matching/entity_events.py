@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import TableDraft, link_files
 from er_pipeline.blocking.tables.sql import literal, quoted
-from er_pipeline.blocking.tables.stamps import digest, read_stamp
 from er_pipeline.blocking.tables.table import Column, Table
 from er_pipeline.blocking.tables.views import all_columns
 from er_pipeline.matching.event_causes import CAUSES
@@ -64,8 +63,6 @@ ENTITY_HISTORY = Table(
     lambda relations: _history_view(relations),
     is_from_outside=True,
 )
-# Of two runs that make the same of the same the moment differs, and nothing else.
-SAME_IN_EVERY_RUN = [column.name for column in ENTITY_EVENTS.columns if column.name != "at"]
 
 
 def find_retired(engine: Engine) -> None:
@@ -182,16 +179,13 @@ def append_events(engine: Engine, draft: TableDraft, before: Path | None) -> dic
     """Write new_events behind those of the ledger; return how many there are of each kind.
 
     before: the folder of the events so far; None if there are none. Its files are linked, not
-    copied.
+    copied. Of two runs that make the same of the same the moment differs, and nothing else.
     """
     run_no = last_no = 0
-    content = ""
     if before:
         run_no, last_no = engine.row(
             "select coalesce(max(run_no), 0), coalesce(max(event_no), 0) from old_entity_events"
         )
-        stamp = read_stamp(before)
-        content = (stamp.content if stamp else None) or ""
     places = ", ".join(map(literal, EVENTS))
     at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f+00}"
     engine.make_table(
@@ -216,10 +210,6 @@ def append_events(engine: Engine, draft: TableDraft, before: Path | None) -> dic
             link_files(before, draft.folder)
         if n_new or not files:
             engine.write(new, draft.file(_file_name(run_no + 1)))
-    # Nothing that has happened changes, so what was read of it once need not be read again.
-    draft.content = content
-    if n_new or not before:
-        draft.content = digest([content, engine.fingerprint("numbered_events", SAME_IN_EVERY_RUN)])
     counted = dict(engine.rows("select event, count(*) from numbered_events group by event"))
     return {event: counted.get(event, 0) for event in EVENTS}
 

@@ -35,7 +35,6 @@ ENTITY_LINKS = Table(
         Column("answered", "BOOLEAN", "Whether people call it a match"),
     ],
     pairs_by_id("entity_links", after=["p.match_probability", "p.match_weight", "p.answered"]),
-    is_from_outside=True,
 )
 
 

@@ -54,10 +54,6 @@ def judge_entities(
         {"records": n_records, "rows": rows, "records_in_entities": distinct},
     )
     yield _judge_ids(engine, lake)
-    if spec.labels:
-        lake.open(engine, "labels")
-        yield _judge_answers(engine)
-        yield _judge_contradictions(facts["contradictions"])
     largest, most = facts["largest_entity"], spec.checks.max_entity_size
     yield Verdict(
         "no_entity_is_giant",
@@ -73,6 +69,10 @@ def judge_entities(
         ),
         {"largest_entity": largest, "max_entity_size": most},
     )
+    if spec.labels:
+        lake.open(engine, "labels")
+        yield _judge_answers(engine)
+        yield _judge_contradictions(facts["contradictions"])
 
 
 def _cure(links: list[Link]) -> str:
