@@ -189,7 +189,7 @@ def _read_before(
     engine: Engine, lake: Lake, identity: str, n_texts: int
 ) -> tuple[Path, NDArray[np.int64]] | None:
     """Find the lists of the last run, and what its texts are now; None if they do not fit."""
-    if not lake.has(NEIGHBOUR_CANDIDATES) or not n_texts:
+    if not lake.takes_over or not lake.has(NEIGHBOUR_CANDIDATES) or not n_texts:
         return None
     version = lake.version(NEIGHBOUR_CANDIDATES)  # what fits is found out here
     folder = lake.path(NEIGHBOUR_CANDIDATES, version)
