@@ -163,8 +163,7 @@ def clean_up(lake: Lake, retention: Retention) -> None:
 
     The caller holds the `catalog_lock` of the lake, in a run of the dataset.
     """
-    named = named_by(lake.root / CATALOG)
-    if named is not None:
+    if (named := named_by(lake.root / CATALOG)) is not None:
         prune(lake.folder, retention, named)
 
 
@@ -174,7 +173,7 @@ def _note_learned(lake: Lake, versions: Mapping[str, str], at: str, most: int) -
     versions: table -> version, of what is published; what failed a check is not.
     """
     learned = [name for name, plan in lake.plans.items() if plan.stays_in_force]
-    if lake.plans and all(name in versions for name in learned):
+    if lake.plans and versions.keys() >= set(learned):
         note_in_force(lake.folder, {name: versions[name] for name in learned}, at, most)
 
 

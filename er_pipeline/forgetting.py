@@ -16,7 +16,8 @@ from pathlib import Path
 
 import duckdb
 
-from er_pipeline.blocking.labels.labels import Journal, RecordName, journal_of, utc_now
+from er_pipeline.blocking.labels.labels import Journal, RecordName, journal_of
+from er_pipeline.blocking.labels.moments import utc_now
 from er_pipeline.blocking.neighbours.vector_files import (
     TEXT_VECTORS,
     blank_vectors,

@@ -29,7 +29,8 @@ ROOMS = (
     ("matching",),
     ("evaluation",),
     ("flow", "catalog"),
-    ("candidates", "forgetting"),
+    ("candidates",),
+    ("forgetting",),
     ("orchestration",),
     ("terminal", "definitions", ""),
 )

@@ -59,10 +59,10 @@ def made_again(people: Dataset, *, full: bool = False) -> list[str]:
 
 
 def readers_of(people: Dataset, *tables: str) -> list[str]:
-    """Name the steps that read a table, at any remove, and the tables' own."""
+    """Name the steps that read a table, at any remove, and its own, but for what is in force."""
     found = set(tables)
     for step in flow(people.spec):
-        if found & set(step.reads):
+        if found & set(step.reads) and not step.writes[0].stays_in_force:
             found |= {table.name for table in step.writes}
     return [step.name for step in flow(people.spec) if step.name in found]
 

@@ -150,9 +150,10 @@ def test_the_last_good_facts_are_those_that_the_catalog_showed_before(lake: Lake
     write(lake, "pairs", "of a failed run")
     second = write(lake, "pairs", "second")
     assert lake.last_good_facts("pairs") == {"text": "first"}
-    publish(lake, {"pairs": second})
+    publish(lake, {"pairs": second}, Retention(days=7))
     assert lake.last_good_facts("pairs") == {"text": "first"}
-    publish(lake, {"pairs": second})  # of a run that left them as they were
+    days = Retention(days=7)
+    publish(lake, {"pairs": second}, days)  # of a run that left them as they were
     assert lake.last_good_facts("pairs") == {"text": "first"}
     write(lake, "pairs", "third")
     assert lake.last_good_facts("pairs") == {"text": "second"}

@@ -354,17 +354,16 @@ def judge_candidates(covered: float, before: float | None, most: float | None) -
         text += f", {1 - before:.1%} in the last good run"
     if limit is not None:
         text += f" (a warning above {limit:.1%})"
-    text += "."
     if not passed:
         text += (
-            " Does a source write a field otherwise now? Add a strategy over other fields, or set"
+            ". Does a source write a field otherwise now? Add a strategy over other fields, or set"
             f" checks: max_without_candidate, such as {min(1.0, (int(without * 100) + 1) / 100):g}."
         )
     return Verdict(
         HAVE_CANDIDATES.name,
         passed,
         "warn",
-        text,
+        text if text.endswith(".") else f"{text}.",
         {"share_without_candidate": without, "share_without_before": 1 - (before or 0.0)},
     )
 

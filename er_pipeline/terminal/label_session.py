@@ -17,7 +17,8 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any
 
-from er_pipeline.blocking.labels.labels import RETRACTED, Journal, Label, labels_in_force, utc_now
+from er_pipeline.blocking.labels.labels import RETRACTED, Journal, Label, labels_in_force
+from er_pipeline.blocking.labels.moments import utc_now
 from er_pipeline.blocking.labels.pair_display import ShownPair
 
 KEYS = {"m": "match", "n": "no_match", "u": "unsure"}

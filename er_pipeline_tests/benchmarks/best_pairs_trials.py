@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from er_pipeline.blocking.labels.labels import Journal, Label, RecordName, utc_now
+from er_pipeline.blocking.labels.labels import Journal, Label, RecordName
+from er_pipeline.blocking.labels.moments import utc_now
 from er_pipeline.blocking.records.cleaned_records import cleaned_facts
 from er_pipeline.blocking.spec.learned import learned_rules_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec

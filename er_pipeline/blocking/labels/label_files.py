@@ -20,8 +20,8 @@ from er_pipeline.blocking.labels.labels import (
     RecordName,
     give_labels,
     labels_in_force,
-    utc_now,
 )
+from er_pipeline.blocking.labels.moments import utc_now
 from er_pipeline.blocking.labels.pair_display import ShownPair, show_labelled, show_queue
 from er_pipeline.blocking.records.csv_layout import find_layout
 from er_pipeline.blocking.records.csv_rows import csv_rows

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from er_pipeline.blocking.labels.labels import LABEL_REASONS, Label, RecordName, utc_text
+from er_pipeline.blocking.labels.labels import LABEL_REASONS, Label, RecordName
+from er_pipeline.blocking.labels.moments import utc_text
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 
 # What other tools write, in lower case and with _ for blanks and hyphens.

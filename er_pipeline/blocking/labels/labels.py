@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -348,17 +347,6 @@ def give_labels(engine: Engine, labels: Iterable[Label], name: str) -> None:
     """Make a table of the engine from labels, with the columns of the journal, in its order."""
     rows = [(i, *label.row.values()) for i, label in enumerate(labels, 1)]
     engine.put(name, arrow_of(GIVEN, rows))
-
-
-def utc_text(moment: datetime) -> str:
-    """Write a moment as the journal does: 2026-11-03T10:15:00Z; one without a zone is UTC's."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def utc_now() -> str:
-    """Return the time, to the second."""
-    return utc_text(datetime.now(UTC).replace(microsecond=0))
 
 
 def _parse(line: bytes) -> Label:

@@ -23,13 +23,7 @@ from er_pipeline.blocking.spec.blocking_section import (
     SecondPass,
 )
 from er_pipeline.blocking.spec.checks_section import Checks, Expectations, Truth
-from er_pipeline.blocking.spec.kinds import (
-    FIELD_KINDS,
-    FULL_NAME,
-    NamePart,
-    guess_kind,
-    name_parts,
-)
+from er_pipeline.blocking.spec.kinds import FIELD_KINDS, FULL_NAME, NamePart, guess_kind, name_parts
 from er_pipeline.blocking.spec.lake_section import LakeSettings
 from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field
 from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES, NAMED_STRATEGIES
@@ -99,8 +93,7 @@ class PipelineSpec(Settings):
     )
     learning: Learning | None = Field(
         None,
-        description="Learn rules beside the strategies; {} for the defaults. Says also when what is"
-        " learned is replaced.",
+        description="Learn rules beside the strategies; {} for the defaults.",
     )
     weights: bool = Field(True, description="Weigh every pair; needed for a budget.")
     budget: Budget | None = Field(None, description="Keep the best pairs within it.")
