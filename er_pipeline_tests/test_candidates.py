@@ -147,7 +147,7 @@ def test_a_candidate_changes_nothing_until_it_is_promoted_and_can_be_rolled_back
     assert "would get another id" in text
     assert candidates.candidates(lake) == [candidate]
 
-    promote_version(spec, lake, candidate["version"][:12])
+    promote_version(spec, lake, candidate["version"][:-1])
     assert versions(nights) == {table: candidate["tables"][table] for table in LEARNED}
     assert lake.published() == shown
     assert candidates.candidates(lake) == []
