@@ -59,7 +59,8 @@ class Nights:
         with DuckDBEngine(threads=threads) as engine:
             collect_run_metrics(engine, lake)
         if publish:
-            publish_dataset(lake, [table for step in steps for table in step.writes])
+            tables = [table for step in steps for table in step.writes]
+            publish_dataset(lake, tables, spec.lake.retention)
         return lake
 
     def rows(self, table: str) -> list[Row]:
