@@ -72,7 +72,8 @@ def explain_pairs(
     """
     _name_blocks(engine, own, other)
     _find_other_keys(engine, own, other, keys)
-    _find_changed_texts(engine, text_fields)
+    reads_texts = of_kind(own.night, "neighbours", "second")
+    _find_changed_texts(engine, text_fields if reads_texts else [])
     learned = "label" if only_labels_changed else "strategy_changed"
     unknown = [i for i, r in enumerate(own.night["routes"]) if not is_known(r, other.night)]
     cases = [
