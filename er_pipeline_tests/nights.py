@@ -60,7 +60,7 @@ class Nights:
             collect_run_metrics(engine, lake)
         if publish:
             tables = [table for step in steps for table in step.writes]
-            publish_dataset(lake, tables, spec.lake.retention)
+            publish_dataset(lake, tables, self.spec.lake.retention)
         return lake
 
     def rows(self, table: str) -> list[Row]:

@@ -8,11 +8,10 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_matrix
 
 from er_pipeline.blocking.encoders.encoder import Dense
+from er_pipeline.blocking.encoders.whole_record import TRIGRAMS, WORDS
 from er_pipeline.blocking.neighbours.vector_files import (
     TEXT_VECTORS,
-    TRIGRAMS,
     WHOLE_VECTORS,
-    WORDS,
     blank_vectors,
     digest_of,
     load_vectors,

@@ -89,16 +89,16 @@ def _changes(standing: Standing, lake: Lake) -> Iterator[str]:
     of_pairs = pair_changes_facts(lake)
     if not of_pairs["since"]:
         return
+    of_matches = match_changes_facts(lake) if "match_changes" in standing.good else None
+    since = max(of_pairs["since"], of_matches["since"] if of_matches else "")
     yield ""
-    yield f"SINCE THE LAST GOOD RUN ({time_text(of_pairs['since'])})"
+    yield f"SINCE THE LAST GOOD RUN ({time_text(since)})"
     yield "=" * 78
-    sentences = list(pair_sentences(of_pairs)) or ["The candidate pairs are the same."]
-    if "match_changes" in standing.good:
-        of_matches = match_changes_facts(lake)
-        if of_matches["since"]:
-            sentences += list(match_sentences(of_matches, of_pairs)) or [
-                "The matches are the same."
-            ]
+    # Pairs that the last runs left as they were were compared before that.
+    listed = pair_sentences(of_pairs) if since == of_pairs["since"] else ()
+    sentences = list(listed) or ["The candidate pairs are the same."]
+    if of_matches and of_matches["since"]:
+        sentences += list(match_sentences(of_matches, of_pairs)) or ["The matches are the same."]
     for sentence in sentences:
         yield from wrap(sentence, WIDTH, subsequent_indent="  ")
 

@@ -136,7 +136,7 @@ def compare_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             engine.write(_rows(), draft.file())
             causes = _count_causes(engine)
         facts = MatchChangesFacts(
-            since=of_pairs["since"] if folders else "",
+            since=folders["unified_pairs"].name if folders else "",
             matches=matches_facts(lake)["matches"],
             matches_before=noted["matches"] if noted else 0,
             gained=sum(count["pairs"] for count in causes if count["change"] == "gained"),
@@ -152,7 +152,13 @@ def compare_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 def _folders_before(lake: Lake, of_pairs: PairChangesFacts) -> Mapping[str, Path] | None:
     """Find the tables of the run that the pairs were compared with, if its matches are good."""
     folders = lake.before(*COMPARED, TABLE) if of_pairs["since"] else None
-    return folders if folders and folders["unified_pairs"].name == of_pairs["since"] else None
+    known = (of_pairs["since"], lake.version("unified_pairs"))
+    return folders if folders and folders["unified_pairs"].name in known else None
+
+
+def _are_same(lake: Lake, folders: Mapping[str, Path]) -> bool:
+    """Say whether the pairs are those of the last good run, so that pair_changes is older."""
+    return folders["unified_pairs"].name == lake.version("unified_pairs")
 
 
 def _find_changes(
@@ -225,9 +231,12 @@ def _find_causes(
     engine.make_table(
         "listed_causes",
         f"select least(left_no, right_no) as lo, greatest(left_no, right_no) as hi, change, cause,"
-        f" {columns} from pair_changes where left_no is not null and right_no is not null",
+        f" {columns} from pair_changes where left_no is not null and right_no is not null"
+        f" and {'false' if _are_same(lake, folders) else 'true'}",
     )
     unlisted = {change: _unlisted(of_pairs, change) for change in CHANGES}
+    if _are_same(lake, folders):
+        unlisted = {}
     if any(unlisted.values()):
         _add_unlisted(engine, lake, folders, unlisted)
     engine.make_table(
