@@ -59,7 +59,7 @@ def made_again(people: Dataset, *, full: bool = False) -> list[str]:
 
 
 def readers_of(people: Dataset, *tables: str, learns: bool = False) -> list[str]:
-    """Name the steps that read a table, at any remove, and its own; learns: also what is in force."""
+    """Name the steps that read a table at any remove, and its own; learns: also those in force."""
     found = set(tables)
     for step in flow(people.spec):
         if found & set(step.reads) and (learns or not step.writes[0].stays_in_force):
