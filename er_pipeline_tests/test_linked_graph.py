@@ -122,11 +122,13 @@ def test_the_sample_knows_which_of_its_pairs_are_candidates(
     assert likely <= pairs("matches", "match_probability >= 0.95")
 
 
-def test_entities_name_records_by_source_and_id(catalog: Path) -> None:
+def test_entities_have_records_by_source_and_id_and_ids_from_one_on(catalog: Path) -> None:
     entities = rows(catalog, "select source, record_id, entity_id from entities")
     assert len({row[:2] for row in entities}) == len(entities) == 1_200
-    first = {entity for *_, entity in entities}
-    assert first < {f"{source}-{record_id}" for source, record_id, _ in entities}
+    ids = {entity for *_, entity in entities}
+    assert ids == set(range(1, len(ids) + 1))
+    minted = rows(catalog, "select entity_id from entity_history where event = 'minted'")
+    assert {entity for (entity,) in minted} == ids
 
 
 def test_the_report_holds_the_figures_of_matching(catalog: Path) -> None:
