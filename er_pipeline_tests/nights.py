@@ -43,18 +43,23 @@ class Nights:
         return flow(self.spec)
 
     def night(
-        self, *sources: Rows, publish: bool = True, threads: int = 2, until: str | None = None
+        self,
+        *sources: Rows,
+        publish: bool = True,
+        full: bool = False,
+        threads: int = 2,
+        until: str | None = None,
     ) -> Lake:
         """Run the flow on new files; publish what it made.
 
-        until: run what this table needs, and no more.
+        full: skip nothing, and take nothing over. until: run what this table needs, and no more.
         """
         for place, rows in enumerate(sources):
             write_csv(self.folder / f"{place}.csv", rows)
         lake = self.lake
         steps = self.steps() if until is None else steps_for(self.steps(), until)
         self._run = f"night-{int(self._run.partition('-')[2]) + 1}"
-        for step, _ in run(steps, lake, threads=threads):
+        for step, _ in run(steps, lake, full=full, threads=threads):
             note_run_metrics(lake, self._run, step.name, {})
         with DuckDBEngine(threads=threads) as engine:
             collect_run_metrics(engine, lake)
