@@ -4,8 +4,8 @@
 
 Every night 0.6% of the records are edited, 0.2% are new and 0.2% are gone. The rebuild is a full
 run over a copy of the lake as it was the night before, so it goes on from the same ledger and uses
-what was learned. Then, of the records that nobody touched, those with another id are counted, those of
-them that no event names, and the retired ids that resolve to nothing although they had records.
+what was learned. Then, of the records that nobody touched, those with another id are counted, those
+of them that no event names, and the retired ids that nothing is known of.
 """
 
 import argparse

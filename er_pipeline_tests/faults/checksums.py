@@ -42,9 +42,14 @@ def main() -> None:
         lake = open_lake(Path(folder), spec)
         for step, _ in run(flow(spec), lake, threads=2):
             for table in step.writes:
+                if table.name == "neighbour_candidates":  # what a search keeps for the next one
+                    continue
                 lake.open(engine, table.name, "summed")
+                rows = "summed"
+                if table.name == "entity_events":  # without the moment of the run
+                    rows = '(select * exclude ("at") from summed) as summed'
                 row = engine.row_hash("to_json(summed)::varchar")
-                n_rows, digest = engine.row(f"select count(*), bit_xor({row}) from summed")
+                n_rows, digest = engine.row(f"select count(*), bit_xor({row}) from {rows}")
                 print(f"{table.name} {n_rows} {digest}", flush=True)
 
 
