@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from er_pipeline.blocking.encoders.lexical import Lexical
 from er_pipeline.blocking.labels.labels import Journal, RecordName, journal_of
 from er_pipeline.blocking.labels.moments import utc_now
 from er_pipeline.blocking.neighbours.vector_files import (
@@ -158,8 +159,8 @@ class _Found:
     """What is known of the records before anything is done.
 
     kept: versions that stay, since they are shown or in force. numbers, moved: by version of
-    cleaned_records, see `Traces.in_rows`. keeps_vectors: whether the vector of a text follows from
-    that text alone.
+    cleaned_records, see `Traces.in_rows`. keeps_vectors: whether the vectors of all other texts
+    are worth keeping: those of n-grams are made again in seconds.
     """
 
     traces: Traces
@@ -230,7 +231,7 @@ def _look(
         moved=moved,
         journal=journal_of(spec) if spec.labels else None,
         unmarked=frozenset(t for t, plan in lake.plans.items() if plan.stays_in_force),
-        keeps_vectors=spec.encoder is not None and spec.encoder.keeps_vectors,
+        keeps_vectors=spec.encoder is not None and not isinstance(spec.encoder, Lexical),
     )
 
 

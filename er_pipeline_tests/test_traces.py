@@ -56,6 +56,12 @@ def test_an_entity_goes_on_under_its_next_record() -> None:
     assert thinned(rows, "record_no, entity_no") == [(7, 7)]
 
 
+def test_an_event_stays_without_the_record_that_shows_why() -> None:
+    columns = "event_no, entity_id, source, record_id"
+    rows = "(1, 7, 'crm', '17'), (2, 7, 'shop', '17')"
+    assert thinned(rows, columns) == [(1, 7, None, None), (2, 7, "shop", "17")]
+
+
 def test_lists_lose_the_record_and_keep_the_rest() -> None:
     rows = "(['crm-17', 'crm-18'], [5, 6]), (null, null), (['a'], [7])"
     assert thinned(rows, "names, record_nos") == [(["crm-18"], [6]), (None, None), (["a"], [7])]

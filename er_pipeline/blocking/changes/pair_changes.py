@@ -179,7 +179,10 @@ class NightBefore(TypedDict):
 
 
 def night_before(lake: Lake) -> NightBefore | None:
-    """Find the last good run that noted what it proposed its pairs by; None if there is none."""
+    """Find the last good run that noted what it proposed its pairs by; None if there is none.
+
+    Nor is there one where forgotten records were taken out of its tables: their pairs are gone.
+    """
     shown = lake.published()["tables"]
     if TABLE not in shown:
         return None
@@ -188,6 +191,8 @@ def night_before(lake: Lake) -> NightBefore | None:
     if folders is None:
         return None
     stamps = {table: read_stamp(folder) for table, folder in folders.items()}
+    if any(stamp is None or stamp.thinned is not None for stamp in stamps.values()):
+        return None
     return NightBefore(
         since=shown["unified_pairs"],
         night=noted,

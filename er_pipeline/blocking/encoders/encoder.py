@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,9 +73,6 @@ class Encoder(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False
     )
-
-    # Whether a text's vector is the same whatever the other texts are, so that it can be kept.
-    keeps_vectors: ClassVar[bool] = True
 
     encoder: str
     fields: list[str] | None = Field(None, description="Fields the texts are made of; null is all.")

@@ -18,6 +18,8 @@ RECORD_NUMBERS = ("record_no", "left_no", "right_no", "entity_no")
 NUMBER_ENDING = "_record_no"
 RECORD_IDS = ("record_id", "left_id", "right_id")
 # The least number among an entity's records stands for the entity.
+# Columns of an event in the life of an entity.
+EVENT_NO, OF_EVENT = "event_no", ("source", "record_id")
 ENTITY_NO = "entity_no"
 NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 LISTS_OF_NUMBERS = tuple(f"{kind}[]" for kind in NUMBERS)
@@ -79,6 +81,10 @@ class Traces:
         """
         removed, replaced = ["false"], dict[str, str]()
         known, types = self._texts(), dict(columns)
+        if EVENT_NO in types:  # what happened to an entity stays, without the record that shows why
+            named = f"record_id in ({_texts(self.record_ids)}) and source = {literal(self.source)}"
+            gone = {name: f"case when {named} then null else {name} end" for name in OF_EVENT}
+            return RowTraces("false", gone)
         for name, kind in columns:
             column = quoted(name)
             if name != ENTITY_NO and is_number_of_record(name, kind):
