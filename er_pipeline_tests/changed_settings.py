@@ -109,6 +109,8 @@ SIZED = (
 )
 MODEL = ("em_model",)
 GOLDEN = ("golden_records",)
+# What was learned stays though records change, but not where the kinds of fields do.
+OF_KINDS = ("em_model", "learned_rules", "pair_weights", "encoder_statistics")
 DATED: Declaration = {**LINKED, "fields": {**WHOLE["fields"], "seen": "date", "born": "date"}}
 NEWEST = {"survivorship": {"default": "newest", "newest_by": "seen"}}
 DATABASE = {"sources": [{"database": "shop.duckdb", "table": "people"}]}
@@ -141,7 +143,7 @@ CHANGES: Sequence[Change] = (
     Change("sources[].generate.seed", 21, RECORDS, given=MADE_UP),
     Change("sources[].record_id", "number", RECORDS),
     Change("sources[].columns", {"city": "town"}, RECORDS),
-    Change("fields", {**WHOLE["fields"], "city": "address"}, RECORDS),
+    Change("fields", {**WHOLE["fields"], "city": "address"}, (*RECORDS, *OF_KINDS)),
     Change("cleaning.phone_region", "DE", RECORDS),
     Change("cleaning.gmail_dots", False, RECORDS),
     Change("cleaning.plus_tags", False, RECORDS),
@@ -157,7 +159,7 @@ CHANGES: Sequence[Change] = (
     ),
     Change("cleaning.max_reject_rate", 0.1, RECORDS),
     Change("strategies", {**WHOLE["strategies"], "name": "last_name"}, ("blocks_name", *RULES)),
-    Change("learning.promote", "always"),
+    Change("learning.promote", "always", OF_KINDS),
     Change("learning.rules", False, RULES),
     Change("learning.ranking", "lexicographic", RULES),
     Change("learning.k", 2, RULES),
@@ -219,7 +221,7 @@ CHANGES: Sequence[Change] = (
     Change("embedding.min_share_of_best (static)", 0.5, NEIGHBOURS),
     Change("embedding.dims (static)", 64, VECTORS),
     Change("embedding.min_similarity (column)", 0.6, NEIGHBOURS),
-    Change("embedding.column (column)", "other_vector", RECORDS),
+    Change("embedding.column (column)", "other_vector", (*RECORDS, "pair_weights")),
     Change("second_pass.strategies", {"town": "left(city, 3)"}, SECOND),
     Change("second_pass.embedding", {"k": 7}, SECOND, given={"second_pass.embedding": {"k": 6}}),
     Change("second_pass.max_size", 1_000, SECOND),
@@ -319,7 +321,7 @@ FURTHER: Mapping[str, Change] = {
         ("filtered_blocks", *RULES),
     ),
     "fields in another order": Change(
-        "fields", dict(reversed(list(WHOLE["fields"].items()))), RECORDS
+        "fields", dict(reversed(list(WHOLE["fields"].items()))), (*RECORDS, *OF_KINDS)
     ),
     "another function in Python": Change(
         "strategies",
@@ -348,7 +350,7 @@ FURTHER: Mapping[str, Change] = {
     "the words of whole records, too": Change(
         "embedding.whole_record",
         True,
-        (*NEIGHBOURS, *PAIRS),
+        ("encoder_statistics", *NEIGHBOURS, *PAIRS),
         given={"embedding.whole_record": False},
         alone=("whole_vectors", "cut_pairs"),
     ),

@@ -26,6 +26,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         truth={"cluster_column": "person_id"},
     )
     people.make("blocking_report")
+    people.make("pair_changes")
     return people
 
 

@@ -1,4 +1,5 @@
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +63,13 @@ def test_a_missing_extra_names_the_line_that_installs_it(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(EncoderError, match=words):
         encoder.encode(texts_of({"text": "text"}, ("a",)))
+    monkeypatch.setattr(f"{Encoder.__module__}.version_of", _not_installed)
     with pytest.raises(EncoderError, match=words):
         _ = encoder.identity
+
+
+def _not_installed(name: str) -> str:
+    raise PackageNotFoundError(name)
 
 
 def test_a_missing_extra_names_the_library_and_why(monkeypatch: pytest.MonkeyPatch) -> None:

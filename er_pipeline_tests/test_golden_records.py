@@ -38,6 +38,9 @@ def spec_with(survivorship: Any) -> PipelineSpec:
     )
 
 
+IDS = "record_no, entity_no, 100 + entity_no as entity_id"
+
+
 def golden(
     lake: Lake, records: Sequence[Record], survivorship: Any, threads: int = 2
 ) -> list[tuple[Any, ...]]:
@@ -55,7 +58,7 @@ def golden(
         with lake.writing("cleaned_records") as draft:
             engine.write("select * exclude (entity_no) from r", draft.file())
         with lake.writing("entities") as draft:
-            engine.write("select record_no, entity_no from r", draft.file())
+            engine.write(f"select {IDS} from r", draft.file())
     with DuckDBEngine(threads=threads) as engine:
         make_golden_records(engine, lake, spec_with(survivorship))
     with DuckDBEngine(threads=2) as engine:
@@ -203,6 +206,6 @@ def test_people_read_each_value_with_its_source_and_record(tmp_path: Path) -> No
         shown = con.sql(f"select * from ({view(relations)}) order by entity_id")
         assert shown.columns[:5] == ["entity_id", "records", "name", "name_source", "name_record"]
         assert [row[:11] for row in shown.fetchall()] == [
-            ("crm-r0", 3, "ann", "crm", "r0", "york", "crm", "r0", "7", "shop", "r2"),
-            ("crm-r1", 1, "bob", "crm", "r1", None, None, None, "1", "crm", "r1"),
+            (100, 3, "ann", "crm", "r0", "york", "crm", "r0", "7", "shop", "r2"),
+            (101, 1, "bob", "crm", "r1", None, None, None, "1", "crm", "r1"),
         ]

@@ -20,6 +20,7 @@ from er_pipeline.flow import flow
 from er_pipeline.terminal.cli import app
 from er_pipeline.terminal.docs import DOCS
 from er_pipeline.terminal.settings_page import settings_rows
+from er_pipeline_tests import projects
 from er_pipeline_tests.pages import anchors_of, blocks_of, inline_code, links_of, pages, prose_of
 from er_pipeline_tests.projects import Project
 
@@ -89,6 +90,8 @@ def test_declarations_and_their_pieces_are_valid(name: str, fragment: str, tmp_p
 def test_settings_in_the_text_are_valid(name: str) -> None:
     for code in inline_settings(name):
         declared = in_a_declaration(code)
+        if "one_to_one" in code:
+            declared["mode"] = "link"
         if declared.get("mode", "dedupe") != "dedupe":
             declared["sources"] = [{"path": "people.csv"}, {"path": "others.csv"}]
         if declared.get("strategies") == {}:
@@ -130,7 +133,7 @@ def test_commands_are_understood(name: str) -> None:
 @pytest.mark.parametrize("name", BY_HAND)
 def test_commands_in_the_text_are_understood(name: str) -> None:
     for code in inline_code(page(name)):
-        tokens = re.sub(r"[\[\]]", "", code).split()
+        tokens = re.sub(r"[\[\]]", "", code).replace(" ID", " 17").split()
         if tokens[0] != "er-pipeline" or "COMMAND" in tokens:
             continue
         try:
@@ -164,11 +167,16 @@ def test_files_that_are_named_exist(name: str) -> None:
     assert [path for path in named if path not in own and not (PROJECT / path).exists()] == []
 
 
-def test_queries_of_the_pages_run(finished: Project) -> None:
+def test_queries_of_the_pages_run(project: Project) -> None:
+    rules = "training_rules: {same_name: [first_name, last_name], same_email: email}"
+    assert rules in projects.GENERATED
+    matched = projects.GENERATED.replace(rules, "matching: {recall: false}")
+    project.declare(matched + "  checks: {max_coverage_lost: 1}\n")
+    assert project.run() == 0
     blocks = [block for name in BY_HAND for block in blocks_of(page(name), "sql")]
     assert len(blocks) >= 2
     for block in blocks:
-        here = block.replace("/data/lake", str(finished.lake)).replace("customers", "people")
+        here = block.replace("/data/lake", str(project.lake)).replace("customers", "people")
         with duckdb.connect() as con:
             attach, *queries = [part for part in here.split(";") if part.strip()]
             con.execute(attach)

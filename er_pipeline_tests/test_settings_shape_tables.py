@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.tables.stamps import stale_tables
+from er_pipeline.blocking.tables.stamps import Plan, stale_tables
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.flow import flow
 from er_pipeline.terminal.settings_page import settings_rows
@@ -43,7 +43,10 @@ FITTING: Mapping[str, Iterable[str]] = {
     "a budget that lists do not follow": (*LEARNED, *NEIGHBOURS, "pair_weights"),
     "second_pass.max_size": PAIRED,
     "training_rules": (*UNTAUGHT, *VECTORS, *NEIGHBOURS),
-    "labels.path": {*TRAINED, *VECTORS, *NEIGHBOURS} - {"labels"},
+    "labels.path": {
+        *(*TRAINED, *VECTORS, *NEIGHBOURS, "learned_rules", "learned_blocks", "pair_weights"),
+    }
+    - {"labels"},
     "matching.recall.records": (
         *(*PAIRED, *SECOND, "unified_pairs", "matches", "entities", *CHANGED),
         *("label_queue", "missed_matches", "match_quality"),
@@ -74,12 +77,34 @@ def written_with(tables: Iterable[str], steps: Sequence[Any]) -> set[str]:
 
 
 def with_readers(tables: Iterable[str], steps: Sequence[Any]) -> set[str]:
-    """Add every table that is made of some tables, directly or through others."""
-    reached = written_with(tables, steps)
+    """Add every table that is made of some tables, directly or through others.
+
+    What is in force follows the settings of all that lies between the sources and itself, but not
+    what comes from outside.
+    """
+    shaped = written_with(tables, steps)
+    plans, reached = plans_of(steps), set(shaped)
     for step in steps:  # in the order of the flow
-        if reached & set(step.reads):
-            reached |= {table.name for table in step.writes}
+        own = {table.name for table in step.writes}
+        if plans[step.name].stays_in_force:
+            above = _above(step.name, plans)
+            between = {name for name in above if not plans[name].is_from_outside}
+            learned = {name for name in above if plans[name].stays_in_force}
+            follows = bool(between & shaped or learned & reached)
+        else:
+            follows = bool(reached & set(step.reads))
+        reached |= own if follows else set()
     return reached
+
+
+def _above(table: str, plans: Mapping[str, Plan]) -> set[str]:
+    found, waiting = set[str](), list(plans[table].reads)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += plans[name].reads
+    return found
 
 
 def test_every_setting_is_changed_once() -> None:

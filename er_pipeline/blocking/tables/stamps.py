@@ -202,7 +202,7 @@ def planned_stamps(plans: Mapping[str, Plan]) -> dict[str, str]:
     """
     planned: dict[str, str] = {}
     for table, plan in plans.items():
-        inputs = {} if plan.stays_in_force else {read: planned[read] for read in plan.reads}
+        inputs = {read: planned[read] for read in plan.must_be_as_read}
         planned[table] = Stamp(plan.code, plan.settings, inputs).value
     return planned
 
