@@ -288,7 +288,8 @@ def test_a_single_record_is_no_error(dataset: Callable[..., Dataset]) -> None:
 
 
 def test_rules_of_other_records_are_refused(dataset: Callable[..., Dataset]) -> None:
-    data = dataset([{"id": "1", "name": "ann"}, {"id": "2", "name": "ann"}], strategies="auto")
+    always = {"strategies": "auto", "learning": {"promote": "always"}}
+    data = dataset([{"id": "1", "name": "ann"}, {"id": "2", "name": "ann"}], **always)
     data.filter()
     (data.folder / "people.csv").write_text("id,name\n1,ann\n7,ann\n")
     data.make("key_codes")

@@ -15,7 +15,10 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
         ("blocks_soundex, unified_pairs", {"blocks_soundex", "unified_pairs"}),
         (
             'key:"people/unified_pairs"+',
-            {"unified_pairs", "missed_matches", "recall_views", "blocking_report", "run_metrics"},
+            {
+                *("unified_pairs", "pair_changes", "missed_matches", "recall_views"),
+                *("blocking_report", "run_metrics"),
+            },
         ),
     ],
     ids=["a table", "one of two", "a list", "a Dagster selection"],

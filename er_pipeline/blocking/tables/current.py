@@ -22,6 +22,8 @@ def why_to_run(step: Step, lake: Lake) -> str | None:
 
     lake: with the plans of the flow; nothing is read of tables but their notes.
     """
+    if any(table.name not in lake.plans for table in step.writes):
+        return "the lake does not know what shapes it"
     stamps = lake.stamps(lake.plans)
     for table in step.writes:
         reason = _why_not_current(table.name, lake, stamps)
