@@ -69,7 +69,10 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 }
 MODES = ("dedupe", "link", "link_and_dedupe")
 # Notes on what a night took over, which a rebuild has not.
-OF_HISTORY = {TAKEN_OVER, DONE_IN_FULL}
+OF_HISTORY = {
+    *(TAKEN_OVER, DONE_IN_FULL, "texts_encoded", "texts_reused"),
+    *("lists_taken_over", "lists_searched", "digest"),
+}
 LEARNED = ("em_model",)
 
 

@@ -76,6 +76,9 @@ TFIDF_K = 10
 
 Figures = dict[str, Any]
 
+# Made before the vectors, of all texts.
+STATISTICS = "encoder_statistics"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure every step and print the tables; return 1 if a way found no pairs."""
@@ -158,14 +161,17 @@ def prepare(folder: Path, n_records: int) -> Figures:
 
 
 def encode(folder: Path, n_records: int) -> Figures:
-    """Encode every text; vectors that an earlier run kept would be used again and go first."""
-    shutil.rmtree(_lake(folder, n_records).folder / TEXT_VECTORS, ignore_errors=True)
-    facts, cpu_seconds = _made("record_embeddings", folder, n_records)
-    return {"cpu_seconds": cpu_seconds, "texts": facts["texts"]}
+    """Count the n-grams and encode every text; what an earlier run kept goes first."""
+    for kept in (TEXT_VECTORS, STATISTICS):
+        shutil.rmtree(_lake(folder, n_records).folder / kept, ignore_errors=True)
+    _, counting = _made(STATISTICS, folder, n_records)
+    facts, encoding = _made("record_embeddings", folder, n_records)
+    return {"cpu_seconds": counting + encoding, "texts": facts["texts"]}
 
 
 def search(folder: Path, n_records: int) -> Figures:
-    """Find the neighbours and count the true pairs among them."""
+    """Find the neighbours, all lists anew, and count the true pairs among them."""
+    shutil.rmtree(_lake(folder, n_records).folder / "neighbour_candidates", ignore_errors=True)
     facts, cpu_seconds = _made("embedding_blocks", folder, n_records)
     lake = _lake(folder, n_records)
     with DuckDBEngine() as engine:
