@@ -29,7 +29,7 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict
-from er_pipeline.blocking.weights.pair_evidence import PairWeights
+from er_pipeline.blocking.weights.pair_evidence import PairWeights, count_records
 
 logger = logging.getLogger(__name__)
 
@@ -87,13 +87,13 @@ def rank_again(
         for name in ("left_no", "right_no", "similarity", "own", "weight", "probability")
     }
     pairs = Pairs(
-        columns["left_no"], columns["right_no"], weights.n_records, spec.link_mode == "link"
+        columns["left_no"], columns["right_no"], count_records(engine), spec.link_mode == "link"
     )
     views = {
         EVIDENCE: columns["weight"].astype(np.float64),
         "fields": columns["similarity"].astype(np.float64),
     }
-    text = texts_of_records(engine, lake, weights.n_records)
+    text = texts_of_records(engine, lake, count_records(engine))
     left, right = text[pairs.left], text[pairs.right]
     words, *others = load_whole_vectors(lake).items()
     views[words[0]] = cosines_of_all(words[1], left, right)

@@ -9,7 +9,7 @@ from er_pipeline.blocking.pairs.pair_views import ViewFacts
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import exact_sum
 from er_pipeline.blocking.tables.verdicts import share_of
-from er_pipeline.blocking.weights.pair_evidence import PairWeights
+from er_pipeline.blocking.weights.pair_evidence import PairWeights, count_records
 
 DECIMALS = 4  # of weights; what differs by less is a tie
 # Ranks at which the curve is noted, in pairs per record.
@@ -85,7 +85,7 @@ def account_for(
         "expected_matches": round(matches, 1),
         "expected_matches_cut": round(max(0.0, matches - matches_kept), 1),
         "weight_classes": classes,
-        "ranks": _ranks(engine, weights.n_records, matches),
+        "ranks": _ranks(engine, count_records(engine), matches),
     }
     if target is not None:
         facts["budget_pairs"] = target

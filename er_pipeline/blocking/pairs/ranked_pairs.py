@@ -14,13 +14,18 @@ from typing import Any
 from er_pipeline.blocking.neighbours.cosines import fill_cosines, texts_of_records
 from er_pipeline.blocking.neighbours.vector_files import load_vectors, vector_folder
 from er_pipeline.blocking.pairs.pair_views import rank_again
-from er_pipeline.blocking.pairs.ranked_facts import DECIMALS, Kept, RankedFacts, account_for
+from er_pipeline.blocking.pairs.ranked_facts import (
+    DECIMALS,
+    Kept,
+    RankedFacts,
+    account_for,
+)
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of
-from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE, PairWeights
+from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE, PairWeights, count_records
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +74,7 @@ def rank_pairs(
     Raises BudgetError if there are too many pairs and the budget says to fail.
     """
     if spec.encoder:
-        text = texts_of_records(engine, lake, weights.n_records)
+        text = texts_of_records(engine, lake, count_records(engine))
         fill_cosines(made, {"similarity": load_vectors(vector_folder(lake))}, text)
     engine.read_folder(made, "made_pairs")
     target, cut, views = None, EVERY_PAIR, None
@@ -84,7 +89,7 @@ def rank_pairs(
             scratch = made / "views"
             scratch.mkdir()
             views = rank_again(engine, lake, spec, weights, scratch)
-        target = spec.budget.pairs(weights.n_records) if spec.budget else None
+        target = spec.budget.pairs(count_records(engine)) if spec.budget else None
         cut = _cut(engine, spec, n_made, target)
     facts = account_for(engine, cut, n_made, target, weights)
     if views:

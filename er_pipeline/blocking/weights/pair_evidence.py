@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from er_pipeline.blocking.records.key_codes import IDF_STEPS
+from er_pipeline.blocking.tables.engine import Engine
 
 # No disagreement counts for more than ln 0.005: a field may be wrong for reasons no sample shows.
 # Measured at one pair per record: 0.05 costs households 0.9 points of completeness, people 0.1.
@@ -166,3 +167,9 @@ class PairWeights:
 def log_share(share: float) -> float:
     """Give ln of a share, of no less than 1 in 10,000."""
     return float(np.log(max(share, 1e-4)))
+
+
+def count_records(engine: Engine) -> int:
+    """Count the records that pairs are of, in key_codes; the weights may be of another night."""
+    (n_records,) = engine.row("select count(*) from key_codes")
+    return int(n_records)
