@@ -19,7 +19,7 @@ def test_versions_are_listed_and_pruned(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(3):
-        assert project.run() == 0
+        assert project.run("--full") == 0
     capsys.readouterr()
     command = ["versions", str(project.defs), "--lake", str(project.lake)]
     assert main(command) == 0

@@ -87,6 +87,6 @@ def test_only_a_step_that_is_taught_writes_them_and_its_teacher_shapes_the_rules
 ) -> None:
     (alone,), (taught,) = steps(people.spec()), steps(people.spec(), knowing)
     assert [table.name for table in taught.writes[len(alone.writes) :]] == ["weak_labels"]
-    assert set(taught.reads) - set(alone.reads) == {"em_model"}
+    assert set(taught.reads) - set(alone.reads) == {"em_model", "term_frequencies"}
     plans = [plans_of([step])["learned_rules"] for step in (alone, taught)]
     assert plans[0].settings != plans[1].settings

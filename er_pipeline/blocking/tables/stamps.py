@@ -75,7 +75,7 @@ def plan_of_learned(plan: Plan, before: Mapping[str, Plan]) -> Plan:
         name = waiting.pop()
         if name not in above:
             above.add(name)
-            waiting += before[name].reads
+            waiting += before[name].reads if name in before else ()
     read = {name: other for name, other in before.items() if name in above}
     shaping = [other for other in read.values() if not other.is_from_outside]
     return replace(
