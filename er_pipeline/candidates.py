@@ -8,7 +8,6 @@ Nothing that is published, or that the next run uses, changes until a candidate 
 
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +17,7 @@ from typing import TypedDict
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
-from er_pipeline.blocking.tables.files import made_folder, point, write_whole
+from er_pipeline.blocking.tables.files import link_file, made_folder, point, write_whole
 from er_pipeline.blocking.tables.in_force import LATEST, LearnedSet, promote, read_sets
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import run_lock
@@ -269,15 +268,8 @@ def _link(source: Path, target: Path) -> None:
     draft = target.with_name(f"{target.name}.tmp")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(source, draft, copy_function=_link_file)
+    shutil.copytree(source, draft, copy_function=link_file)
     draft.rename(target)
-
-
-def _link_file(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # no hard links there
-        shutil.copyfile(source, target)
 
 
 class _Clock:

@@ -73,7 +73,7 @@ def test_matches_are_lost_and_gained_by_the_cause_of_their_pair_or_of_their_scor
     assert changed(nights.lake) == []
 
     # Nothing changed.
-    nights.night(people[:600], until="match_changes")
+    nights.night(people[:600], until="match_changes", full=True)
     assert changed(nights.lake) == []
     assert match_changes_facts(nights.lake)["since"]
 
@@ -115,6 +115,20 @@ def test_matches_are_lost_and_gained_by_the_cause_of_their_pair_or_of_their_scor
     assert verdict.passed, verdict.text
 
 
+def test_another_threshold_is_seen_though_the_pairs_were_never_compared(nights: Nights) -> None:
+    people = made_up_people(nights.folder, 620)[:600]
+    first = matched(nights.night(people, until="match_changes"), 0.9)
+    nights.settings["matching"] = {"threshold": 0.9999}
+    lake = nights.night(people, until="match_changes")
+    assert pair_changes_facts(lake)["since"] == ""
+    assert pairs_of(changed(lake), "lost") == first - matched(lake, 0.9999) != set()
+    assert {row["cause"] for row in changed(lake)} == {"model_changed"}
+    [sentence] = match_sentences(match_changes_facts(lake), pair_changes_facts(lake))
+    assert "because the threshold is 0.9999, 0.9 before" in sentence
+    standing = Standing(good=["pair_changes", "match_changes"])
+    assert "The candidate pairs are the same." in run_report(standing, lake, {})
+
+
 def test_changes_that_do_not_add_up_are_an_error() -> None:
     facts: Any = {"since": "x", "matches": 5, "matches_before": 4, "gained": 2, "lost": 0}
     [verdict] = judge_changes(facts)
@@ -127,7 +141,7 @@ def test_the_report_says_what_changed_since_the_last_good_run(nights: Nights) ->
     nights.night(people[:300], until="match_changes")
     standing = Standing(good=["pair_changes", "match_changes"])
     assert "SINCE" not in "".join(run_report(standing, nights.lake, {}))
-    nights.night(people[:300], until="match_changes")
+    nights.night(people[:300], until="match_changes", full=True)
     lines = run_report(standing, nights.lake, {})
     assert lines[-2:] == ["The candidate pairs are the same.", "The matches are the same."]
     lake = nights.night(people[5:], until="match_changes")

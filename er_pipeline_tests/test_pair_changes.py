@@ -29,7 +29,7 @@ def test_a_first_night_has_nothing_to_compare_with(nights: Nights) -> None:
 
 def test_the_same_tables_are_not_compared(nights: Nights, monkeypatch: Any) -> None:
     monkeypatch.setattr(pair_changes, "find_both", None)
-    lake = nights.night(people(*ROWS), until="pair_changes")
+    lake = nights.night(people(*ROWS), until="pair_changes", full=True)
     facts = pair_changes_facts(lake)
     assert facts["since"]
     assert (facts["pairs"], facts["pairs_before"], facts["causes"]) == (5, 5, [])

@@ -9,7 +9,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.in_force import read_sets
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.publications import MOMENT
+from er_pipeline.blocking.tables.publications import made_at, time_text
 from er_pipeline.blocking.tables.stamps import read_stamp
 from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict
@@ -113,10 +113,9 @@ def _why_new(lake: Lake, table: str) -> str:
 
 def _day(version: str) -> str:
     """Write when a version was made: 20261127T020000.123-abc is 2026-11-27."""
-    return f"{version[:4]}-{version[4:6]}-{version[6:8]}"
+    return time_text(version).partition(" ")[0]
 
 
 def _age(version: str, now: datetime) -> str:
-    made = datetime.strptime(version.split("-")[0], MOMENT).replace(tzinfo=UTC)
-    days = max(0, (now - made).days)
+    days = max(0, (now - made_at(version)).days)
     return "since today" if days == 0 else f"for {days:,} {'day' if days == 1 else 'days'}"

@@ -87,10 +87,10 @@ def _changes(standing: Standing, lake: Lake) -> Iterator[str]:
     if "pair_changes" not in standing.good:
         return
     of_pairs = pair_changes_facts(lake)
-    if not of_pairs["since"]:
-        return
     of_matches = match_changes_facts(lake) if "match_changes" in standing.good else None
     since = max(of_pairs["since"], of_matches["since"] if of_matches else "")
+    if not since:
+        return
     yield ""
     yield f"SINCE THE LAST GOOD RUN ({time_text(since)})"
     yield "=" * 78

@@ -10,15 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict, cast
 
-from er_pipeline.blocking.changes.change_causes import CAUSES
+from er_pipeline.blocking.changes.cause_counts import (
+    CauseCount,
+    by_weight,
+    count_causes,
+    judge_sum,
+    total_of,
+)
 from er_pipeline.blocking.changes.change_texts import change_sentences
 from er_pipeline.blocking.changes.pair_changes import (
     CHANGED_PAIR,
     CHANGES,
     MOST_NAMED,
     OF_BLOCK,
-    CauseCount,
-    NamedBlock,
     PairChangesFacts,
     pair_changes_facts,
     show_changes,
@@ -139,8 +143,8 @@ def compare_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             since=folders["unified_pairs"].name if folders else "",
             matches=matches_facts(lake)["matches"],
             matches_before=noted["matches"] if noted else 0,
-            gained=sum(count["pairs"] for count in causes if count["change"] == "gained"),
-            lost=sum(count["pairs"] for count in causes if count["change"] == "lost"),
+            gained=total_of("gained", causes),
+            lost=total_of("lost", causes),
             causes=causes,
             threshold=threshold,
             threshold_before=noted["threshold"] if noted else None,
@@ -150,14 +154,17 @@ def compare_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
 
 def _folders_before(lake: Lake, of_pairs: PairChangesFacts) -> Mapping[str, Path] | None:
-    """Find the tables of the run that the pairs were compared with, if its matches are good."""
-    folders = lake.before(*COMPARED, TABLE) if of_pairs["since"] else None
+    """Find the tables of the last good run, if its pairs were compared with or are still these.
+
+    Where the pairs are as it left them, pair_changes was not made anew: it compares earlier runs.
+    """
+    folders = lake.before(*COMPARED, TABLE)
     known = (of_pairs["since"], lake.version("unified_pairs"))
     return folders if folders and folders["unified_pairs"].name in known else None
 
 
 def _are_same(lake: Lake, folders: Mapping[str, Path]) -> bool:
-    """Say whether the pairs are those of the last good run, so that pair_changes is older."""
+    """Say whether the pairs are as the last good run left them, see `_folders_before`."""
     return folders["unified_pairs"].name == lake.version("unified_pairs")
 
 
@@ -324,21 +331,11 @@ def _rows() -> str:
 
 
 def _count_causes(engine: Engine) -> list[CauseCount]:
-    counts: dict[tuple[str, str], CauseCount] = {}
-    for change, cause, strategy, n in engine.rows(
+    found = engine.rows(
         "select change, cause, strategy, count(*) from explained_matches group by all"
         " order by 4 desc, 3"
-    ):
-        count = counts.setdefault(
-            (change, cause),
-            CauseCount(
-                change=change, cause=cause, pairs=0, is_listed=True, strategies={}, blocks=[]
-            ),
-        )
-        count["pairs"] += n
-        if strategy is not None:
-            count["strategies"][strategy] = n
-    for change, cause, strategy, key, before, now, n in engine.rows(
+    )
+    blocks = engine.rows(
         f"""
         select change, cause, strategy, block_key, size_before, size_now, count(*) as n
         from explained_matches where cause like 'block_%' and block_key is not null
@@ -347,19 +344,15 @@ def _count_causes(engine: Engine) -> list[CauseCount]:
             partition by change, cause order by n desc, strategy, block_key) <= {MOST_NAMED}
         order by n desc, strategy, block_key
         """
-    ):
-        counts[change, cause]["blocks"].append(
-            NamedBlock(strategy=strategy, block_key=key, pairs=n, size_before=before, size_now=now)
-        )
-    order = {cause: place for place, cause in enumerate(CAUSES)}
-    return sorted(counts.values(), key=lambda c: (-c["pairs"], order[c["cause"]], c["change"]))
+    )
+    return by_weight(count_causes(found, blocks))
 
 
 def match_sentences(facts: MatchChangesFacts, of_pairs: PairChangesFacts) -> Iterator[str]:
     """Write what became of the matches, as `pair_sentences` does of the pairs."""
-    before = of_pairs["before"]
-    if before is None or not facts["since"]:
+    if not facts["since"]:
         return
+    before = of_pairs["before"] or of_pairs["night"]  # the pairs are the same
     moved = "the model scores them otherwise"
     if facts["threshold"] != facts["threshold_before"]:
         moved = f"the threshold is {facts['threshold']:g}, {facts['threshold_before']:g} before"
@@ -368,17 +361,7 @@ def match_sentences(facts: MatchChangesFacts, of_pairs: PairChangesFacts) -> Ite
 
 def judge_changes(facts: MatchChangesFacts) -> Iterator[Verdict]:
     """Judge whether the changes add up to the matches there are."""
-    before, lost, gained = facts["matches_before"], facts["lost"], facts["gained"]
-    expected = before - lost + gained
-    passed = not facts["since"] or expected == facts["matches"]
-    text = (
-        f"{before:,} matches, less {lost:,} lost, with {gained:,} gained, are {expected:,}; there"
-        f" are {facts['matches']:,}."
-        if facts["since"]
-        else "There is no good run before to compare with."
-    )
-    figures = {"matches_before": before, "lost": lost, "gained": gained}
-    yield Verdict(ADD_UP.name, passed, "error", text, {**figures, "matches": facts["matches"]})
+    yield judge_sum(ADD_UP, "matches", facts)
 
 
 def _judge(engine: Engine, lake: Lake) -> Iterable[Verdict]:

@@ -1,12 +1,11 @@
 """The versions of what a dataset has learned: those that were in force, and candidates."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from er_pipeline.blocking.tables.in_force import read_sets
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.publications import MOMENT
+from er_pipeline.blocking.tables.publications import seconds_text
 from er_pipeline.candidates import CANDIDATES, Comparison, candidates
 
 
@@ -31,9 +30,9 @@ def list_versions(lake: Lake) -> list[Version]:
     listed = [
         Version(
             version=one["version"],
-            learned_at=_readable(one["version"]),
+            learned_at=seconds_text(one["version"]),
             records=_records(lake, one["tables"]),
-            since=_readable(one["since"]),
+            since=seconds_text(one["since"]),
             in_force=one["tables"].items() <= now.items(),
             comparison=None,
         )
@@ -45,7 +44,7 @@ def list_versions(lake: Lake) -> list[Version]:
         listed.append(
             Version(
                 version=candidate["version"],
-                learned_at=_readable(candidate["version"]),
+                learned_at=seconds_text(candidate["version"]),
                 records=_records(home, candidate["tables"]),
                 since=None,
                 in_force=False,
@@ -90,10 +89,3 @@ def _records(lake: Lake, tables: Mapping[str, str]) -> int | None:
         if learned_from:
             return int(learned_from["records"])
     return None
-
-
-def _readable(at: str) -> str:
-    try:
-        return f"{datetime.strptime(at, MOMENT).replace(tzinfo=UTC):%Y-%m-%d %H:%M:%S}"
-    except ValueError:
-        return at

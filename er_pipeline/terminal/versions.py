@@ -1,11 +1,10 @@
 """What a lake keeps of a dataset: every publication, since when, until when, and what it takes."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.publications import MOMENT, disk_bytes
+from er_pipeline.blocking.tables.publications import disk_bytes, seconds_text
 
 
 class Kept(TypedDict):
@@ -37,8 +36,8 @@ def kept_publications(lake: Lake) -> list[Kept]:
         folders = [lake.path(table, version) for table, version in new]
         listed.append(
             Kept(
-                since=_readable(since),
-                until=None if until is None else _readable(until),
+                since=seconds_text(since),
+                until=None if until is None else seconds_text(until),
                 tables=len(tables),
                 bytes=disk_bytes(folders),
             )
@@ -60,10 +59,3 @@ def version_lines(listed: Sequence[Kept]) -> Iterator[str]:
 def versions_answer(listed: Sequence[Kept], freed: int | None) -> dict[str, Any]:
     """Give the same for programs; freed: bytes, if versions were pruned."""
     return {"publications": list(listed), "bytes_freed": freed}
-
-
-def _readable(at: str) -> str:
-    try:
-        return f"{datetime.strptime(at, MOMENT).replace(tzinfo=UTC):%Y-%m-%d %H:%M:%S}"
-    except ValueError:
-        return at

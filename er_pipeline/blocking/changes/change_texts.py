@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from er_pipeline.blocking.changes.cause_counts import CauseCount, NamedBlock
 from er_pipeline.blocking.changes.declared_night import Declared
-from er_pipeline.blocking.changes.pair_changes import CauseCount, NamedBlock, PairChangesFacts
+from er_pipeline.blocking.changes.pair_changes import PairChangesFacts
 
 # Names of strategies, and blocks, that a sentence gives; the facts hold more.
 SHOWN = 3

@@ -2,11 +2,19 @@
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.changes.both_nights import BOTH, Side, lay_out_nights
+from er_pipeline.blocking.changes.cause_counts import (
+    CauseCount,
+    by_weight,
+    count_causes,
+    judge_sum,
+    total_of,
+)
 from er_pipeline.blocking.changes.change_causes import CAUSES, EXPLAINED, explain_pairs
 from er_pipeline.blocking.changes.changed_pairs import find_changed_pairs
 from er_pipeline.blocking.changes.declared_night import (
@@ -55,31 +63,6 @@ ADD_UP = Check(
     "pairs_add_up",
     "The pairs of the last good run, less those lost, with those gained, are the pairs there are.",
 )
-
-
-class NamedBlock(TypedDict):
-    """A block and how many changed pairs it explains."""
-
-    strategy: str
-    block_key: str
-    pairs: int
-    size_before: int | None
-    size_now: int | None
-
-
-class CauseCount(TypedDict):
-    """How many pairs were gained or lost by one cause.
-
-    is_listed: whether they stand in the table. strategies: the first to find them, most pairs
-    first. blocks: those with most of the pairs.
-    """
-
-    change: str
-    cause: str
-    pairs: int
-    is_listed: bool
-    strategies: dict[str, int]
-    blocks: list[NamedBlock]
 
 
 class PairChangesFacts(TypedDict):
@@ -148,7 +131,7 @@ def compare_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         if found is None or found["stamps"]["unified_pairs"] == lake.stamp("unified_pairs"):
             write_none(engine, [*CHANGED_PAIR, *OF_BLOCK], draft.file())
         else:
-            sides = find_both(engine, lake, spec, found, draft.folder)
+            sides = find_both(engine, lake, spec, night, found, draft.folder)
             causes = list_pairs(engine, sides, draft.file())
             for side in sides:
                 shutil.rmtree(draft.folder / side.table("changed"))
@@ -156,8 +139,8 @@ def compare_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             since=found["since"] if found else "",
             pairs=night["pairs"],
             pairs_before=found["night"]["pairs"] if found else 0,
-            gained=sum(count["pairs"] for count in causes if count["change"] == "gained"),
-            lost=sum(count["pairs"] for count in causes if count["change"] == "lost"),
+            gained=total_of("gained", causes),
+            lost=total_of("lost", causes),
             causes=causes,
             night=night,
             before=found["night"] if found else None,
@@ -202,22 +185,27 @@ def night_before(lake: Lake) -> NightBefore | None:
 
 
 def find_both(
-    engine: Engine, lake: Lake, spec: PipelineSpec, before: NightBefore, folder: Path
+    engine: Engine,
+    lake: Lake,
+    spec: PipelineSpec,
+    now: Declared,
+    before: NightBefore,
+    folder: Path,
 ) -> tuple[Side, Side]:
     """Make the views n_explained and o_explained: the pairs gained and lost, with their causes.
 
-    folder: for pairs on their way, which the views read. Returns this night's side, and the other.
+    now: of `declared_night`. folder: for pairs on their way, which the views read. Returns this
+    night's side, and the other.
     """
-    now = declared_night(spec, lake)
     has_records = find_record_changes(engine, lake, *before["night"]["tables"])
     assert has_records, "the tables of the night before are there"
     sides = lay_out_nights(engine, lake, now, before["night"], before["folders"])
     keys = conjunctions_of(spec, lake)
+    only_labels = only_labels_changed(lake, before)
     for own, other in (sides, sides[::-1]):
         scratch = folder / own.table("changed")
         scratch.mkdir()
         find_changed_pairs(engine, own, other, scratch)
-        only_labels = only_labels_changed(lake, before)
         explain_pairs(engine, own, other, keys, spec.embedding_fields, only_labels)
     return sides
 
@@ -257,8 +245,7 @@ def list_pairs(engine: Engine, sides: tuple[Side, Side], file: Path) -> list[Cau
         + " order by change desc, left_source, left_id, right_source, right_id",
         file,
     )
-    order = {cause: place for place, cause in enumerate(CAUSES)}
-    return sorted(counted, key=lambda c: (-c["pairs"], order[c["cause"]], c["change"]))
+    return by_weight(counted)
 
 
 def _change(own: Side) -> str:
@@ -267,20 +254,12 @@ def _change(own: Side) -> str:
 
 def _count_causes(engine: Engine, own: Side) -> list[CauseCount]:
     names = [route["name"] for route in own.night["routes"]]
-    counts: dict[str, CauseCount] = {}
-    for cause, route, n in engine.rows(
+    change = _change(own)
+    found = engine.rows(
         f"select cause, route, count(*) from {own.table(EXPLAINED)} group by 1, 2"
         " order by 3 desc, 2"
-    ):
-        count = counts.setdefault(
-            cause,
-            CauseCount(
-                change=_change(own), cause=cause, pairs=0, is_listed=True, strategies={}, blocks=[]
-            ),
-        )
-        count["pairs"] += n
-        count["strategies"][names[route]] = n
-    for cause, route, key, own_size, other_size, n in engine.rows(
+    )
+    blocks = engine.rows(
         f"""
         select cause, route, block_key, own_size, other_size, count(*) as n
         from {own.table(EXPLAINED)} where cause like 'block_%'
@@ -289,14 +268,18 @@ def _count_causes(engine: Engine, own: Side) -> list[CauseCount]:
             <= {MOST_NAMED}
         order by n desc, route, block_key
         """
-    ):
-        before, now = (other_size, own_size) if own.prefix == "n" else (own_size, other_size)
-        counts[cause]["blocks"].append(
-            NamedBlock(
-                strategy=names[route], block_key=key, pairs=n, size_before=before, size_now=now
-            )
-        )
-    return list(counts.values())
+    )
+    return count_causes(
+        [(change, cause, names[route], n) for cause, route, n in found],
+        [
+            (change, cause, names[route], key, *_then_and_now(own, own_size, other_size), n)
+            for cause, route, key, own_size, other_size, n in blocks
+        ],
+    )
+
+
+def _then_and_now(own: Side, of_own: Any, of_other: Any) -> tuple[Any, Any]:
+    return (of_other, of_own) if own.prefix == "n" else (of_own, of_other)
 
 
 def _rows_of(own: Side, counted: list[CauseCount]) -> str:
@@ -306,7 +289,7 @@ def _rows_of(own: Side, counted: list[CauseCount]) -> str:
     names = " ".join(
         f"when {i} then {literal(route['name'])}" for i, route in enumerate(own.night["routes"])
     )
-    sizes = ("other_size", "own_size") if p == "n" else ("own_size", "other_size")
+    sizes = _then_and_now(own, "own_size", "other_size")
     records = RECORDS if p == "n" else f"old_{RECORDS}"
     return f"""
         select '{change}' as change, e.cause, a.n_no as left_no, b.n_no as right_no,
@@ -325,19 +308,11 @@ def _rows_of(own: Side, counted: list[CauseCount]) -> str:
 
 def judge_changes(facts: PairChangesFacts) -> Iterator[Verdict]:
     """Judge whether the changes add up to the pairs there are."""
-    before, lost, gained, now = (facts[k] for k in ("pairs_before", "lost", "gained", "pairs"))
-    is_first = not facts["since"]
-    right = is_first or before - lost + gained == now
-    text = "There is no good run before to compare with."
-    if not is_first:
-        text = (
-            f"{before:,} pairs, less {lost:,} lost, with {gained:,} gained, are"
-            f" {before - lost + gained:,}; there are {now:,}."
-        )
-    if not right:
-        text += " Read unified_pairs instead: pair_changes is not published. Please report this."
-    numbers = {"pairs_before": before, "lost": lost, "gained": gained, "pairs": now}
-    yield Verdict(ADD_UP.name, right, "error", text, numbers)
+    verdict = judge_sum(ADD_UP, "pairs", facts)
+    if not verdict.passed:
+        text = " Read unified_pairs instead: pair_changes is not published. Please report this."
+        verdict = replace(verdict, text=verdict.text + text)
+    yield verdict
 
 
 def _judge(engine: Engine, lake: Lake) -> Iterable[Verdict]:

@@ -94,6 +94,14 @@ def sizes_of(folder: Path) -> dict[str, int]:
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
+def link_file(source: str | Path, target: str | Path) -> None:
+    """Let a file stand at another place, too, without copying it where that can be."""
+    try:
+        os.link(source, target)
+    except OSError:  # no hard links there
+        shutil.copyfile(source, target)
+
+
 @contextmanager
 def files_of_mode(mode: str | None) -> Iterator[None]:
     """Let all files that this process writes have a mode at most, such as 640, and folders 750.

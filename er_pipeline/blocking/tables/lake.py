@@ -17,7 +17,6 @@ or `current`, which move only when a run has ended well.
 
 import json
 import logging
-import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from typing import Any, Self
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
-from er_pipeline.blocking.tables.files import made_folder, point, sizes_of
+from er_pipeline.blocking.tables.files import link_file, made_folder, point, sizes_of
 from er_pipeline.blocking.tables.in_force import version_in_force
 from er_pipeline.blocking.tables.outside import library_versions
 from er_pipeline.blocking.tables.publications import (
@@ -322,7 +321,4 @@ class TableDraft:
 def link_files(source: Path, target: Path) -> None:
     """Put the parquet files of one folder into another, without copying them where that can be."""
     for file in sorted(source.glob("*.parquet")):
-        try:
-            os.link(file, target / file.name)
-        except OSError:  # no hard links there
-            shutil.copyfile(file, target / file.name)
+        link_file(file, target / file.name)
