@@ -1,6 +1,6 @@
 """Nights: a dataset that is run again and again on changed files, as a schedule would."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics, note_run_metrics
 from er_pipeline.blocking.tables.runs import steps_for
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.catalog import publish_dataset
 from er_pipeline.flow import flow, open_lake, run
@@ -73,3 +74,13 @@ class Nights:
         with DuckDBEngine(threads=1) as engine:
             engine.read_folder(self.lake.path(table), "some_table")
             return sorted(engine.rows("from some_table"), key=repr)
+
+
+def sum_rows(engine: DuckDBEngine, folder: Path, but: Sequence[str] = ()) -> Row:
+    """Sum up the rows of a table, whatever their order; but: columns that are left out."""
+    engine.read_folder(folder, "some_rows")
+    columns = f"* exclude ({', '.join(map(quoted, but))})" if but else "*"
+    return engine.row(
+        "select count(*), bit_xor(hash(s)), sum(hash(s)::hugeint)"
+        f" from (select {columns} from some_rows) as s"
+    )

@@ -11,7 +11,6 @@ import random
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import point
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.publications import LATEST
-from er_pipeline.blocking.tables.step import Step
 from er_pipeline.matching.scores_before import DONE_IN_FULL, TAKEN_OVER
 from er_pipeline_tests.conftest import made_up_people
 from er_pipeline_tests.faults.nights import OF_HISTORY as TABLES_OF_HISTORY
@@ -73,34 +71,6 @@ OF_HISTORY = {
     *(TAKEN_OVER, DONE_IN_FULL, "texts_encoded", "texts_reused"),
     *("lists_taken_over", "lists_searched", "digest"),
 }
-LEARNED = ("em_model",)
-
-
-class KeptNights(Nights):
-    """Nights in which what was learned stays in force, whether or not the flow says so."""
-
-    def steps(self) -> list[Step]:
-        """Give the flow's steps; those that learn are left out once they have learned."""
-        return [_in_force(step) for step in super().steps() if not self.has_learned(step)]
-
-    @property
-    def lake(self) -> Lake:
-        """The lake of all nights."""
-        lake = super().lake
-        for name, plan in lake.plans.items():
-            if plan.step in LEARNED:
-                lake.plans[name] = replace(plan, stays_in_force=True)
-        return lake
-
-    def has_learned(self, step: Step) -> bool:
-        """Say whether a step's tables are in force."""
-        return step.name in LEARNED and self.lake.has(step.name)
-
-
-def _in_force(step: Step) -> Step:
-    if step.name not in LEARNED:
-        return step
-    return replace(step, writes=[replace(table, stays_in_force=True) for table in step.writes])
 
 
 def give_learned(giver: Lake, taker: Lake) -> None:
@@ -136,7 +106,7 @@ def differing_tables(one: Lake, other: Lake) -> list[str]:
     differing = []
     with DuckDBEngine(threads=1) as engine:
         for name, plan in one.plans.items():
-            if plan.stays_in_force or is_history(name):
+            if plan.stays_in_force or name in TABLES_OF_HISTORY:
                 continue
             noted, rows = [], []
             for lake in (one, other):
@@ -152,11 +122,6 @@ def differing_tables(one: Lake, other: Lake) -> list[str]:
     return differing
 
 
-def is_history(table: str) -> bool:
-    """Say whether a table is about what changed since the last good run."""
-    return table in TABLES_OF_HISTORY
-
-
 def run_nights(folder: Path, kind: str, mode: str, n_nights: int, seed: int) -> list[str]:
     """Run nights of a kind and a rebuild of each but the first; list what differs.
 
@@ -168,13 +133,13 @@ def run_nights(folder: Path, kind: str, mode: str, n_nights: int, seed: int) -> 
     pool = people[240:]
     n_sources = 1 if mode == "dedupe" else 2
     files = [people[i:240:n_sources] for i in range(n_sources)]
-    nights = KeptNights(folder / "nights", settings_of(kind, mode))
+    nights = Nights(folder / "nights", settings_of(kind, mode))
     wrong, taken_over = [], 0
     for night in range(n_nights):
         lake = nights.night(*files)
         if night:
             shutil.rmtree(folder / "rebuilt", ignore_errors=True)
-            rebuilt = KeptNights(folder / "rebuilt", settings_of(kind, mode))
+            rebuilt = Nights(folder / "rebuilt", settings_of(kind, mode))
             give_learned(lake, rebuilt.lake)
             differing = differing_tables(lake, rebuilt.night(*files, publish=False, threads=1))
             wrong += [f"{kind}, {mode}, seed {seed}, night {night}: {text}" for text in differing]

@@ -9,8 +9,8 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.matching.scores_before import add_weights
 from er_pipeline_tests.conftest import made_up_people
+from er_pipeline_tests.nights import Nights
 from er_pipeline_tests.rebuilt_nights import (
-    KeptNights,
     Person,
     differing_tables,
     give_learned,
@@ -24,8 +24,8 @@ def people(tmp_path: Path) -> list[Person]:
     return made_up_people(tmp_path, 240)
 
 
-def nights_of(folder: Path, **more: Any) -> KeptNights:
-    return KeptNights(folder, {**settings_of("lists", "dedupe"), "weights": False, **more})
+def nights_of(folder: Path, **more: Any) -> Nights:
+    return Nights(folder, {**settings_of("lists", "dedupe"), "weights": False, **more})
 
 
 def pairs_with(lake: Lake, record_id: str) -> int:
@@ -100,16 +100,9 @@ def test_another_strategy_leaves_the_scores_of_its_old_pairs(
 
 
 def test_a_lake_that_takes_nothing_over_scores_all(tmp_path: Path, people: list[Person]) -> None:
-    class Full(KeptNights):
-        @property
-        def lake(self) -> Lake:
-            lake = super().lake
-            lake.takes_over = False
-            return lake
-
-    nights = Full(tmp_path, settings_of("caps", "dedupe"))
+    nights = Nights(tmp_path, settings_of("caps", "dedupe"))
     nights.night(people)
-    assert "taken_over" not in nights.night(people).facts("matches")
+    assert "taken_over" not in nights.night(people, full=True).facts("matches")
 
 
 @pytest.mark.parametrize(

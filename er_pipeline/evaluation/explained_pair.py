@@ -74,7 +74,7 @@ class ExplainedPair:
     values: field -> both clean values. proposed_by: the strategies and rules that make the pair.
     weight, least_weight: the pair's where it is kept, and the least that is kept. similarity, rank:
     of the lists of neighbours, where the pair stands in them. entities: (of the left one, of the
-    right one) as (name, records); chain: the matches that join them, where they are in one.
+    right one) as (entity_id, records); chain: the matches that join them, where they are in one.
     missed: None where the pair is found.
     """
 
@@ -281,19 +281,15 @@ def _entities(
 ) -> tuple[tuple[tuple[str, int], tuple[str, int]] | None, Sequence[ChainLink]]:
     """Give the entities of two records, and the matches that join them, where they are in one."""
     assert spec.matching, "matching is on"
-    of = dict(
-        engine.rows(
-            f"select record_no, entity_no from entities where record_no in ({given[0]}, {given[1]})"
+    found = {
+        no: engine.row(
+            "select entity_id, entity_no, count(*) from entities where entity_no ="
+            f" (select entity_no from entities where record_no = {no})"
+            " group by entity_id, entity_no"
         )
-    )
-    sizes = dict(
-        engine.rows(
-            "select entity_no, count(*) from entities where entity_no in"
-            f" ({', '.join(str(no) for no in of.values())}) group by entity_no"
-        )
-    )
-    left, right = ((str(of[no]), int(sizes[of[no]])) for no in given)
+        for no in given
+    }
+    left, right = ((str(found[no][0]), int(found[no][2])) for no in given)
     if left != right:
         return (left, right), ()
-    chain = strongest_chain(engine, spec, of[given[0]], given[0], given[1])
-    return (left, right), chain
+    return (left, right), strongest_chain(engine, spec, found[given[0]][1], given[0], given[1])

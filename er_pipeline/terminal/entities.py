@@ -10,6 +10,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.matching.entity_ids import LEDGER
 from er_pipeline.terminal.exit_codes import UsageError
+from er_pipeline.terminal.record_arguments import records_named
 
 # Records that are listed for people; --json has all.
 MOST_LISTED = 100
@@ -61,26 +62,21 @@ class Ledger:
 
         Raises UsageError if there is no such record, or several.
         """
-        found = self.engine.rows(
-            """
-            select r.source, r.record_id, e.entity_id from cleaned_records as r
-            join entities as e on e.record_no = r.record_no
-            where r.record_id = $1 or r.source || ':' || r.record_id = $1
-            order by r.source <> split_part($1, ':', 1), r.source_no limit 2
-            """,
-            [record],
-        )
+        found = records_named(self.engine, record)
         if not found:
             raise UsageError(
                 f"no record {record!r}: write SOURCE:RECORD_ID, with the source as it is called in"
                 " the view entities and the id as the source wrote it"
             )
-        if len(found) > 1 and f"{found[0][0]}:{found[0][1]}" != record:
-            raise UsageError(
-                f"several sources have a record {record!r}: write {found[0][0]}:{record} or"
-                f" {found[1][0]}:{record}"
-            )
-        return int(found[0][2])
+        if len(found) > 1:
+            named = " or ".join(f"{one.source}:{record}" for one in found)
+            raise UsageError(f"several sources have a record {record!r}: write {named}")
+        ((entity_id,),) = self.engine.rows(
+            "select e.entity_id from entities as e join cleaned_records as r"
+            " on r.record_no = e.record_no where r.source = ? and r.record_id = ?",
+            list(found[0]),
+        )
+        return int(entity_id)
 
     def look_up(self, entity_id: int) -> Found:
         """Find an id, in use or retired; raise UsageError if it was never minted."""

@@ -6,32 +6,39 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 
 
+def records_named(engine: Engine, text: str) -> list[RecordName]:
+    """Find the records that a text may name: one that it names with its source, else up to two.
+
+    Reads the engine's cleaned_records.
+    """
+    found = [
+        RecordName(source, record_id)
+        for source, record_id in engine.rows(
+            """
+            select source, record_id from cleaned_records
+            where record_id = $1 or source || ':' || record_id = $1
+            order by source <> split_part($1, ':', 1), source_no limit 2
+            """,
+            [text],
+        )
+    ]
+    is_whole = bool(found) and f"{found[0].source}:{found[0].record_id}" == text
+    return found[:1] if is_whole else found
+
+
 def record_named(engine: Engine, spec: PipelineSpec, text: str) -> RecordName:
     """Find the record that a text names: source:id, or an id that one source alone has.
 
     Reads the engine's cleaned_records. Raises InputError if there is no such record, or several.
     """
-    source, _, record_id = text.partition(":")
-    if source in spec.source_labels and _sources_with(engine, record_id, [source]):
-        return RecordName(source, record_id)
-    found = _sources_with(engine, text, spec.source_labels)
+    found = records_named(engine, text)
     if len(found) == 1:
-        return RecordName(found[0], text)
+        return found[0]
     if found:
-        named = " or ".join(f"{source}:{text}" for source in found)
+        named = " or ".join(f"{record.source}:{text}" for record in found)
         raise InputError(f"several sources have a record {text!r}: write {named}")
     sources = ", ".join(spec.source_labels)
     raise InputError(
         f"no source of dataset {spec.dataset!r} ({sources}) has a record {text!r}; write its id as"
         " the source does, or source:id"
     )
-
-
-def _sources_with(engine: Engine, record_id: str, sources: list[str]) -> list[str]:
-    marks = ", ".join("?" * len(sources))
-    rows = engine.rows(
-        f"select source from cleaned_records where record_id = ? and source in ({marks})"
-        " order by source_no",
-        [record_id, *sources],
-    )
-    return [str(source) for (source,) in rows]

@@ -40,10 +40,7 @@ WITH_MATCHING: dict[str, Any] = {"embedding": True, "matching": {"recall": False
 # What a night never leaves behind; {temporary} is the system's folder of the trial.
 LEFTOVERS = ("**/*.tmp", "**/*.tmp.*", "**/*.link", "**/*.old", ".spill/*", "**/*.wal")
 # What changed names records of other nights, and ids of entities follow from all nights.
-OF_HISTORY = (
-    *("pair_changes", "match_changes", "entities", "entity_events", "entity_history"),
-    *("entity_links", "entity_cuts", "entity_bridges", "golden_records"),
-)
+OF_HISTORY = ("pair_changes", "match_changes", "entities", "entity_events", "entity_history")
 # Vectors and kept searches stand for texts, whatever the night.
 OF_TEXTS = ("text_vectors", "whole_vectors", "neighbour_candidates")
 FORK = multiprocessing.get_context("forkserver")

@@ -17,14 +17,17 @@ from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.verdict_notes import noted_failure, noted_verdicts
 
 
-def why_to_run(step: Step, lake: Lake) -> str | None:
+def why_to_run(
+    step: Step, lake: Lake, stamps: Mapping[str, Stamp | None] | None = None
+) -> str | None:
     """Say why a step must run, in a few words; None if its tables are current.
 
-    lake: with the plans of the flow; nothing is read of tables but their notes.
+    lake: with the plans of the flow; nothing is read of tables but their notes. stamps: of all
+    tables, where somebody has read them already.
     """
     if any(table.name not in lake.plans for table in step.writes):
         return "the lake does not know what shapes it"
-    stamps = lake.stamps(lake.plans)
+    stamps = lake.stamps(lake.plans) if stamps is None else stamps
     for table in step.writes:
         reason = _why_not_current(table.name, lake, stamps)
         if reason:
@@ -50,13 +53,14 @@ def reasons_to_run(steps: Sequence[Step], lake: Lake) -> dict[str, str | None]:
     has run it is known whether its tables came out as they were.
     """
     reasons: dict[str, str | None] = {}
+    stamps = lake.stamps(lake.plans)
     made_by = {table.name: step.name for step in steps for table in step.writes}
     for step in steps:
         own = {table.name for table in step.writes}
         needed = {name for table in own for name in upstream_of(table, lake.plans)} - own
         if any(made_by.get(name) in reasons for name in needed):
             reasons[step.name] = None
-        elif reason := why_to_run(step, lake):
+        elif reason := why_to_run(step, lake, stamps):
             reasons[step.name] = reason
     return reasons
 
