@@ -21,7 +21,7 @@ from er_pipeline.blocking.tables.files import link_file, made_folder, point, wri
 from er_pipeline.blocking.tables.in_force import LATEST, LearnedSet, promote, read_sets
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import run_lock
-from er_pipeline.blocking.tables.publications import moment
+from er_pipeline.blocking.tables.moments import moment
 from er_pipeline.blocking.tables.runs import run_step, steps_for
 from er_pipeline.blocking.tables.stamps import first_stale, read_stamp
 from er_pipeline.blocking.tables.step import Step

@@ -33,7 +33,7 @@ from er_pipeline.blocking.tables.publications import (
     read_published,
 )
 from er_pipeline.blocking.tables.run_metrics import RUN_METRICS, has_noted_metrics
-from er_pipeline.blocking.tables.shown_views import views_to_show
+from er_pipeline.blocking.tables.shown_views import ledgers_of, views_to_show
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.stamps import check_stamp, read_stamp
 from er_pipeline.blocking.tables.table import Table
@@ -102,7 +102,7 @@ def publish_dataset(
     before = named_by(catalog)
     publication = Publication(
         lake.folder,
-        new_note(shown.versions, shown.views, shown.reads, withheld, _ledgers_of(tables, versions)),
+        new_note(shown.versions, shown.views, shown.reads, withheld, ledgers_of(tables, versions)),
         retention or Retention(),
         named_versions(lake.folder, before or ""),
     )
@@ -150,11 +150,20 @@ def is_published(
     noted = [published["tables"], published["views"], published["reads"], published["withheld"]]
     if noted != [shown.versions, shown.views, shown.reads, dict(withheld or {})]:
         return False
-    if not links_lead_to(lake.folder, published):
-        return False
+    return shows_what_is_noted(lake)
+
+
+def shows_what_is_noted(lake: Lake) -> bool:
+    """Say whether the catalog and the links for people show what is noted of a dataset.
+
+    Not so if a publication was killed, or somebody has taken the catalog away.
+    """
+    noted = lake.published()
     found = views_of(lake.root / CATALOG, lake.dataset)
-    return found.keys() == shown.views.keys() and all(
-        version in found[view] for view, read in shown.reads.items() for version in read.values()
+    return (
+        links_lead_to(lake.folder, noted)
+        and found.keys() == noted["views"].keys()
+        and all(v in found[view] for view, read in noted["reads"].items() for v in read.values())
     )
 
 
@@ -175,17 +184,6 @@ def _note_learned(lake: Lake, versions: Mapping[str, str], at: str, most: int) -
     learned = [name for name, plan in lake.plans.items() if plan.stays_in_force]
     if lake.plans and versions.keys() >= set(learned):
         note_in_force(lake.folder, {name: versions[name] for name in learned}, at, most)
-
-
-def _ledgers_of(tables: Sequence[Table], versions: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Name the versions that ledgers are kept in from now on; each with all that belongs to it."""
-    ledgers = {}
-    for table in tables:
-        if table.kept_with is not None:
-            whole = (table.name, *table.kept_with)
-            if all(name in versions for name in whole):
-                ledgers[table.name] = {name: versions[name] for name in whole}
-    return ledgers
 
 
 def rewrite_catalog(lake: Lake) -> None:

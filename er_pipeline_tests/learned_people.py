@@ -48,10 +48,10 @@ class Made:
     def make(
         self, until: str, but: Sequence[str] = (), threads: int = 1, **more: Any
     ) -> dict[str, Any]:
-        """Run the steps up to a table under these settings, but for some; return its facts."""
+        """Run the steps up to a table, current or not, but for some; return its facts."""
         spec = self.spec(**more)
         steps = [step for step in steps_for(flow(spec), until) if step.name not in but]
-        made = list(run(steps, open_lake(self.lake.root, spec), threads=threads))
+        made = list(run(steps, open_lake(self.lake.root, spec), full=True, threads=threads))
         return made[-1][1]
 
     def prepare(self) -> "Made":

@@ -22,6 +22,8 @@ from er_pipeline_tests.small_spec import small_spec
 from er_pipeline_tests.test_definitions import people as people
 
 PEOPLE: Rows = [{"id": str(i), "last": "lee"} for i in range(4)]
+WITH_TWO_NAMES: Rows = [{**row, "first": f"ann{i % 2}"} for i, row in enumerate(PEOPLE)]
+TWO_NAMES = {"last": "last", "first": "first"}
 
 
 def of_catalog(spec: PipelineSpec) -> dg.AssetSpec:
@@ -66,7 +68,7 @@ def publish(people: Dataset) -> Published:
 def test_what_the_catalog_shows_already_is_no_publication(
     dataset: Callable[..., Dataset],
 ) -> None:
-    people = dataset(PEOPLE, strategies={"last": "last"})
+    people = dataset(WITH_TWO_NAMES, strategies=TWO_NAMES, training_rules=TWO_NAMES)
     list(run_flow(flow(people.spec), people.lake))
     assert publish(people).is_new
     note, catalog = people.lake.published(), people.lake.root / CATALOG
@@ -83,7 +85,7 @@ def test_what_the_catalog_shows_already_is_no_publication(
 def test_what_a_killed_publication_left_undone_is_published(
     dataset: Callable[..., Dataset],
 ) -> None:
-    people = dataset(PEOPLE, strategies={"last": "last"})
+    people = dataset(WITH_TWO_NAMES, strategies=TWO_NAMES, training_rules=TWO_NAMES)
     list(run_flow(flow(people.spec), people.lake))
     publish(people)
     point(people.lake.folder / "blocks_last" / CURRENT, "elsewhere")
@@ -94,6 +96,19 @@ def test_what_a_killed_publication_left_undone_is_published(
     note_run_metrics(people.lake, "run", "matches", {"rows": 1})
     assert publish(people).is_new
     assert not publish(people).is_new
+
+
+def test_what_is_withheld_does_not_keep_a_lost_catalog_from_coming_back(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(PEOPLE, strategies={"last": "last"})  # one field cannot train a model
+    list(run_flow(flow(people.spec), people.lake))
+    assert "em_training_rules" in publish(people).standing.withheld
+    people.make_again("blocking_report")
+    assert not publish(people).is_new
+    (people.lake.root / CATALOG).unlink()
+    assert publish(people).is_new
+    assert (people.lake.root / CATALOG).exists()
 
 
 def test_old_versions_go_on_a_night_without_a_publication(

@@ -113,6 +113,8 @@ def test_tables_that_are_declared_no_more_are_deleted(tmp_path: Path) -> None:
     assert gone <= people.folders()
     people.declare(strategies={"a": "last_name"}, labels=None, truth=None, embedding=None)
     assert people.run() == 0  # who has the catalog of before open may still read them
+    assert gone <= people.folders()
+    people.records([*FEW, {**FEW[0], "id": "new"}])
     assert people.run() == 0
     left = people.folders()
     assert gone & left == set()

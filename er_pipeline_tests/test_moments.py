@@ -1,19 +1,26 @@
-from datetime import UTC, datetime, timedelta, timezone
+"""Moments in the names of versions."""
+
+from datetime import UTC, datetime
 
 import pytest
 
-from er_pipeline.blocking.labels.moments import utc_now, utc_text
+from er_pipeline.blocking.tables.moments import made_at, moment, seconds_text, time_text
+
+AT = datetime(2026, 11, 27, 2, 0, 5, 123, UTC)
 
 
-@pytest.mark.parametrize(
-    "zone", [None, UTC, timezone(timedelta(hours=2))], ids=["no zone", "UTC", "two hours ahead"]
-)
-def test_a_moment_is_written_in_utc(zone: timezone | None) -> None:
-    hour = 12 if zone and zone != UTC else 10
-    assert utc_text(datetime(2026, 11, 3, hour, 15, tzinfo=zone)) == "2026-11-03T10:15:00Z"
+def test_a_moment_is_read_as_it_was_written() -> None:
+    version = f"{moment(AT)}-abcdef"
+    assert made_at(version) == AT
+    assert time_text(version) == "2026-11-27 02:00 UTC"
+    assert seconds_text(version) == "2026-11-27 02:00:05"
 
 
-def test_now_is_written_to_the_second() -> None:
-    written = datetime.fromisoformat(utc_now())
-    assert written.microsecond == 0
-    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
+def test_moments_sort_by_time() -> None:
+    assert moment(AT) < moment(AT.replace(microsecond=124)) < moment()
+
+
+def test_what_names_no_moment_is_shown_as_it_is() -> None:
+    assert seconds_text("latest") == "latest"
+    with pytest.raises(ValueError, match="latest"):
+        made_at("latest")

@@ -12,6 +12,7 @@ import pytest
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.files import made_folder
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.moments import moment
 from er_pipeline.blocking.tables.publications import (
     PUBLISHED,
     Publication,
@@ -19,7 +20,6 @@ from er_pipeline.blocking.tables.publications import (
     Retention,
     clear_leftovers,
     forget_gone,
-    moment,
     named_versions,
     new_note,
     prune,

@@ -46,7 +46,11 @@ def test_the_two_commands_stand_in_the_readme_each_complete() -> None:
 def test_the_readmes_rooms_are_those_of_the_package() -> None:
     package = Path(__file__).parents[1] / "er_pipeline"
     (rooms,) = (text for text in blocks_of(README, "text") if text.startswith("er_pipeline/"))
-    listed = dict.fromkeys(re.findall(r"^  (?:  )?([\w.]+)(?=/| )", rooms, re.MULTILINE))
+    listed = [
+        name
+        for names in re.findall(r"^  (?:  )?(\w[\w./]*(?:, [\w./]+)*)(?=  |$)", rooms, re.MULTILINE)
+        for name in re.findall(r"[\w.]+", names)
+    ]
     there = {path.name for path in package.iterdir() if path.name[0].isalpha()}
     there |= {path.name for path in (package / "blocking").iterdir() if path.name[0].isalpha()}
     assert set(listed) == there - {"defs", "definitions.py", "py.typed"}

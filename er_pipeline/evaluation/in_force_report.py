@@ -9,7 +9,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.in_force import read_sets
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.publications import made_at, time_text
+from er_pipeline.blocking.tables.moments import made_at, time_text
 from er_pipeline.blocking.tables.stamps import read_stamp
 from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict

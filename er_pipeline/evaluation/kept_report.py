@@ -14,7 +14,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.publications import time_text
+from er_pipeline.blocking.tables.moments import time_text
 from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, Standing
 from er_pipeline.evaluation.blocking_report import gather_figures
 from er_pipeline.evaluation.in_force_report import in_force_lines

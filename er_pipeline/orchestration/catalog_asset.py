@@ -14,7 +14,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import catalog_lock, step_lock
-from er_pipeline.blocking.tables.publications import time_text
+from er_pipeline.blocking.tables.moments import time_text
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics
 from er_pipeline.blocking.tables.shown_views import has_news
 from er_pipeline.blocking.tables.sql import literal
@@ -22,7 +22,12 @@ from er_pipeline.blocking.tables.stamps import code_version, digest, planned_sta
 from er_pipeline.blocking.tables.standing import Standing, judge_and_note, standing_of
 from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.table import Check
-from er_pipeline.catalog import clean_up, is_published, publish_dataset
+from er_pipeline.catalog import (
+    clean_up,
+    is_published,
+    publish_dataset,
+    shows_what_is_noted,
+)
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
 from er_pipeline.orchestration.assets import as_dagster_failures, code_references
 from er_pipeline.orchestration.resources import LakeFolder
@@ -144,8 +149,8 @@ def publish_what_is_good(spec: PipelineSpec, lake: Lake, steps: Sequence[Step]) 
             lake.check(table)
         good = set(standing.good)
         tables = [table for step in steps for table in step.writes if table.name in good]
-        is_old_news = standing.withheld and not has_news(lake, tables)
-        if is_old_news or is_published(lake, tables, standing.withheld):
+        has_old = standing.withheld and not has_news(lake, tables) and shows_what_is_noted(lake)
+        if has_old or is_published(lake, tables, standing.withheld):
             clean_up(lake, spec.lake.retention)
             return Published(standing, sorted(lake.published()["views"]), is_new=False)
         collect_run_metrics(engine, lake)

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from er_pipeline.blocking.tables.in_force import read_sets
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.publications import seconds_text
+from er_pipeline.blocking.tables.moments import seconds_text
 from er_pipeline.candidates import CANDIDATES, Comparison, candidates
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.publications import disk_bytes, seconds_text
+from er_pipeline.blocking.tables.moments import seconds_text
+from er_pipeline.blocking.tables.publications import disk_bytes
 
 
 class Kept(TypedDict):

@@ -10,8 +10,8 @@ from er_pipeline.blocking.tables.contract import FITS_CONTRACT
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.files import sizes_of
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.moments import time_text
 from er_pipeline.blocking.tables.outside import library_versions, why_differs
-from er_pipeline.blocking.tables.publications import time_text
 from er_pipeline.blocking.tables.stamps import Stamp, first_stale, upstream_of
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.verdict_notes import noted_failure, noted_verdicts

@@ -28,13 +28,13 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.files import link_file, made_folder, point, sizes_of
 from er_pipeline.blocking.tables.in_force import version_in_force
+from er_pipeline.blocking.tables.moments import moment
 from er_pipeline.blocking.tables.outside import library_versions
 from er_pipeline.blocking.tables.publications import (
     CURRENT,
     LATEST,
     PUBLISHED,
     Published,
-    moment,
     read_published,
 )
 from er_pipeline.blocking.tables.stamps import Plan, Stamp, check_stamp, read_stamp, upstream_of

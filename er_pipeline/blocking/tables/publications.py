@@ -30,6 +30,7 @@ from er_pipeline.blocking.tables.files import (
     write_whole,
 )
 from er_pipeline.blocking.tables.in_force import finish_promotion, kept_in_force
+from er_pipeline.blocking.tables.moments import moment
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,6 @@ CURRENT = "current"
 PUBLISHED = "published.json"
 SHOWN = ".shown"
 NOW = "now"
-MOMENT = "%Y%m%dT%H%M%S.%f"
 
 
 class Shown(TypedDict):
@@ -102,29 +102,6 @@ class Retention:
     days: float = 7
     versions: int = 2
     learned: int = 5
-
-
-def moment(at: datetime | None = None) -> str:
-    """Write a moment as the names of versions begin: they sort by time."""
-    return f"{at or datetime.now(UTC):{MOMENT}}"
-
-
-def made_at(version: str) -> datetime:
-    """Return when a version was made, in UTC; raise ValueError for what names no moment."""
-    return datetime.strptime(version.split("-")[0], MOMENT).replace(tzinfo=UTC)
-
-
-def seconds_text(version: str) -> str:
-    """Write for people when a version was made, to the second; what names no moment as it is."""
-    try:
-        return f"{made_at(version):%Y-%m-%d %H:%M:%S}"
-    except ValueError:
-        return version
-
-
-def time_text(version: str) -> str:
-    """Write for people when a version was made: 20261127T020000.123-abc is 2026-11-27 02:00 UTC."""
-    return f"{version[:4]}-{version[4:6]}-{version[6:8]} {version[9:11]}:{version[11:13]} UTC"
 
 
 def read_published(folder: Path) -> Published:
@@ -241,11 +218,7 @@ class Publication:
             table, last = latest.parent, _target(latest) or ""
             shown = {version for publication in kept for version in _shown_of(publication, table)}
             shown |= in_force.get(table.name, set())
-            is_withheld = table.name in self._note["withheld"]
-            is_needed = (
-                shown or is_withheld or last in named or not last or last.split("-")[0] >= since
-            )
-            if not is_needed:
+            if not shown and _is_undeclared(table.name, last, self._note, since, named):
                 shutil.rmtree(table, ignore_errors=True)
                 continue
             if table.name not in self.tables:
@@ -304,7 +277,7 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
     """Drop the versions of a dataset that are no longer to be kept; return the bytes that it freed.
 
     folder: of the dataset; no run of it may be at work. named: as in `Publication.clean`. What is
-    shown and what was written last stays.
+    shown and what was written last stays, unless it belongs to a declaration that is no more.
     """
     published = read_published(folder)
     kept = list(kept_of(published["before"], retention))
@@ -313,8 +286,13 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
     freed = 0
     for latest in sorted(folder.glob(f"*/{LATEST}")):
         table = latest.parent
-        stays = {_target(latest), *in_force.get(table.name, ())}
-        stays = stays.union(*(_shown_of(shown, table) for shown in all_shown))
+        shown = in_force.get(table.name, set()).union(*(_shown_of(p, table) for p in all_shown))
+        last = _target(latest) or ""
+        if not shown and _is_undeclared(table.name, last, published, published["at"], named):
+            freed += disk_bytes([version for version in table.iterdir() if version.is_dir()])
+            shutil.rmtree(table, ignore_errors=True)
+            continue
+        stays = {last, *shown}
         for version in table.iterdir():
             is_version = version.is_dir() and not version.is_symlink()
             if is_version and version.name not in stays and version.name not in named:
@@ -324,6 +302,15 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
         published["before"] = kept
         write_whole(folder / PUBLISHED, json.dumps(published, indent=1))
     return freed
+
+
+def _is_undeclared(table: str, last: str, note: Published, since: str, named: str) -> bool:
+    """Say whether a table belongs to a declaration that is no more, if no version of it is shown.
+
+    last: its last version. note: what is shown now. since: of the publication before it.
+    """
+    is_old = bool(last) and last not in named and last.split("-")[0] < since
+    return is_old and table not in note["withheld"]
 
 
 def forget_gone(folder: Path) -> None:

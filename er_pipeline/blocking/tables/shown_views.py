@@ -52,6 +52,17 @@ def views_to_show(
     return shown
 
 
+def ledgers_of(tables: Sequence[Table], versions: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Name the versions that ledgers are kept in from now on; each with all that belongs to it."""
+    ledgers = {}
+    for table in tables:
+        if table.kept_with is not None:
+            whole = (table.name, *table.kept_with)
+            if all(name in versions for name in whole):
+                ledgers[table.name] = {name: versions[name] for name in whole}
+    return ledgers
+
+
 def has_news(lake: Lake, tables: Sequence[Table]) -> bool:
     """Say whether the catalog does not show these tables yet, or others of their names.
 

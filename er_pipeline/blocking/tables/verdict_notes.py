@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.publications import moment
+from er_pipeline.blocking.tables.moments import moment
 from er_pipeline.blocking.tables.verdicts import Verdict
 
 VERDICTS = "verdicts.json"
