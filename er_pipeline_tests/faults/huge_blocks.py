@@ -129,7 +129,7 @@ def stop(huge: Huge, folder: Path) -> Stop:
     (folder / "defs.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     command = [sys.executable, "-m", "er_pipeline.terminal.cli", "run", "defs.yaml"]
     began = read = time.monotonic()
-    cpu_read, said = 0.0, ""
+    cpu_read, mib, said = 0.0, 0.0, ""
     with subprocess.Popen(
         [*command, "--lake", "lake"],
         cwd=folder,
@@ -139,6 +139,7 @@ def stop(huge: Huge, folder: Path) -> Stop:
     ) as process:
         assert process.stderr
         for line in process.stderr:
+            mib = max(mib, _peak_mib(process.pid))
             if ALL_ARE_READ.match(line):
                 read, cpu_read = time.monotonic(), _cpu_seconds(process.pid)
             if line.startswith("error: ") or line.lstrip().startswith("[FAILED]"):
@@ -146,7 +147,7 @@ def stop(huge: Huge, folder: Path) -> Stop:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     ended, cpu = time.monotonic(), usage.ru_utime + usage.ru_stime
-    after, mib = (ended - read, cpu - cpu_read), usage.ru_maxrss / 1024
+    after = (ended - read, cpu - cpu_read)
     fault = ""
     if process.returncode not in (1, 2):
         fault = f"ended with exit code {process.returncode}"
@@ -165,6 +166,15 @@ def _cpu_seconds(pid: int) -> float:
     """Return what a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _peak_mib(pid: int) -> float:
+    """Return the most memory that a process has had so far; 0 once it has ended.
+
+    Its resource usage would begin with the memory of the process that started it.
+    """
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(peak[1]) / 1024 if peak else 0.0
 
 
 def main() -> int:
