@@ -68,7 +68,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 MODES = ("dedupe", "link", "link_and_dedupe")
 # Notes on what a night took over, which a rebuild has not.
 OF_HISTORY = {
-    *(TAKEN_OVER, DONE_IN_FULL, "texts_encoded", "texts_reused"),
+    *(TAKEN_OVER, DONE_IN_FULL, "compared", "texts_encoded", "texts_reused"),
     *("lists_taken_over", "lists_searched", "digest"),
 }
 

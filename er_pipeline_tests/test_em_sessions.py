@@ -35,8 +35,10 @@ def test_records_are_numbered_by_their_block_in_every_rule() -> None:
     with DuckDBEngine(threads=1) as engine:
         engine.make_table(
             "cleaned_records",
-            "select * from (values (0, 's', 0, 'x', 'y', 'z'), (1, 's', 0, 'x', 'u', 'z'),"
-            " (2, 's', 0, 'w', 'u', 'z')) as t(record_no, source, source_no, a, b, c)",
+            "select * from (values (0, 's', 0, '0', 'x', 'y', 'z'),"
+            " (1, 's', 0, '1', 'x', 'u', 'z'),"
+            " (2, 's', 0, '2', 'w', 'u', 'z'))"
+            " as t(record_no, source, source_no, record_id, a, b, c)",
         )
         engine.make_table(
             "em_training_blocks",
@@ -74,9 +76,10 @@ def test_a_session_counts_the_pairs_of_its_blocks_and_leaves_out_what_the_rule_r
     with DuckDBEngine(threads=1) as engine:
         engine.make_table(
             "cleaned_records",
-            "select * from (values (0, 's', 0, 'x', 'y', 'z'), (1, 's', 0, 'x', 'y', null),"
-            " (2, 's', 0, 'x', 'u', 'z'), (3, 's', 0, 'w', 'y', 'z'))"
-            " as t(record_no, source, source_no, a, b, c)",
+            "select * from (values (0, 's', 0, '0', 'x', 'y', 'z'),"
+            " (1, 's', 0, '1', 'x', 'y', null),"
+            " (2, 's', 0, '2', 'x', 'u', 'z'), (3, 's', 0, '3', 'w', 'y', 'z'))"
+            " as t(record_no, source, source_no, record_id, a, b, c)",
         )
         engine.make_table(
             "em_training_blocks",
@@ -92,3 +95,29 @@ def test_a_session_counts_the_pairs_of_its_blocks_and_leaves_out_what_the_rule_r
     assert found == [([0, -1], 1), ([other, -1], 1), ([other, 0], 1)]
     assert set(session.m) == set(session.u) == {"b", "c"}
     assert session.m["c"][1:] == (None,) * (len(session.m["c"]) - 1)
+
+
+def test_a_share_of_the_pairs_is_the_same_one_whatever_the_order_of_the_records() -> None:
+    spec = spec_with({"one": "a"})
+    comparisons = splink_comparisons(spec)[1:]
+    found = []
+    for order in ("i", "-i"):
+        with DuckDBEngine(threads=2) as engine:
+            engine.make_table(
+                "cleaned_records",
+                f"select cast(row_number() over (order by {order}) - 1 as integer) as record_no,"
+                " 's' as source, 0 as source_no, cast(i as varchar) as record_id, 'x' as a,"
+                " cast(i % 7 as varchar) as b, cast(i % 11 as varchar) as c"
+                " from range(150) as t(i)",
+            )
+            engine.make_table(
+                "em_training_blocks",
+                "select 'one' as rule, 'x' as block_key, record_no from cleaned_records",
+            )
+            number_blocks(engine, spec)
+            found.append(agreement_patterns(engine, spec, 0, comparisons, 0.3))
+    one, other = found
+    assert one.counts.tolist() == other.counts.tolist()
+    assert one.levels.tolist() == other.levels.tolist()
+    n_pairs = 150 * 149 / 2
+    assert 0.27 * n_pairs < one.counts.sum() < 0.33 * n_pairs

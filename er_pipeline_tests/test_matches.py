@@ -1,11 +1,12 @@
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+import er_pipeline.matching.likely_pairs as likely_pairs
 import er_pipeline.matching.matches as matches
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
@@ -32,6 +33,24 @@ DECLARED: Mapping[str, Any] = {
     "matching": {"max_u_pairs": 50_000},
 }
 
+# Levels that read other columns, that nothing can be judged of, with frequencies and without.
+COMPARISONS: Mapping[str, Any] = {
+    "first_name": {"levels": "jaro", "sql": ["first_name_l = last_name_r"]},
+    "last_name": {"term_frequency": False, "sql": ["left(last_name_l, 3) = left(last_name_r, 3)"]},
+    "email": "levenshtein",
+    "company": {"levels": "jaccard", "sql": ["company_l = company_r and city_l = city_r"]},
+    "birth_date": {"term_frequency": True},
+    "city": "exact",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded() -> Iterator[None]:
+    """Rule pairs out even where they are too few for it to pay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matches, "LEAST_PAIRS_PER_RECORD", 0)
+        yield
+
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
@@ -52,7 +71,8 @@ def linked(tmp_path_factory: pytest.TempPathFactory, rows: Rows) -> Dataset:
         [{**row, "id": f"O'Neill {i}"} for i, row in enumerate(side)]
         for side in (rows[::2], rows[1::2])
     ]
-    linked = Dataset(tmp_path_factory.mktemp("linked"), sides, **DECLARED)
+    declared = {**DECLARED, "comparisons": COMPARISONS}
+    linked = Dataset(tmp_path_factory.mktemp("linked"), sides, **declared)
     linked.match()
     return linked
 
@@ -113,7 +133,8 @@ def test_every_candidate_is_scored_as_splink_scores_it(
         assert weight == pytest.approx(expected[pair][1], rel=1e-5)
     assert facts["stored"] == len(stored)
     assert facts["matches"] == sum(probability >= 0.95 for probability, _ in stored.values())
-    assert sum(facts["weights"].values()) == len(candidates)
+    assert len(likely) <= facts["compared"] < len(candidates), "some are ruled out"
+    assert sum(facts["weights"].values()) == len(stored)
     (verdict,) = judge_matches(facts)
     assert verdict.passed
 
@@ -175,7 +196,8 @@ def test_slices_of_any_size_give_the_same_matches(
     whole = people.rows("matches")
     facts = people.lake.facts("matches")
     n_pairs = facts["candidates"]
-    monkeypatch.setattr(matches, "PAIRS_PER_SLICE", n_pairs // 4)
+    monkeypatch.setattr(likely_pairs, "PAIRS_PER_BATCH", n_pairs // 20)
+    monkeypatch.setattr(likely_pairs, "PAIRS_PER_SLICE", facts["compared"] // 4)
     with DuckDBEngine(threads=1) as engine:
         sliced = score_pairs(engine, people.lake, people.spec)
     assert len(list(people.lake.path("matches").glob("*.parquet"))) == 5
@@ -207,7 +229,14 @@ def test_pairs_of_other_records_are_refused(tmp_path: Path, rows: Rows) -> None:
         score_pairs(engine, people.lake, people.spec)
 
 
-NOTHING: MatchesFacts = {"candidates": 0, "scored": 0, "stored": 0, "matches": 0, "weights": {}}
+NOTHING: MatchesFacts = {
+    "candidates": 0,
+    "scored": 0,
+    "compared": 0,
+    "stored": 0,
+    "matches": 0,
+    "weights": {},
+}
 
 
 def test_a_candidate_without_a_score_stops_the_run() -> None:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.evaluation.possible_levels import Part, PossibleLevels, read_parts
+from er_pipeline.evaluation.possible_levels import PossibleLevels
+from er_pipeline.matching.level_conditions import Part, read_parts
 
 CONDITIONS = [
     'levenshtein("x_l", "x_r") <= 2',

@@ -2,12 +2,8 @@ import numpy as np
 import pytest
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.evaluation.score_bounds import (
-    ScoreBounds,
-    prior_weight,
-    read_comparisons,
-    weight_of,
-)
+from er_pipeline.evaluation.score_bounds import ScoreBounds
+from er_pipeline.matching.level_conditions import prior_weight, read_comparisons, weight_of
 from er_pipeline_tests.model_by_hand import BY_HAND
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.matching.scores_before import add_weights
 from er_pipeline_tests.conftest import made_up_people
 from er_pipeline_tests.nights import Nights
 from er_pipeline_tests.rebuilt_nights import (
@@ -111,10 +110,3 @@ def test_a_lake_that_takes_nothing_over_scores_all(tmp_path: Path, people: list[
 )
 def test_nights_equal_rebuilds(tmp_path: Path, kind: str, mode: str) -> None:
     assert run_nights(tmp_path, kind, mode, n_nights=3, seed=7) == []
-
-
-def test_weights_are_added_and_taken_away() -> None:
-    weights = {-3: 2}
-    add_weights(weights, {"-3": 1, "4": 5}.items())
-    add_weights(weights, [(-3, 3), (4, 1)], sign=-1)
-    assert weights == {4: 4}

@@ -12,8 +12,8 @@ import numpy as np
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
-from er_pipeline.evaluation.score_bounds import Level, prior_weight, read_comparisons
 from er_pipeline.matching.comparisons import compared_value
+from er_pipeline.matching.level_conditions import Level, prior_weight, read_comparisons
 from er_pipeline.matching.term_frequencies import frequency_sql
 
 

@@ -8,85 +8,21 @@ than there are. Any other condition is taken to be possible.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import sqlglot
 from numpy.typing import NDArray
-from sqlglot import exp
 
 from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.matching.level_conditions import Part, read_parts
 
 # Letters are counted in so many classes: a-z, 0-9, and what else there is, folded.
 CLASSES, FOLDED = 64, 28
 # Longer values are not looked at: their counts would not fit into a byte.
 LONGEST = 255
 VALUES_PER_BATCH = 100_000
-EDITS = ("levenshtein", "damerau_levenshtein")
 # Winkler's bonus: for each of up to four equal letters at the start.
 PREFIX, BONUS = 4, 0.1
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a level's condition.
-
-    kind: equal (both sides give the same value of an expression), edits, jaro or jaro_winkler.
-    of: the expression, or the column. limit: most edits, or least similarity.
-    """
-
-    kind: str
-    of: str
-    limit: float = 0.0
-
-
-def read_parts(condition: str) -> tuple[Part, ...]:
-    """Read the parts of a condition that can be judged without comparing; all of them must hold.
-
-    condition: SQL over columns x_l and x_r. Empty where nothing can be judged.
-    """
-    if condition.upper() == "ELSE":
-        return ()
-    return tuple(_parts(sqlglot.parse_one(condition, dialect="duckdb")))
-
-
-def _parts(tree: exp.Expr) -> list[Part]:
-    tree = tree.unnest()
-    if isinstance(tree, exp.And):
-        return _parts(tree.this) + _parts(tree.expression)
-    if isinstance(tree, exp.EQ):
-        left, right = _one_sided(tree.this, "_l"), _one_sided(tree.expression, "_r")
-        return [Part("equal", left)] if left and left == right else []
-    limit = tree.args.get("expression")
-    if not isinstance(tree, exp.LTE | exp.GTE) or not isinstance(limit, exp.Literal):
-        return []
-    call = tree.this
-    name = call.name if isinstance(call, exp.Anonymous) else call.key
-    sides = call.expressions if isinstance(call, exp.Anonymous) else list(call.args.values())
-    sides = [side for side in sides if side is not None]
-    if len(sides) != 2 or not all(isinstance(side, exp.Column) for side in sides):
-        return []
-    left, right = _one_sided(sides[0], "_l"), _one_sided(sides[1], "_r")
-    if left is None or left != right or limit.is_string:
-        return []
-    if name.lower() in EDITS and isinstance(tree, exp.LTE):
-        return [Part("edits", left, float(limit.this))]
-    if name.lower().startswith("jaro") and isinstance(tree, exp.GTE):
-        winkler = "winkler" in name.lower()
-        return [Part("jaro_winkler" if winkler else "jaro", left, float(limit.this))]
-    return []
-
-
-def _one_sided(tree: exp.Expr, ending: str) -> str | None:
-    """Write an expression over the columns without their ending; None if one has another."""
-    columns = list(tree.find_all(exp.Column))
-    if not columns or any(not column.name.endswith(ending) for column in columns):
-        return None
-    bare = tree.copy()
-    for column in bare.find_all(exp.Column):
-        column.set("this", exp.to_identifier(column.name.removesuffix(ending), quoted=True))
-    return bare.sql(dialect="duckdb")
 
 
 class PossibleLevels:

@@ -41,7 +41,8 @@ from er_pipeline.evaluation.evidence_families import (
     recall_of_families,
 )
 from er_pipeline.evaluation.sample_recall import SampleRecall, draw_records, sample_recall
-from er_pipeline.evaluation.score_bounds import ScoreBounds, weight_of
+from er_pipeline.evaluation.score_bounds import ScoreBounds
+from er_pipeline.matching.level_conditions import weight_of
 from er_pipeline.matching.scored_pairs import number_compared, score_table
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import FREQUENCIES, read_frequencies

@@ -7,126 +7,17 @@ pairs whose sum of bounds reaches the wanted weight the values are compared, one
 the other, as long as they still reach it. Nothing that could have reached it is lost.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import sqlglot
 from numpy.typing import NDArray
-from sqlglot import exp
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.possible_levels import PossibleLevels
+from er_pipeline.matching.level_conditions import prior_weight, read_comparisons
 from er_pipeline.matching.term_frequencies import frequency_sql
-
-# What a level without a u is taken to say, in bits: more than any evidence.
-CERTAIN = 100.0
-
-
-@dataclass(frozen=True)
-class Level:
-    """One level of a comparison: its condition over columns x_l, x_r, and its weight in bits.
-
-    weight: log2(m / u); 0 for missing values and untrained levels. tf_column: column whose
-    frequency replaces u, to the power of tf_weight; tf_base: that u; tf_least: least frequency.
-    """
-
-    condition: str
-    weight: float
-    tf_column: str | None = None
-    tf_weight: float = 0.0
-    tf_base: float = 0.0
-    tf_least: float = 0.0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The levels of one comparison, and the columns that they read.
-
-    The first level is that of missing values, the last takes all that the others leave.
-    """
-
-    columns: tuple[str, ...]
-    levels: tuple[Level, ...]
-
-    def level_sql(self) -> str:
-        """Write the expression of the number of the level that applies."""
-        cases = "".join(f" when {lv.condition} then {i}" for i, lv in enumerate(self.levels[:-1]))
-        return f"case{cases} else {len(self.levels) - 1} end"
-
-
-def read_comparisons(model: Mapping[str, Any]) -> list[Comparison]:
-    """Read the comparisons of a model, as Splink writes it into its JSON.
-
-    Raises ValueError if a comparison does not begin with missing values and end with all others.
-    """
-    return [_comparison(described["comparison_levels"]) for described in model["comparisons"]]
-
-
-def prior_weight(model: Mapping[str, Any]) -> float:
-    """Give the prior's match weight, in bits."""
-    share = float(model["probability_two_random_records_match"])
-    return float(np.log2(share / (1 - share)))
-
-
-def weight_of(probability: float) -> float:
-    """Give the match weight of a probability, in bits; of 0 and 1 that of their neighbours."""
-    probability = min(max(probability, 1e-15), 1 - 1e-15)
-    return float(np.log2(probability / (1 - probability)))
-
-
-def _comparison(levels: Sequence[Mapping[str, Any]]) -> Comparison:
-    conditions = [str(level["sql_condition"]) for level in levels]
-    if not levels[0].get("is_null_level") or conditions[-1].upper() != "ELSE":
-        raise ValueError(f"levels must begin with missing values and end with ELSE: {conditions}")
-    columns = [
-        column.name[:-2]
-        for condition in conditions[:-1]
-        for column in sqlglot.parse_one(condition, dialect="duckdb").find_all(exp.Column)
-        if column.name[-2:] in ("_l", "_r")
-    ]
-    equal = next(
-        (
-            level.get("u_probability")
-            for level in levels
-            if _is_equality(str(level["sql_condition"])) and level.get("u_probability")
-        ),
-        None,
-    )
-    return Comparison(
-        tuple(dict.fromkeys(columns)), tuple(_level(level, equal) for level in levels)
-    )
-
-
-def _level(level: Mapping[str, Any], equal_u: float | None) -> Level:
-    m, u = level.get("m_probability"), level.get("u_probability")
-    weight = 0.0
-    if not level.get("is_null_level") and m is not None and u is not None:
-        weight = CERTAIN if u == 0 else float(np.log2(max(m, 1e-300) / u))
-    return Level(
-        str(level["sql_condition"]),
-        weight,
-        level.get("tf_adjustment_column"),
-        float(level.get("tf_adjustment_weight") or 0.0),
-        float(equal_u or u or 0.0),
-        float(level.get("tf_minimum_u_value") or 0.0),
-    )
-
-
-def _is_equality(condition: str) -> bool:
-    """Tell whether a condition is that one column is equal on both sides."""
-    if condition.upper() == "ELSE":
-        return False
-    tree = sqlglot.parse_one(condition, dialect="duckdb")
-    if not isinstance(tree, exp.EQ):
-        return False
-    sides = [tree.this, tree.expression]
-    if not all(isinstance(side, exp.Column) for side in sides):
-        return False
-    left, right = sorted(side.name for side in sides)
-    return left[:-2] == right[:-2] and (left[-2:], right[-2:]) == ("_l", "_r")
 
 
 class ScoreBounds:

@@ -26,6 +26,10 @@ RECORDS = "em_records"
 # Where a session starts from; it ends elsewhere, since every session estimates its own share.
 START_SHARE = 0.0001
 MOST_AT_START = 0.99
+# Pairs that a session counts, about: of more a sample is drawn. Where one in a thousand is a match,
+# the share of matches is then known to 2% of itself, a fortieth of a bit; Splink draws, too.
+MAX_SESSION_PAIRS = 2_000_000
+DRAW = "_em_draw"
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ def number_blocks(engine: Engine, spec: PipelineSpec) -> None:
 
     Reads the engine's cleaned_records and em_training_blocks.
     """
-    columns = ["r.record_no", "r.source", "r.source_no"]
+    # Of the id, not of the number: the order of the records decides nothing.
+    name = f"concat({literal(str(spec.seed))}, ' ', r.source_no, ' ', r.record_id)"
+    columns = ["r.record_no", "r.source", "r.source_no", f"{engine.row_hash(name)} as {DRAW}"]
     columns += [compared_value(name, "r.") for name in spec.field_kinds]
     joins = ""
     for i, rule in enumerate(spec.training_conjunctions):
@@ -101,7 +107,7 @@ def run_session(
     rule = spec.training_conjunctions[i]
     free = free_comparisons(spec, i)
     taught = [c for c in comparisons if c["output_column_name"] in free]
-    patterns = agreement_patterns(engine, spec, i, taught)
+    patterns = agreement_patterns(engine, spec, i, taught, MAX_SESSION_PAIRS / pairs)
     assert spec.matching is not None, "matching is on"
     chance = [[level["u_probability"] for level in levels_of(c)] for c in taught]
     found = fit_mixture(
@@ -144,9 +150,16 @@ def _start_share(fixed: Iterable[Mapping[str, Any]]) -> float:
 
 
 def agreement_patterns(
-    engine: Engine, spec: PipelineSpec, i: int, comparisons: Sequence[Mapping[str, Any]]
+    engine: Engine,
+    spec: PipelineSpec,
+    i: int,
+    comparisons: Sequence[Mapping[str, Any]],
+    share: float = 1.0,
 ) -> Patterns:
-    """Count how the pairs of the i-th rule agree, in the order of the comparisons."""
+    """Count how the pairs of the i-th rule agree, in the order of the comparisons.
+
+    share: of the pairs that are drawn, the same ones every time; 1 or more takes all.
+    """
     fields = sorted({c for name in spec.compared_columns for c in spec.compared_columns[name]})
     column = block_column(i)
     sides = ", ".join(
@@ -155,6 +168,8 @@ def agreement_patterns(
         for side in "lr"
     )
     across = " and l.source_no <> r.source_no" if spec.link_mode == "link" else ""
+    # Of two well-mixed numbers, what differs is one, too.
+    drawn = f" and xor(l.{DRAW}, r.{DRAW}) < {int(share * 2**64)}" if share < 1 else ""
     levels = [f"level_{n}" for n in range(len(comparisons))]
     graded = ", ".join(
         f"{level_sql(comparison)} as {level}"
@@ -166,7 +181,7 @@ def agreement_patterns(
         select {listed}, count(*) as n from (
             select {graded} from (
                 select {sides} from {RECORDS} as l join {RECORDS} as r
-                    on l.{column} = r.{column} and l.record_no < r.record_no{across}
+                    on l.{column} = r.{column} and l.record_no < r.record_no{across}{drawn}
             )
         ) group by {listed} order by {listed}
         """

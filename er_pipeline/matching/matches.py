@@ -26,14 +26,11 @@ from er_pipeline.blocking.tables.table import (
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.matching.em_sessions import level_sql
+from er_pipeline.matching.likely_pairs import LikelyPairs, least_weight
 from er_pipeline.matching.match_doubts import IN_DOUBT, Doubt, find_doubts, judge_doubts
+from er_pipeline.matching.pair_bounds import PairBounds
 from er_pipeline.matching.scored_pairs import number_compared
-from er_pipeline.matching.scores_before import (
-    CODES,
-    ScoresBefore,
-    add_weights,
-    find_scores_before,
-)
+from er_pipeline.matching.scores_before import CODES, ScoresBefore, find_scores_before
 from er_pipeline.matching.splink_linker import ModelError, linker_of, predicted, read_model
 from er_pipeline.matching.term_frequencies import FREQUENCIES, read_frequencies
 
@@ -41,10 +38,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_PASS = "first_pass_matches"
 
-# Pairs scored at once: some 500 MiB. Splink looks up the records of every slice anew, so that many
-# small slices cost more: 200,000 of a million records' pairs cost as much as 4 million.
-PAIRS_PER_SLICE = 4_000_000
 RECORDS = "records_to_score"
+# Looking at the values of a record alone costs as much as comparing so many pairs.
+LEAST_PAIRS_PER_RECORD = 2
 SCORED = (
     "select cast(record_no_l as integer) as left_no, cast(record_no_r as integer) as right_no,"
     " cast(match_probability as double) as match_probability,"
@@ -54,7 +50,10 @@ NONE_SCORED = (
     f"{SCORED} from (select 0 as record_no_l, 0 as record_no_r, 0 as match_probability,"
     " 0 as match_weight) where false"
 )
-
+# As Splink takes pairs.
+TO_SCORE = (
+    "select left_no as join_key_l, right_no as join_key_r, '0' as match_key from likely_pairs"
+)
 
 SCORED_CHECK = "every_candidate_is_scored"
 
@@ -62,11 +61,14 @@ SCORED_CHECK = "every_candidate_is_scored"
 class MatchesFacts(TypedDict):
     """What is noted beside matches; see `score_pairs`.
 
-    taken_over: candidates whose scores are those of the night before. done_in_full: why none are.
+    compared: pairs that were no lost case before their values were compared. weights: stored pairs
+    by match weight. taken_over: candidates whose scores are those of the night before.
+    done_in_full: why none are.
     """
 
     candidates: int
     scored: int
+    compared: int
     stored: int
     matches: int
     weights: dict[str, int]
@@ -162,8 +164,8 @@ def _columns(spec: PipelineSpec) -> list[Column]:
 
 def _nothing_scored(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Write a first pass without scores: the second one then helps who has no candidate."""
-    facts = {"candidates": 0, "scored": 0, "stored": 0, "matches": 0, "weights": {}}
-    with lake.writing(FIRST_PASS, {**facts, "unscored": True}) as draft:
+    facts = dict.fromkeys(("candidates", "scored", "compared", "stored", "matches"), 0)
+    with lake.writing(FIRST_PASS, {**facts, "weights": {}, "unscored": True}) as draft:
         engine.put("none_scored", arrow_of(_columns(spec)))
         engine.write("select * from none_scored", draft.file())
         return dict(draft.facts)
@@ -187,8 +189,8 @@ def score_pairs(
     min_probability. Memory does not grow with the number of pairs. What the last good run scored
     alike is taken over, see `find_scores_before`.
     Returns the facts kept beside the table: candidates, scored and stored pairs, matches at the
-    threshold, "weights": pairs by their match weight, rounded down, of all that were scored, and,
-    but for a first pass, "doubts", see `find_doubts`.
+    threshold, "compared", see `_score`, "weights": stored pairs by their match weight, rounded
+    down, and, but for a first pass, "doubts", see `find_doubts`.
     """
     assert spec.matching is not None, "matching is on"
     lake.open(engine, "cleaned_records")
@@ -206,10 +208,11 @@ def score_pairs(
         scratch.mkdir()
         before = find_scores_before(engine, lake, pairs, table, first, scratch)
         known = before if isinstance(before, ScoresBefore) else None
-        weights = _score(engine, lake, spec, model, known, pairs, draft.file(table))
+        scored, compared = _score(engine, lake, spec, model, known, pairs, draft.file(table))
         shutil.rmtree(scratch)
         candidates = int(lake.facts(pairs)["pairs"])
         if known:
+            scored += known.n_kept
             draft.facts["taken_over"] = candidates - known.n_gained
         elif before:
             draft.facts["done_in_full"] = before
@@ -217,7 +220,7 @@ def score_pairs(
             link_files(lake.path(first), draft.folder)
             of_first = matches_facts(lake, first)
             candidates += of_first["candidates"]
-            add_weights(weights, of_first["weights"].items())
+            scored += of_first["scored"]
         engine.read_folder(draft.folder, "written_matches")
         n_stored, n_matches = engine.row(
             f"select count(*), count(*) filter (where match_probability >= {threshold!r})"
@@ -225,10 +228,11 @@ def score_pairs(
         )
         draft.facts.update(
             candidates=candidates,
-            scored=sum(weights.values()),
+            scored=scored,
+            compared=compared,
             stored=n_stored,
             matches=n_matches,
-            weights=dict(sorted(weights.items())),
+            weights=_count_weights(engine),
         )
         if table != FIRST_PASS:
             draft.facts["doubts"] = find_doubts(engine, spec, model, "written_matches", threshold)
@@ -245,51 +249,48 @@ def _score(
     known: ScoresBefore | None,
     pairs: str,
     file: Path,
-) -> dict[int, int]:
+) -> tuple[int, int]:
     """Score the pairs, or those gained; write the likely ones beside `file`, which names them.
 
-    Returns how many pairs have each match weight, rounded down.
+    Returns how many pairs were scored, and of how many the values were compared: the others are
+    unlikely whatever these are alike.
     """
     assert spec.matching is not None, "matching is on"
-    number_compared(engine, spec, RECORDS, known.records if known else None)
-    likely = f"match_probability >= {spec.matching.min_probability!r}"
-    weights: dict[int, int] = {}
+    number_compared(engine, spec, RECORDS)
+    least = spec.matching.min_probability
     parts = (file.with_stem(f"{file.stem}_{i:04}") for i in count())
     if known:
-        add_weights(weights, known.weights.items())
         engine.write(known.kept, next(parts), bulk=True)
+    frequencies = read_frequencies(engine, lake)
+    n_pairs = known.n_gained if known else lake.facts(pairs)["pairs"]
+    (n_records,) = engine.row(f"select count(*) from {RECORDS}")
+    bounds = None
+    if n_pairs > n_records * LEAST_PAIRS_PER_RECORD:
+        bounds = PairBounds(engine, model, RECORDS, frequencies, least_weight(least))
+    likely = LikelyPairs(engine, known.gained if known else pairs, bounds)
     # One table of numbered records, whatever the mode: which pairs to score is decided already.
     settings = {**model, "link_type": "dedupe_only"}
-    frequencies = read_frequencies(engine, lake)
     with linker_of(engine, [RECORDS], settings, frequencies) as (linker, api):
-        for scored in _scored(engine, linker, api, known.gained if known else lake.path(pairs)):
-            add_weights(weights, _count_weights(engine, scored))
-            stored = f"{SCORED} from {scored} where {likely}"
-            engine.write(_matches_sql(spec, model, stored), next(parts), bulk=True)
-        for scored in _scored(engine, linker, api, known.lost) if known else ():
-            add_weights(weights, _count_weights(engine, scored), sign=-1)
+        for left, right in likely.slices():
+            logger.info("scoring %s pairs of %s so far", len(left), likely.seen)
+            engine.put("likely_pairs", {"left_no": left, "right_no": right})
+            engine.make_table("slice_to_score", TO_SCORE)
+            with predicted(linker, api, "slice_to_score") as scored:
+                stored = f"{SCORED} from {scored} where match_probability >= {least!r}"
+                engine.write(_matches_sql(spec, model, stored), next(parts), bulk=True)
     first = next(parts)
     if first.stem.endswith("_0000"):
         engine.write(_matches_sql(spec, model, NONE_SCORED), first)
-    return weights
+    return likely.seen, likely.kept
 
 
-def _scored(engine: Engine, linker: Any, api: Any, pairs: Path) -> Iterator[str]:
-    """Score the pairs of a folder slice by slice; give the name of Splink's table of each."""
-    slices = list(_slices(engine, pairs))
-    for i, some in enumerate(slices):
-        logger.info("scoring slice %s of %s", i + 1, len(slices))
-        engine.make_table("slice_to_score", some)
-        with predicted(linker, api, "slice_to_score") as scored:
-            yield scored
-
-
-def _count_weights(engine: Engine, scored: str) -> list[tuple[int, int]]:
-    """Count the pairs of each match weight, rounded down."""
-    return engine.rows(
-        "select cast(floor(greatest(-99, least(99, match_weight))) as integer), count(*)"
-        f" from {scored} group by 1"
+def _count_weights(engine: Engine) -> dict[int, int]:
+    """Count the pairs of written_matches of each match weight, rounded down."""
+    counted = engine.rows(
+        "select cast(floor(greatest(-99, least(99, match_weight))) as integer) as weight, count(*)"
+        " from written_matches group by 1 order by 1"
     )
+    return dict(counted)
 
 
 def judge_matches(facts: MatchesFacts) -> Iterator[Verdict]:
@@ -318,34 +319,6 @@ def _newly_matched(engine: Engine, spec: PipelineSpec, first: str) -> int:
         f"select count(*) from {of_table[0]} anti join {of_table[1]} using (record_no)"
     )
     return int(n_records)
-
-
-def _slices(engine: Engine, pairs: Path) -> Iterator[str]:
-    """Cut the pairs of a folder into queries of up to `PAIRS_PER_SLICE` each.
-
-    They give (join_key_l, join_key_r, match_key), as Splink takes pairs.
-    """
-    parts: list[str] = []
-    room = PAIRS_PER_SLICE
-    for nth, file in enumerate(sorted(pairs.glob("*.parquet"))):
-        name = f"pairs_of_file_{nth}"
-        engine.read_file(file, name, row_numbers=True)
-        (n_rows,) = engine.row(f"select count(*) from {name}")
-        start = 0
-        while start < n_rows:
-            end = min(n_rows, start + room)
-            # Files keep the order of their rows, so every row is in exactly one part.
-            parts.append(
-                "select left_no as join_key_l, right_no as join_key_r, '0' as match_key"
-                f" from {name} where file_row_number >= {start} and file_row_number < {end}"
-            )
-            room -= end - start
-            start = end
-            if not room:
-                yield " union all ".join(parts)
-                parts, room = [], PAIRS_PER_SLICE
-    if parts:
-        yield " union all ".join(parts)
 
 
 def _matches_sql(spec: PipelineSpec, model: Mapping[str, Any], pairs: str) -> str:

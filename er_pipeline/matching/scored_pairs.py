@@ -18,18 +18,13 @@ SCORES = (
 )
 
 
-def number_compared(
-    engine: Engine, spec: PipelineSpec, records: str, more: str | None = None
-) -> None:
+def number_compared(engine: Engine, spec: PipelineSpec, records: str) -> None:
     """Make the engine table `records` (record_no and the fields) of its cleaned_records.
 
-    Values are cut as in training, see `compared_value`. more: query of further records.
+    Values are cut as in training, see `compared_value`.
     """
     columns = ", ".join(["record_no", *(compared_value(name) for name in spec.field_kinds)])
-    every = f"select {columns} from cleaned_records"
-    if more:
-        every += f" union all select {columns} from ({more})"
-    engine.make_table(records, f"select * from ({every}) order by record_no")
+    engine.make_table(records, f"select {columns} from cleaned_records order by record_no")
 
 
 def score_table(

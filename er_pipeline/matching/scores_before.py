@@ -2,15 +2,12 @@
 
 A pair's score follows from its two records and the model. So where the model is the same, what two
 unchanged records scored is what they score. To be scored are the pairs gained: those with a record
-that is new or changed, and those that were no candidates. What is counted of all pairs is that of
-the night before, with the pairs gained and without those lost, whose scores are found once more
-from the records as they were.
+that is new or changed, and those that were no candidates.
 
 Records are numbered anew every night. Here each has the number of this night, or, where it is gone
 or was changed, its old number beyond them.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -28,7 +25,6 @@ from er_pipeline.blocking.tables.verdicts import share_of
 from er_pipeline.matching.term_frequencies import FREQUENCIES
 
 CODES = "record_codes"
-OLD_RECORDS = f"old_{RECORDS}"
 MODEL = ("em_model", FREQUENCIES.name)
 # A step's notes on what it took over; a night that takes nothing over lacks them or has others.
 TAKEN_OVER, DONE_IN_FULL = "taken_over", "done_in_full"
@@ -40,17 +36,15 @@ LEAST_UNCHANGED = 0.85
 class ScoresBefore:
     """What the last good run scored, as far as it is scored alike today.
 
-    kept: query of its stored pairs that are taken over, renumbered. gained, lost: folders of pairs
-    (left_no, right_no). records: query of the records that are gone or changed, as they were, with
-    their numbers here. weights: match weight, rounded down -> pairs, of all that it scored.
+    kept: query of its stored pairs that are taken over, renumbered. n_kept: pairs that it scored
+    and that are candidates still, stored or not. gained: engine table of the others (left_no,
+    right_no); n_gained: how many these are.
     """
 
     kept: str
-    gained: Path
+    n_kept: int
+    gained: str
     n_gained: int
-    lost: Path
-    records: str
-    weights: dict[int, int]
 
 
 def find_scores_before(
@@ -82,11 +76,9 @@ def find_scores_before(
         return "records stand in another order than in the last good run"
     if (share := _share_unchanged(engine)) < LEAST_UNCHANGED:
         return f"only {share:.0%} of the records are as in the last good run"
-    weights: dict[int, int] = {}
-    add_weights(weights, facts["weights"].items())
+    n_scored = facts["scored"]
     if first:
-        of_first = lake.facts(first, folders[first].name)["weights"]
-        add_weights(weights, of_first.items(), sign=-1)
+        n_scored -= lake.facts(first, folders[first].name)["scored"]
     _number_records(engine)
     shared = _Shared.of(lake, folders, pairs)
     for side in (NOW, BEFORE):
@@ -105,14 +97,12 @@ def find_scores_before(
     engine.read_folder(gained, "gained_pairs")
     (n_gained,) = engine.row("select count(*) from gained_pairs")
     engine.read_folder(lost, "lost_pairs")
+    (n_lost,) = engine.row("select count(*) from lost_pairs")
     return ScoresBefore(
         kept=_kept_sql(engine, sorted(folders[table].glob(f"{table}_*.parquet"))),
-        gained=gained,
+        n_kept=n_scored - n_lost,
+        gained="gained_pairs",
         n_gained=n_gained,
-        lost=lost,
-        records=f"select n.place as record_no, o.* exclude (record_no) from {OLD_RECORDS} as o"
-        " join numbers as n on n.old_no = o.record_no where not n.is_same",
-        weights=weights,
     )
 
 
@@ -291,17 +281,3 @@ def _kept_sql(engine: Engine, files: list[Path]) -> str:
         ) as k
         anti join lost_pairs as x on x.left_no = k.left_no and x.right_no = k.right_no
     """
-
-
-def add_weights(
-    weights: dict[int, int], counted: Iterable[tuple[int | str, int]], sign: int = 1
-) -> None:
-    """Add pairs by their match weight to others, or with a sign of -1 take them away.
-
-    counted: weights may be text, as in JSON.
-    """
-    for text, n in counted:
-        weight = int(text)
-        weights[weight] = weights.get(weight, 0) + sign * n
-        if not weights[weight]:
-            del weights[weight]

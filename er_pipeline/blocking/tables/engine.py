@@ -5,7 +5,7 @@ differs by engine stands behind these methods: reading and writing parquet, fetc
 handing values in, and mapping a Python function over the distinct values of an expression.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,6 +33,12 @@ class Engine(Protocol):
         """Fetch a result as one array per column; a column with NULLs is a masked array.
 
         The whole result lies in memory: callers state what bounds it.
+        """
+
+    def batches(self, sql: str, n_rows: int) -> "Iterator[Mapping[str, NDArray[Any]]]":
+        """Stream a result without NULLs, some so many rows at a time, one array per column.
+
+        Memory stays flat. Other queries may run meanwhile.
         """
 
     def arrow(self, sql: str) -> "pa.Table":

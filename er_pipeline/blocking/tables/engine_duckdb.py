@@ -4,7 +4,7 @@ import glob
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -126,6 +126,15 @@ class DuckDBEngine:
         The whole result lies in memory: callers state what bounds it.
         """
         return cast("Mapping[str, NDArray[Any]]", self.con.execute(sql, parameters).fetchnumpy())
+
+    def batches(self, sql: str, n_rows: int) -> "Iterator[Mapping[str, NDArray[Any]]]":
+        """Stream a result without NULLs, some so many rows at a time, one array per column.
+
+        Memory stays flat. Other queries may run meanwhile.
+        """
+        with self.con.cursor() as reader:
+            for batch in reader.sql(sql).to_arrow_reader(n_rows):
+                yield {name: batch[name].to_numpy() for name in batch.schema.names}
 
     def arrow(self, sql: str) -> pa.Table:
         """Fetch a bounded result as an Arrow table."""
