@@ -90,15 +90,8 @@ def test_no_likely_pair_is_ruled_out(seed: int) -> None:
             ),
         )
         engine.put("pairs", {"left_no": left, "right_no": right})
-        score_table(
-            engine,
-            model,
-            "records",
-            "pairs",
-            "scored",
-            min_probability=0,
-            frequencies="frequencies",
-        )
+        tables = ("records", "pairs", "scored")
+        score_table(engine, model, *tables, min_probability=0, frequencies="frequencies")
         scores = {
             (one, two): probability
             for one, two, probability in engine.rows(
@@ -107,7 +100,7 @@ def test_no_likely_pair_is_ruled_out(seed: int) -> None:
         }
         ruled_out = 0
         for least in (1e-6, 0.01, 0.2, 0.9, 0.9999):
-            bounds = PairBounds(engine, model, "records", known, least_weight(least))
+            bounds = PairBounds(engine, model, "records", "frequencies", least_weight(least))
             kept = set(zip(*(side.tolist() for side in bounds.likely(left, right)), strict=True))
             assert {pair for pair, score in scores.items() if score >= least} <= kept
             ruled_out += len(pairs) - len(kept)

@@ -19,6 +19,7 @@ from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.comparisons import MOST_COMPARED
+from er_pipeline.matching.scoring_cost import cost_text
 
 
 def untaught(spec: PipelineSpec) -> PipelineSpec:
@@ -74,6 +75,17 @@ def count_dataset(
     yield from _strategies_lines(filtered)
     if training:
         yield from _training_lines(training)
+    if spec.matching and training:
+        n_pairs = filtered["pairs"]
+        if spec.budget:
+            n_pairs = min(n_pairs, spec.budget.pairs(filtered["records"]))
+        yield ""
+        yield cost_text(
+            n_pairs,
+            [counts["pairs"] for counts in training["rules"].values()],
+            spec.matching.max_u_pairs,
+            len(spec.comparison_fields),
+        )
     cleaned = cast(CleanedFacts, facts["cleaned_records"])
     yield {
         "records": cleaned["records"],
