@@ -200,7 +200,7 @@ def test_slices_of_any_size_give_the_same_matches(
     monkeypatch.setattr(likely_pairs, "PAIRS_PER_SLICE", facts["compared"] // 4)
     with DuckDBEngine(threads=1) as engine:
         sliced = score_pairs(engine, people.lake, people.spec)
-    assert len(list(people.lake.path("matches").glob("*.parquet"))) == 5
+    assert 2 < len(list(people.lake.path("matches").glob("*.parquet"))) <= 5
     assert people.rows("matches") == whole
     assert {**sliced, "weights": None} == {**facts, "weights": None}
     assert {str(weight): n for weight, n in sliced["weights"].items()} == facts["weights"]
