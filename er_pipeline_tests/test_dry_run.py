@@ -2,6 +2,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.evaluation.dry_run import count_dataset, untaught
 from er_pipeline.flow import flow, open_lake
@@ -70,6 +72,21 @@ def test_a_budget_is_judged_before_a_pair_is_made(
         outcome[most, over] = verdict.passed
         assert verdict.numbers == {"budget_pairs": most, "most_pairs": 5, "least_pairs": 3}
     assert outcome == {(2, "fail"): False, (2, "trim"): True, (3, "fail"): True}
+
+
+def test_the_cost_of_matching_is_known_before_a_pair_is_made(
+    dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    budget = {"max_pairs": 4}
+    matched = {"training_rules": {"city": "city"}, "matching": True, "budget": budget}
+    people = dataset(FIVE, strategies=STRATEGIES, **matched)
+    lines, figures, _ = counted(people, tmp_path / "scratch")
+    (line,) = [line for line in lines if line.startswith("Matching: ")]
+    assert "scoring at most 4 pairs by " in line, "the budget keeps no more"
+    # A million random pairs are compared, and two values take half a microsecond.
+    n_comparisons = len(people.spec.comparison_fields)
+    assert figures["training_cpu_seconds"] == pytest.approx(n_comparisons / 2, abs=0.1)
+    assert figures["scoring_cpu_seconds"] == figures["most_scoring_cpu_seconds"] == 0.0
 
 
 def test_without_a_model_none_teaches() -> None:

@@ -19,7 +19,7 @@ from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.comparisons import MOST_COMPARED
-from er_pipeline.matching.scoring_cost import cost_text
+from er_pipeline.matching.scoring_cost import MatchingCost
 
 
 def untaught(spec: PipelineSpec) -> PipelineSpec:
@@ -75,17 +75,10 @@ def count_dataset(
     yield from _strategies_lines(filtered)
     if training:
         yield from _training_lines(training)
-    if spec.matching and training:
-        n_pairs = filtered["pairs"]
-        if spec.budget:
-            n_pairs = min(n_pairs, spec.budget.pairs(filtered["records"]))
+    cost = _matching_cost(filtered, training, spec) if spec.matching and training else None
+    if cost:
         yield ""
-        yield cost_text(
-            n_pairs,
-            [counts["pairs"] for counts in training["rules"].values()],
-            spec.matching.max_u_pairs,
-            len(spec.comparison_fields),
-        )
+        yield cost.text()
     cleaned = cast(CleanedFacts, facts["cleaned_records"])
     yield {
         "records": cleaned["records"],
@@ -96,6 +89,7 @@ def count_dataset(
         "strategies": filtered["strategies"],
         "training_pairs": training["pairs"] if training else 0,
         "training_rules": training["rules"] if training else {},
+        **({f"{name}_cpu_seconds": of for name, of in cost.seconds().items()} if cost else {}),
     }
     yield from judge_cleaning(cleaned, spec)
     yield from judge_strategies(filtered, spec)
@@ -188,6 +182,18 @@ def _training_lines(training: TrainingFacts) -> Iterator[str]:
     for name, counts in training["rules"].items():
         yield f"{name:<24}{counts['kept_blocks']:>12,}{counts['pairs']:>16,}"
     yield f"{'sum':<24}{'':>12}{training['pairs']:>16,}"
+
+
+def _matching_cost(
+    filtered: FilteredFacts, training: TrainingFacts, spec: PipelineSpec
+) -> MatchingCost:
+    assert spec.matching is not None, "matching is on"
+    n_pairs = filtered["pairs"]
+    if spec.budget:
+        n_pairs = min(n_pairs, spec.budget.pairs(filtered["records"]))
+    session_pairs = [counts["pairs"] for counts in training["rules"].values()]
+    n_comparisons = len(spec.comparison_fields)
+    return MatchingCost.of(n_pairs, n_comparisons, session_pairs, spec.matching.max_u_pairs)
 
 
 def _commonest(engine: Engine, field: str, n_filled: int) -> str:

@@ -1,6 +1,7 @@
 """What training and scoring cost, as far as can be known before a pair is made."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from er_pipeline.matching.em_sessions import MAX_SESSION_PAIRS
 
@@ -12,30 +13,44 @@ COMPARE_SECONDS = 0.5e-6
 SHARE_COMPARED = 0.02
 
 
-def scoring_seconds(n_pairs: int, n_comparisons: int) -> tuple[float, float]:
-    """Give the CPU seconds that scoring takes, and those if no pair could be ruled out."""
-    each = n_pairs * n_comparisons
-    bounds = each * BOUND_SECONDS
-    return bounds + each * SHARE_COMPARED * COMPARE_SECONDS, bounds + each * COMPARE_SECONDS
+@dataclass(frozen=True)
+class MatchingCost:
+    """CPU seconds. scoring: as for made-up people; most: if no pair can be ruled out."""
 
+    pairs: int
+    comparisons: int
+    training: float
+    scoring: float
+    most: float
 
-def training_seconds(session_pairs: Iterable[int], n_sampled: int, n_comparisons: int) -> float:
-    """Give the CPU seconds that training takes.
+    @classmethod
+    def of(
+        cls, pairs: int, comparisons: int, session_pairs: Iterable[int], n_sampled: int
+    ) -> "MatchingCost":
+        """Estimate the cost of scoring pairs and of training.
 
-    session_pairs: of each rule. n_sampled: random pairs that u is estimated from.
-    """
-    counted = sum(min(n, MAX_SESSION_PAIRS) for n in session_pairs)
-    return (counted + n_sampled) * n_comparisons * COMPARE_SECONDS
+        session_pairs: of each training rule. n_sampled: random pairs that u is estimated from.
+        """
+        counted = n_sampled + sum(min(n, MAX_SESSION_PAIRS) for n in session_pairs)
+        each = pairs * comparisons
+        bounds = each * BOUND_SECONDS
+        return cls(
+            pairs,
+            comparisons,
+            training=counted * comparisons * COMPARE_SECONDS,
+            scoring=bounds + each * SHARE_COMPARED * COMPARE_SECONDS,
+            most=bounds + each * COMPARE_SECONDS,
+        )
 
+    def seconds(self) -> dict[str, float]:
+        """Give the CPU seconds by what they are for."""
+        known = {"training": self.training, "scoring": self.scoring, "most_scoring": self.most}
+        return {name: round(seconds, 1) for name, seconds in known.items()}
 
-def cost_text(
-    n_pairs: int, session_pairs: Iterable[int], n_sampled: int, n_comparisons: int
-) -> str:
-    """Say what training and scoring cost."""
-    training = training_seconds(session_pairs, n_sampled, n_comparisons)
-    usual, most = scoring_seconds(n_pairs, n_comparisons)
-    return (
-        f"Matching: training takes some {training:,.0f} CPU seconds; scoring at most {n_pairs:,}"
-        f" pairs by {n_comparisons} comparisons some {usual:,.0f}, and {most:,.0f} if no pair can"
-        " be ruled out before its values are compared."
-    )
+    def text(self) -> str:
+        """Say what training and scoring cost."""
+        return (
+            f"Matching: training takes some {self.training:,.0f} CPU seconds; scoring at most"
+            f" {self.pairs:,} pairs by {self.comparisons} comparisons some {self.scoring:,.0f}, and"
+            f" {self.most:,.0f} if no pair can be ruled out before its values are compared."
+        )
