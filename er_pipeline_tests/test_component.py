@@ -65,3 +65,16 @@ def test_the_definitions_are_of_one_dataset_over_one_lake(tmp_path: Path) -> Non
     assert checked == graph.materializable_asset_keys
     assert [job.name for job in definitions.jobs or []] == ["people_nightly"]
     assert (definitions.resources or {})["lake"].root == str(tmp_path)
+
+
+def test_dagster_reads_of_whom_to_notify_what_the_command_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOOK", "https://hooks.example.org/secret")
+    said = '  notify: {on: [success], webhook: "{{ env.HOOK }}", timeout_seconds: 5}\n'
+    with loaded(HEAD + said) as component:
+        notify = component.spec.notify
+        assert notify is not None
+        assert notify.on == ["success"]
+        assert notify.webhook is not None
+        assert notify.webhook.get_secret_value() == "https://hooks.example.org/secret"

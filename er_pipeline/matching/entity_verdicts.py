@@ -133,8 +133,8 @@ def _judge_answers(engine: Engine) -> Verdict:
 
 def _judge_contradictions(found: list[Contradiction]) -> Verdict:
     texts = [
-        f"{each['left']!r} and {each['right']!r} are called no match, yet answered matches join them;"
-        f" so {_pairs(each['cut'])} called a match is cut"
+        f"{each['left']!r} and {each['right']!r} are called no match, yet answered matches join"
+        f" them; so {_pairs(each['cut'])} called a match is cut"
         for each in found
     ]
     return Verdict(

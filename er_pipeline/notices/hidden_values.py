@@ -1,7 +1,7 @@
 """Hidden values: what leaves this machine in a message names settings and tables, no records.
 
-Errors and verdicts quote what they found in records (`shown`, `repr`), and so do databases. Whatever
-stands in quotes is hidden unless the declaration itself has written it.
+Errors and verdicts quote what they found in records (`shown`, `repr`), and so do databases.
+Whatever stands in quotes is hidden unless the declaration itself has written it.
 """
 
 import re

@@ -76,11 +76,12 @@ def notice(
     kind: Occasion | Literal["test"],
     title: str,
     parts: Sequence[tuple[str, Sequence[str]]],
-    names: frozenset[str] = frozenset(),
+    names: frozenset[str] | None = frozenset(),
 ) -> Notice:
     """Put a message together; what may be a value of a record, or a password, is hidden.
 
-    parts: (heading, findings) in their order; of many findings, some are written out.
+    parts: (heading, findings) in their order; of many findings, some are written out. names: of
+    `declared_names`; None where no finding comes from records.
     """
     lines = [f"{title}."]
     for heading, findings in parts:
@@ -106,16 +107,17 @@ def trial_notice(spec: PipelineSpec) -> Notice:
 def declaration_notice(dataset: str, problem: str) -> Notice:
     """Say that nothing could run, since the declaration is wrong.
 
-    problem: for its author; the lines of the file that it quotes are left out.
+    problem: for its author, several in as many lines; the lines of the file that it shows are left
+    out. Nothing of it comes from records.
     """
-    first = problem.split("\n")[0]
+    problems = [line for line in problem.split("\n") if line and not line.startswith(" ")]
     parts = [
-        ("What failed", [f"the declaration cannot be read: {first}"]),
+        ("What failed", problems),
         ("What is shown", ["The catalog still shows the tables of the last good run."]),
         ("Next", ["mend the file; er-pipeline check lists all that is wrong with it."]),
     ]
     title = f"er_pipeline: the run of {dataset} has failed"
-    return notice(dataset, "failure", title, parts)
+    return notice(dataset, "failure", title, parts, names=None)
 
 
 def what_is_left(tables: Lake, standing: Standing) -> str:
@@ -186,12 +188,13 @@ def _made(lake: Lake, standing: Standing) -> Iterator[str]:
         yield f"{', '.join(counts)}."
 
 
-def _safe(text: str, names: frozenset[str]) -> str:
+def _safe(text: str, names: frozenset[str] | None) -> str:
     """Write a finding on one line, without what may be of a record, and not too long."""
     step, _, rest = text.partition(": ")
     found = UNEXPECTED.match(rest) or UNEXPECTED.match(text)
     if found:
         where = f"{step}: " if UNEXPECTED.match(rest) else ""
         text = f"{where}an error that nobody expected ({found[1]}); the log of the run has it"
-    line = " ".join(printable(without_values(without_password(text), names)).split())
+    text = without_password(text)
+    line = " ".join(printable(text if names is None else without_values(text, names)).split())
     return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]}…"

@@ -18,7 +18,7 @@ from er_pipeline.blocking.tables.current import unchanged_since, why_to_run
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
-from er_pipeline.blocking.tables.failures import sentence_of
+from er_pipeline.blocking.tables.failures import may_pass, sentence_of
 from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import step_lock
@@ -182,7 +182,7 @@ class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_fa
         """Turn a BlockingError, or a failure of the machine, into a dg.Failure that says it."""
         sentence = sentence_of(error) if isinstance(error, Exception) else None
         if sentence is not None:
-            raise dg.Failure(description=printable(sentence), allow_retries=False) from error
+            raise dg.Failure(printable(sentence), allow_retries=may_pass(error)) from error
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.orchestration.run_tags import run_tags
 from er_pipeline.orchestration.source_keys import own_source_keys
 
-Asset = TypeVar("Asset", bound=dg.AssetsDefinition | dg.AssetSpec)
+Asset = dg.AssetsDefinition | dg.AssetSpec
 
 
 def automated(spec: PipelineSpec, assets: Sequence[Asset]) -> list[Asset]:
@@ -55,11 +55,11 @@ def automation_sensors(spec: PipelineSpec) -> list[dg.SensorDefinition]:
     ]
 
 
-def _condition(spec: PipelineSpec) -> dg.AutomationCondition[dg.AssetKey] | None:
+def _condition(spec: PipelineSpec) -> dg.AutomationCondition[Any] | None:
     """Return the condition; files and databases are not waited for, as nothing makes them here."""
     if spec.schedule.automation is None:
         return None
-    condition: Any = (
+    condition = (
         dg.AutomationCondition.eager()
         if spec.schedule.automation == "eager"
         else dg.AutomationCondition.on_cron(spec.schedule.cron, spec.schedule.timezone)

@@ -79,8 +79,8 @@ def notice_of_run(
         if not failed:
             title = f"er_pipeline: the learning of {spec.dataset} went well"
             text = (
-                "a candidate was learned, and nothing was promoted; er-pipeline promote lists it, and"
-                " the run's page compares it with what is in force."
+                "a candidate was learned, and nothing was promoted; er-pipeline promote lists it,"
+                " and the run's page compares it with what is in force."
             )
             return notice(spec.dataset, "success", title, [("Next", [text])])
         return run_notice(
@@ -124,8 +124,8 @@ def _success_sensor(spec: PipelineSpec, say: Say) -> dg.SensorDefinition:
         run_status=dg.DagsterRunStatus.SUCCESS,
         name=f"{spec.dataset}_notify_of_success",
         description=(
-            f"Say to whom `notify` names what a run of dataset {spec.dataset!r} warns of, or that it"
-            " went well."
+            f"Say to whom `notify` names what a run of dataset {spec.dataset!r} warns of, or that"
+            " it went well."
         ),
         default_status=dg.DefaultSensorStatus.RUNNING,
     )

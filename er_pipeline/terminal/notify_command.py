@@ -63,7 +63,7 @@ def notify_command(
             )
         else:
             print_lines(said.text.split("\n"))
-            would = "would go to" if is_wanted else f"is not sent (notify: on), else it would go to"
+            would = "would go to" if is_wanted else "is not sent (notify: on), else it would go to"
             print(f"A message of a {said.kind} {would}: {'; '.join(places)}", file=sys.stderr)
         return OK
     print(f"sending a test message to {'; '.join(places)} ...", file=sys.stderr)

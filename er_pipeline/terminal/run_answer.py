@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.standing import Standing, standing_of
+from er_pipeline.blocking.tables.standing import standing_of
 from er_pipeline.evaluation.kept_report import (
     REPORT_FILE,
     figures_of,

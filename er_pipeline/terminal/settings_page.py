@@ -23,7 +23,13 @@ stands for the name of a field. Values after "default" are used if a setting is 
 """
 NEEDED = "(needed)"
 AT_THE_TOP = "The dataset"
-PLAIN_TYPES = {int: "whole number", float: "number", bool: "true or false", str: "text", SecretStr: "text"}
+PLAIN_TYPES = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "text",
+    SecretStr: "text",
+}
 SIGNS = {
     annotated_types.Gt: (">", "gt"),
     annotated_types.Ge: (">=", "ge"),

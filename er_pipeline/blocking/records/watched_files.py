@@ -85,8 +85,8 @@ def look_at_sources(spec: PipelineSpec, before: Seen | None, now: float | None =
         return Look(Seen(marks, content=content), why="this is the first look at the files")
     changed = _different(before.settled, marks)
     if not changed:
-        content = before.content
-        return Look(Seen(before.settled, content=content), why="no file has changed")
+        same = Seen(before.settled, content=before.content)
+        return Look(same, why="no file has changed")
     moving = {path: marks.get(path, "") for path in changed}
     since = before.since if before.moving == moving else now
     left_alone = now - max(since, *(_time_of(mark) for mark in moving.values()))

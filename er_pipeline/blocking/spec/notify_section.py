@@ -66,9 +66,7 @@ class Email(Settings):
     @model_validator(mode="after")
     def _log_in_is_whole(self) -> Self:
         if (self.user is None) != (self.password_env is None):
-            raise ValueError(
-                "user and password_env belong together: write both, or leave both out"
-            )
+            raise ValueError("user and password_env belong together: write both, or leave both out")
         if self.user is not None and not self.starttls:
             raise ValueError(
                 "a password is sent over an encrypted connection only: leave starttls on, or leave"
@@ -156,8 +154,10 @@ def check_webhook(url: str) -> None:
     """Raise ValueError if a text is no URL of a webhook; the URL, a secret, is not repeated."""
     try:
         parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and not (
-            parts.port is not None and parts.port < 1
+        is_url = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and not (parts.port is not None and parts.port < 1)
         )
     except ValueError:
         is_url = False

@@ -1,4 +1,4 @@
-"""The sections `schedule` and `runs`: when jobs run by themselves, and what every run is held to."""
+"""The sections `schedule` and `runs`: when jobs run by themselves, and what holds for each run."""
 
 import re
 from collections.abc import Iterator

@@ -112,8 +112,8 @@ class Source(Settings):
     generate: GeneratedPeople | None = Field(None, description="Made-up people, for a trial.")
     asset_key: AssetPath | None = Field(
         None,
-        description="Dagster's asset that makes this table, as dbt or dlt name it: [shop, customers]"
-        " or shop/customers; lineage goes on from there.",
+        description="The asset of Dagster that makes this table, such as one of dbt or dlt:"
+        " [shop, customers], or shop/customers; lineage goes on from there.",
     )
     record_id: str | None = Field(
         "id",
