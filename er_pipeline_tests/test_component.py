@@ -63,7 +63,8 @@ def test_the_definitions_are_of_one_dataset_over_one_lake(tmp_path: Path) -> Non
     assert {key.path[0] for key in graph.get_all_asset_keys()} == {"people"}
     checked = {key.asset_key for key in graph.asset_check_keys}
     assert checked == graph.materializable_asset_keys
-    assert [job.name for job in definitions.jobs or []] == ["people_nightly"]
+    jobs = [job.name for job in definitions.jobs or []]
+    assert jobs == ["people_nightly", "people_blocking", "people_evaluation", "people_learn"]
     assert (definitions.resources or {})["lake"].root == str(tmp_path)
 
 

@@ -130,7 +130,7 @@ def what_is_left(tables: Lake, standing: Standing) -> str:
             f"the catalog in {tables.root} shows the {len(new)} tables that do not hang on what"
             f" failed; {len(standing.withheld)} are withheld"
         )
-    if shown:
+    if any(name in tables.plans for name in shown):  # the numbers of runs are always there
         return f"the catalog in {tables.root} still shows the tables of the last good run"
     return f"no run of {tables.dataset} has succeeded yet, so the catalog shows none of its tables"
 
