@@ -2,12 +2,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.pages import blocks_of, pages
 from er_pipeline_tests.small_spec import HEAD, small_spec
 from er_pipeline_tests.test_definitions import people as people
 from er_pipeline_tests.test_definitions import run_graph
@@ -79,3 +81,25 @@ def test_dagster_reads_of_whom_to_notify_what_the_command_reads(
         assert notify.on == ["success"]
         assert notify.webhook is not None
         assert notify.webhook.get_secret_value() == "https://hooks.example.org/secret"
+
+
+def test_post_processing_as_the_page_shows_it_adds_tags_and_owners() -> None:
+    (page,) = (
+        text
+        for text in blocks_of(pages()["operations"].read_text("utf-8"), "yaml")
+        if "post_processing" in text
+    )
+    with create_defs_folder_sandbox() as project:
+        folder = project.defs_folder_path / "customers"
+        folder.mkdir()
+        (folder / "defs.yaml").write_text(page)
+        with project.build_all_defs() as definitions:
+            graph = definitions.resolve_asset_graph()
+    marked = {
+        key.path[-1]: graph.get(key).owners
+        for key in graph.materializable_asset_keys
+        if graph.get(key).tags.get("domain") == "crm"
+    }
+    assert marked == {"unified_pairs": ["team:crm"], "catalog": ["team:crm"]}
+    parents = graph.get(dg.AssetKey(["customers", "cleaned_records"])).parent_keys
+    assert parents == {dg.AssetKey(["shop", "customers"])}
