@@ -8,9 +8,9 @@ import pytest
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.verdict_notes import note_failure
 from er_pipeline.flow import flow, open_lake
-from er_pipeline.orchestration.notice_sensors import notice_sensors, why_silent
+from er_pipeline.orchestration.notice_sensors import declaration_sensors, notice_sensors, why_silent
 from er_pipeline_tests.servers import Received, webhook_server
-from er_pipeline_tests.small_spec import small_spec
+from er_pipeline_tests.small_spec import HEAD, small_spec
 
 WRONG = "people.csv: 1 ids stand more than once in column 'id': '4711' (2 times)"
 TAGS = {"er_pipeline/dataset": "people", "er_pipeline/kind": "nightly"}
@@ -95,6 +95,21 @@ def test_a_run_that_went_well_is_said_if_that_is_wanted(
     assert ended(fails=False).tick() is None
     ((_, body),) = server.messages
     assert body["text"].startswith("er_pipeline: the run of people went well.")
+
+
+def test_a_broken_declaration_is_said_of_its_runs(
+    ended: Callable[..., Ended], server: Received, tmp_path: Path
+) -> None:
+    file = tmp_path / "defs.yaml"
+    url = f"http://127.0.0.1:{server.port}/secret"
+    file.write_text(f"{HEAD}  mode: dedup\n  notify: {{webhook: '{url}'}}\n")
+    run = ended(fails=True)
+    (run.sensor,) = declaration_sensors("people", file, "defs.yaml:6: mode: 'dedup' is unknown")
+    assert run.tick() is None
+    ((_, body),) = server.messages
+    assert "What failed: defs.yaml:6: mode: 'dedup' is unknown" in body["text"]
+    file.write_text(f"{HEAD}  mode: dedup\n")
+    assert declaration_sensors("people", file, "wrong") == []
 
 
 def test_learning_is_called_so(ended: Callable[..., Ended], server: Received) -> None:

@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from er_pipeline.blocking.spec.notify_section import Occasion
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.yaml_file import examine
+from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.moments import time_text
 from er_pipeline.blocking.tables.printable import printable, without_password
@@ -118,6 +121,17 @@ def declaration_notice(dataset: str, problem: str) -> Notice:
     ]
     title = f"er_pipeline: the run of {dataset} has failed"
     return notice(dataset, "failure", title, parts, names=None)
+
+
+def spec_to_notify(path: Path, overrides: Mapping[str, Any] | None = None) -> PipelineSpec | None:
+    """Read of a wrong declaration what is right, if it says whom to notify; None if it does not."""
+    try:
+        examined = examine(path, overrides)
+    except SpecError:
+        return None
+    if examined.spec is None or any(place[:1] == ("notify",) for place in examined.places):
+        return None
+    return examined.spec if examined.spec.notify else None
 
 
 def what_is_left(tables: Lake, standing: Standing) -> str:

@@ -12,7 +12,13 @@ from er_pipeline.blocking.tables.standing import Standing, standing_of
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.flow import open_lake
 from er_pipeline.notices.delivery import notify_of
-from er_pipeline.notices.notice import Notice, notice, run_notice
+from er_pipeline.notices.notice import (
+    Notice,
+    declaration_notice,
+    notice,
+    run_notice,
+    spec_to_notify,
+)
 from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET
 from er_pipeline.orchestration.partial_jobs import PUBLISHING_PART
 from er_pipeline.orchestration.progress import table_of_step
@@ -45,7 +51,27 @@ def notice_sensors(
         sent = notify_of(spec, said, context.log.warning)
         return None if sent else dg.SkipReason(f"no message is wanted of a {said.kind}")
 
-    return [_failure_sensor(spec, say), _success_sensor(spec, say)]
+    return [_failure_sensor(spec.dataset, say), _success_sensor(spec.dataset, say)]
+
+
+def declaration_sensors(name: str, file: Path, reason: str) -> list[dg.SensorDefinition]:
+    """Make the sensor that says of a dataset's runs that its declaration is wrong.
+
+    name: of the dataset that stands for it. None if the file does not say whom to notify.
+    """
+    spec = spec_to_notify(file)
+    if spec is None:
+        return []
+
+    def say(context: Any, **_: Any) -> dg.SkipReason | None:
+        why_not = why_silent(context.dagster_run, name)
+        if why_not:
+            return dg.SkipReason(why_not)
+        context.instance.add_run_tags(context.dagster_run.run_id, {NOTICE_TAG: "sent"})
+        notify_of(spec, declaration_notice(name, reason), context.log.warning)
+        return None
+
+    return [_failure_sensor(name, say)]
 
 
 def why_silent(run: dg.DagsterRun, dataset: str) -> str | None:
@@ -107,10 +133,10 @@ def notice_of_run(
 Say = Callable[..., dg.SkipReason | None]
 
 
-def _failure_sensor(spec: PipelineSpec, say: Say) -> dg.SensorDefinition:
+def _failure_sensor(dataset: str, say: Say) -> dg.SensorDefinition:
     @dg.run_failure_sensor(
-        name=f"{spec.dataset}_notify_of_failure",
-        description=f"Say to whom `notify` names why a run of dataset {spec.dataset!r} failed.",
+        name=f"{dataset}_notify_of_failure",
+        description=f"Say to whom `notify` names why a run of dataset {dataset!r} failed.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def failed(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
@@ -119,12 +145,12 @@ def _failure_sensor(spec: PipelineSpec, say: Say) -> dg.SensorDefinition:
     return failed
 
 
-def _success_sensor(spec: PipelineSpec, say: Say) -> dg.SensorDefinition:
+def _success_sensor(dataset: str, say: Say) -> dg.SensorDefinition:
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.SUCCESS,
-        name=f"{spec.dataset}_notify_of_success",
+        name=f"{dataset}_notify_of_success",
         description=(
-            f"Say to whom `notify` names what a run of dataset {spec.dataset!r} warns of, or that"
+            f"Say to whom `notify` names what a run of dataset {dataset!r} warns of, or that"
             " it went well."
         ),
         default_status=dg.DefaultSensorStatus.RUNNING,

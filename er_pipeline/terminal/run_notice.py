@@ -82,17 +82,10 @@ def notifying_of_declaration(
 
 
 def _notify_of_declaration(path: Path, overrides: Mapping[str, Any], problem: str) -> None:
-    from er_pipeline.blocking.spec.yaml_file import examine
-    from er_pipeline.notices.notice import declaration_notice
+    from er_pipeline.notices.notice import declaration_notice, spec_to_notify
 
-    try:
-        examined = examine(path, overrides)
-    except SpecError:
-        return  # nobody knows whom to notify
-    spec = examined.spec
-    if spec is None or any(place[:1] == ("notify",) for place in examined.places):
-        return
-    if spec.notify is not None:
+    spec = spec_to_notify(path, overrides)
+    if spec is not None:
         _send(spec, declaration_notice(spec.dataset, problem))
 
 
