@@ -15,7 +15,7 @@ class Watched:
     """The files of a folder, looked at from time to time; the cursor is kept as Dagster does."""
 
     def __init__(self, folder: Path, **watch: Any) -> None:
-        self.folder, self.cursor = folder, None
+        self.folder = folder
         settings = {"quiet_seconds": 300, **watch}
         self.spec: PipelineSpec = small_spec(
             sources=[{"path": "in_*.csv"}], schedule={"watch": settings}
