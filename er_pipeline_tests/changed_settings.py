@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
+from er_pipeline_tests.changed_run_settings import OF_RUNS
+
 Declaration = Mapping[str, Any]
 
 # Everything is on, and the second pass looks for records without a match.
@@ -141,6 +143,7 @@ CHANGES: Sequence[Change] = (
     Change("sources[].query", "select 2", RECORDS, given=QUERY),
     Change("sources[].generate.records", 200, RECORDS, given=MADE_UP),
     Change("sources[].generate.seed", 21, RECORDS, given=MADE_UP),
+    Change("sources[].asset_key", ["shop", "people"]),
     Change("sources[].record_id", "number", RECORDS),
     Change("sources[].columns", {"city": "town"}, RECORDS),
     Change("fields", {**WHOLE["fields"], "city": "address"}, (*RECORDS, *OF_KINDS)),
@@ -282,6 +285,7 @@ CHANGES: Sequence[Change] = (
     Change("schedule.cron", "0 3 * * *"),
     Change("schedule.timezone", "Europe/Berlin"),
     Change("schedule.enabled", False),
+    *(Change(setting, to, given=given) for setting, to, given in OF_RUNS),
     Change("lake.keep_days", 0),
     Change("lake.keep_versions", 5),
     Change("lake.keep_learned", 3),

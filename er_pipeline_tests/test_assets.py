@@ -1,3 +1,4 @@
+import errno
 import time
 from collections.abc import Sequence
 
@@ -84,6 +85,9 @@ def test_an_error_for_the_user_is_a_failure_and_any_other_stays() -> None:
         raise InputError("people.csv: no such file")
     assert caught.value.description == "people.csv: no such file"
     assert not caught.value.allow_retries
+    with pytest.raises(dg.Failure) as caught, as_dagster_failures():
+        raise OSError(errno.ENOSPC, "full", "/lake")
+    assert caught.value.allow_retries
     with pytest.raises(ZeroDivisionError), as_dagster_failures():
         1 / 0  # noqa: B018
 

@@ -28,6 +28,7 @@ ROOMS = (
     ("blocking",),
     ("matching",),
     ("evaluation",),
+    ("notices",),
     ("flow", "catalog"),
     ("candidates",),
     ("forgetting",),
@@ -126,7 +127,7 @@ def test_each_module_has_its_tests() -> None:
 
 
 def test_the_pure_half_imports_no_dagster() -> None:
-    pure = ("blocking", "matching", "evaluation", "flow", "catalog", "forgetting")
+    pure = ("blocking", "matching", "evaluation", "notices", "flow", "catalog", "forgetting")
     found = [
         module
         for module, path in modules()

@@ -36,6 +36,7 @@ def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
                 "forget",
                 "init",
                 "learn",
+                "notify",
                 "promote",
                 "run",
                 "versions",

@@ -2,12 +2,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.pages import blocks_of, pages
 from er_pipeline_tests.small_spec import HEAD, small_spec
 from er_pipeline_tests.test_definitions import people as people
 from er_pipeline_tests.test_definitions import run_graph
@@ -63,5 +65,41 @@ def test_the_definitions_are_of_one_dataset_over_one_lake(tmp_path: Path) -> Non
     assert {key.path[0] for key in graph.get_all_asset_keys()} == {"people"}
     checked = {key.asset_key for key in graph.asset_check_keys}
     assert checked == graph.materializable_asset_keys
-    assert [job.name for job in definitions.jobs or []] == ["people_nightly"]
+    jobs = [job.name for job in definitions.jobs or []]
+    assert jobs == ["people_nightly", "people_blocking", "people_evaluation", "people_learn"]
     assert (definitions.resources or {})["lake"].root == str(tmp_path)
+
+
+def test_dagster_reads_of_whom_to_notify_what_the_command_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOOK", "https://hooks.example.org/secret")
+    said = '  notify: {on: [success], webhook: "{{ env.HOOK }}", timeout_seconds: 5}\n'
+    with loaded(HEAD + said) as component:
+        notify = component.spec.notify
+        assert notify is not None
+        assert notify.on == ["success"]
+        assert notify.webhook is not None
+        assert notify.webhook.get_secret_value() == "https://hooks.example.org/secret"
+
+
+def test_post_processing_as_the_page_shows_it_adds_tags_and_owners() -> None:
+    (page,) = (
+        text
+        for text in blocks_of(pages()["operations"].read_text("utf-8"), "yaml")
+        if "post_processing" in text
+    )
+    with create_defs_folder_sandbox() as project:
+        folder = project.defs_folder_path / "customers"
+        folder.mkdir()
+        (folder / "defs.yaml").write_text(page)
+        with project.build_all_defs() as definitions:
+            graph = definitions.resolve_asset_graph()
+    marked = {
+        key.path[-1]: graph.get(key).owners
+        for key in graph.materializable_asset_keys
+        if graph.get(key).tags.get("domain") == "crm"
+    }
+    assert marked == {"unified_pairs": ["team:crm"], "catalog": ["team:crm"]}
+    parents = graph.get(dg.AssetKey(["customers", "cleaned_records"])).parent_keys
+    assert parents == {dg.AssetKey(["shop", "customers"])}

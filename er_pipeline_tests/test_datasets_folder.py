@@ -155,3 +155,18 @@ def test_where_all_is_well_dagster_loads_the_folder_itself(project: Project) -> 
     definitions = project.load()
     assert definitions.component_tree is not None
     assert datasets(definitions)["people"] > 10
+
+
+def test_what_dagster_adds_to_a_dataset_stays_while_another_one_is_broken(project: Project) -> None:
+    added = """
+post_processing:
+  assets:
+    - target: "key:people/catalog"
+      attributes: {tags: {domain: crm}}
+"""
+    project.declare("people", named("people") + added)
+    project.declare("broken", named("broken") + "  mode: dedup\n")
+    definitions = project.load()
+    assert datasets(definitions)["broken"] == 1
+    graph = definitions.resolve_asset_graph()
+    assert graph.get(dg.AssetKey(["people", "catalog"])).tags["domain"] == "crm"

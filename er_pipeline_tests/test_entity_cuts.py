@@ -72,8 +72,8 @@ def test_answers_that_contradict_each_other_are_named_and_no_holds(tmp_path: Pat
         found = {v.check: v for v in judge_entities(engine, nights.lake, nights.spec, nights.facts)}
     agree = found["answers_agree"]
     assert (agree.passed, agree.severity) == (False, "warn")
-    assert "a and c are called no match, yet answered matches join them" in agree.text
-    assert "so a and b called a match is cut" in agree.text
+    assert "'a' and 'c' are called no match, yet answered matches join them" in agree.text
+    assert "so 'a' and 'b' called a match is cut" in agree.text
     assert found["no_answer_is_overruled"].passed
 
 

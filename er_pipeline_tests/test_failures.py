@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from er_pipeline.blocking.tables.errors import InputError, LakeError
-from er_pipeline.blocking.tables.failures import REMEDIES, explained_failures, sentence_of
+from er_pipeline.blocking.tables.failures import REMEDIES, explained_failures, may_pass, sentence_of
 from er_pipeline_tests.projects import Project
 from er_pipeline_tests.projects import elsewhere as elsewhere
 from er_pipeline_tests.projects import project as project
@@ -42,6 +42,31 @@ def test_what_is_a_fault_of_ours_keeps_its_traceback() -> None:
         _ = 1 / 0
     with pytest.raises(InputError, match="as it is"), explained_failures("x"):
         raise InputError("as it is")
+
+
+def _caused(cause: Exception) -> Exception:
+    try:
+        raise LakeError("a sentence") from cause
+    except LakeError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (OSError(errno.ENOSPC, "full"), True),
+        (_caused(OSError(errno.EIO, "disk")), True),
+        (_caused(type("OperationalError", (Exception,), {})("connection refused")), True),
+        (ConnectionResetError(), True),
+        (duckdb.IOException("Could not read from file: Input/output error"), True),
+        (duckdb.IOException("Cannot open file: Permission denied"), False),
+        (OSError(errno.EACCES, "no"), False),
+        (InputError("1 ids stand more than once"), False),
+        (ZeroDivisionError(), False),
+    ],
+)
+def test_what_may_pass_is_worth_another_try(error: Exception, passes: bool) -> None:
+    assert may_pass(error) is passes
 
 
 def test_a_lake_that_is_a_file_or_may_not_be_written_is_said_in_a_sentence(

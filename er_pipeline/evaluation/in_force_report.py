@@ -13,6 +13,7 @@ from er_pipeline.blocking.tables.moments import made_at, time_text
 from er_pipeline.blocking.tables.stamps import read_stamp
 from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.evaluation.run_drift import figures_now, figures_then, find_run_drift
 
 FITS = Check(
     "what_was_learned_still_fits",
@@ -47,6 +48,8 @@ def judge_in_force(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[V
         then = lake.facts(table).get("learned_from")
         for difference in find_drift(then, now) if then else ():
             found.setdefault(difference, []).append(LEARNED[table])
+    for difference in find_run_drift(figures_then(engine, lake), figures_now(lake)):
+        found.setdefault(difference, []).extend(LEARNED[table] for table in learned)
     text = "The records are like those that was learned from."
     if found:
         text = "; ".join(f"{difference} ({', '.join(of)})" for difference, of in found.items())

@@ -133,8 +133,8 @@ def _judge_answers(engine: Engine) -> Verdict:
 
 def _judge_contradictions(found: list[Contradiction]) -> Verdict:
     texts = [
-        f"{each['left']} and {each['right']} are called no match, yet answered matches join them;"
-        f" so {_pairs(each['cut'])} called a match is cut"
+        f"{each['left']!r} and {each['right']!r} are called no match, yet answered matches join"
+        f" them; so {_pairs(each['cut'])} called a match is cut"
         for each in found
     ]
     return Verdict(
@@ -149,4 +149,4 @@ def _judge_contradictions(found: list[Contradiction]) -> Verdict:
 
 
 def _pairs(pairs: list[tuple[str, str]]) -> str:
-    return ", ".join(f"{left} and {right}" for left, right in pairs)
+    return ", ".join(f"{left!r} and {right!r}" for left, right in pairs)

@@ -18,7 +18,7 @@ from er_pipeline.blocking.tables.current import unchanged_since, why_to_run
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
-from er_pipeline.blocking.tables.failures import sentence_of
+from er_pipeline.blocking.tables.failures import may_pass, sentence_of
 from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import step_lock
@@ -32,6 +32,7 @@ from er_pipeline.blocking.tables.table import Table
 from er_pipeline.blocking.tables.verdict_notes import forget_failure, note_failure
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.source_keys import own_sources, source_key
 from er_pipeline.orchestration.unchanged import (
     UNCHANGED_SINCE,
     Again,
@@ -58,14 +59,14 @@ def source_assets(spec: PipelineSpec) -> list[dg.AssetSpec]:
     """Show where the records come from; these assets are not made here."""
     return [
         dg.AssetSpec(
-            key=[spec.dataset, f"source_{source.label}"],
+            key=source_key(spec, source),
             group_name=spec.dataset,
             tags={"er_pipeline/stage": "sources"},
             description=f"Source {source.label!r} of dataset {spec.dataset!r}, made elsewhere.",
             kinds={"table" if source.database or source.url else "file"},
             owners=spec.owners,
         )
-        for source in spec.sources
+        for source in own_sources(spec)
     ]
 
 
@@ -181,7 +182,7 @@ class as_dagster_failures:  # noqa: N801, it reads as a word: with as_dagster_fa
         """Turn a BlockingError, or a failure of the machine, into a dg.Failure that says it."""
         sentence = sentence_of(error) if isinstance(error, Exception) else None
         if sentence is not None:
-            raise dg.Failure(description=printable(sentence), allow_retries=False) from error
+            raise dg.Failure(printable(sentence), allow_retries=may_pass(error)) from error
 
 
 @contextmanager
@@ -228,7 +229,8 @@ def _upstream_assets(spec: PipelineSpec, step: Step, steps: Sequence[Step]) -> l
     }
     reads = dict.fromkeys(asset_of[read] for read in step.reads)
     if not reads:  # what reads no table reads the sources
-        reads = dict.fromkeys(f"source_{label}" for label in spec.source_labels)
+        keys = (tuple(source_key(spec, source)) for source in spec.sources)
+        return [list(key) for key in dict.fromkeys(keys)]
     return [[spec.dataset, name] for name in reads]
 
 
@@ -263,7 +265,7 @@ def _lineage(spec: PipelineSpec, table: Table, step: Step) -> dict[str, Any]:
             for name in spec.field_kinds:
                 deps[name] = [
                     dg.TableColumnDep(
-                        dg.AssetKey([spec.dataset, f"source_{source.label}"]),
+                        dg.AssetKey(source_key(spec, source)),
                         source.columns.get(name, name) or name,
                     )
                     for source in spec.sources

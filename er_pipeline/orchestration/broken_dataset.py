@@ -17,6 +17,8 @@ from er_pipeline.blocking.spec.yaml_document import read_document
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.orchestration.jobs import nightly_schedule
+from er_pipeline.orchestration.notice_sensors import declaration_sensors
+from er_pipeline.orchestration.run_tags import DATASET_TAG, KIND_TAG
 
 TABLE = "declaration"
 
@@ -50,9 +52,15 @@ def broken_dataset(file: Path, reason: str, taken: set[str]) -> dg.Definitions:
         selection=dg.AssetSelection.assets([name, TABLE]),
         description=f"Fails, and says why {file.name} of {name} cannot be loaded.",
         executor_def=dg.in_process_executor,
+        tags={DATASET_TAG: name, KIND_TAG: "nightly"},
     )
     schedule = nightly_schedule(name, _schedule(attributes), job)
-    return dg.Definitions(assets=[declaration], jobs=[job], schedules=[schedule])
+    return dg.Definitions(
+        assets=[declaration],
+        jobs=[job],
+        schedules=[schedule],
+        sensors=declaration_sensors(name, file, text),
+    )
 
 
 def _attributes(file: Path) -> dict[str, Any]:

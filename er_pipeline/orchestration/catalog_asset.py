@@ -91,7 +91,9 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         )
         declared = context.assets_def.specs_by_key[context.asset_key]
         known = known_tags(context.instance, [declared.key])
-        if not found.is_new and is_shown(known, declared, place, version):
+        # Dagster knows an age by materializations alone, and a night without news is no old one.
+        has_age = spec.runs.max_age_hours is not None
+        if not found.is_new and not has_age and is_shown(known, declared, place, version):
             since = time_text(place.published()["at"])
             context.log_event(observation(context.asset_key, since, version))
             yield unlogged(context.asset_key, check_results=[checked])

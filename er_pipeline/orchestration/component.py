@@ -4,17 +4,27 @@ from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_document import check_repeated_settings
 from er_pipeline.catalog import check_dataset_name
 from er_pipeline.flow import flow, open_lake
 from er_pipeline.orchestration.assets import dataset_assets
-from er_pipeline.orchestration.catalog_asset import catalog_asset
+from er_pipeline.orchestration.automation import automated, automation_sensors, with_max_age
+from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET, catalog_asset
 from er_pipeline.orchestration.checks import dataset_checks
-from er_pipeline.orchestration.jobs import nightly_job, nightly_schedule, publishing_sensor
+from er_pipeline.orchestration.jobs import (
+    executor_of,
+    nightly_job,
+    nightly_schedule,
+    publishing_sensor,
+)
+from er_pipeline.orchestration.learn_job import learn_job, learn_schedules, learns_something
+from er_pipeline.orchestration.notice_sensors import notice_sensors
+from er_pipeline.orchestration.partial_jobs import partial_jobs
 from er_pipeline.orchestration.resources import default_lake, lake_resources
+from er_pipeline.orchestration.source_sensor import source_sensors
 
 
 class BlockingPipeline(dg.Component):
@@ -60,14 +70,29 @@ class BlockingPipeline(dg.Component):
         """
         spec = self.spec
         check_dataset_name(open_lake(lake, spec))
-        job = nightly_job(spec, executor or spec.executor, lake)
+        runs_in = executor or spec.executor
+        job = nightly_job(spec, runs_in, lake)
         steps = flow(spec)
+        catalog = with_max_age(spec, catalog_asset(spec, steps))
+        learning = [learn_job(spec, lake)] if learns_something(spec) else []
         return dg.Definitions(
-            assets=[*dataset_assets(spec, steps), catalog_asset(spec, steps)],
+            assets=automated(spec, [*dataset_assets(spec, steps), catalog]),
             asset_checks=dataset_checks(spec, steps),
-            jobs=[job],
-            schedules=[nightly_schedule(spec.dataset, spec.schedule, job)],
-            sensors=[publishing_sensor(spec, job)],
+            jobs=[
+                job,
+                *partial_jobs(spec, steps, executor_of(runs_in, lake), CATALOG_ASSET),
+                *learning,
+            ],
+            schedules=[
+                nightly_schedule(spec.dataset, spec.schedule, job),
+                *(one for learns in learning for one in learn_schedules(spec, learns)),
+            ],
+            sensors=[
+                publishing_sensor(spec, job),
+                *source_sensors(spec, job),
+                *notice_sensors(spec, steps, lake),
+                *automation_sensors(spec),
+            ],
             resources=lake_resources(lake),
         )
 
@@ -77,6 +102,8 @@ def _fill_in(value: Any, context: dg.ComponentLoadContext) -> Any:
         return {name: _fill_in(part, context) for name, part in value.items()}
     if isinstance(value, list):
         return [_fill_in(part, context) for part in value]
+    if isinstance(value, SecretStr):
+        return SecretStr(_fill_in(value.get_secret_value(), context))
     if isinstance(value, str) and "{{" in value:
         return context.resolution_context.resolve_value(value, as_type=str)
     return value

@@ -9,7 +9,7 @@ from types import ModuleType
 import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.spec.yaml_file import COMPONENT_TYPE, read_spec
+from er_pipeline.blocking.spec.yaml_file import COMPONENT_TYPE, read_declaration, read_spec
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.orchestration.broken_dataset import broken_dataset
 from er_pipeline.orchestration.component import BlockingPipeline
@@ -85,7 +85,11 @@ def _one_by_one(
     taken = {spec.dataset.lower() for spec in specs.values()}
     for file, spec in specs.items():
         try:
-            loaded = BlockingPipeline(spec).definitions(default_lake())
+            is_post_processed = bool(read_declaration(file).value.get("post_processing"))
+            if is_post_processed and file.parent.parent == folder:  # Dagster's own part of it
+                loaded = _foreign(file.parent, module)
+            else:
+                loaded = BlockingPipeline(spec).definitions(default_lake())
             loaded.resolve_asset_graph()
         except Exception as error:
             reasons[file] = f"{file}: {error}"

@@ -14,6 +14,7 @@ from er_pipeline.blocking.tables.files import clear_left, clear_scratch
 from er_pipeline.blocking.tables.lake import SPILL
 from er_pipeline.blocking.tables.locks import run_lock
 from er_pipeline.blocking.tables.publications import clear_leftovers
+from er_pipeline.orchestration.run_tags import KIND_TAG, PUBLISHES, retry_policy, run_tags
 
 # Loaded once before workers are forked; torch and faiss must never be here.
 PRELOADED_MODULES = ["dagster", "duckdb", "er_pipeline.orchestration.component"]
@@ -96,6 +97,8 @@ def nightly_job(spec: PipelineSpec, executor: str, lake: Path) -> Any:
         selection=dg.AssetSelection.key_prefixes(spec.dataset),
         description=f"Materialize dataset {spec.dataset!r} from its sources to the catalog.",
         executor_def=executor_of(executor, lake),
+        tags=run_tags(spec, "nightly"),
+        op_retry_policy=retry_policy(spec),
     )
 
 
@@ -123,12 +126,13 @@ def publish_request(spec: PipelineSpec, run: dg.DagsterRun) -> dg.RunRequest | d
     catalog = dg.AssetKey([spec.dataset, "catalog"])
     selected = run.asset_selection
     if selected is None:
-        was_meant = run.job_name == f"{spec.dataset}_nightly"
+        was_meant = run.job_name in (f"{spec.dataset}_nightly", f"{spec.dataset}_evaluation")
     else:
         was_meant = catalog in selected and len(selected) > 1
     if not was_meant:
         return dg.SkipReason("the run did not mean to publish this dataset")
-    return dg.RunRequest(run_key=run.run_id, asset_selection=[catalog])
+    tags = {KIND_TAG: PUBLISHES}
+    return dg.RunRequest(run_key=run.run_id, asset_selection=[catalog], tags=tags)
 
 
 def nightly_schedule(dataset: str, schedule: Schedule, job: Any) -> dg.ScheduleDefinition:

@@ -41,6 +41,7 @@ from er_pipeline.terminal.learn_commands import (
     learn,
     promote,
 )
+from er_pipeline.terminal.notify_command import NOTIFY_EXAMPLES, notify_command
 from er_pipeline.terminal.options import (
     OTHER,
     REFERENCE,
@@ -78,6 +79,7 @@ app.command(check, group=RUN, help_epilogue=CHECK_EXAMPLES)
 app.command(explain, group=RUN, help_epilogue=EXPLAIN_EXAMPLES)
 app.command(learn, group=RUN, help_epilogue=LEARN_EXAMPLES)
 app.command(promote, group=RUN, help_epilogue=PROMOTE_EXAMPLES)
+app.command(notify_command, name="notify", group=RUN, help_epilogue=NOTIFY_EXAMPLES)
 for command in (label, labels, rules, training_rules):
     app.command(command)
 app.command(
@@ -186,6 +188,14 @@ def run(
             help="Make every table, or the selected ones, also if nothing has changed.",
         ),
     ] = False,
+    notify: Annotated[
+        bool,
+        Parameter(
+            name="--notify",
+            negative="--no-notify",
+            help="Send the messages that the declaration's notify wants.",
+        ),
+    ] = True,
     lake: LakeOption = None,
     executor: ExecutorOption = None,
     as_json: JsonOption = False,
@@ -214,6 +224,7 @@ def run(
         selection=select,
         as_json=as_json,
         full=full,
+        notify=notify,
     )
 
 

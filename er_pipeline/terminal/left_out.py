@@ -71,8 +71,12 @@ def leave_out(
         ]
         observed = {key for step in left_out for key in _keys(step, lake.dataset)}
         catalog = dg.AssetKey([lake.dataset, CATALOG_ASSET])
-        with_catalog = keys - observed == {catalog} and _is_all_shown(
-            steps, lake, assets[catalog], known
+        # A kept instance knows how old the catalog is by its materializations alone.
+        must_show_age = instance is not None and spec.runs.max_age_hours is not None
+        with_catalog = (
+            not must_show_age
+            and keys - observed == {catalog}
+            and _is_all_shown(steps, lake, assets[catalog], known)
         )
         if with_catalog:
             with catalog_lock(lake.root):

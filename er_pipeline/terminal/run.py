@@ -151,7 +151,11 @@ def _execute(
     import dagster as dg
 
     from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET
+    from er_pipeline.orchestration.run_tags import NOTICE_TAG
     from er_pipeline.orchestration.unchanged import FULL_TAG
+
+    # This command says itself how the run went; Dagster's sensors need not.
+    tags = {NOTICE_TAG: "command"} | ({FULL_TAG: "true"} if full else {})
 
     def execute(selected: list[dg.AssetKey]) -> Any:
         return dg.execute_job(
@@ -160,7 +164,7 @@ def _execute(
             run_config={"loggers": {"progress": {}}},
             asset_selection=selected,
             raise_on_error=False,
-            tags={FULL_TAG: "true"} if full else None,
+            tags=tags,
         )
 
     try:

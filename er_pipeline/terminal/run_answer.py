@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.publications import PUBLISHED
-from er_pipeline.blocking.tables.standing import Standing, standing_of
+from er_pipeline.blocking.tables.standing import standing_of
 from er_pipeline.evaluation.kept_report import (
     REPORT_FILE,
     figures_of,
@@ -17,9 +16,16 @@ from er_pipeline.evaluation.kept_report import (
     run_report,
 )
 from er_pipeline.flow import flow
+from er_pipeline.notices.notice import what_is_left
 from er_pipeline.terminal.answer import print_error, print_json, print_lines
 from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline.terminal.exit_codes import FAILED, OK
+from er_pipeline.terminal.run_notice import (
+    notify_of_run,
+    notifying_of_declaration,
+    notifying_of_errors,
+)
+from er_pipeline.terminal.time_limit import time_limit
 
 if TYPE_CHECKING:
     from er_pipeline.terminal.run import RunResult
@@ -34,21 +40,25 @@ def run_and_report(
     selection: str | None,
     as_json: bool,
     full: bool = False,
+    notify: bool = False,
 ) -> int:
     """Run a dataset and print what came of it; return the exit code.
 
+    notify: whether to send the messages that the declaration wants.
     Raises SpecError if the declaration is wrong, before Dagster is loaded.
     """
-    spec = read_spec(path, overrides)
+    with notifying_of_declaration(path, overrides, wanted=notify):
+        spec = read_spec(path, overrides)
 
     from er_pipeline.catalog import CATALOG
     from er_pipeline.terminal.lakes import lake_folder, open_lake
     from er_pipeline.terminal.run import run_dataset
 
     folder = lake_folder(lake)
-    result = run_dataset(
-        path, spec, overrides, lake=folder, executor=executor, selection=selection, full=full
-    )
+    with notifying_of_errors(spec, folder, wanted=notify), time_limit(spec.runs.timeout_minutes):
+        result = run_dataset(
+            path, spec, overrides, lake=folder, executor=executor, selection=selection, full=full
+        )
     print(
         f"{result.seconds:.1f} s wall, {result.cpu_seconds:.1f} s CPU in this process",
         file=sys.stderr,
@@ -59,7 +69,7 @@ def run_and_report(
     standing = standing_of(flow(spec), tables)
     published = result.shows_catalog
     if not result.succeeded:
-        print(f"The run failed; {_what_is_left(tables, standing)}.", file=sys.stderr)
+        print(f"The run failed; {what_is_left(tables, standing)}.", file=sys.stderr)
     figures: Mapping[str, Any] | None = None
     if published or "blocking_report" in result.tables:
         figures = figures_of(spec, tables, standing)
@@ -71,6 +81,7 @@ def run_and_report(
     else:
         lines = []
     succeeded = result.succeeded and not (published and standing.withheld)
+    sent = notify_of_run(spec, tables, standing, result, succeeded=succeeded, wanted=notify)
     if as_json:
         print_json(
             {
@@ -84,6 +95,7 @@ def run_and_report(
                 "failed_checks": result.failed_checks,
                 "withheld": standing.withheld,
                 "errors": result.errors,
+                "notified": sent,
                 "catalog": folder / CATALOG,
                 "seconds": round(result.seconds, 3),
                 "cpu_seconds": round(result.cpu_seconds, 3),
@@ -122,19 +134,6 @@ def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
 
     for check in checks:
         yield failed_check_line(check["table"], check["check"], check["text"], is_error=False)
-
-
-def _what_is_left(tables: Lake, standing: Standing) -> str:
-    shown = tables.published()["tables"]
-    new = [name for name in standing.good if shown.get(name) == tables.version(name)]
-    if standing.withheld and new:
-        return (
-            f"the catalog in {tables.root} shows the {len(new)} tables that do not hang on what"
-            f" failed; {len(standing.withheld)} are withheld"
-        )
-    if (tables.folder / PUBLISHED).exists():
-        return f"the catalog in {tables.root} still shows the tables of the last good run"
-    return f"no run of {tables.dataset} has succeeded yet, so the catalog shows none of its tables"
 
 
 def _how_to_open(defs: Path, tables: Lake) -> str:

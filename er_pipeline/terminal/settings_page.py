@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from er_pipeline.blocking.encoders import Encoder
@@ -23,7 +23,13 @@ stands for the name of a field. Values after "default" are used if a setting is 
 """
 NEEDED = "(needed)"
 AT_THE_TOP = "The dataset"
-PLAIN_TYPES = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+PLAIN_TYPES = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "text",
+    SecretStr: "text",
+}
 SIGNS = {
     annotated_types.Gt: (">", "gt"),
     annotated_types.Ge: (">=", "ge"),
@@ -60,7 +66,8 @@ def settings_rows(model: type[BaseModel] = PipelineSpec, prefix: str = "") -> It
     A setting within another is named by dots: blocks.max_size; sources[].path is one of a list,
     comparisons.FIELD.levels one of a mapping.
     """
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         encoders = _encoders(field)
         if encoders:
             yield _setting(f"{prefix}{name}", field, "true, or settings")

@@ -93,7 +93,7 @@ def write_true_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 def example_pairs(engine: Engine, pairs: str) -> str:
     """Name the first few pairs of a query of (left_id, right_id), for a message."""
     first = engine.rows(f"select left_id, right_id from ({pairs}) order by all limit {EXAMPLES}")
-    return "; ".join(f"{left}, {right}" for left, right in first)
+    return "; ".join(f"{left!r}, {right!r}" for left, right in first)
 
 
 def _clusters_sql(engine: Engine, column: str, across: str) -> str:

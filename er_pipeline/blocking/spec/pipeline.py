@@ -27,8 +27,9 @@ from er_pipeline.blocking.spec.kinds import FIELD_KINDS, FULL_NAME, NamePart, gu
 from er_pipeline.blocking.spec.lake_section import LakeSettings
 from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field
 from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES, NAMED_STRATEGIES
+from er_pipeline.blocking.spec.notify_section import Notify
 from er_pipeline.blocking.spec.problems import problems
-from er_pipeline.blocking.spec.schedule_section import Schedule
+from er_pipeline.blocking.spec.schedule_section import Runs, Schedule
 from er_pipeline.blocking.spec.settings import (
     Identifier,
     KeyExpressions,
@@ -133,6 +134,8 @@ class PipelineSpec(Settings):
     checks: Checks = Checks()
     expectations: Expectations = Expectations()
     schedule: Schedule = Schedule()
+    runs: Runs = Runs()
+    notify: Notify | None = Field(None, description="Who hears how a run went; nobody if omitted.")
     lake: LakeSettings = LakeSettings()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
     labels: Labels | None = Field(

@@ -127,8 +127,9 @@ class Settings(BaseModel):
             for problem in error.errors():
                 place, text = problem["loc"], plain_message(problem)
                 if problem["type"] == "extra_forbidden" and len(place) == 1:
-                    near = did_you_mean(str(place[0]), cls.model_fields, least=0.6)
-                    there_are = f" there are {', '.join(cls.model_fields)}"
+                    names = [field.alias or name for name, field in cls.model_fields.items()]
+                    near = did_you_mean(str(place[0]), names, least=0.6)
+                    there_are = f" there are {', '.join(names)}"
                     text = f"unknown setting {shown(place[0])};{near or there_are}"
                 problems.append((place, text))
             raise validation_error(cls.__name__, problems) from error

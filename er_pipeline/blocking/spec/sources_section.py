@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
-from er_pipeline.blocking.tables.printable import without_password
+from er_pipeline.blocking.tables.printable import shown, without_password
 from er_pipeline.blocking.values.checked_numbers import checked_number
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.folded_text import fold
@@ -73,6 +73,24 @@ def _as_identifier(text: str) -> str:
     return name[:63] if name and name[0].isalpha() else f"source_{name}".strip("_")[:63]
 
 
+def _asset_path(key: Any) -> Any:
+    """Read shop/customers as Dagster writes it, and a list as it is."""
+    parts = key.split("/") if isinstance(key, str) else key
+    if isinstance(parts, list) and not all(isinstance(p, str) and p.strip() for p in parts):
+        raise ValueError(
+            f"{shown(key)} is no key of an asset; write one such as shop/customers, as Dagster's"
+            " page of that asset does"
+        )
+    return parts
+
+
+AssetPath = Annotated[
+    list[str],
+    BeforeValidator(_asset_path, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
+
+
 class Source(Settings):
     """One table of records: a file, a table of a DuckDB file, or a query on a database."""
 
@@ -92,6 +110,11 @@ class Source(Settings):
     url: str | None = Field(None, description="SQLAlchemy URL; write secrets as {{ env.NAME }}.")
     query: str | None = Field(None, description="SQL run at `url`.")
     generate: GeneratedPeople | None = Field(None, description="Made-up people, for a trial.")
+    asset_key: AssetPath | None = Field(
+        None,
+        description="The asset of Dagster that makes this table, such as one of dbt or dlt:"
+        " [shop, customers], or shop/customers; lineage goes on from there.",
+    )
     record_id: str | None = Field(
         "id",
         min_length=1,
@@ -124,7 +147,7 @@ class Source(Settings):
     @property
     def identity(self) -> dict[str, Any]:
         """What decides which records it gives: a rotated password opens the same database."""
-        settings = self.model_dump(mode="json")
+        settings = self.model_dump(mode="json", exclude={"asset_key"})
         return {**settings, "url": without_password(self.url) if self.url else self.url}
 
     @property

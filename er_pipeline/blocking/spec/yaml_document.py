@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from er_pipeline.blocking.tables.errors import SpecError
-from er_pipeline.blocking.tables.printable import printable, shown, without_password
+from er_pipeline.blocking.tables.printable import printable, shown, without_secrets
 
 # Ten thousand placeholders are 200 kB; a second is enough to read so much.
 MOST_BYTES = 1_000_000
@@ -23,6 +23,8 @@ MOST_VALUES = 100_000
 # What DuckDB and the other tools take as a whole number: 64 bits.
 MOST_INTEGER = 2**63 - 1
 SHOWN_OF_LINE = 120
+# Settings where somebody may have written a secret by mistake: their lines are not shown.
+SECRETS = frozenset({"webhook", "webhook_env", "password_env"})
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
@@ -67,7 +69,8 @@ class YamlDocument:
     def error(self, place: Sequence[str | int], message: str) -> str:
         """Write what is wrong at a place: file and line, the message, the line and a caret."""
         mark = self.mark_of(place)
-        return pointed_out(self.path, mark, message, self.lines)
+        lines = [""] * len(self.lines) if SECRETS & set(place) else self.lines
+        return pointed_out(self.path, mark, message, lines)
 
 
 def read_document(path: Path) -> YamlDocument:
@@ -157,7 +160,7 @@ def _line_with_caret(line: str, column: int) -> str:
     start = len(line) - len(line.lstrip())
     if column - start > SHOWN_OF_LINE - 20:
         start = column - 20
-    line = without_password(line)  # it belongs into {{ env.NAME }}, but is found in files
+    line = without_secrets(line)  # they belong into {{ env.NAME }}, but are found in files
     before = printable(line[start : max(start, column)].replace("\t", " "))
     after = printable(line[max(start, column) : start + SHOWN_OF_LINE].replace("\t", " "))
     return f"\n    {before}{after.rstrip()}\n    {' ' * len(before)}^"

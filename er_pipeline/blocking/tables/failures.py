@@ -28,6 +28,18 @@ REMEDIES = {
     errno.EIO: "the disk cannot be read or written; check it",
 }
 
+# What is wrong today may be right in a minute: other programs give space and files back, disks
+# and networks return. What is not permitted stays so.
+PASSING = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EAGAIN),
+        *(errno.ESTALE, errno.EBUSY, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET),
+        *(errno.ECONNABORTED, errno.EPIPE, errno.EHOSTUNREACH, errno.ENETUNREACH),
+    }
+)
+# By their names, as SQLAlchemy is loaded only where a source is a query.
+PASSING_CLASSES = frozenset({"OperationalError", "InterfaceError", "HTTPException"})
+
 
 @contextmanager
 def explained_failures(what: str) -> Iterator[None]:
@@ -80,3 +92,22 @@ def sentence_of(error: BaseException) -> str | None:
             if words in text:
                 return f"{REMEDIES[number]} ({text})"
     return None
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Say whether a step that failed so is worth another try: its cause may be gone by then.
+
+    An error of a database (SQLAlchemy's OperationalError) is taken for one, as is what the system
+    says of disks and networks; wrong records and settings are not.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in PASSING:
+            return True
+        if isinstance(error, ConnectionError | TimeoutError):
+            return True
+        if isinstance(error, duckdb.IOException):
+            return "Permission denied" not in str(error) and "No such file" not in str(error)
+        if type(error).__name__ in PASSING_CLASSES:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

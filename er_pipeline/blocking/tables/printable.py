@@ -15,6 +15,8 @@ PASSWORD_PARAMETER = re.compile(
     r"(?:(?!%3B)[^&;\s])*",
     re.IGNORECASE,
 )
+# What stands behind the host is the password of a webhook.
+PATH_OF_WEBHOOK = re.compile(r"(webhook\W{1,4}https?://)(?:[^\s/@]*@)?([^\s/]*)[^\s,}\"']*")
 # Joiners within words of Arabic, Indian scripts and emoji; they only shape letters.
 HARMLESS = frozenset("\u200c\u200d\n\t")
 
@@ -51,3 +53,8 @@ def markdown_cell(text: str) -> str:
 def without_password(text: str) -> str:
     """Take the password out of URLs: after the user, and in parameters such as password=."""
     return PASSWORD_PARAMETER.sub(r"\1***", PASSWORD_IN_URL.sub(r"\1***@", text))
+
+
+def without_secrets(line: str) -> str:
+    """Take passwords and the paths of webhooks out of a line of a declaration."""
+    return PATH_OF_WEBHOOK.sub(r"\1\2/***", without_password(line))

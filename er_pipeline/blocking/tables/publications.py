@@ -265,9 +265,10 @@ def kept_of(history: Sequence[Shown], retention: Retention) -> Iterator[Shown]:
 def links_lead_to(folder: Path, published: Published) -> bool:
     """Say whether the links for people lead to what is noted as shown.
 
-    folder: of the dataset. Not so if a run was killed between the note and its links.
+    folder: of the dataset. Not so if a run was killed between the note and its links. Where nothing
+    is noted, nothing leads anywhere.
     """
-    return _target(folder / SHOWN / NOW) == published["at"] and all(
+    return (_target(folder / SHOWN / NOW) or "") == published["at"] and all(
         (folder / table / CURRENT).resolve() == (folder / table / version).resolve()
         for table, version in published["tables"].items()
     )

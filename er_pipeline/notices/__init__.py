@@ -1,0 +1,1 @@
+"""Notices: how a run went, said in a few plain sentences to whom the declaration names."""

@@ -1,0 +1,37 @@
+"""One change of each setting of when runs start, what holds for them and who hears of them.
+
+None of them shapes a table.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+HEARD = {"notify": {"command": ["say"]}}
+MAILED = {"notify": {"email": {"host": "mail", "from": "a@example.org", "to": ["a@example.org"]}}}
+LOGGED_IN = {**MAILED, "notify.email.user": "er", "notify.email.password_env": "MAIL"}
+
+# (setting, its other value, what else the change takes)
+OF_RUNS: Sequence[tuple[str, Any, Mapping[str, Any]]] = (
+    ("schedule.watch.quiet_seconds", 60, {}),
+    ("schedule.watch.every_seconds", 30, {}),
+    ("schedule.watch.compare", "content", {}),
+    ("schedule.learn", "0 4 * * 0", {}),
+    ("schedule.automation", "on_cron", {}),
+    ("runs.retries", 2, {}),
+    ("runs.retry_seconds", 10, {}),
+    ("runs.timeout_minutes", 240, {}),
+    ("runs.max_age_hours", 30, {}),
+    ("runs.tags", {"team": "data"}, {}),
+    ("notify.on", ["success"], HEARD),
+    ("notify.webhook", "https://hooks.example.org/a", HEARD),
+    ("notify.webhook_env", "TEAM_WEBHOOK", HEARD),
+    ("notify.email.host", "mail.example.org", MAILED),
+    ("notify.email.port", 465, MAILED),
+    ("notify.email.from", "er@example.org", MAILED),
+    ("notify.email.to", ["b@example.org"], MAILED),
+    ("notify.email.starttls", False, MAILED),
+    ("notify.email.user", "somebody", LOGGED_IN),
+    ("notify.email.password_env", "MAIL_PASSWORD", LOGGED_IN),
+    ("notify.command", ["page"], HEARD),
+    ("notify.timeout_seconds", 5, HEARD),
+)
