@@ -27,6 +27,7 @@ from er_pipeline.blocking.records.record_changes import RECORDS, find_record_cha
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.outside import ABSENT
 from er_pipeline.blocking.tables.pictures import Grid, Shown, numbers
 from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.stamps import digest, read_stamp
@@ -106,8 +107,26 @@ def steps(spec: PipelineSpec) -> list[Step]:
             checks=(ADD_UP,),
             judge=_judge,
             show=show_changes,
+            outside=partial(last_listed, table=TABLE),
         )
     ]
+
+
+def last_listed(lake: Lake, *, table: str) -> dict[str, str]:
+    """Name the version of a table of changes that people were last shown changes by.
+
+    Where that is the latest, its changes were of an earlier night: a night that changes nothing
+    lists none, so it is made anew, and comes out empty. A latest one that is empty, or was never
+    shown, stays as it is, and so does what it noted.
+    """
+    place = "the run that is compared with"
+    if not lake.has(table):
+        return {place: ABSENT}
+    version, facts = lake.version(table), lake.facts(table)
+    if facts.get("causes") and lake.published()["tables"].get(table) == version:
+        return {place: version}
+    noted = read_stamp(lake.path(table))
+    return {place: noted.outside.get(place, ABSENT) if noted else ABSENT}
 
 
 def compare_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
