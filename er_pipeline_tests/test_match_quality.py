@@ -30,7 +30,8 @@ def measured(
             engine.execute("insert into t values (?, ?)", [left, right])
         with lake.writing("cleaned_records") as draft:
             engine.write(
-                "select i::integer as record_no, (i > 3)::integer as source_no from range(8) as t(i)",
+                "select i::integer as record_no, (i > 3)::integer as source_no"
+                " from range(8) as r(i)",
                 draft.file(),
             )
         with lake.writing("matches") as draft:
