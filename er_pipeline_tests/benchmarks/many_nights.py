@@ -177,6 +177,7 @@ def run_set(name: str, n_nights: int, n_records: int, folder: Path) -> Counts:
         counts.differing += len(differing)
         untouched = {str(row["id"]) for row in rows if before.get(row["id"]) == row}
         count_ids(nights, old_ids, untouched, counts)
+        print(name, counts, flush=True)
     return counts
 
 
@@ -250,7 +251,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found[name] = run_set(
                 name, given.nights, given.records, Path(folder) / name.replace(" ", "_")
             )
-            print(name, found[name], flush=True)
     show_table(
         (
             *("set", "records", "nights", "tables that differ from a rebuild's"),
