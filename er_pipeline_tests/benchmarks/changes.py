@@ -63,6 +63,8 @@ BASE: Mapping[str, Any] = {
 CAPPED = {"blocks": {"max_size": CAP}}
 BUDGET = {"weights": True, "budget": {"max_pairs": 600}}
 FEW_RULES = {"sample": 400, "max_rules": 4, "pairs_per_record": 3, "rule_pairs_per_record": 1}
+# Answers change pairs on the very night where rules are learned anew every night.
+LEARNED = {"strategies": "auto", "learning": {**FEW_RULES, "promote": "always"}, "labels": {}}
 # Kind -> what the night before declares besides.
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "record_new": {},
@@ -74,7 +76,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "budget_moved": BUDGET,
     "neighbours_moved": {"embedding": {"k": 5, "whole_record": False}},
     "model_changed": {"matching": {"threshold": 0.9}},
-    "label": {"strategies": "auto", "learning": FEW_RULES, "labels": {}},
+    "label": LEARNED,
 }
 COLUMNS = list(FIELDS)
 
