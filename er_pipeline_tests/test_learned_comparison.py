@@ -32,9 +32,10 @@ def entities(folder: Path, engine: DuckDBEngine, *members: str) -> Lake:
         (["abcd", "ef"], ["ab", "cd", "ef"], 1, 4, 2),
         (["ab", "cd"], ["ac", "bd"], 2, 4, 3),  # both ids go to ac, and one of them ends
         (["a", "b", "c"], ["abc"], 3, 3, 2),
+        (["ade", "bc"], ["abde", "c"], 2, 5, 1),  # c keeps the id, as b meets one with more records
     ],
 )
-def test_entities_that_differ_are_counted_and_the_largest_part_keeps_its_id(
+def test_entities_that_differ_are_counted_and_ids_follow_as_at_night(
     tmp_path: Path,
     engine: DuckDBEngine,
     before: list[str],

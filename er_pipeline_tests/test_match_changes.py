@@ -90,6 +90,11 @@ def test_matches_are_lost_and_gained_by_the_cause_of_their_pair_or_of_their_scor
         f"{len(rows):,} matches lost: {len(rows):,} because the threshold is 0.9999, 0.9 before."
     )
 
+    # The night after lists none, though no pair was compared.
+    lake = nights.night(people[:600], until="match_changes")
+    assert changed(lake) == []
+    assert list(match_sentences(match_changes_facts(lake), pair_changes_facts(lake))) == []
+
     # Records come, go and change; a strategy is removed.
     nights.settings["matching"] = {"threshold": 0.9}
     second = matched(nights.night(people[:600], until="match_changes"), 0.9)

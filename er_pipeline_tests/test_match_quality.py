@@ -13,7 +13,14 @@ from er_pipeline.evaluation.match_quality import measure_matches, quality_figure
 Scores = Mapping[tuple[int, int], float]
 
 
-def measured(lake: Lake, scores: Scores, true: set[tuple[int, int]], threshold: float) -> Any:
+def measured(
+    lake: Lake,
+    scores: Scores,
+    true: set[tuple[int, int]],
+    threshold: float,
+    one_to_one: bool = False,
+) -> Any:
+    """Measure; records 0 to 3 are of one source, those from 4 on of another."""
     with DuckDBEngine(threads=2) as engine:
         engine.execute("create table m (l integer, r integer, p double)")
         engine.execute("create table t (l integer, r integer)")
@@ -22,15 +29,21 @@ def measured(lake: Lake, scores: Scores, true: set[tuple[int, int]], threshold: 
         for left, right in true:
             engine.execute("insert into t values (?, ?)", [left, right])
         with lake.writing("cleaned_records") as draft:
-            engine.write("select 0 as record_no", draft.file())
+            engine.write(
+                "select i::integer as record_no, (i > 3)::integer as source_no"
+                " from range(8) as r(i)",
+                draft.file(),
+            )
         with lake.writing("matches") as draft:
             engine.write(
-                "select l as left_no, r as right_no, p as match_probability from m", draft.file()
+                "select l as left_no, r as right_no, p as match_probability,"
+                " log2(p / (1 - p))::float as match_weight from m",
+                draft.file(),
             )
         with lake.writing("true_pairs") as draft:
             engine.write("select l as left_no, r as right_no from t", draft.file())
     with DuckDBEngine(threads=2) as engine:
-        return measure_matches(engine, lake, threshold=threshold)
+        return measure_matches(engine, lake, threshold=threshold, one_to_one=one_to_one)
 
 
 SCORES = {(0, 1): 0.99, (2, 3): 0.8, (0, 2): 0.8, (4, 5): 0.4, (1, 3): 0.3}
@@ -51,6 +64,20 @@ def test_figures_are_those_found_by_hand(tmp_path: Path) -> None:
     # Four matches, three true of four: 6/8.
     assert (facts["at_best"]["threshold"], facts["at_best"]["f1"]) == (0.4, pytest.approx(0.75))
     assert dict(quality_figures(facts))["best_threshold"] == 0.4
+
+    assert facts["at_best"]["matches"] == 4
+
+
+def test_one_to_one_only_the_best_links_count_whatever_the_threshold(tmp_path: Path) -> None:
+    # 0-4 is the best of both; so 0-5 and 1-4 are none, and 1-5 is, though it is the least.
+    scores = {(0, 4): 0.9, (0, 5): 0.8, (1, 4): 0.7, (1, 5): 0.3, (2, 6): 0.6}
+    lake = Lake(tmp_path, "people")
+    facts = measured(lake, scores, {(0, 4), (1, 5), (3, 7)}, 0.5, one_to_one=True)
+    found = {row["threshold"]: (row["matches"], row["true_matches"]) for row in facts["thresholds"]}
+    assert [found[at] for at in (0.9, 0.7, 0.6, 0.5, 0.3, 0.01)] == [
+        *[(1, 1), (1, 1), (2, 1), (2, 1), (3, 2), (3, 2)]
+    ]
+    assert facts["at_threshold"]["matches"] == 2
 
 
 @settings(max_examples=15, deadline=None)

@@ -35,6 +35,27 @@ def test_the_same_tables_are_not_compared(nights: Nights, monkeypatch: Any) -> N
     assert (facts["pairs"], facts["pairs_before"], facts["causes"]) == (5, 5, [])
 
 
+def test_a_night_without_changes_lists_none_and_the_next_is_skipped(nights: Nights) -> None:
+    first = nights.lake.version("pair_changes")
+    lake = nights.night(people(*ROWS), until="pair_changes")
+    assert lake.version("pair_changes") == first, "it was empty"
+
+    lake = nights.night(people(*ROWS[:4]), until="pair_changes", publish=False)
+    listed = lake.version("pair_changes")
+    assert changed(lake)
+    lake = nights.night(people(*ROWS[:4]), until="pair_changes")
+    assert lake.version("pair_changes") == listed, "nobody was shown it"
+
+    lake = nights.night(people(*ROWS[:4]), until="pair_changes", publish=False)
+    facts = pair_changes_facts(lake)
+    assert (changed(lake), facts["lost"], facts["pairs_before"]) == ([], 0, facts["pairs"])
+    assert facts["since"] == lake.version("unified_pairs")
+    empty = lake.version("pair_changes")
+    for _ in range(2):
+        lake = nights.night(people(*ROWS[:4]), until="pair_changes")
+        assert lake.version("pair_changes") == empty
+
+
 def test_a_night_that_was_not_published_is_not_compared_with(nights: Nights) -> None:
     nights.night(people(*ROWS[:2]), until="pair_changes", publish=False)
     lake = nights.night(people(*ROWS[:4]), until="pair_changes", publish=False)

@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.matching.entity_ids import choose_keepers
 
 # Figures that are shares, and those that are amounts of something else than rows.
 SHARES = ("recall", "recall_low", "recall_high", "f1", "true_pairs_found")
@@ -14,8 +15,8 @@ class Moves(TypedDict):
     """How the entities of two sides differ.
 
     entities_changed: those in force that are not the same set of records any more.
-    records_in_changed_entities: their records. ids_moved: records that would get another entity's
-    id, where the part with most of an entity's records keeps its id.
+    records_in_changed_entities: their records. ids_moved: records that would get another id, as
+    ids follow from night to night (`entity_ids`).
     """
 
     entities_changed: int
@@ -57,29 +58,27 @@ def entity_moves(engine: Engine, before: Lake, after: Lake) -> Moves:
     """Hold the entities of two sides, over the same records, against each other."""
     for name, lake in (("entities_before", before), ("entities_after", after)):
         engine.read_folder(lake.path("entities"), name)
+    engine.make_table(
+        "parts",
+        """
+        select b.entity_no as old_id, a.entity_no, count(*) as n, min(a.record_no) as least_no
+        from entities_before as b join entities_after as a on a.record_no = b.record_no
+        group by b.entity_no, a.entity_no
+        """,
+    )
+    choose_keepers(engine)
     changed, records, moved = engine.row(
         """
-        with parts as (
-            select b.entity_no as old, a.entity_no as new, count(*) as n
-            from entities_before as b join entities_after as a on a.record_no = b.record_no
-            group by all
-        ),
-        sized as (
-            select *, sum(n) over (partition by old) as n_old,
-                sum(n) over (partition by new) as n_new
-            from parts
-        ),
-        largest as (
-            select * from sized
-            qualify row_number() over (partition by old order by n desc, new) = 1
-        ),
-        keeping as (
-            select * from largest
-            qualify row_number() over (partition by new order by n desc, old) = 1
+        with sized as (
+            select p.*, k.entity_id is not null as is_kept,
+                sum(n) over (partition by p.old_id) as n_old,
+                sum(n) over (partition by p.entity_no) as n_new
+            from parts as p left join kept_ids as k
+                on k.entity_no = p.entity_no and k.entity_id = p.old_id
         )
-        select count(distinct old) filter (n < n_old or n < n_new),
+        select count(distinct old_id) filter (n < n_old or n < n_new),
             coalesce(sum(n) filter (n < n_old or n < n_new), 0),
-            coalesce(sum(n), 0) - (select coalesce(sum(n), 0) from keeping)
+            coalesce(sum(n) filter (not is_kept), 0)
         from sized
         """
     )

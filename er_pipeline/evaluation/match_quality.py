@@ -1,6 +1,7 @@
 """How right the matches are, at the threshold and at the best one.
 
-A match is a scored pair of at least the threshold. precision: share of the matches that are true.
+A match is a scored pair of at least the threshold; one-to-one, one that is taken as a link, too,
+as `entity_links` takes them if nobody had answered. precision: share of the matches that are true.
 recall: share of all true pairs that are matches, also of those that blocking missed. F1: their
 harmonic mean.
 """
@@ -15,8 +16,9 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Grid, Shown
 from er_pipeline.blocking.tables.pictures import Quality as QualityPicture
 from er_pipeline.blocking.tables.step import Step
-from er_pipeline.blocking.tables.table import Column, Facts, Table
+from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, Facts, Table, arrow_of
 from er_pipeline.blocking.tables.views import all_columns
+from er_pipeline.matching.entity_links import choose_links
 
 # Thresholds of the curve, besides the best one.
 CURVE = (0.01, 0.05, *(round(0.1 * i, 1) for i in range(1, 10)), 0.95, 0.99, 0.999, 0.9999)
@@ -66,22 +68,24 @@ def steps(spec: PipelineSpec) -> list[Step]:
     """Declare the step that measures the matches, where truth is known."""
     if spec.truth is None or spec.matching is None:
         return []
+    one_to_one = spec.matching.one_to_one
     return [
         Step(
             writes=[QUALITY],
-            reads=["true_pairs", "matches"],
-            settings=spec.matching.threshold,
-            run=partial(measure_matches, threshold=spec.matching.threshold),
+            reads=["true_pairs", "matches", *(["cleaned_records"] if one_to_one else [])],
+            settings=[spec.matching.threshold, one_to_one],
+            run=partial(measure_matches, threshold=spec.matching.threshold, one_to_one=one_to_one),
             stage="evaluation",
             show=_show,
         )
     ]
 
 
-def measure_matches(engine: Engine, lake: Lake, *, threshold: float) -> Facts:
+def measure_matches(engine: Engine, lake: Lake, *, threshold: float, one_to_one: bool) -> Facts:
     """Hold the matches against the true pairs; write match_quality.
 
-    Reads matches (left_no, right_no, match_probability) and true_pairs. Writes match_quality
+    Reads matches (left_no, right_no, match_probability), true_pairs and, one-to-one,
+    cleaned_records. Writes match_quality
     (threshold, matches, true_matches BIGINT, precision, recall, f1 DOUBLE), a row for each of
     `CURVE`, the threshold and the best one, lowest first.
     Returns the facts kept beside it: true_pairs, "thresholds" with all rows, and those
@@ -90,6 +94,7 @@ def measure_matches(engine: Engine, lake: Lake, *, threshold: float) -> Facts:
     """
     for table in ("matches", "true_pairs"):
         lake.open(engine, table)
+    matches = _best_links(engine, lake) if one_to_one else "matches"
     (n_true,) = engine.row("select count(*) from true_pairs")
     engine.make_table(
         "matches_of_probability",
@@ -97,7 +102,7 @@ def measure_matches(engine: Engine, lake: Lake, *, threshold: float) -> Facts:
         with counted as (
             select m.match_probability as threshold, count(*) as matches,
                 count(t.left_no) as true_matches
-            from matches as m left join true_pairs as t
+            from {matches} as m left join true_pairs as t
                 on t.left_no = m.left_no and t.right_no = m.right_no
             group by m.match_probability
         ),
@@ -126,6 +131,18 @@ def measure_matches(engine: Engine, lake: Lake, *, threshold: float) -> Facts:
         engine.put("quality_rows", QUALITY.arrow(tuple(row.values()) for row in rows.values()))
         engine.write("select * from quality_rows order by threshold", draft.file())
     return dict(facts)
+
+
+def _best_links(engine: Engine, lake: Lake) -> str:
+    """Make the links that are taken one-to-one, of any threshold at once; return their table.
+
+    They are taken in the order of their weight, so those below a threshold take none from those
+    above it: the links of a threshold are those of all that reach it.
+    """
+    lake.open(engine, "cleaned_records")
+    engine.put("answers", arrow_of([LEFT_NO, RIGHT_NO, Column("answer", "VARCHAR", "")]))
+    choose_links(engine, 0.0, one_to_one=True)
+    return "entity_links"
 
 
 def quality_figures(facts: QualityFacts) -> Iterator[tuple[str, float]]:

@@ -78,6 +78,39 @@ def assign_ids(engine: Engine, highest: int) -> None:
         where old_id is not null and entity_no is not null group by old_id, entity_no
         """,
     )
+    choose_keepers(engine)
+    engine.make_table(
+        "assigned",
+        f"""
+        select entity_no, entity_id, false as is_minted from kept_ids
+        union all
+        select entity_no, {highest} + row_number() over (order by entity_no), true
+        from (select distinct entity_no from joined) anti join kept_ids using (entity_no)
+        """,
+    )
+    engine.make_table(
+        "moves",
+        """
+        select f.old_no, f.record_no, f.change, f.old_id, a.entity_id as new_id
+        from followed as f left join assigned as a on a.entity_no = f.entity_no
+        """,
+    )
+    engine.make_table(
+        "flows",
+        """
+        select old_id, new_id, count(*) as records, min(record_no) as least_no,
+            min(old_no) as least_old_no
+        from moves where old_id is distinct from new_id group by old_id, new_id
+        """,
+    )
+
+
+def choose_keepers(engine: Engine) -> None:
+    """Make kept_ids (entity_no, entity_id): which entity every id goes on with, see the top.
+
+    Reads the engine's parts (old_id, entity_no, n, least_no): n records that had an id stand in an
+    entity, least_no the least of them.
+    """
     # Nearly all entities have one id, and that id no other entity: these need no ranking.
     engine.make_table(
         "contested",
@@ -101,30 +134,6 @@ def assign_ids(engine: Engine, highest: int) -> None:
         qualify row_number() over (partition by entity_no order by n desc, old_id) = 1
         union all
         select entity_no, old_id from parts anti join contested using (old_id, entity_no)
-        """,
-    )
-    engine.make_table(
-        "assigned",
-        f"""
-        select entity_no, entity_id, false as is_minted from kept_ids
-        union all
-        select entity_no, {highest} + row_number() over (order by entity_no), true
-        from (select distinct entity_no from joined) anti join kept_ids using (entity_no)
-        """,
-    )
-    engine.make_table(
-        "moves",
-        """
-        select f.old_no, f.record_no, f.change, f.old_id, a.entity_id as new_id
-        from followed as f left join assigned as a on a.entity_no = f.entity_no
-        """,
-    )
-    engine.make_table(
-        "flows",
-        """
-        select old_id, new_id, count(*) as records, min(record_no) as least_no,
-            min(old_no) as least_old_no
-        from moves where old_id is distinct from new_id group by old_id, new_id
         """,
     )
 

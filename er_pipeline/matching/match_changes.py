@@ -24,6 +24,7 @@ from er_pipeline.blocking.changes.pair_changes import (
     MOST_NAMED,
     OF_BLOCK,
     PairChangesFacts,
+    last_listed,
     pair_changes_facts,
     show_changes,
     write_none,
@@ -105,6 +106,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             checks=(ADD_UP,),
             judge=_judge,
             show=show_changes,
+            outside=partial(last_listed, table=TABLE),
         )
     ]
 
@@ -156,7 +158,8 @@ def compare_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 def _folders_before(lake: Lake, of_pairs: PairChangesFacts) -> Mapping[str, Path] | None:
     """Find the tables of the last good run, if its pairs were compared with or are still these.
 
-    Where the pairs are as it left them, pair_changes was not made anew: it compares earlier runs.
+    Where the pairs are as it left them, pair_changes is not always made anew: it may be empty since
+    an earlier run, or, if this step runs alone, list what an earlier run found.
     """
     folders = lake.before(*COMPARED, TABLE)
     known = (of_pairs["since"], lake.version("unified_pairs"))

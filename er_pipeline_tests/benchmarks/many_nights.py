@@ -1,6 +1,6 @@
 """Thirty nights of five sets: tables held against a rebuild, and what became of the ids.
 
-    python -m er_pipeline_tests.benchmarks.many_nights --nights 30
+    python -m er_pipeline_tests.benchmarks.many_nights --nights 30 --records 1000
 
 Every night 0.6% of the records are edited, 0.2% are new and 0.2% are gone. The rebuild is a full
 run over a copy of the lake as it was the night before, so it goes on from the same ledger and uses
@@ -128,11 +128,30 @@ def files_of(rows: Sequence[Person], n_sources: int) -> list[list[Person]]:
     return files
 
 
-def run_set(name: str, n_nights: int, folder: Path) -> Counts:
+def whole_people(name: str, rows: Sequence[Person], n_records: int) -> list[Person]:
+    """Draw people with all their records, until there are so many records."""
+    person_of = {row["id"]: row.get("person_id") or row["id"] for row in rows}
+    if name in KINDS:
+        with (REAL_DATA / name / "truth.csv").open(newline="", encoding="utf-8") as file:
+            for pair in csv.DictReader(file):
+                person_of[pair["right_id"]] = person_of[pair["left_id"]]
+    records_of: dict[str | None, list[Person]] = {}
+    for row in rows:
+        records_of.setdefault(person_of[row["id"]], []).append(row)
+    people = list(records_of.values())
+    random.Random(3).shuffle(people)
+    drawn: list[Person] = []
+    for records in people:
+        if len(drawn) < n_records:
+            drawn += records
+    return drawn
+
+
+def run_set(name: str, n_nights: int, n_records: int, folder: Path) -> Counts:
     """Run the nights of a set and count what is wrong."""
     folder.mkdir(parents=True)
     counts = Counts()
-    edits = Edits(rows_of(name, folder), f"{name} 11")
+    edits = Edits(whole_people(name, rows_of(name, folder), n_records), f"{name} 11")
     settings = settings_of(name)
     n_sources = len(settings["sources"])
     nights = Nights(folder / "nights", settings)
@@ -158,6 +177,7 @@ def run_set(name: str, n_nights: int, folder: Path) -> Counts:
         counts.differing += len(differing)
         untouched = {str(row["id"]) for row in rows if before.get(row["id"]) == row}
         count_ids(nights, old_ids, untouched, counts)
+        print(name, counts, flush=True)
     return counts
 
 
@@ -219,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nights", type=int, default=30)
     parser.add_argument("--sets", nargs="*", choices=SETS, default=SETS)
+    parser.add_argument("--records", type=int, default=5_000, help="at most so many of a set")
     given = parser.parse_args(arguments)
     show_machine()
     found: dict[str, Counts] = {}
@@ -227,8 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if name in KINDS and not (REAL_DATA / name).is_dir():
                 print(f"{name}: left out, as {REAL_DATA / name} is not there")
                 continue
-            found[name] = run_set(name, given.nights, Path(folder) / name.replace(" ", "_"))
-            print(name, found[name], flush=True)
+            found[name] = run_set(
+                name, given.nights, given.records, Path(folder) / name.replace(" ", "_")
+            )
     show_table(
         (
             *("set", "records", "nights", "tables that differ from a rebuild's"),

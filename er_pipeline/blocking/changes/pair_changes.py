@@ -27,6 +27,7 @@ from er_pipeline.blocking.records.record_changes import RECORDS, find_record_cha
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.outside import ABSENT
 from er_pipeline.blocking.tables.pictures import Grid, Shown, numbers
 from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.tables.stamps import digest, read_stamp
@@ -106,8 +107,26 @@ def steps(spec: PipelineSpec) -> list[Step]:
             checks=(ADD_UP,),
             judge=_judge,
             show=show_changes,
+            outside=partial(last_listed, table=TABLE),
         )
     ]
+
+
+def last_listed(lake: Lake, *, table: str) -> dict[str, str]:
+    """Name the version of a table of changes that people were last shown changes by.
+
+    Where that is the latest, its changes were of an earlier night: a night that changes nothing
+    lists none, so it is made anew, and comes out empty. A latest one that is empty, or was never
+    shown, stays as it is, and so does what it noted.
+    """
+    place = "the run that is compared with"
+    if not lake.has(table):
+        return {place: ABSENT}
+    version, facts = lake.version(table), lake.facts(table)
+    if facts.get("causes") and lake.published()["tables"].get(table) == version:
+        return {place: version}
+    noted = read_stamp(lake.path(table))
+    return {place: noted.outside.get(place, ABSENT) if noted else ABSENT}
 
 
 def compare_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
@@ -241,7 +260,7 @@ def list_pairs(engine: Engine, sides: tuple[Side, Side], file: Path) -> list[Cau
         count["is_listed"] = count["pairs"] <= room
         room -= count["pairs"] if count["is_listed"] else 0
     engine.write(
-        " union all ".join(_rows_of(own, counted) for own in sides[::-1])
+        " union all ".join(f"from ({_rows_of(own, counted)})" for own in sides[::-1])
         + " order by change desc, left_source, left_id, right_source, right_id",
         file,
     )
@@ -292,17 +311,25 @@ def _rows_of(own: Side, counted: list[CauseCount]) -> str:
     sizes = _then_and_now(own, "own_size", "other_size")
     records = RECORDS if p == "n" else f"old_{RECORDS}"
     return f"""
-        select '{change}' as change, e.cause, a.n_no as left_no, b.n_no as right_no,
+        with named as (
+            select w.who, w.{p}_no as place, w.n_no, r.record_id, r.source
+            from {BOTH} as w join {records} as r on r.record_no = w.{p}_no
+            where w.who in (select lo from {own.table("changed")})
+                or w.who in (select hi from {own.table("changed")})
+        ),
+        found as (
+            select case when x.place < y.place then x else y end as l,
+                case when x.place < y.place then y else x end as r,
+                e.cause, e.block_key, e.{sizes[0]} as size_before, e.{sizes[1]} as size_now,
+                case e.route {names} end as strategy
+            from {own.table(EXPLAINED)} as e
+            join named as x on x.who = e.lo join named as y on y.who = e.hi
+            where e.cause in ({", ".join(listed) or "null"})
+        )
+        select '{change}' as change, cause, l.n_no as left_no, r.n_no as right_no,
             l.record_id as left_id, r.record_id as right_id, l.source as left_source,
-            r.source as right_source, case e.route {names} end as strategy, e.block_key,
-            e.{sizes[0]} as size_before, e.{sizes[1]} as size_now
-        from {own.table(EXPLAINED)} as e
-        join {BOTH} as x on x.who = e.lo join {BOTH} as y on y.who = e.hi
-        join {BOTH} as a on a.{p}_no = least(x.{p}_no, y.{p}_no)
-        join {BOTH} as b on b.{p}_no = greatest(x.{p}_no, y.{p}_no)
-        join {records} as l on l.record_no = a.{p}_no
-        join {records} as r on r.record_no = b.{p}_no
-        where e.cause in ({", ".join(listed) or "null"})
+            r.source as right_source, strategy, block_key, size_before, size_now
+        from found
     """
 
 
