@@ -40,7 +40,7 @@ FIRST_PASS = "first_pass_matches"
 
 RECORDS = "records_to_score"
 # Looking at the values of a record alone costs as much as comparing so many pairs.
-LEAST_PAIRS_PER_RECORD = 2
+LEAST_PAIRS_PER_RECORD = 5
 SCORED = (
     "select cast(record_no_l as integer) as left_no, cast(record_no_r as integer) as right_no,"
     " cast(match_probability as double) as match_probability,"
