@@ -75,12 +75,13 @@ def _figures(
     rows: list[Sequence[str]] = []
     for name in dict.fromkeys(("rows", *answer.matters)):
         now, then = shown.get(name), before.get(name)
-        if not isinstance(now, int | float):
+        if not isinstance(now, int | float) or isinstance(now, bool):
             continue
         row = [name.replace("_", " "), figure_text(name, now)]
-        if since:
-            known = isinstance(then, int | float)
-            row += [figure_text(name, then), _change(name, now, then)] if known else ["", ""]
+        if since and isinstance(then, int | float):
+            row += [figure_text(name, then), _change(name, now, then)]
+        elif since:
+            row += ["", ""]
         rows.append(row)
     compared = (f"last good run, {since}", "change") if since else ()
     return Grid(("figure", "now", *compared), rows)

@@ -34,7 +34,7 @@ from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.groups import group_of
 from er_pipeline.orchestration.looks import Look, looks_of
 from er_pipeline.orchestration.resources import LakeFolder
-from er_pipeline.orchestration.sources import source_assets, source_observations
+from er_pipeline.orchestration.source_assets import source_assets, source_observations
 from er_pipeline.orchestration.unchanged import (
     UNCHANGED_SINCE,
     Again,

@@ -3,7 +3,7 @@
 The UI shows Markdown of fewer than 1,000 characters where it stands, anything longer behind a
 click. So the drawings are written by hand, as few characters as they need, instead of by a library
 whose smallest chart has 7,000; the title and the legend are text of the Markdown, where a character
-is one and not three. A picture is always whole: what does not fit is for `asset_metadata.py` to say.
+is one and not three. A picture is always whole: `asset_metadata.py` says what does not fit.
 """
 
 import math
@@ -48,7 +48,8 @@ def similarity_histogram(classes: Mapping[str, int]) -> str:
 
 def count_picture(title: str, counts: Mapping[str, int]) -> str:
     """Draw how many there are of each name, in their order. Returns Markdown."""
-    return _bars(title, [(f"{name}: {_short(n)}", n, "") for name, n in counts.items()])
+    rows = [(f"{name.replace('_', ' ')}: {_short(n)}", n, "") for name, n in counts.items()]
+    return _bars(title, rows, axis="bars: how many")
 
 
 def level_weights(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
@@ -91,8 +92,8 @@ def _share_bars(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     for name, row in levels.items():
         texts += _text(0, y + 8, name)
         for level in row:
-            dark += f"M{of_m},{y}h{round(100 * level['m'])}"
-            pale += f"M{of_u},{y}h{round(100 * level['u'])}"
+            dark += _share_bar(of_m, y, level["m"])
+            pale += _share_bar(of_u, y, level["u"])
             y += 7
         y += 6
     lines = (
@@ -101,6 +102,10 @@ def _share_bars(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     )
     caption = "m: of matches, u (pale): of others; equal values first, a full bar is 100%"
     return _picture("m and u by level", of_u + 110, y, lines + texts, caption)
+
+
+def _share_bar(x: int, y: int, share: float) -> str:
+    return f"M{x},{y}h{round(100 * share)}" if share >= 0.005 else ""
 
 
 def weight_histogram(classes: Sequence[Mapping[str, float]]) -> str:
@@ -125,7 +130,8 @@ def match_weight_histogram(counts: Mapping[int, int]) -> str:
 
     Returns Markdown.
     """
-    return count_picture("pairs by match weight", dict(_weight_classes(counts, WEIGHT_CLASSES)))
+    rows = [(f"{bits}: {_short(n)}", n, "") for bits, n in _weight_classes(counts, WEIGHT_CLASSES)]
+    return _bars("pairs by match weight", rows, axis="pairs, of a weight from so many bits")
 
 
 def _weight_classes(counts: Mapping[int, int], most: int) -> list[tuple[str, int]]:
@@ -157,10 +163,11 @@ def curve_picture(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
         x = 40 + 240 * (math.log2(point[0]) - low) / width
         return round(x), round(10 + 120 * (1 - point[1]) / max(1e-9, 1 - least))
 
-    drawing = "<path stroke='gray' d='M36,4V136H290'/>"
+    drawing = "<path fill='none' stroke='gray' d='M36,4V136H290'/>"
     drawing += _text(0, 14, "100%") + _text(0, 134, f"{least:.0%}")
     drawing += _text(36, 150, _figure(2**low)) + _text(264, 150, _figure(2 ** (low + width)))
-    legend, marks = [], []
+    legend: list[str] = []
+    marks: list[tuple[str, tuple[int, int]]] = []
     for name, line in lines.items():
         placed = [place(point) for point in line if point[0] > 0]
         if len(placed) > 1:
@@ -263,7 +270,7 @@ def overlap_picture(strategies: Sequence[str], shared_pairs: Sequence[Sequence[i
     )
     lines = f"<g stroke='{COLOR}' stroke-width='14'>{lines}</g>"
     size = 20 * len(strategies) + _label_width(strategies), 16 * len(strategies)
-    caption = "of the pairs of a row, the share that each column (same order) has too; full is 100%"
+    caption = "share of a row's pairs that the columns, in the same order, have too"
     return _picture("overlap of the strategies", *size, lines + texts, caption)
 
 
@@ -344,7 +351,7 @@ def _picture(title: str, width: int, height: int, drawing: str, caption: str = "
     # Gray text reads on a light and on a dark page alike.
     svg = (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}'"
-        f" font-size='12' fill='gray'>{drawing}</svg>"
+        f" font-size='12' font-family='sans-serif' fill='gray'>{drawing}</svg>"
     )
     # Between <> an address may hold spaces as they are.
     encoded = quote(svg, safe="=:/',.- ")

@@ -187,6 +187,7 @@ def _declared(job: Any) -> dict[Any, Any]:
 
 def _made_and_unchanged(results: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Name the tables that some runs have made, and those that they found unchanged."""
+    from er_pipeline.orchestration.progress import is_unchanged
     from er_pipeline.orchestration.unchanged import UNCHANGED_SINCE
 
     made: dict[str, None] = {}
@@ -197,7 +198,8 @@ def _made_and_unchanged(results: Sequence[Any]) -> tuple[list[str], list[str]]:
             found = unchanged if UNCHANGED_SINCE in metadata else made
             found[event.asset_key.path[-1]] = None
         for event in result.get_asset_observation_events():
-            unchanged[event.asset_key.path[-1]] = None
+            if is_unchanged(event):
+                unchanged[event.asset_key.path[-1]] = None
     return list(made), list(unchanged)
 
 
