@@ -66,8 +66,9 @@ def test_the_catalog_comes_after_all_that_is_run_though_no_line_joins_them(
     assert list(steps) == ["people__zone", "people__zone__checks", "people__catalog"]
 
 
-def test_the_catalog_is_not_made_where_what_it_would_show_has_failed(tmp_path: Path) -> None:
-    assert steps_of(tmp_path, "in_process", fails="zone") == {"people__zone": "failed"}
+def test_the_catalog_comes_after_a_failure_too_to_publish_what_is_good(tmp_path: Path) -> None:
+    steps = steps_of(tmp_path, "in_process", fails="zone")
+    assert list(steps.items()) == [("people__zone", "failed"), ("people__catalog", "done")]
 
 
 def test_any_executor_of_one_process_runs_the_catalog_last(tmp_path: Path) -> None:

@@ -73,7 +73,10 @@ def _figures(
 ) -> Grid:
     """Put the few figures that matter beside those of the last good run."""
     rows: list[Sequence[str]] = []
-    for name in dict.fromkeys(("rows", *answer.matters)):
+    names = list(dict.fromkeys(("rows", *answer.matters)))
+    if any(shown.get(name) == shown["rows"] for name in names[1:]):
+        names = names[1:]  # it is one of the others
+    for name in names:
         now, then = shown.get(name), before.get(name)
         if not isinstance(now, int | float) or isinstance(now, bool):
             continue
@@ -83,7 +86,9 @@ def _figures(
         elif since:
             row += ["", ""]
         rows.append(row)
-    compared = (f"last good run, {since}", "change") if since else ()
+    if since:
+        rows.append(["made", "", since, ""])
+    compared = ("last good run", "change") if since else ()
     return Grid(("figure", "now", *compared), rows)
 
 

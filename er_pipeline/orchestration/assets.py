@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -279,15 +280,18 @@ def _lineage(spec: PipelineSpec, table: Table, step: Step) -> dict[str, Any]:
 
 def code_references(code: Callable[..., Any]) -> dict[str, Any]:
     """Point to the function that makes the table; Dagster adds the dataset's YAML itself."""
-    file, line = inspect.getsourcefile(code), inspect.getsourcelines(code)[1]
+    file, line = _place_of(code)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         return {
             "dagster/code_references": dg.CodeReferencesMetadataValue(
                 code_references=[
-                    dg.LocalFileCodeReference(
-                        file_path=str(file), line_number=line, label=code.__name__
-                    )
+                    dg.LocalFileCodeReference(file_path=file, line_number=line, label=code.__name__)
                 ]
             )
         }
+
+
+@cache  # every dataset has the same steps
+def _place_of(code: Callable[..., Any]) -> tuple[str, int]:
+    return str(inspect.getsourcefile(code)), inspect.getsourcelines(code)[1]

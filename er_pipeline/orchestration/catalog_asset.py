@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import catalog_lock, step_lock
 from er_pipeline.blocking.tables.moments import time_text
+from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics
 from er_pipeline.blocking.tables.shown_views import has_news
 from er_pipeline.blocking.tables.sql import literal
@@ -81,7 +82,8 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         ):
             found = publish_what_is_good(spec, place, steps)
             figures = figures_of(spec, place, found.standing)
-            keep_report(place, run_report(found.standing, place, figures))
+            report = run_report(found.standing, place, figures)
+            keep_report(place, report)
         withheld = found.standing.withheld
         version = catalog_version(place, found.standing)
         checked = dg.AssetCheckResult(
@@ -101,6 +103,9 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         context.log.info(f"published {len(found.views)} views in {catalog.database}")
         yield dg.MaterializeResult(
             metadata={
+                # Begins with what failed, if anything did, and the one thing to do next.
+                "verdict": printable(report[0]),
+                "next": printable(report[1].removeprefix("Next:").strip()),
                 "dagster/uri": Path(catalog.database).as_uri(),
                 "views": dg.MetadataValue.int(len(found.views)),
                 "how_to_open": dg.MetadataValue.md(

@@ -17,7 +17,7 @@ RUN_LAST = {"dagster/priority": "-1"}
 class CatalogLast(ExecutionPlan):
     """A plan in which the catalog of a dataset waits for all else that is run of the dataset.
 
-    If one of those fails, the catalog is not made in this run, as if it hung on it.
+    If one of those fails that no line joins it with, the catalog publishes what is good of the run.
     """
 
     def get_executable_step_deps(self) -> Mapping[str, set[str]]:
