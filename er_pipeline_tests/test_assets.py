@@ -13,7 +13,7 @@ from er_pipeline.orchestration.assets import (
     Clock,
     as_dagster_failures,
     dataset_assets,
-    source_assets,
+    ends_of,
 )
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.small_spec import small_spec
@@ -29,6 +29,10 @@ def test_assets_show_rows_place_lineage_and_pictures(people: Dataset) -> None:
     lineage = blocks["dagster/column_lineage"].deps_by_column
     assert [dep.column_name for dep in lineage["block_key"]] == ["last"]
     assert "data:image/svg+xml" in blocks["block_sizes"]
+    assert list(blocks)[:3] == ["verdict", "key_figures", "block_sizes"]
+    names = [column.name for column in blocks["columns"].columns]
+    assert names == ["block_key", "record_id", "source"]  # as people see it
+    assert shown(result, "rejected_records")["verdict"] == "Every row of the sources was read."
     assert "data:image/svg+xml" in shown(result, "unified_pairs")["overlap"]
     records = shown(result, "cleaned_records")
     lineage = records["dagster/column_lineage"].deps_by_column
@@ -73,11 +77,12 @@ def test_an_asset_has_another_version_only_where_its_settings_shape_it() -> None
     assert changed.isdisjoint({"cleaned_records", "rejected_records"})
 
 
-def test_a_source_is_a_file_or_a_table() -> None:
-    sources = [{"path": "a.csv"}, {"name": "b", "database": "b.duckdb", "table": "b"}]
-    declared = source_assets(small_spec(sources=sources))
-    found = {asset.key.path[-1]: asset.kinds for asset in declared}
-    assert found == {"source_a": {"file"}, "source_b": {"table"}}
+def test_the_ends_are_what_no_step_reads() -> None:
+    spec = small_spec()
+    ends = ends_of(spec, flow(spec))
+    assert "blocking_report" in ends
+    assert "cleaned_records" not in ends
+    assert "dropped_blocks" not in ends  # the report counts them
 
 
 def test_an_error_for_the_user_is_a_failure_and_any_other_stays() -> None:

@@ -98,13 +98,13 @@ def test_every_asset_tells_people_what_it_is(graph: dg.Definitions) -> None:
     for key in assets.materializable_asset_keys:
         node = assets.get(key)
         assert node.description
-        assert node.group_name == "people"
+        assert node.group_name == f"people_{node.tags['er_pipeline/stage']}"
         assert node.owners == ["team:data"]
         assert "duckdb" in node.kinds
         assert node.code_version
         assert "dagster/code_references" in node.metadata
         if key.path[-1] != "catalog":
-            schema = node.metadata["dagster/column_schema"]
+            schema = node.metadata["columns"]
             columns = schema.value.columns if hasattr(schema, "value") else schema.columns
             assert all(column.description for column in columns)
 

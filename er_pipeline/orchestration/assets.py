@@ -9,13 +9,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.current import unchanged_since, why_to_run
-from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.failures import may_pass, sentence_of
@@ -28,11 +28,15 @@ from er_pipeline.blocking.tables.run_metrics import note_run_metrics
 from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.stamps import planned_stamps
 from er_pipeline.blocking.tables.step import Step, plans_of
-from er_pipeline.blocking.tables.table import Table
+from er_pipeline.blocking.tables.table import Column, Table
 from er_pipeline.blocking.tables.verdict_notes import forget_failure, note_failure
+from er_pipeline.evaluation.first_screen import first_screen
 from er_pipeline.orchestration.asset_metadata import metadata_values
+from er_pipeline.orchestration.groups import group_of
+from er_pipeline.orchestration.looks import Look, looks_of
 from er_pipeline.orchestration.resources import LakeFolder
-from er_pipeline.orchestration.source_keys import own_sources, source_key
+from er_pipeline.orchestration.source_assets import source_assets, source_observations
+from er_pipeline.orchestration.source_keys import source_key
 from er_pipeline.orchestration.unchanged import (
     UNCHANGED_SINCE,
     Again,
@@ -42,6 +46,9 @@ from er_pipeline.orchestration.unchanged import (
     observation,
     unlogged,
 )
+
+# Not under Dagster's own name for it: the UI would put it above all else.
+COLUMNS = "columns"
 
 
 def dataset_assets(
@@ -55,21 +62,6 @@ def dataset_assets(
     ]
 
 
-def source_assets(spec: PipelineSpec) -> list[dg.AssetSpec]:
-    """Show where the records come from; these assets are not made here."""
-    return [
-        dg.AssetSpec(
-            key=source_key(spec, source),
-            group_name=spec.dataset,
-            tags={"er_pipeline/stage": "sources"},
-            description=f"Source {source.label!r} of dataset {spec.dataset!r}, made elsewhere.",
-            kinds={"table" if source.database or source.url else "file"},
-            owners=spec.owners,
-        )
-        for source in own_sources(spec)
-    ]
-
-
 def step_asset(
     spec: PipelineSpec, step: Step, steps: Sequence[Step], planned: Mapping[str, str]
 ) -> dg.AssetsDefinition:
@@ -78,7 +70,7 @@ def step_asset(
     planned: table -> stamp, see `planned_stamps`. As its code version it marks, in the UI, all that
     a change of settings makes stale; a new source does so by the data version, the stamp itself.
     """
-    deps = _upstream_assets(spec, step, steps)
+    deps = upstream_assets(spec, step, steps)
 
     @dg.multi_asset(
         name=f"{spec.dataset}__{step.name}",
@@ -87,14 +79,14 @@ def step_asset(
                 key=[spec.dataset, table.name],
                 deps=deps,
                 description=" ".join(part for part in (table.about, spec.description) if part),
-                group_name=spec.dataset,  # the UI opens a lone group on its whole graph
+                group_name=group_of(spec.dataset, step.stage),
                 tags={"er_pipeline/stage": step.stage},
                 kinds={"duckdb", "parquet"},
                 owners=spec.owners,
                 code_version=planned[table.name],
                 metadata={
-                    "dagster/column_schema": _column_schema(table),
                     **code_references(step.code),
+                    COLUMNS: _column_schema(table.columns),
                 },
             )
             for table in step.assets
@@ -107,7 +99,7 @@ def step_asset(
         if config.full or is_full(context):
             tables = tables.taking_nothing_over()
         elif why_to_run(step, tables) is None:
-            yield from _unchanged(context, spec, step, tables)
+            yield from _unchanged(context, spec, step, tables, steps)
             return
         clock = Clock()
         with (
@@ -118,19 +110,25 @@ def step_asset(
         ):
             with DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine:
                 facts = run_step(step, engine, tables)
-                n_rows = _count_rows(engine, tables, step)
-            shown_of_main = {**step.show(facts), **clock.figures()}
-            figures = {"rows": n_rows[step.name], **numbers(shown_of_main)}
+                looks = looks_of(engine, tables, step, steps)
+            costs = clock.figures()
+            figures = {"rows": looks[step.name].rows, **numbers(step.show(facts)), **costs}
             note_run_metrics(tables, context.run.run_id, step.name, figures)
+        for event in source_observations(spec, facts):
+            context.log_event(event)
         for table in step.assets:
-            shown = shown_of_main if table.name == step.name else {}
-            yield _materialized(spec, step, table, tables, n_rows[table.name], shown)
+            more = costs if table.name == step.name else {}
+            yield _materialized(spec, step, table, tables, looks[table.name], more)
 
     return asset
 
 
 def _unchanged(
-    context: dg.AssetExecutionContext, spec: PipelineSpec, step: Step, lake: Lake
+    context: dg.AssetExecutionContext,
+    spec: PipelineSpec,
+    step: Step,
+    lake: Lake,
+    steps: Sequence[Step],
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Show the tables of a step that need not run; as made if the instance does not know them."""
     since = unchanged_since([step], lake)
@@ -144,11 +142,8 @@ def _unchanged(
             yield unlogged(key)
             continue
         with as_dagster_failures(), DuckDBEngine(1, spec.memory_limit, lake.spill) as engine:
-            n_rows = _count_rows(engine, lake, step)
-        shown = step.show(lake.facts(step.name)) if table.name == step.name else {}
-        yield _materialized(
-            spec, step, table, lake, n_rows[table.name], {**shown, UNCHANGED_SINCE: since}
-        )
+            look = looks_of(engine, lake, step, steps)[table.name]
+        yield _materialized(spec, step, table, lake, look, {UNCHANGED_SINCE: since})
 
 
 def _materialized(
@@ -156,18 +151,20 @@ def _materialized(
     step: Step,
     table: Table,
     lake: Lake,
-    n_rows: int,
-    shown: Mapping[str, Shown],
+    look: Look,
+    more: Mapping[str, Shown],
 ) -> dg.MaterializeResult[Any]:
+    """Show a table: what came out and its figures first, what is there to be plotted last."""
+    first = first_screen(step, table, lake, look.rows, look.rows_before)
     return dg.MaterializeResult(
         asset_key=dg.AssetKey([spec.dataset, table.name]),
         data_version=dg.DataVersion(lake.stamp(table.name)),
         metadata={
-            "dagster/row_count": n_rows,
+            **metadata_values({**first, **more}),
+            COLUMNS: _column_schema(look.columns),
+            "dagster/row_count": look.rows,
             "dagster/uri": lake.path(table.name).as_uri(),
-            "dagster/column_schema": _column_schema(table),
             **_lineage(spec, table, step),
-            **metadata_values(shown),
         },
     )
 
@@ -220,8 +217,8 @@ class Clock:
         }
 
 
-def _upstream_assets(spec: PipelineSpec, step: Step, steps: Sequence[Step]) -> list[list[str]]:
-    """List the assets a step reads; an internal table stands for the asset it is made with."""
+def upstream_assets(spec: PipelineSpec, step: Step, steps: Sequence[Step]) -> list[list[str]]:
+    """List the keys of what a step reads; an internal table stands for what it is made with."""
     asset_of = {
         table.name: made_by.name if table.is_internal else table.name
         for made_by in steps
@@ -234,16 +231,14 @@ def _upstream_assets(spec: PipelineSpec, step: Step, steps: Sequence[Step]) -> l
     return [[spec.dataset, name] for name in reads]
 
 
-def _count_rows(engine: Engine, lake: Lake, step: Step) -> dict[str, int]:
-    """Count the rows of every table of a step."""
-    counts = {}
-    for table in step.assets:
-        engine.read_folder(lake.path(table.name), "counted_table")
-        (counts[table.name],) = engine.row("select count(*) from counted_table")
-    return counts
+def ends_of(spec: PipelineSpec, steps: Sequence[Step]) -> list[str]:
+    """List the assets that no step reads: whatever is made leads to one of them."""
+    read = [key for step in steps for key in upstream_assets(spec, step, steps)]
+    written = [table.name for step in steps for table in step.assets]
+    return [name for name in written if [spec.dataset, name] not in read]
 
 
-def _column_schema(table: Table) -> dg.TableSchema:
+def _column_schema(columns: Sequence[Column]) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -252,7 +247,7 @@ def _column_schema(table: Table) -> dg.TableSchema:
                 description=column.description,
                 constraints=dg.TableColumnConstraints(nullable=not column.required),
             )
-            for column in table.columns
+            for column in columns
         ]
     )
 
@@ -288,15 +283,18 @@ def _lineage(spec: PipelineSpec, table: Table, step: Step) -> dict[str, Any]:
 
 def code_references(code: Callable[..., Any]) -> dict[str, Any]:
     """Point to the function that makes the table; Dagster adds the dataset's YAML itself."""
-    file, line = inspect.getsourcefile(code), inspect.getsourcelines(code)[1]
+    file, line = _place_of(code)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         return {
             "dagster/code_references": dg.CodeReferencesMetadataValue(
                 code_references=[
-                    dg.LocalFileCodeReference(
-                        file_path=str(file), line_number=line, label=code.__name__
-                    )
+                    dg.LocalFileCodeReference(file_path=file, line_number=line, label=code.__name__)
                 ]
             )
         }
+
+
+@cache  # every dataset has the same steps
+def _place_of(code: Callable[..., Any]) -> tuple[str, int]:
+    return str(inspect.getsourcefile(code)), inspect.getsourcelines(code)[1]

@@ -16,6 +16,7 @@ from er_pipeline.blocking.spec.settings import IDENTIFIER
 from er_pipeline.blocking.spec.yaml_document import read_document
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.tables.printable import printable
+from er_pipeline.orchestration.groups import group_of
 from er_pipeline.orchestration.jobs import nightly_schedule
 from er_pipeline.orchestration.notice_sensors import declaration_sensors
 from er_pipeline.orchestration.run_tags import DATASET_TAG, KIND_TAG
@@ -35,7 +36,7 @@ def broken_dataset(file: Path, reason: str, taken: set[str]) -> dg.Definitions:
 
     @dg.asset(
         key=[name, TABLE],
-        group_name=name,
+        group_name=group_of(name, "declaration"),
         kinds={"yaml"},
         tags={"er_pipeline/stage": "declaration"},
         description=(

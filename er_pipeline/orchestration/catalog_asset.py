@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import catalog_lock, step_lock
 from er_pipeline.blocking.tables.moments import time_text
+from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.blocking.tables.run_metrics import collect_run_metrics
 from er_pipeline.blocking.tables.shown_views import has_news
 from er_pipeline.blocking.tables.sql import literal
@@ -29,11 +30,12 @@ from er_pipeline.catalog import (
     shows_what_is_noted,
 )
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
-from er_pipeline.orchestration.assets import as_dagster_failures, code_references
+from er_pipeline.orchestration.assets import as_dagster_failures, code_references, ends_of
+from er_pipeline.orchestration.catalog_last import CATALOG_ASSET, RUN_LAST
+from er_pipeline.orchestration.groups import CATALOG, group_of
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.unchanged import is_shown, known_tags, observation, unlogged
 
-CATALOG_ASSET = "catalog"
 EVERY_TABLE_IS_PUBLISHED = Check(
     "every_table_is_published",
     "A table is withheld where a check on it, or on what it is made of, failed.",
@@ -42,20 +44,20 @@ EVERY_TABLE_IS_PUBLISHED = Check(
 
 def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinition:
     """Publish every good table of the dataset as a view for people, in one step."""
-    tables = [table for step in steps for table in step.writes]
     planned = planned_stamps(plans_of(steps))
 
     @dg.asset(
         key=[spec.dataset, CATALOG_ASSET],
-        # All, not only the ends of the graph: when a part of it is selected, the catalog still
-        # comes after every table that is made, and not at all after a check that failed.
-        deps=[[spec.dataset, table.name] for table in tables if not table.is_internal],
+        # The ends of the graph alone, so that people can follow its lines. When a part of it is
+        # selected, the catalog comes last all the same: see `catalog_last.py`.
+        deps=[[spec.dataset, name] for name in ends_of(spec, steps)],
+        op_tags=RUN_LAST,
         description=(
             f"Schema {spec.dataset!r} of catalog.duckdb: one view per table, ids as they were"
             " given. Open it with any DuckDB client, also while a run goes on."
         ),
-        group_name=spec.dataset,
-        tags={"er_pipeline/stage": "catalog"},
+        group_name=group_of(spec.dataset, CATALOG),
+        tags={"er_pipeline/stage": CATALOG},
         kinds={"duckdb"},
         owners=spec.owners,
         code_version=digest([code_version(publish_dataset.__module__), *planned.values()]),
@@ -80,7 +82,8 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         ):
             found = publish_what_is_good(spec, place, steps)
             figures = figures_of(spec, place, found.standing)
-            keep_report(place, run_report(found.standing, place, figures))
+            report = run_report(found.standing, place, figures)
+            keep_report(place, report)
         withheld = found.standing.withheld
         version = catalog_version(place, found.standing)
         checked = dg.AssetCheckResult(
@@ -102,6 +105,9 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         context.log.info(f"published {len(found.views)} views in {catalog.database}")
         yield dg.MaterializeResult(
             metadata={
+                # Begins with what failed, if anything did, and the one thing to do next.
+                "verdict": printable(report[0]),
+                "next": printable(report[1].removeprefix("Next:").strip()),
                 "dagster/uri": Path(catalog.database).as_uri(),
                 "views": dg.MetadataValue.int(len(found.views)),
                 "how_to_open": dg.MetadataValue.md(

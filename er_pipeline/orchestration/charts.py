@@ -1,12 +1,13 @@
-"""The pictures an asset shows: tiny SVG drawings inside Markdown.
+"""The pictures an asset shows: tiny SVG drawings inside Markdown, each with title and axes.
 
 The UI shows Markdown of fewer than 1,000 characters where it stands, anything longer behind a
 click. So the drawings are written by hand, as few characters as they need, instead of by a library
-whose smallest chart has 7,000.
+whose smallest chart has 7,000; the title and the legend are text of the Markdown, where a character
+is one and not three. A picture is always whole: `asset_metadata.py` says what does not fit.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from er_pipeline.blocking.tables.printable import markdown_cell
@@ -15,6 +16,11 @@ INLINE_LIMIT = 1000  # characters of Markdown, in Dagster 1.13's UI
 COLOR = "#4C6EF5"
 WEIGHT_CLASSES = 9  # as many bars as fit into a picture
 SHADES = (1.0, 0.7, 0.5, 0.3, 0.1)  # opacity, for shares of at least so much; none below
+CHARACTER = 7  # pixels at most of one in a label, of 12 pixels' height
+LONGEST = 150  # pixels of the longest bar
+# Bars whose lengths differ by more are drawn by their logarithms: a fiftieth is three pixels.
+LINEAR_RANGE = 50
+MARKS = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def size_histogram(size_classes: Mapping[str, Mapping[str, int]]) -> str:
@@ -30,78 +36,76 @@ def size_histogram(size_classes: Mapping[str, Mapping[str, int]]) -> str:
         )
         for name, counts in size_classes.items()
     ]
-    return _bars("pairs by size of block", rows)
+    return _bars("pairs by size of block", rows, axis="pairs")
 
 
 def similarity_histogram(classes: Mapping[str, int]) -> str:
     """Draw how many pairs have which similarity; classes: range -> pairs. Returns Markdown."""
     # "0.3-0.4" is written as 0.3: with ten rows every character counts.
     rows = [(f"{name.split('-')[0]}: {_short(n)}", n, "") for name, n in classes.items() if n]
-    return _bars("pairs by similarity", rows)
+    return _bars("pairs by similarity", rows, axis="pairs, of a similarity from so much")
 
 
 def count_picture(title: str, counts: Mapping[str, int]) -> str:
     """Draw how many there are of each name, in their order. Returns Markdown."""
-    return _bars(title, [(f"{name}: {_short(n)}", n, "") for name, n in counts.items()])
+    rows = [(f"{name.replace('_', ' ')}: {_short(n)}", n, "") for name, n in counts.items()]
+    return _bars(title, rows, axis="bars: how many")
 
 
 def level_weights(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """Draw the match weights of every comparison's levels, as many comparisons as fit.
+    """Draw the match weights of every comparison's levels.
 
     levels: comparison -> its levels, that of equal values first, each with match_weight. A weight
     is a bar to the right (for a match) or to the left of a line. Returns Markdown.
     """
-    return _fitting(levels, _weight_bars)
+    return _weight_bars(levels)
 
 
 def level_shares(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """Draw m and u of every comparison's levels, as many comparisons as fit.
+    """Draw m and u of every comparison's levels.
 
     levels: as in `level_weights`, each with m and u: m is a dark bar, u a pale one beside it.
     Returns Markdown.
     """
-    return _fitting(levels, _share_bars)
-
-
-def _fitting(
-    levels: Mapping[str, Sequence[Mapping[str, float]]],
-    draw: Callable[[Mapping[str, Sequence[Mapping[str, float]]]], str],
-) -> str:
-    """Draw as many comparisons as fit into a picture, the first ones."""
-    for n in range(len(levels), 1, -1):
-        drawn = draw(dict(list(levels.items())[:n]))
-        if len(drawn) < INLINE_LIMIT:
-            return drawn
-    return draw(dict(list(levels.items())[:1]))
+    return _share_bars(levels)
 
 
 def _weight_bars(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     most = max((abs(x["match_weight"]) for row in levels.values() for x in row), default=1) or 1
+    line = _label_width(levels) + 100
     bars, texts, y = "", "", 4
     for name, row in levels.items():
         texts += _text(0, y + 8, name)
         for level in row:
-            bars += f"M210,{y}h{round(100 * level['match_weight'] / most)}"
+            bars += f"M{line},{y}h{round(100 * level['match_weight'] / most)}"
             y += 7
         y += 6
-    line = f"<path stroke='{COLOR}' stroke-width='5' d='{bars}'/>"
-    return _picture(f"match weights, up to {most:.0f} bits", 320, y, line + texts)
+    drawing = f"<path stroke='{COLOR}' stroke-width='5' d='{bars}'/>{texts}"
+    caption = f"right: for a match, left: against, up to {most:.0f} bits; equal values first"
+    return _picture("match weights by level", line + 110, y, drawing, caption)
 
 
 def _share_bars(levels: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    of_m = _label_width(levels)
+    of_u = of_m + 110
     dark, pale, texts, y = "", "", "", 4
     for name, row in levels.items():
         texts += _text(0, y + 8, name)
         for level in row:
-            dark += f"M110,{y}h{round(100 * level['m'])}"
-            pale += f"M220,{y}h{round(100 * level['u'])}"
+            dark += _share_bar(of_m, y, level["m"])
+            pale += _share_bar(of_u, y, level["u"])
             y += 7
         y += 6
     lines = (
-        f"<path stroke='{COLOR}' stroke-width='5' d='{dark}'/>"
-        f"<path stroke='{COLOR}' stroke-width='5' opacity='.5' d='{pale}'/>"
+        f"<g stroke='{COLOR}' stroke-width='5'><path d='{dark}'/>"
+        f"<path opacity='.5' d='{pale}'/></g>"
     )
-    return _picture("m, and u in pale", 330, y, lines + texts)
+    caption = "m: of matches, u (pale): of others; equal values first, a full bar is 100%"
+    return _picture("m and u by level", of_u + 110, y, lines + texts, caption)
+
+
+def _share_bar(x: int, y: int, share: float) -> str:
+    return f"M{x},{y}h{round(100 * share)}" if share >= 0.005 else ""
 
 
 def weight_histogram(classes: Sequence[Mapping[str, float]]) -> str:
@@ -117,8 +121,8 @@ def weight_histogram(classes: Sequence[Mapping[str, float]]) -> str:
     rows = [(f"{name}: {_short(pairs)}", pairs, "") for name, pairs, _ in shown]
     kept = [n for _, _, n in shown]
     if kept == [pairs for _, pairs, _ in shown]:
-        return _bars("pairs by weight", rows)
-    return _bars("pairs by weight, those cut are pale", rows, kept)
+        return _bars("pairs by weight", rows, axis="pairs, of a weight from so much")
+    return _bars("pairs by weight", rows, kept, axis="pairs; those cut are pale")
 
 
 def match_weight_histogram(counts: Mapping[int, int]) -> str:
@@ -126,7 +130,8 @@ def match_weight_histogram(counts: Mapping[int, int]) -> str:
 
     Returns Markdown.
     """
-    return count_picture("pairs by match weight", dict(_weight_classes(counts, WEIGHT_CLASSES)))
+    rows = [(f"{bits}: {_short(n)}", n, "") for bits, n in _weight_classes(counts, WEIGHT_CLASSES)]
+    return _bars("pairs by match weight", rows, axis="pairs, of a weight from so many bits")
 
 
 def _weight_classes(counts: Mapping[int, int], most: int) -> list[tuple[str, int]]:
@@ -144,8 +149,8 @@ def _weight_classes(counts: Mapping[int, int], most: int) -> list[tuple[str, int
 def curve_picture(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     """Draw pairs completeness against pairs per record, the latter in steps of doubling.
 
-    lines: name -> points; one of several points is a line, of one point a dot with its name, as
-    many as fit. Returns Markdown.
+    lines: name -> points; one of several points is a line, of one point a mark that the legend
+    names. Returns Markdown.
     """
     points = [point for line in lines.values() for point in line if point[0] > 0]
     if not points:
@@ -155,22 +160,37 @@ def curve_picture(lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     least = min(0.9, *(y for _, y in points)) if len(points) > 1 else 0.0
 
     def place(point: tuple[float, float]) -> tuple[int, int]:
-        x = 30 + 230 * (math.log2(point[0]) - low) / width
+        x = 40 + 240 * (math.log2(point[0]) - low) / width
         return round(x), round(10 + 120 * (1 - point[1]) / max(1e-9, 1 - least))
 
-    drawing = _text(0, 14, "100%") + _text(0, 134, f"{least:.0%}")
-    drawing += _text(30, 150, _figure(2**low)) + _text(250, 150, _figure(2 ** (low + width)))
+    drawing = "<path fill='none' stroke='gray' d='M36,4V136H290'/>"
+    drawing += _text(0, 14, "100%") + _text(0, 134, f"{least:.0%}")
+    drawing += _text(36, 150, _figure(2**low)) + _text(264, 150, _figure(2 ** (low + width)))
+    legend: list[str] = []
+    marks: list[tuple[str, tuple[int, int]]] = []
     for name, line in lines.items():
         placed = [place(point) for point in line if point[0] > 0]
         if len(placed) > 1:
             path = "M" + "L".join(f"{x},{y}" for x, y in placed)
             drawing += f"<path fill='none' stroke='{COLOR}' d='{path}'/>"
+            legend.append(f"line: {name}")
         elif placed:
-            (x, y) = placed[0]
-            dot = f"<path stroke='{COLOR}' d='M{x},{y - 3}v6'/>" + _text(x + 3, y + 4, name)
-            if len(_picture("curve", 300, 160, drawing + dot)) < INLINE_LIMIT - 40:
-                drawing += dot
-    return _picture("completeness by pairs per record", 340, 160, drawing)
+            mark = MARKS[len(marks) % len(MARKS)]
+            marks.append((mark, placed[0]))
+            legend.append(f"{mark}: {name}")
+    drawing += _marks(marks)
+    axes = "up: completeness; right: pairs per record, doubling"
+    caption = f"{axes}; {', '.join(legend)}"
+    return _picture("completeness by pairs per record", 300, 156, drawing, caption)
+
+
+def _marks(marks: Sequence[tuple[str, tuple[int, int]]]) -> str:
+    """Put one character at each place: a text may have a place for each of its characters."""
+    if not marks:
+        return ""
+    places = [place for _, place in marks]
+    xs, ys = (" ".join(str(place[i] + by) for place in places) for i, by in ((0, -3), (1, 4)))
+    return f"<text fill='{COLOR}' x='{xs}' y='{ys}'>{''.join(mark for mark, _ in marks)}</text>"
 
 
 def quality_picture(rows: Sequence[Mapping[str, float]]) -> str:
@@ -197,7 +217,8 @@ def quality_picture(rows: Sequence[Mapping[str, float]]) -> str:
         drawing += f"<path opacity='.4' d='{path('precision')}'/>"
         drawing += f"<path stroke-dasharray='3' d='{path('recall')}'/>"
         drawing += f"<path d='{path('f1')}'/></g>"
-    return _picture("F1, precision (pale), recall (dashed)", 300, 160, drawing)
+    caption = "up: share; right: threshold; line: F1, pale: precision, dashed: recall"
+    return _picture("precision and recall by threshold", 300, 160, drawing, caption)
 
 
 def recall_picture(estimates: Mapping[str, tuple[float, float, float]]) -> str:
@@ -207,22 +228,25 @@ def recall_picture(estimates: Mapping[str, tuple[float, float, float]]) -> str:
     """
     least = math.floor(10 * min((low for low, _, _ in estimates.values()), default=0.0)) / 10
 
+    left = _label_width(estimates)
+
     def place(share: float) -> int:
-        return 85 + round(200 * (share - least) / max(1e-9, 1 - least))
+        return left + round(200 * (share - least) / max(1e-9, 1 - least))
 
     bars, dots, texts = "", "", ""
     for i, (name, (low, recall, high)) in enumerate(estimates.items()):
         y = 18 * i + 8
         bars += f"M{place(low)},{y}H{place(high)}"
         dots += f"M{place(recall) - 1},{y}h3"
-        texts += _text(0, y + 4, name) + _text(295, y + 4, f"{recall:.1%}")
+        texts += _text(0, y + 4, name) + _text(left + 210, y + 4, f"{recall:.1%}")
     y = 18 * len(estimates) + 12
-    texts += _text(85, y, f"{least:.0%}") + _text(260, y, "100%")
+    texts += _text(left, y, f"{least:.0%}") + _text(left + 175, y, "100%")
     lines = (
         f"<g stroke='{COLOR}' stroke-width='12'>"
         f"<path opacity='.4' d='{bars}'/><path d='{dots}'/></g>"
     )
-    return _picture("estimated recall", 340, y + 6, lines + texts)
+    caption = "share of the matches that are candidates; pale: 95% interval"
+    return _picture("estimated recall", left + 260, y + 6, lines + texts, caption)
 
 
 def overlap_picture(strategies: Sequence[str], shared_pairs: Sequence[Sequence[int]]) -> str:
@@ -245,28 +269,56 @@ def overlap_picture(strategies: Sequence[str], shared_pairs: Sequence[Sequence[i
         f"<path opacity='{shade:g}' d='{path}'/>" for shade, path in cells.items() if path
     )
     lines = f"<g stroke='{COLOR}' stroke-width='14'>{lines}</g>"
-    size = 20 * len(strategies) + 200, 16 * len(strategies)
-    return _picture("overlap of the strategies", *size, lines + texts)
+    size = 20 * len(strategies) + _label_width(strategies), 16 * len(strategies)
+    caption = "share of a row's pairs that the columns, in the same order, have too"
+    return _picture("overlap of the strategies", *size, lines + texts, caption)
 
 
-def _bars(title: str, rows: Sequence[tuple[str, int, str]], dark: Sequence[int] = ()) -> str:
+def _bars(
+    title: str, rows: Sequence[tuple[str, int, str]], dark: Sequence[int] = (), axis: str = ""
+) -> str:
     """Draw a bar per row of (name, length, text beside it).
 
-    dark: lengths of dark bars upon these, which are pale then.
+    dark: lengths of dark bars upon these, which are pale then. axis: what the lengths are.
     """
-    longest = max((length for _, length, _ in rows), default=0) or 1
+    lengths = [length for _, length, _ in rows]
+    is_log = _vary_much(lengths)
+    longest = _scaled(max(lengths, default=0), is_log=is_log) or 1
+    left = _label_width([name for name, _, _ in rows])
+    beside = max((len(text) for _, _, text in rows), default=0)
+
+    def bar(i: int, length: int) -> str:
+        return f"M{left},{18 * i + 8}h{round(LONGEST * _scaled(length, is_log=is_log) / longest)}"
+
     bars, texts = "", ""
     for i, (name, length, text) in enumerate(rows):
-        y = 18 * i
-        width = round(150 * length / longest)
-        bars += f"M85,{y + 8}h{width}"
-        texts += _text(0, y + 12, name) + (_text(90 + width, y + 12, text) if text else "")
+        bars += bar(i, length)
+        texts += _text(0, 18 * i + 12, name)
+        if text:
+            texts += _text(int(bars.rpartition("h")[2]) + left + 5, 18 * i + 12, text)
     pale = " opacity='.4'" if dark else ""
     lines = f"<path stroke='{COLOR}' stroke-width='12'{pale} d='{bars}'/>"
     if dark:
-        bars = "".join(f"M85,{18 * i + 8}h{round(150 * n / longest)}" for i, n in enumerate(dark))
+        bars = "".join(bar(i, n) for i, n in enumerate(dark))
         lines += f"<path stroke='{COLOR}' stroke-width='12' d='{bars}'/>"
-    return _picture(title, 420, 18 * len(rows), lines + texts)
+    caption = "; ".join(part for part in (axis, "logarithmic" if is_log else "") if part)
+    width = left + LONGEST + 10 + CHARACTER * beside
+    return _picture(title, width, 18 * len(rows), lines + texts, caption)
+
+
+def _vary_much(lengths: Sequence[int]) -> bool:
+    """Say whether the shortest bars would vanish beside the longest one."""
+    some = [length for length in lengths if length > 0]
+    return bool(some) and max(some) > LINEAR_RANGE * min(some)
+
+
+def _scaled(length: int, *, is_log: bool) -> float:
+    return math.log2(1 + length) if is_log else length
+
+
+def _label_width(names: Iterable[str]) -> int:
+    """Return the pixels that labels take, so that nothing is drawn over them."""
+    return CHARACTER * max((len(name) for name in names), default=0) + 8
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -295,11 +347,13 @@ def _figure(x: float) -> str:
     return f"{x:.2g}" if x < 99.5 else f"{x:.0f}"
 
 
-def _picture(title: str, width: int, height: int, drawing: str) -> str:
+def _picture(title: str, width: int, height: int, drawing: str, caption: str = "") -> str:
     # Gray text reads on a light and on a dark page alike.
     svg = (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}'"
-        f" font-size='12' fill='gray'>{drawing}</svg>"
+        f" font-size='12' font-family='sans-serif' fill='gray'>{drawing}</svg>"
     )
-    encoded = quote(svg, safe="=:/',.-")
-    return f"![{title}](data:image/svg+xml,{encoded})"
+    # Between <> an address may hold spaces as they are.
+    encoded = quote(svg, safe="=:/',.- ")
+    parts = [f"**{title}**", f"![{title}](<data:image/svg+xml,{encoded}>)", markdown_cell(caption)]
+    return "\n\n".join(part for part in parts if part)

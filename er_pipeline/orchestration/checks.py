@@ -30,7 +30,7 @@ def dataset_checks(spec: PipelineSpec, steps: Sequence[Step]) -> list[dg.AssetCh
 def table_checks(
     spec: PipelineSpec, step: Step, table: Table, *, is_tolerated: bool = False
 ) -> dg.AssetChecksDefinition:
-    """Make all checks of one table; they run together after it.
+    """Make all checks of one table; they run together after it, or some of them alone.
 
     is_tolerated: whether a step does without what is wrong with the table. Dagster would keep that
     step from being run, too; instead those that cannot do without refuse the table themselves.
@@ -48,6 +48,7 @@ def table_checks(
             )
             for check in (FITS_CONTRACT, *own)
         ],
+        can_subset=True,
     )
     def run_checks(
         context: dg.AssetCheckExecutionContext, lake: LakeFolder
@@ -65,7 +66,8 @@ def table_checks(
             ):
                 verdicts = judge_and_note(engine, tables, step, table)
         for verdict in verdicts:
-            yield check_result(spec, table.name, verdict)
+            if dg.AssetCheckKey(asset, verdict.check) in context.selected_asset_check_keys:
+                yield check_result(spec, table.name, verdict)
 
     return run_checks
 

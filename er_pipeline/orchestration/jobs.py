@@ -14,7 +14,14 @@ from er_pipeline.blocking.tables.files import clear_left, clear_scratch
 from er_pipeline.blocking.tables.lake import SPILL
 from er_pipeline.blocking.tables.locks import run_lock
 from er_pipeline.blocking.tables.publications import clear_leftovers
-from er_pipeline.orchestration.run_tags import KIND_TAG, PUBLISHES, retry_policy, run_tags
+from er_pipeline.orchestration.catalog_last import catalog_last
+from er_pipeline.orchestration.run_tags import (
+    FROM_TERMINAL,
+    KIND_TAG,
+    PUBLISHES,
+    retry_policy,
+    run_tags,
+)
 
 # Loaded once before workers are forked; torch and faiss must never be here.
 PRELOADED_MODULES = ["dagster", "duckdb", "er_pipeline.orchestration.component"]
@@ -63,12 +70,12 @@ class OneRunAtATime(dg.Executor):
         return self.inner.step_dependency_config
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
-        """Run the steps; what killed runs of these datasets left is gone before."""
+        """Run the steps, the catalog last; what killed runs of these datasets left goes before."""
         every = plan_context.job.get_definition().asset_layer.executable_asset_keys
         selected = plan_context.dagster_run.asset_selection or every
         datasets = {key.path[0] for key in selected}
         with run_alone(self.lake, datasets, plan_context.log.warning):
-            yield from self.inner.execute(plan_context, execution_plan)
+            yield from self.inner.execute(plan_context, catalog_last(execution_plan))
 
 
 @contextmanager
@@ -123,6 +130,8 @@ def publishing_sensor(spec: PipelineSpec, job: Any) -> dg.SensorDefinition:
 
 def publish_request(spec: PipelineSpec, run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run of the catalog alone, if the failed run meant to publish this dataset."""
+    if FROM_TERMINAL in run.tags:
+        return dg.SkipReason("the run was started from the terminal, which publishes what is good")
     catalog = dg.AssetKey([spec.dataset, "catalog"])
     selected = run.asset_selection
     if selected is None:

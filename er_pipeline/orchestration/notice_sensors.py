@@ -22,7 +22,13 @@ from er_pipeline.notices.notice import (
 from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET
 from er_pipeline.orchestration.partial_jobs import PUBLISHING_PART
 from er_pipeline.orchestration.progress import table_of_step
-from er_pipeline.orchestration.run_tags import KIND_TAG, NOTICE_TAG, PUBLISHES, is_of_dataset
+from er_pipeline.orchestration.run_tags import (
+    FROM_TERMINAL,
+    KIND_TAG,
+    NOTICE_TAG,
+    PUBLISHES,
+    is_of_dataset,
+)
 
 # Dagster starts the run again itself, and this message would only be the first of several.
 WILL_RETRY = "dagster/will_retry"
@@ -78,7 +84,7 @@ def why_silent(run: dg.DagsterRun, dataset: str) -> str | None:
     """Say why nobody hears of a run; None if somebody does."""
     if not is_of_dataset(run, dataset):
         return "the run is of another dataset"
-    if NOTICE_TAG in run.tags:
+    if NOTICE_TAG in run.tags or FROM_TERMINAL in run.tags:
         return "who started the run has said how it went, or it was said before"
     if run.tags.get(KIND_TAG) == PUBLISHES:
         return "the run only publishes what is good of one that failed"

@@ -87,7 +87,7 @@ def event_line(event: dg.DagsterEvent | None) -> str | None:
     if event.event_type == dg.DagsterEventType.STEP_START and event.step_key:
         table, is_check = table_of_step(event.step_key)
         return None if is_check else f"{table} ..."
-    if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION:
+    if is_unchanged(event):
         observed = event.asset_observation_data.asset_observation
         return _unchanged_line(observed.asset_key, observed.metadata)
     if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
@@ -109,6 +109,13 @@ def event_line(event: dg.DagsterEvent | None) -> str | None:
         text = check.description or ""
         return f"  {failed_check_line(table, check.check_name, text, is_error=is_error)}"
     return None
+
+
+def is_unchanged(event: dg.DagsterEvent) -> bool:
+    """Say whether an event is of a table that need not be made; sources are observed, too."""
+    if event.event_type != dg.DagsterEventType.ASSET_OBSERVATION:
+        return False
+    return UNCHANGED_SINCE in event.asset_observation_data.asset_observation.metadata
 
 
 def _unchanged_line(asset: dg.AssetKey, metadata: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ DATASET_TAG = "er_pipeline/dataset"
 KIND_TAG = "er_pipeline/kind"
 # Of a run of which somebody is, or will be, notified.
 NOTICE_TAG = "er_pipeline/notice"
+# Of runs whose command publishes what is good of them and says how they went, even if they fail.
+FROM_TERMINAL = "er_pipeline/from_terminal"
 # The kind of a run that only publishes what is good of one that failed.
 PUBLISHES = "publish"
 

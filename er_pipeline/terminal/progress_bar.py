@@ -43,7 +43,12 @@ def run_bar(n_tables: int) -> Iterator[None]:
         TimeElapsedColumn,
     )
 
-    from er_pipeline.orchestration.progress import show_steps_of_assets, table_of_step, watched_by
+    from er_pipeline.orchestration.progress import (
+        is_unchanged,
+        show_steps_of_assets,
+        table_of_step,
+        watched_by,
+    )
 
     with _terminal() as console:
         progress = Progress(
@@ -66,7 +71,7 @@ def run_bar(n_tables: int) -> Iterator[None]:
                 table, is_check = table_of_step(event.step_key)
                 text = f"checking {table}" if is_check else table
                 progress.update(task, description=text, detail="", refresh=True)
-            elif kind in ("ASSET_MATERIALIZATION", "ASSET_OBSERVATION"):
+            elif kind == "ASSET_MATERIALIZATION" or is_unchanged(event):
                 progress.advance(task)
 
         show_steps_of_assets(_DetailHandler(lambda text: progress.update(task, detail=text)))

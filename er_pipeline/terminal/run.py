@@ -97,7 +97,7 @@ def run_dataset(
         if keys:
             instance = instance or held.enter_context(_passing_instance(is_alone))
             held.enter_context(run_bar(len(keys)) if has_bar else nullcontext())
-            results, errors = _execute(job, spec, instance, keys, full=full)
+            results, errors = _execute(job, path, spec, instance, keys, full=full)
     still_failed = [
         _failed_check(found.table, found.verdict.check, found.verdict.text, is_error=False)
         for found in standing_of(steps, tables).warnings
@@ -145,27 +145,18 @@ def _failed_check(table: str, check: str, text: str, *, is_error: bool) -> dict[
 
 
 def _execute(
-    job: Any, spec: PipelineSpec, instance: Any, keys: Collection[Any], *, full: bool
+    job: Any, path: Path, spec: PipelineSpec, instance: Any, keys: Collection[Any], *, full: bool
 ) -> tuple[list[Any], list[str]]:
     """Run the tables of some keys; return the results of one run or two, and why they failed."""
     import dagster as dg
 
     from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET
-    from er_pipeline.orchestration.run_tags import NOTICE_TAG
     from er_pipeline.orchestration.unchanged import FULL_TAG
-
-    # This command says itself how the run went; Dagster's sensors need not.
-    tags = {NOTICE_TAG: "command"} | ({FULL_TAG: "true"} if full else {})
+    from er_pipeline.terminal.project_runs import execute_in_project
 
     def execute(selected: list[dg.AssetKey]) -> Any:
-        return dg.execute_job(
-            job,
-            instance=instance,
-            run_config={"loggers": {"progress": {}}},
-            asset_selection=selected,
-            raise_on_error=False,
-            tags=tags,
-        )
+        tags = {FULL_TAG: "true"} if full else {}
+        return execute_in_project(job, path, instance, selected=selected, tags=tags)
 
     try:
         result = execute(sorted(keys))
@@ -196,6 +187,7 @@ def _declared(job: Any) -> dict[Any, Any]:
 
 def _made_and_unchanged(results: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Name the tables that some runs have made, and those that they found unchanged."""
+    from er_pipeline.orchestration.progress import is_unchanged
     from er_pipeline.orchestration.unchanged import UNCHANGED_SINCE
 
     made: dict[str, None] = {}
@@ -206,7 +198,8 @@ def _made_and_unchanged(results: Sequence[Any]) -> tuple[list[str], list[str]]:
             found = unchanged if UNCHANGED_SINCE in metadata else made
             found[event.asset_key.path[-1]] = None
         for event in result.get_asset_observation_events():
-            unchanged[event.asset_key.path[-1]] = None
+            if is_unchanged(event):
+                unchanged[event.asset_key.path[-1]] = None
     return list(made), list(unchanged)
 
 

@@ -137,6 +137,7 @@ def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
 
 
 def _how_to_open(defs: Path, tables: Lake) -> str:
+    from er_pipeline.orchestration.groups import graph_path
     from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
 
     if not defs.absolute().is_relative_to(DEMO_DEFS.parents[1].absolute()):
@@ -146,5 +147,5 @@ def _how_to_open(defs: Path, tables: Lake) -> str:
             f" and start that with {LAKE_VARIABLE}={tables.root}"
         )
     variable = "" if tables.root == default_lake() else f"{LAKE_VARIABLE}={tables.root} "
-    page = f"http://127.0.0.1:3000/locations/er_pipeline/asset-groups/{tables.dataset}/lineage"
+    page = f"http://127.0.0.1:3000{graph_path(tables.dataset)}"
     return f"{variable}DAGSTER_HOME=$PWD dagster dev, then {page}"

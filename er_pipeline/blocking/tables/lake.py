@@ -172,7 +172,12 @@ class Lake:
         return facts
 
     def last_good_facts(self, table: str) -> Facts | None:
-        """Read what the last good run before the latest version noted; None if there is none.
+        """Read what the last good run before the latest version noted; None if there is none."""
+        found = self.last_good(table)
+        return found[1] if found else None
+
+    def last_good(self, table: str) -> tuple[str, Facts] | None:
+        """Return the version that the last good run before the latest left, and what it noted.
 
         The latest version may have been shown by several runs, which left it as it was.
         """
@@ -180,10 +185,10 @@ class Lake:
         earlier = [published["previous"], *(shown["tables"] for shown in published["before"][::-1])]
         for versions in (published["tables"], *earlier):
             version = versions.get(table)
-            if version in (None, self.version(table)):
+            if version is None or version == self.version(table):
                 continue
             try:
-                return self.facts(table, version)
+                return version, self.facts(table, version)
             except (OSError, ValueError) as error:
                 path = self.path(table, version) / FACTS
                 logger.warning("%s cannot be read (%s): left out of account", path, error)
