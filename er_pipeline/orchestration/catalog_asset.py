@@ -29,6 +29,7 @@ from er_pipeline.catalog import (
     shows_what_is_noted,
 )
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
+from er_pipeline.evaluation.page.run_page import keep_page
 from er_pipeline.orchestration.assets import as_dagster_failures, code_references
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.unchanged import is_shown, known_tags, observation, unlogged
@@ -80,7 +81,9 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         ):
             found = publish_what_is_good(spec, place, steps)
             figures = figures_of(spec, place, found.standing)
-            keep_report(place, run_report(found.standing, place, figures))
+            lines = run_report(found.standing, place, figures)
+            keep_report(place, lines)
+            page = keep_page(spec, place, found.standing, figures, lines)
         withheld = found.standing.withheld
         version = catalog_version(place, found.standing)
         checked = dg.AssetCheckResult(
@@ -102,6 +105,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
             metadata={
                 "dagster/uri": Path(catalog.database).as_uri(),
                 "views": dg.MetadataValue.int(len(found.views)),
+                **({"report": dg.MetadataValue.path(page)} if page else {}),
                 "how_to_open": dg.MetadataValue.md(
                     f"```sql\nattach {literal(catalog.database)} as er (read_only);\n"
                     f"from er.{spec.dataset}.unified_pairs limit 10;\n```"

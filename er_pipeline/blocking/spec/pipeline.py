@@ -28,6 +28,7 @@ from er_pipeline.blocking.spec.lake_section import LakeSettings
 from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field
 from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES, NAMED_STRATEGIES
 from er_pipeline.blocking.spec.problems import problems
+from er_pipeline.blocking.spec.report_section import ReportSettings
 from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.blocking.spec.settings import (
     Identifier,
@@ -132,6 +133,7 @@ class PipelineSpec(Settings):
     ] = Field(None, description="A golden record per entity: true, or settings; off if omitted.")
     checks: Checks = Checks()
     expectations: Expectations = Expectations()
+    report: ReportSettings = ReportSettings()
     schedule: Schedule = Schedule()
     lake: LakeSettings = LakeSettings()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
