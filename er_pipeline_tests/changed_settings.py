@@ -282,6 +282,7 @@ CHANGES: Sequence[Change] = (
     Change("schedule.cron", "0 3 * * *"),
     Change("schedule.timezone", "Europe/Berlin"),
     Change("schedule.enabled", False),
+    Change("report.record_values", False),
     Change("lake.keep_days", 0),
     Change("lake.keep_versions", 5),
     Change("lake.keep_learned", 3),

@@ -1,9 +1,10 @@
 """Blocks on the page: their sizes, the largest with sample values, those that grow too large."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
+from er_pipeline.blocking.blocks.blocks import BlockCounts
 from er_pipeline.blocking.blocks.filtered_facts import filtered_facts
 from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
 from er_pipeline.blocking.tables.lake import Lake
@@ -24,6 +25,9 @@ from er_pipeline.evaluation.page.vega_charts import bars
 # The engine's view of the blocks of all strategies and learned rules.
 BLOCKS = "blocks_on_page"
 BLOCKS_SHOWN = 12
+OVER = "over the cap"  # a class of size
+# Strategies with a colour of their own: as many as a legend has room for.
+STRATEGIES_DRAWN = 6
 # Records of a block whose values stand beside it.
 SAMPLED = 3
 DROPPED = {"oversized": "no: over the cap", "refined": "divided: over the cap"}
@@ -54,12 +58,7 @@ def blocks_section(run: RunOnPage) -> Section:
         f"{count_of(kept, 'block')} are compared, the largest of {count_of(largest, 'record')};"
         f" {limit}."
     )
-    rows = [
-        {"size": size, "strategy": name, "pairs": counts["pairs"], "blocks": counts["blocks"]}
-        for name, found in facts["strategies"].items()
-        for size, counts in found["size_classes"].items()
-        if counts["pairs"]
-    ]
+    rows = _by_size(facts["strategies"])
     parts: list[Part] = []
     if rows:
         chart = bars(rows, "size", "pairs", "pairs of blocks of this size", colour="strategy")
@@ -71,7 +70,11 @@ def blocks_section(run: RunOnPage) -> Section:
         encoding = chart["layer"][0]["encoding"]
         encoding["x"]["scale"] = {"domain": [0, most * 1.05], "nice": False}
         encoding["y"] |= {"sort": order, "title": "records in the block"}
-        parts.append(Chart("Pairs by size of block", chart, "Blocks of one record make no pair."))
+        about = "Blocks of one record make no pair."
+        if any(row["size"] == OVER for row in rows):
+            fate = "divided" if run.spec.blocks.oversized == "refine" else "not compared"
+            about += f" Those over the cap are {fate}: their pairs are what that avoids."
+        parts.append(Chart("Pairs by size of block", chart, about))
     grid = Grid(
         ("strategy", "key", "records", "pairs", "compared", "of its records, for example"),
         list(_largest(run)),
@@ -79,6 +82,22 @@ def blocks_section(run: RunOnPage) -> Section:
     parts.append(Listing("The largest blocks", grid))
     parts += _growing(run, cap)
     return Section("Blocks", title, answer, parts)
+
+
+def _by_size(strategies: Mapping[str, BlockCounts]) -> list[dict[str, str | int]]:
+    """Count pairs and blocks by size, for the strategies of most pairs and the others together."""
+    ranked = sorted(strategies, key=lambda name: (-strategies[name]["pairs"], name))
+    named = set(ranked[:STRATEGIES_DRAWN])
+    counted: dict[tuple[str, str], Counter[str]] = {}
+    for name in [*(n for n in strategies if n in named), *(n for n in ranked if n not in named)]:
+        for size, counts in strategies[name]["size_classes"].items():
+            shown = name if name in named else "all others"
+            counted.setdefault((size, shown), Counter()).update(counts)
+    return [
+        {"size": size, "strategy": name, "pairs": counts["pairs"], "blocks": counts["blocks"]}
+        for (size, name), counts in counted.items()
+        if counts["pairs"]
+    ]
 
 
 def _largest(run: RunOnPage) -> Iterator[tuple[str, ...]]:

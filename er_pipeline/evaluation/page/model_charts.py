@@ -1,5 +1,6 @@
 """The pictures of strategies and of the model: overlap, weights, m and u, the score of a pair."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -139,11 +140,13 @@ def shares_by_level(levels: Sequence[Row]) -> Spec:
         {"name": level["name"], "m": max(level["m"], 1e-9), "u": max(level["u"], 1e-9)}
         for level in levels
     ]
+    least = min((row["share"] for row in both), default=0.1)
+    powers = [10.0**i for i in range(math.floor(math.log10(least)), 1)]
     y = {"field": "name", "type": "nominal", "sort": None, "title": None}
     x: Spec = {
         "type": "quantitative",
-        "scale": {"type": "log", "nice": True},
-        "axis": {"title": "share of pairs at the level (log)", "format": "~g", "tickCount": TICKS},
+        "scale": {"type": "log", "domain": [powers[0], powers[-1]], "nice": False},
+        "axis": {"title": "share of pairs at the level (log)", "format": "~g", "values": powers},
     }
     colour = {
         "field": "of",

@@ -77,6 +77,13 @@ def read_made_from(page: str) -> str | None:
     return found.group(1) if found else None
 
 
+def read_data(page: str) -> dict[str, Any]:
+    """Read the data of a page: its pictures and pairs, by the place where they stand."""
+    text = page.partition('<script type="application/json" id="data">')[2]
+    data: dict[str, Any] = json.loads(text.partition("</script>")[0])
+    return data
+
+
 def json_text(value: Any) -> str:
     """Write data as JSON that can stand in a script of a page: nothing in it ends the script."""
     text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))

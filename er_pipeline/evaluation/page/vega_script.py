@@ -16,14 +16,19 @@ FOLDER = Path("internals") / "files" / "external_js"
 SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
 
+def library_folder() -> Path:
+    """Name the folder in which the installed Splink keeps the libraries."""
+    splink = find_spec("splink")
+    places = splink.submodule_search_locations if splink else None
+    return Path(next(iter(places or []), "splink")) / FOLDER
+
+
 def read_libraries() -> list[str]:
     """Read the libraries, each a script that a page can hold.
 
     Raises FileNotFoundError if the installed Splink brings none.
     """
-    splink = find_spec("splink")
-    places = splink.submodule_search_locations if splink else None
-    folder = Path(next(iter(places or []), "splink")) / FOLDER
+    folder = library_folder()
     scripts = []
     for name in LIBRARIES:
         found = sorted(folder.glob(f"{name}@*"))
