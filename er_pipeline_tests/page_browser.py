@@ -16,7 +16,7 @@ SECONDS = 60
 def assert_opens(page: Path) -> None:
     """Hold that every picture of a page is drawn, and that the console holds no error."""
     data = read_data(page.read_text("utf-8"))
-    charts = [part["chart"] if "chart" in part else part for part in data.values()]
+    charts = [part.get("chart", part) for part in data.values()]
     for chart in charts:
         altair.Chart.from_dict(chart)  # raises where a specification is none
     browser = shutil.which("chromium") or shutil.which("google-chrome")
