@@ -21,7 +21,7 @@ INK = "currentColor"
 # That of the page: labels are measured in it before they are drawn.
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-serif"
 CONFIG: Spec = {
-    "background": None,
+    "background": "transparent",
     "font": FONT,
     "view": {"stroke": None},
     "axis": {
