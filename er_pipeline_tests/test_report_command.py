@@ -29,7 +29,12 @@ def test_the_page_is_named_shown_and_made_anew_if_it_is_missing(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: not shown.append(url))
+
+    def show(url: str) -> bool:
+        shown.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", show)
     command = ["report", str(project.defs), "--lake", str(project.lake)]
     assert main(command) != 0
     assert "run er-pipeline run first" in capsys.readouterr().err
