@@ -84,4 +84,4 @@ def test_a_page_that_cannot_be_made_is_a_warning_and_none_is_left(
     page.write_text("of an earlier run")
     assert keep(made) is None
     assert not page.exists()
-    assert "report.html was not written: no vega" in caplog.text
+    assert "report.html was not written: FileNotFoundError: no vega" in caplog.text

@@ -6,6 +6,7 @@ page that cannot be made is a warning: the tables are published all the same.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,11 @@ def keep_page(
             write_whole(path, _page(spec, lake, standing, figures, lines, made_from))
         return path
     except Exception as error:  # whatever it is, what the run has made is published
-        path.unlink(missing_ok=True)
-        logger.warning("%s was not written: %s", path, first_line(error), exc_info=True)
+        name = type(error).__name__
+        logger.warning("%s was not written: %s: %s", path, name, first_line(error))
+        logger.debug("why it was not", exc_info=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
         return None
 
 

@@ -44,7 +44,7 @@ def scores_section(run: RunOnPage) -> Section:
     at = round(weight_of(threshold), 3)
     chart = columns(rows, "from", "to", "pairs", titles, at, f"threshold {threshold:g}")
     about = "Two hills with a valley between them are what a model that can tell looks like."
-    parts: list[Part] = [Chart("Pairs by match weight", chart, about)]
+    parts: list[Part] = [Chart("Pairs by match weight", chart, about)] if rows else []
     quality = run.figures.get("matching", {})
     if "match_f1" in quality:
         grid = Grid(
@@ -85,7 +85,7 @@ def entities_section(run: RunOnPage) -> Section:
     ]
     chart = bars(rows, "records", "entities", "entities (log)", shown="shown", is_log=True)
     chart["layer"][0]["encoding"]["y"]["title"] = "records in the entity"
-    parts: list[Part] = [Chart("Entities by size", chart)]
+    parts: list[Part] = [Chart("Entities by size", chart)] if rows else []
     run.open("entity_bridges", "cleaned_records")
     run.engine.make_table(
         "weakest_bridges",
@@ -144,7 +144,8 @@ def unlinkable_section(run: RunOnPage) -> Section:
     rows = [{"from": bits, "to": bits + 1, "records": n} for bits, n in counted]
     titles = ("match weight of a record against its equal, in bits", "records (log)")
     chart = columns(rows, "from", "to", "records", titles, round(at, 3), f"threshold {threshold:g}")
-    parts: list[Part] = [Chart("Records by the most that they can score", chart)]
+    title_of_chart = "Records by the most that they can score"
+    parts: list[Part] = [Chart(title_of_chart, chart)] if rows else []
     fields = list(run.spec.field_kinds)
     listed = run.engine.rows(
         f"""

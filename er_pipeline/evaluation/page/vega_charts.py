@@ -218,7 +218,7 @@ def curve(
     line = {"type": "line", "color": BLUE, "point": {"color": BLUE, "size": 36}}
     dot = {"type": "point", "color": ORANGE, "filled": True, "size": 70}
     named = {**encoding, "text": {"field": "name"}}
-    layers = [
+    layers: list[Spec] = [
         {"data": {"values": list(ranked)}, "mark": line, "encoding": encoding},
         {"data": {"values": list(points)}, "mark": dot, "encoding": encoding},
         {
@@ -227,7 +227,9 @@ def curve(
             "encoding": named,
         },
     ]
-    return whole({"height": 300, "layer": layers})
+    # An axis that has to show nothing, too, has no end.
+    filled = [layer for layer in layers if layer["data"]["values"]]
+    return whole({"height": 300, "layer": filled})
 
 
 def small_multiples(rows: Sequence[Row], x: str, y: str, name: str, n_columns: int = 3) -> Spec:
