@@ -65,6 +65,7 @@ from er_pipeline.blocking.tables.verdict_notes import FAILURES, VERDICTS
 from er_pipeline.candidates import CANDIDATES
 from er_pipeline.catalog import CATALOG, named_by, rewrite_catalog
 from er_pipeline.evaluation.kept_report import REPORT_FILE
+from er_pipeline.evaluation.page.run_page import PAGE_FILE
 
 EMBEDDINGS = "record_embeddings"
 # Read by the others; the records themselves last, since they say what is to be searched.
@@ -310,7 +311,8 @@ def _erase(engine: Engine, lake: Lake, found: _Found, say: Callable[[str], None]
     mark_thinned(found.kept, found.unmarked)
     say("dropping what is no longer shown")
     done.versions = drop_versions(lake.folder, found.kept)
-    (lake.folder / REPORT_FILE).unlink(missing_ok=True)
+    for report in (REPORT_FILE, PAGE_FILE):
+        (lake.folder / report).unlink(missing_ok=True)
     shutil.rmtree(lake.folder / CANDIDATES, ignore_errors=True)
     clear_left((lake.root / SPILL).glob("*"))
     clear_scratch()

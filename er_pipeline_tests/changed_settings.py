@@ -286,6 +286,7 @@ CHANGES: Sequence[Change] = (
     Change("schedule.timezone", "Europe/Berlin"),
     Change("schedule.enabled", False),
     *(Change(setting, to, given=given) for setting, to, given in OF_RUNS),
+    Change("report.record_values", False),
     Change("lake.keep_days", 0),
     Change("lake.keep_versions", 5),
     Change("lake.keep_learned", 3),

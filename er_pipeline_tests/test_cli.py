@@ -38,6 +38,7 @@ def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
                 "learn",
                 "notify",
                 "promote",
+                "report",
                 "run",
                 "versions",
             ),
@@ -143,7 +144,7 @@ def test_settings_are_a_table_or_a_list_of_objects(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
-        ("er-pipeline r", {"run", "rules"}),
+        ("er-pipeline r", {"run", "rules", "report"}),
         ("er-pipeline rules ", {"list", "pin"}),
         ("er-pipeline run --dry", {"--dry-run"}),
         ("er-pipeline run --executor ", {"in_process", "multiprocess"}),

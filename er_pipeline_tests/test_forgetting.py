@@ -13,6 +13,7 @@ from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
 from er_pipeline.blocking.tables.errors import InputError, LakeError, SpecError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.locks import run_lock
+from er_pipeline.evaluation.page.run_page import PAGE_FILE
 from er_pipeline.forgetting import allow_again, forget
 from er_pipeline_tests.faults.nights import OF_HISTORY
 from er_pipeline_tests.nights import Nights
@@ -106,9 +107,12 @@ def views(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
 
 def test_nothing_of_a_record_is_left_in_any_file(nights: Nights) -> None:
     lake = nights.lake
-    assert holding(lake, NAME, TOWN), "the search of this test can find something"
+    page = lake.folder / PAGE_FILE
+    page.write_text(f"<td>{NAME}</td>", "utf-8")
+    assert str(page) in holding(lake, NAME, TOWN), "the search of this test can find something"
     done = forget(nights.spec, lake, "crm", ["17"])
     assert done.left == []
+    assert not page.exists()
     assert holding(lake, NAME, TOWN) == set()
     assert done.rows["cleaned_records"] == 1
     assert done.labels == 1

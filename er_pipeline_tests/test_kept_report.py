@@ -9,8 +9,10 @@ import duckdb
 import pytest
 
 from er_pipeline.evaluation.kept_report import REPORT_FILE
+from er_pipeline.evaluation.page.run_page import PAGE_FILE
 from er_pipeline_tests.conftest import made_up_people
 from er_pipeline_tests.declared_dataset import DeclaredDataset
+from er_pipeline_tests.page_browser import assert_opens
 
 KINDS = {
     "first_name": "person_name",
@@ -81,6 +83,14 @@ def test_the_report_begins_with_the_verdict_and_the_one_thing_to_do(
     assert first.printed.startswith(kept)
 
 
+def test_the_page_of_a_failed_run_shows_what_is_good(people: DeclaredDataset, first: Night) -> None:
+    page = (people.lake.folder / PAGE_FILE).read_text("utf-8")
+    assert '<p class="verdict bad">[FAILED] ' in page
+    assert "Not known: the table matches is not good." in page
+    assert "The largest blocks" in page
+    assert f"Page:     {people.lake.folder / PAGE_FILE}" in first.printed
+
+
 def test_withheld_tables_stay_as_the_last_good_run_made_them(
     people: DeclaredDataset, first: Night, folder: Path
 ) -> None:
@@ -88,6 +98,7 @@ def test_withheld_tables_stay_as_the_last_good_run_made_them(
     good = run(people)
     assert good.code == 0
     assert set(good.views) >= MATCHED
+    assert_opens(people.lake.folder / PAGE_FILE)
     # The next night most records are others, and the model is unhappy again.
     rows = [{**row, "id": f"x{i}"} for i, row in enumerate(made_up_people(folder, 400)[:350])]
     people.records([{name: row[name] for name in ("id", *KINDS)} for row in rows])

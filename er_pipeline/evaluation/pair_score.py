@@ -1,10 +1,10 @@
-"""The score of one pair, comparison by comparison, as the model of the lake gives it.
+"""The scores of given pairs, comparison by comparison, as the model of the lake gives them.
 
 The same sum that Splink makes of a pair: the prior's weight and one term per comparison, in bits,
 where the frequency of an equal value takes the place of its level's u.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,11 @@ import numpy as np
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.matching.comparisons import compared_value
-from er_pipeline.matching.level_conditions import Level, prior_weight, read_comparisons
+from er_pipeline.matching.level_conditions import (
+    Comparison,
+    prior_weight,
+    read_comparisons,
+)
 from er_pipeline.matching.term_frequencies import frequency_sql
 
 
@@ -41,49 +45,124 @@ class PairScore:
 def score_pair(
     engine: Engine, model: Mapping[str, Any], frequencies: str, left_no: int, right_no: int
 ) -> PairScore:
-    """Score one pair of the engine's cleaned_records.
+    """Score one pair of the engine's cleaned_records; see `score_pairs`."""
+    return score_pairs(engine, model, frequencies, [(left_no, right_no)])[0]
 
-    model: Splink's settings, trained. frequencies: of `read_frequencies`.
+
+def score_pairs(
+    engine: Engine,
+    model: Mapping[str, Any],
+    frequencies: str,
+    pairs: Sequence[tuple[int, int]],
+) -> list[PairScore]:
+    """Score some pairs of the engine's cleaned_records, in their order.
+
+    model: Splink's settings, trained. frequencies: of `read_frequencies`. pairs: (left_no,
+    right_no), a few.
     """
-    described = model["comparisons"]
-    comparisons = read_comparisons(model)
-    columns = sorted({column for comparison in comparisons for column in comparison.columns})
-    sides = ", ".join(
-        f"{side}.{quoted(column)} as {quoted(f'{column}_{side}')}"
-        for side in ("l", "r")
-        for column in columns
-    )
-    cut = ", ".join(["record_no", *(compared_value(column) for column in columns)])
-    two = "two_compared"
+    if not pairs:
+        return []
+    comparisons, described = read_comparisons(model), model["comparisons"]
+    wanted = ", ".join(f"({place}, {left}, {right})" for place, (left, right) in enumerate(pairs))
+    ends = ", ".join(str(no) for no in sorted({no for pair in pairs for no in pair}))
+    records = "compared_ends"
     engine.make_table(
-        two, f"select {cut} from cleaned_records where record_no in ({left_no}, {right_no})"
+        records,
+        f"select {_compared(comparisons)} from cleaned_records where record_no in ({ends})",
     )
-    levels = ", ".join(comparison.level_sql() for comparison in comparisons)
-    found = engine.row(
-        f"select {levels} from (select {sides} from {two} as l join {two} as r"
-        f" on l.record_no = {left_no} and r.record_no = {right_no})"
+    sides = (
+        f"select p.place, {_sides(comparisons, 'l', 'r')} from (values {wanted})"
+        f" as p(place, left_no, right_no) join {records} as l on l.record_no = p.left_no"
+        f" join {records} as r on r.record_no = p.right_no"
     )
-    terms = []
-    for comparison, written, number in zip(comparisons, described, found, strict=True):
-        level = comparison.levels[int(number)]
-        weight = level.weight
-        if level.tf_column and level.tf_weight:
-            weight += _by_frequency(engine, level, two, frequencies)
-        label = str(written["comparison_levels"][int(number)]["label_for_charts"])
-        terms.append(Term(str(written["output_column_name"]), label, weight))
+    weighed = weighed_sql(comparisons, frequencies, sides, records)
+    columns = ", ".join(f"level_{i}, weight_{i}" for i in range(len(comparisons)))
+    found = engine.rows(f"select {columns} from ({weighed}) order by place")
     prior = prior_weight(model)
-    total = min(max(prior + sum(term.weight for term in terms), -1000.0), 1000.0)
-    return PairScore(float(1 / (1 + np.exp2(-total))), prior, tuple(terms))
+    scores = []
+    for row in found:
+        terms = tuple(
+            Term(
+                str(written["output_column_name"]),
+                str(written["comparison_levels"][int(level)]["label_for_charts"]),
+                float(weight),
+            )
+            for written, level, weight in zip(described, row[::2], row[1::2], strict=True)
+        )
+        total = min(max(prior + sum(term.weight for term in terms), -1000.0), 1000.0)
+        scores.append(PairScore(float(1 / (1 + np.exp2(-total))), prior, terms))
+    return scores
 
 
-def _by_frequency(engine: Engine, level: Level, records: str, frequencies: str) -> float:
-    """Give what the frequencies of two records' values add to the weight of their level, in bits.
+def self_weight_sql(engine: Engine, model: Mapping[str, Any], frequencies: str) -> str:
+    """Write the query (record_no, weight) of what every record would score against itself.
 
-    records: engine table with the two, as they are compared.
+    A record scores most against one that is equal, so one that stays below the threshold cannot
+    match anything. Reads the engine's cleaned_records. weight: in bits, the prior included.
     """
-    known = frequency_sql(str(level.tf_column), records, frequencies)
-    (most,) = engine.row(f"select max(frequency) from ({known})")
-    if most is None:
-        return 0.0
-    share = max(float(most), level.tf_least)
-    return float(np.log2(level.tf_base / share) * level.tf_weight)
+    comparisons = read_comparisons(model)
+    records = "compared_records"
+    engine.make_view(records, f"select {_compared(comparisons)} from cleaned_records")
+    sides = f"select record_no as place, {_sides(comparisons, 'r', 'r')} from {records} as r"
+    weights = " + ".join(f"weight_{i}" for i in range(len(comparisons)))
+    weighed = weighed_sql(comparisons, frequencies, sides, records)
+    return (
+        f"select place as record_no, {prior_weight(model)!r} + {weights} as weight from ({weighed})"
+    )
+
+
+def weighed_sql(
+    comparisons: Sequence[Comparison], frequencies: str, sides: str, records: str
+) -> str:
+    """Write the query of the levels of pairs and what each says (place, level_<i>, weight_<i>).
+
+    sides: query of a pair's place and both values of every compared column, as x_l and x_r.
+    records: engine table with the values as they are compared. weight_<i>: in bits.
+    """
+    levels = ", ".join(f"{c.level_sql()} as level_{i}" for i, c in enumerate(comparisons))
+    counted = sorted({lv.tf_column for c in comparisons for lv in c.levels if lv.tf_column})
+    joins, shares = "", {}
+    for n, column in enumerate(counted):
+        for side in ("l", "r"):
+            alias, name = f"f{n}_{side}", quoted(column)
+            known = frequency_sql(column, records, frequencies)
+            own = quoted(f"{column}_{side}")
+            joins += f" left join ({known}) as {alias} on {alias}.{name} = v.{own}"
+        shares[column] = f"greatest(f{n}_l.frequency, f{n}_r.frequency)"  # NULL only if both are
+    weights = ", ".join(
+        f"{_weight_sql(comparison, i, shares)} as weight_{i}"
+        for i, comparison in enumerate(comparisons)
+    )
+    numbers = ", ".join(f"level_{i}" for i in range(len(comparisons)))
+    return (
+        f"select v.place, {numbers}, {weights} from (select *, {levels} from ({sides})) as v{joins}"
+    )
+
+
+def _weight_sql(comparison: Comparison, i: int, shares: Mapping[str, str]) -> str:
+    cases = []
+    for number, level in enumerate(comparison.levels):
+        weight = repr(level.weight)
+        if level.tf_column and level.tf_weight and level.tf_base:
+            share = f"greatest({shares[level.tf_column]}, {level.tf_least!r})"
+            term = f"{level.tf_weight!r} * log2({level.tf_base!r} / {share})"
+            known = f"{shares[level.tf_column]} is not null"
+            weight = f"{weight} + case when {known} then {term} else 0 end"
+        cases.append(f" when {number} then {weight}")
+    return f"cast(case level_{i}{''.join(cases)} end as double)"
+
+
+def _columns(comparisons: Sequence[Comparison]) -> list[str]:
+    return sorted({column for comparison in comparisons for column in comparison.columns})
+
+
+def _compared(comparisons: Sequence[Comparison]) -> str:
+    return ", ".join(["record_no", *map(compared_value, _columns(comparisons))])
+
+
+def _sides(comparisons: Sequence[Comparison], left: str, right: str) -> str:
+    return ", ".join(
+        f"{alias}.{quoted(column)} as {quoted(f'{column}_{side}')}"
+        for side, alias in (("l", left), ("r", right))
+        for column in _columns(comparisons)
+    )

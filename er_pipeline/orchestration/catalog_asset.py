@@ -30,6 +30,7 @@ from er_pipeline.catalog import (
     shows_what_is_noted,
 )
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
+from er_pipeline.evaluation.page.run_page import keep_page
 from er_pipeline.orchestration.assets import as_dagster_failures, code_references, ends_of
 from er_pipeline.orchestration.catalog_last import CATALOG_ASSET, RUN_LAST
 from er_pipeline.orchestration.groups import CATALOG, group_of
@@ -84,6 +85,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
             figures = figures_of(spec, place, found.standing)
             report = run_report(found.standing, place, figures)
             keep_report(place, report)
+            page = keep_page(spec, place, found.standing, figures, report)
         withheld = found.standing.withheld
         version = catalog_version(place, found.standing)
         checked = dg.AssetCheckResult(
@@ -110,6 +112,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
                 "next": printable(report[1].removeprefix("Next:").strip()),
                 "dagster/uri": Path(catalog.database).as_uri(),
                 "views": dg.MetadataValue.int(len(found.views)),
+                **({"report": dg.MetadataValue.path(page)} if page else {}),
                 "how_to_open": dg.MetadataValue.md(
                     f"```sql\nattach {literal(catalog.database)} as er (read_only);\n"
                     f"from er.{spec.dataset}.unified_pairs limit 10;\n```"

@@ -52,6 +52,7 @@ from er_pipeline.terminal.options import (
     LakeOption,
     examples,
 )
+from er_pipeline.terminal.report_command import REPORT_EXAMPLES, report
 from er_pipeline.terminal.rule_commands import rules, training_rules
 from er_pipeline.terminal.version_commands import versions
 
@@ -77,6 +78,7 @@ app["--version"].help = "Show the version."
 app.command(init, group=RUN, help_epilogue=INIT_EXAMPLES)
 app.command(check, group=RUN, help_epilogue=CHECK_EXAMPLES)
 app.command(explain, group=RUN, help_epilogue=EXPLAIN_EXAMPLES)
+app.command(report, group=RUN, help_epilogue=REPORT_EXAMPLES)
 app.command(learn, group=RUN, help_epilogue=LEARN_EXAMPLES)
 app.command(promote, group=RUN, help_epilogue=PROMOTE_EXAMPLES)
 app.command(notify_command, name="notify", group=RUN, help_epilogue=NOTIFY_EXAMPLES)

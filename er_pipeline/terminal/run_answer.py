@@ -15,6 +15,7 @@ from er_pipeline.evaluation.kept_report import (
     next_step,
     run_report,
 )
+from er_pipeline.evaluation.page.run_page import keep_page
 from er_pipeline.flow import flow
 from er_pipeline.notices.notice import what_is_left
 from er_pipeline.terminal.answer import print_error, print_json, print_lines
@@ -71,10 +72,13 @@ def run_and_report(
     if not result.succeeded:
         print(f"The run failed; {what_is_left(tables, standing)}.", file=sys.stderr)
     figures: Mapping[str, Any] | None = None
+    page: Path | None = None
     if published or "blocking_report" in result.tables:
         figures = figures_of(spec, tables, standing)
         lines = run_report(standing, tables, figures)
-        if not published:  # else it is kept already, or the catalog's asset has kept it
+        if published:  # the report is kept already, or the catalog's asset has kept it
+            page = keep_page(spec, tables, standing, figures, lines)
+        else:
             keep_report(tables, lines)
     elif result.succeeded:
         lines = list(_warnings(result.failed_checks))
@@ -97,21 +101,26 @@ def run_and_report(
                 "errors": result.errors,
                 "notified": sent,
                 "catalog": folder / CATALOG,
+                "page": page,
                 "seconds": round(result.seconds, 3),
                 "cpu_seconds": round(result.cpu_seconds, 3),
             }
         )
     elif result.succeeded or lines:
-        where = _where(tables, folder / CATALOG, path, published=published)
+        where = _where(tables, folder / CATALOG, path, page, published=published)
         print_lines([*lines, "", *_skipped(result), *where])
     return OK if succeeded else FAILED
 
 
-def _where(tables: Lake, catalog: Path, path: Path, *, published: bool) -> Iterator[str]:
+def _where(
+    tables: Lake, catalog: Path, path: Path, page: Path | None, *, published: bool
+) -> Iterator[str]:
     if not published:
         yield "The catalog shows what it showed before; add catalog to --select to publish."
         return
     yield f"Report:   {tables.folder / REPORT_FILE}"
+    if page:
+        yield f"Page:     {page}"
     if not catalog.exists():
         return
     yield f"Catalog:  {catalog}"

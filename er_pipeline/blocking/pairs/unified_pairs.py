@@ -68,17 +68,23 @@ BUDGET_CHECKS = (
 )
 
 
+# Combinations of strategies that are noted: more than a picture shows beside each other.
+COMBINATIONS = 40
+
+
 class SummedPairs(TypedDict):
     """What `sum_pairs` counts.
 
     proposed_pairs, pairs_of_one_strategy_only: strategy -> pairs. shared_pairs: of every strategy
-    (row) with every other one; the diagonal holds its own.
+    (row) with every other one; the diagonal holds its own. combinations: (mask, pairs) of the
+    strategies that propose the same pairs, most pairs first, as many as a picture shows.
     """
 
     pairs: int
     proposed_pairs: dict[str, int]
     pairs_of_one_strategy_only: dict[str, int]
     shared_pairs: list[list[int]]
+    combinations: NotRequired[list[list[int]]]
 
 
 class UnifiedFacts(SummedPairs, RankedFacts):
@@ -249,7 +255,13 @@ def sum_pairs(engine: Engine, names: Sequence[str]) -> SummedPairs:
         "proposed_pairs": proposed,
         "pairs_of_one_strategy_only": alone,
         "shared_pairs": shared,
+        "combinations": [[mask, n] for mask, n in sorted(masks, key=_most_first)[:COMBINATIONS]],
     }
+
+
+def _most_first(counted: tuple[int, int]) -> tuple[int, int]:
+    mask, n_pairs = counted
+    return -n_pairs, mask
 
 
 def judge_unified(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:

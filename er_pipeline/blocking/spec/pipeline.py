@@ -29,6 +29,7 @@ from er_pipeline.blocking.spec.matching_section import Comparison, Matching, com
 from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES, NAMED_STRATEGIES
 from er_pipeline.blocking.spec.notify_section import Notify
 from er_pipeline.blocking.spec.problems import problems
+from er_pipeline.blocking.spec.report_section import ReportSettings
 from er_pipeline.blocking.spec.schedule_section import Runs, Schedule
 from er_pipeline.blocking.spec.settings import (
     Identifier,
@@ -133,6 +134,7 @@ class PipelineSpec(Settings):
     ] = Field(None, description="A golden record per entity: true, or settings; off if omitted.")
     checks: Checks = Checks()
     expectations: Expectations = Expectations()
+    report: ReportSettings = ReportSettings()
     schedule: Schedule = Schedule()
     runs: Runs = Runs()
     notify: Notify | None = Field(None, description="Who hears how a run went; nobody if omitted.")

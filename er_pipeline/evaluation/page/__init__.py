@@ -1,0 +1,1 @@
+"""The page of a run: report.html, which a browser shows without a network."""
