@@ -33,6 +33,7 @@ from er_pipeline.evaluation.record_texts import Likeness, RecordTexts
 from er_pipeline.evaluation.sample_recall import draw_records
 from er_pipeline.evaluation.view_recall import (
     MODEL,
+    THRESHOLDS,
     WIDEST,
     SampledPairs,
     ViewOfRecall,
@@ -150,7 +151,8 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         by_chance = alike.similarity[alike.rank == 1]
         is_compared = alike.rank == 0
     else:
-        by_chance = texts.of_strangers(queries, spec.seed).similarity
+        least = float(THRESHOLDS[0])
+        by_chance = texts.of_strangers(queries, spec.seed, least).similarity
         is_compared = np.ones(len(alike.rank), bool)
     is_candidate, probability = _look_up(engine, lake, spec, texts, alike)
     suffices = True
