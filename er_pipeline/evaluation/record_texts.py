@@ -1,8 +1,8 @@
 """Whole records as texts: how alike a sample of them is to all others, whatever the rules read.
 
 A record is the words of all its fields. Two records are as similar as the mean of two cosines, of
-their words and of the 3-grams of these, both weighed by TF-IDF. Search is exact: both products are one,
-of rows that hold words and n-grams side by side, and only the best of each are kept.
+their words and of the 3-grams of these, both weighed by TF-IDF. Search is exact: both products are
+one, of rows that hold words and n-grams side by side, and only the best of each row are kept.
 
 What similarity chance reaches is seen from strangers: records put together from fields of records
 drawn at random, so that each field is real and the whole is nobody. It is the decoy of searches in
@@ -63,15 +63,18 @@ class RecordTexts:
         """Read the words of the engine's cleaned_records whose record_no stands in `records`."""
         import scipy.sparse as sp
 
-        found = engine.columns(
-            f"select record_no, source_no from cleaned_records semi join {records}"
-            " using (record_no) order by record_no"
+        columns = ", ".join(["record_no", "source_no", *map(quoted, fields)])
+        drawn = "drawn_texts"
+        engine.make_table(
+            drawn,
+            f"select {columns} from cleaned_records semi join {records} using (record_no)",
         )
+        found = engine.columns(f"select record_no, source_no from {drawn} order by record_no")
         self.numbers = np.asarray(found["record_no"], np.int64)
         self.sources = np.asarray(found["source_no"], np.int64)
         listed = " union all ".join(
             f"select record_no, {i} as field, lower(cast({quoted(field)} as varchar)) as text"
-            f" from cleaned_records semi join {records} using (record_no)"
+            f" from {drawn}"
             for i, field in enumerate(fields)
         )
         engine.make_table(
@@ -189,7 +192,8 @@ class RecordTexts:
         """
         everyone = len(targets) == len(self.numbers)
         turned = (self._whole if everyone else self._whole[targets]).T.tocsr()
-        found = []
+        none = np.zeros(0, np.int64)
+        found = [(none, none, np.zeros(0))]
         length = MOST_LISTED + SPARE
         for start in range(0, len(queries), QUERIES_PER_PRODUCT):
             part = np.arange(start, min(len(queries), start + QUERIES_PER_PRODUCT))
@@ -237,6 +241,9 @@ def _product(
     """
     from sparse_dot_topn import sp_matmul_topn
 
+    if not turned.shape[1]:
+        none = np.zeros(0, np.int64)
+        return none, none, np.zeros(0)
     # What is rounded up to the least similarity counts, too.
     floor = N_VIEWS * (least - 0.5 * 10.0**-DECIMALS)
     length = min(length, turned.shape[1])
@@ -252,6 +259,8 @@ def _joined(parts: Sequence[Likeness], queries: NDArray[np.int64]) -> Likeness:
     """Put lists together, in the order of the queries, whose places differ."""
     if len(parts) == 1:
         return parts[0]
+    none = np.zeros(0, np.int64)
+    parts = [Likeness(none, none, np.zeros(0), none), *parts]
     place = np.argsort(queries)
     query = np.concatenate([part.query for part in parts])
     order = np.argsort(place[np.searchsorted(queries[place], query)], kind="stable")

@@ -95,9 +95,8 @@ def account_for_sample(
         f"select weight, {probability} as probability"
         f" from ({_weighed_sql(weights, sample, 'key_codes')})",
     )
-    facts = account_for(
-        engine, EVERY_PAIR, n_pairs, None, weights, scale=n_pairs / max(1, n_weighed)
-    )
+    scale = n_pairs / n_weighed if n_weighed else 1.0
+    facts = account_for(engine, EVERY_PAIR, n_pairs, None, weights, scale)
     facts["pairs_weighed"] = n_weighed
     return facts
 
