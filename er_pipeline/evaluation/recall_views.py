@@ -134,7 +134,7 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     Reads cleaned_records, unified_pairs, with weights key_codes and pair_weights, with matching the
     facts of recall_sample. Writes recall_views (left_no, right_no, similarity, probability,
     is_candidate), one row per likely match of a sampled record. Returns the facts, see `ViewFacts`.
-    Peak memory: some 100 bytes per word of the records compared with; CPU: 2 s per 10,000 of them.
+    Peak memory: some 100 bytes per word of the records compared with; CPU: 1 s per 10,000 of them.
     """
     for table in ("cleaned_records", "unified_pairs", *(["key_codes"] if spec.weights else [])):
         lake.open(engine, table)

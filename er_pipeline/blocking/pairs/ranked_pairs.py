@@ -45,7 +45,8 @@ def weight_sql(weights: PairWeights, evidence: str, similarity: str | None = Non
     cosine = ""
     if similarity is not None:
         cosine = f" + {weights.cosine_weight} * coalesce({similarity}, 0)"
-    return f"cast(round(({evidence}) / {weights.unit:.6f}{cosine}, {DECIMALS}) as float)"
+    # FLOAT is how a stored view shows it again; a catalog is compared with what was written.
+    return f"cast(round(({evidence}) / {weights.unit:.6f}{cosine}, {DECIMALS}) as FLOAT)"
 
 
 def rank_pairs(

@@ -44,7 +44,12 @@ logger = logging.getLogger(__name__)
 
 STRATEGY_MASK = Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1)
 SIMILARITY = Column("similarity", "FLOAT", "Cosine similarity, of neighbours", required=False)
-WEIGHT = Column("weight", "FLOAT", "Evidence for a match; 1 singles out one record")
+WEIGHT = Column(
+    "weight",
+    "FLOAT",
+    "Evidence for a match; 1 singles out one record. Within one table, without budget or"
+    " neighbours, the view alone has it",
+)
 
 CUT_PAIRS = Table(
     "cut_pairs",

@@ -19,9 +19,9 @@ from er_pipeline.blocking.weights.pair_evidence import PairWeights
 from er_pipeline.blocking.weights.pair_weights import read_weights, sample_records, weights_of
 
 # Pairs weighed for the classes and the curve; all of them where there are no more. They are those
-# of left records drawn by lot: of a million people 17,000 records, with some 5,700 of the 330,000
-# expected matches, so a sum of matches is off by 2.6% at most, 19 times in 20.
-WEIGHED_PAIRS = 3_000_000
+# of left records drawn by lot: of a million people 5,800 records, with some 1,900 of the 330,000
+# expected matches, so a sum of matches is off by 4.5% at most, 19 times in 20.
+WEIGHED_PAIRS = 1_000_000
 
 
 def weighed_when_read(spec: PipelineSpec) -> bool:
@@ -60,9 +60,11 @@ def with_weights(engine: Engine, lake: Lake, spec: PipelineSpec, pairs: str) -> 
 def weight_of_view(relations: Mapping[str, str]) -> tuple[str, str]:
     """Write the weight of a pair p as an expression, and the joins that it needs.
 
-    NULL where nothing is known of the weights, as where only columns are asked for.
+    NULL where nothing is known of the weights: where only columns are asked for, or what they are
+    read from is not shown.
     """
-    if not isinstance(relations, Relations):
+    known = "key_codes" in relations and "pair_weights" in relations
+    if not known or not isinstance(relations, Relations):
         return "cast(null as float) as weight", ""
     codes, weights = relations["key_codes"], weights_of(relations.facts("pair_weights"))
     return (

@@ -95,8 +95,9 @@ class _Seen(Relations):
         return self.lake.facts(table, self.versions[table])
 
     def __getitem__(self, table: str) -> str:
+        relation = self.relations[table]
         self.names.append(table)
-        return self.relations[table]
+        return relation
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.relations)
