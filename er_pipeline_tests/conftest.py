@@ -17,7 +17,6 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.runs import run_step
 from er_pipeline.blocking.tables.sql import quoted
-from er_pipeline.blocking.tables.step import Step
 from er_pipeline.flow import flow, open_lake, run
 from er_pipeline_tests.projects import elsewhere, finished, project  # noqa: F401
 
@@ -80,11 +79,6 @@ def put_records(engine: Engine, lake: Lake, spec: PipelineSpec, sources: Sequenc
         engine.write("select * from clean_rows", draft.file())
 
 
-def learned_anew(step: Step) -> Step:
-    """Let a step learn again what it has learned before."""
-    return replace(step, writes=[replace(table, stays_in_force=None) for table in step.writes])
-
-
 class Dataset:
     """A small dataset in a folder of its own, with its lake: rows in, tables out."""
 
@@ -121,15 +115,16 @@ class Dataset:
         return self.spec.threads or 2
 
     def make(self, until: str) -> Any:
-        """Run the flow up to a table, current or not, in force or not; return its step's facts."""
-        steps = [learned_anew(step) for step in flow(self.spec)]
-        return list(run(steps, self.lake, until=until, full=True, threads=self.threads))[-1][1]
+        """Run the flow up to a table, current or not; return the facts of its step."""
+        made = list(run(flow(self.spec), self.lake, until=until, full=True, threads=self.threads))
+        return made[-1][1]
 
     def make_again(self, table: str) -> Any:
         """Run the step of one table alone, on what lies in the lake."""
         (step,) = (step for step in flow(self.spec) if step.name == table)
         with DuckDBEngine(threads=self.threads) as engine:
-            return run_step(learned_anew(step), engine, self.lake)
+            again = replace(step, writes=[replace(t, stays_in_force=False) for t in step.writes])
+            return run_step(again, engine, self.lake)
 
     def clean(self) -> Any:
         return self.make("cleaned_records")

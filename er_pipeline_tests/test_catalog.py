@@ -193,12 +193,24 @@ def run_twice(people: Dataset, folder: Path) -> Dataset:
     return firms
 
 
-@pytest.fixture
-def two(dataset: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Dataset]:
-    """Two datasets of one lake, published: people and firms."""
-    people = dataset(PEOPLE, strategies=STRATEGIES)
+@pytest.fixture(scope="module")
+def kept_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset, Path]:
+    """Two datasets of one lake, published, and a copy of their folder."""
+    folder = tmp_path_factory.mktemp("two")
+    people = Dataset(folder, [PEOPLE], strategies=STRATEGIES)
     run(people)
-    return people, run_twice(people, tmp_path / "second")
+    firms = run_twice(people, folder / "second")
+    copy = tmp_path_factory.mktemp("copy") / "copy"
+    return people, firms, Path(shutil.copytree(folder, copy, symlinks=True))
+
+
+@pytest.fixture
+def two(kept_two: tuple[Dataset, Dataset, Path]) -> tuple[Dataset, Dataset]:
+    """Two datasets of one lake, published, as they were: people and firms."""
+    people, firms, copy = kept_two
+    shutil.rmtree(people.folder)
+    shutil.copytree(copy, people.folder, symlinks=True)
+    return Dataset.of(people.spec, people.root), Dataset.of(firms.spec, firms.root)
 
 
 PAIRS_OF_PEOPLE = "select count(*) from people.unified_pairs"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -40,12 +41,24 @@ SETTINGS: Mapping[str, Any] = {
 OF_TRUTH = {"true_pairs"}
 
 
-@pytest.fixture
-def people(dataset: Callable[..., Dataset], tmp_path: Path) -> Dataset:
-    write_csv(tmp_path / "truth.csv", [{"left_id": "1", "right_id": "2"}])
-    made = dataset(PEOPLE, **SETTINGS)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
+    """Three people, run once, and a copy of their folder."""
+    folder = tmp_path_factory.mktemp("current")
+    write_csv(folder / "truth.csv", [{"left_id": "1", "right_id": "2"}])
+    made = Dataset(folder, [PEOPLE], **SETTINGS)
     assert made_again(made) == [step.name for step in flow(made.spec)]
-    return made
+    copy = tmp_path_factory.mktemp("copy") / "copy"
+    return made, Path(shutil.copytree(folder, copy, symlinks=True))
+
+
+@pytest.fixture
+def people(kept: tuple[Dataset, Path]) -> Dataset:
+    """The people as they were after their run, in the place where they were."""
+    made, copy = kept
+    shutil.rmtree(made.folder)
+    shutil.copytree(copy, made.folder, symlinks=True)
+    return Dataset.of(made.spec, made.root)
 
 
 def made_again(people: Dataset, *, full: bool = False) -> list[str]:

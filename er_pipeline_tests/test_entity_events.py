@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+from er_pipeline.matching import entity_events
 from er_pipeline_tests.linked_nights import LinkedNights, sure
 
 
@@ -130,12 +133,13 @@ def test_a_run_that_is_not_published_changes_nothing(tmp_path: Path) -> None:
     assert nights.events() == [(3, "minted", None, 1, 0, 1, "record_new", "d")]
 
 
-def test_many_nights_are_kept_in_few_files(tmp_path: Path) -> None:
+def test_many_nights_are_kept_in_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entity_events, "MOST_FILES", 6)
     nights = LinkedNights(tmp_path)
-    for night in range(65):
+    for night in range(8):
         nights.night(" ".join(f"r{i:02}" for i in range(night + 1)), {})
     files = list(nights.lake.path("entity_events").glob("*.parquet"))
-    assert len(files) == 65 - 60
+    assert len(files) == 8 - 6
     assert nights.rows("select count(*), max(event_no), max(run_no) from entity_events") == [
-        (65, 65, 65)
+        (8, 8, 8)
     ]

@@ -72,10 +72,10 @@ def test_no_entity_is_torn_between_learning_and_testing(
 
 
 def test_the_interval_of_recall_holds_the_recall_that_the_rules_have(more_people: Made) -> None:
-    # Of 70 draws with k = 3, 65 held; of 20 with k = 2, 17; of these ten, all. Where one fails,
-    # the rules find more than is said: a fold learns from fewer labels than they do.
+    # Of 70 draws with k = 3, 65 held; of 20 with k = 2, 17; of these, all. Where one fails, the
+    # rules find more than is said: a fold learns from fewer labels than they do.
     intervals = []
-    for seed in range(10):
+    for seed in range(5):
         more_people.judge_some(100, seed)
         settings: dict[str, Any] = {"labels": {}, "learning": {"seed": seed, "k": 2}}
         facts = more_people.learn(**settings)
@@ -90,4 +90,4 @@ def test_the_interval_of_recall_holds_the_recall_that_the_rules_have(more_people
         assert low <= facts["recall"] <= high
         intervals.append((low, recall, high))
     assert all(low <= recall for low, recall, _ in intervals), intervals
-    assert sum(low <= recall <= high for low, recall, high in intervals) >= 8, intervals
+    assert sum(low <= recall <= high for low, recall, high in intervals) >= 4, intervals
