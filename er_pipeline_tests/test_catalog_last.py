@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -44,9 +45,8 @@ def few_assets(lake: str, executor: str) -> dg.JobDefinition:
 
 def steps_of(lake: Path, executor: str, fails: str = "") -> dict[str, str]:
     """Run the table and the catalog, not the end between; return step -> how it ended, in order."""
-    job = dg.build_reconstructable_job(
-        few_assets.__module__, few_assets.__name__, (str(lake), executor)
-    )
+    arguments: Any = (str(lake), executor)
+    job = dg.build_reconstructable_job(few_assets.__module__, few_assets.__name__, arguments)
     with dg.DagsterInstance.local_temp() as instance:
         result = dg.execute_job(
             job,

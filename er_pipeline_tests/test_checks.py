@@ -13,9 +13,9 @@ import pytest
 
 from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.orchestration.component import BlockingPipeline
-from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.conftest import Dataset, Rows
 
-PEOPLE = [
+PEOPLE: Rows = [
     {"id": "1", "last": "Smith", "email": "john@acme.org"},
     {"id": "2", "last": "Smyth", "email": "john@acme.org"},
     {"id": "3", "last": "Smith", "email": None},

@@ -28,7 +28,7 @@ def test_a_value_that_stands_out_may_be_a_placeholder(tmp_path: Path, engine: Du
 def test_near_constant_near_unique_and_empty_fields_are_named(
     tmp_path: Path, engine: DuckDBEngine
 ) -> None:
-    odd: list[list[str | None]] = [["x"] * 9 + ["y"], [*NAMES], ["x", *[None] * 19]]
+    odd: list[list[str | None]] = [[*["x"] * 9, "y"], [*NAMES], ["x", *[None] * 19]]
     findings = []
     for n, names in enumerate(odd):
         run = HandMadeRun(tmp_path / str(n), engine)

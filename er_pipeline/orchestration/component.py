@@ -12,7 +12,8 @@ from er_pipeline.catalog import check_dataset_name
 from er_pipeline.flow import flow, open_lake
 from er_pipeline.orchestration.assets import dataset_assets
 from er_pipeline.orchestration.automation import automated, automation_sensors, with_max_age
-from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET, catalog_asset
+from er_pipeline.orchestration.catalog_asset import catalog_asset
+from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
 from er_pipeline.orchestration.checks import dataset_checks
 from er_pipeline.orchestration.jobs import (
     executor_of,

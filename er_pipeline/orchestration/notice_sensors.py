@@ -19,7 +19,7 @@ from er_pipeline.notices.notice import (
     run_notice,
     spec_to_notify,
 )
-from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET
+from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
 from er_pipeline.orchestration.partial_jobs import PUBLISHING_PART
 from er_pipeline.orchestration.progress import table_of_step
 from er_pipeline.orchestration.run_tags import (

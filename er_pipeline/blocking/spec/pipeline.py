@@ -142,9 +142,7 @@ class PipelineSpec(Settings):
     notify: Notify | None = Field(None, description="Who hears how a run went; nobody if omitted.")
     lake: LakeSettings = LakeSettings()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
-    labels: Labels | None = Field(
-        None, description="Pairs judged by people; off if omitted, {} for the defaults."
-    )
+    labels: Labels | None = Field(None, description="Pairs judged by people; off if omitted.")
     engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
     threads: int | None = Field(
         None,
@@ -152,9 +150,7 @@ class PipelineSpec(Settings):
         le=MOST_THREADS,
         description="Threads per asset; one per core if null.",
     )
-    memory_limit: MemorySize | None = Field(
-        None, description='Per asset: "4GB"; at least 100MB, at most 100TB.'
-    )
+    memory_limit: MemorySize | None = Field(None, description='Per asset: "4GB"; 100MB to 100TB.')
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="multiprocess runs assets side by side, on larger machines."
     )

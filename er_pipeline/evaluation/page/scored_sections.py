@@ -14,8 +14,8 @@ from er_pipeline.evaluation.page.page_parts import (
 )
 from er_pipeline.evaluation.page.vega_charts import bars, columns
 from er_pipeline.evaluation.pair_score import self_weight_sql
-from er_pipeline.evaluation.score_bounds import weight_of
 from er_pipeline.matching.entity_facts import entities_facts
+from er_pipeline.matching.level_conditions import weight_of
 from er_pipeline.matching.matches import matches_facts
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
