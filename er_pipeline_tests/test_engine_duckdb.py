@@ -39,6 +39,17 @@ def test_all_files_of_a_folder_are_one_table(engine: DuckDBEngine, tmp_path: Pat
     assert engine.rows("select * from numbers order by n") == [(1,), (2,)]
 
 
+def test_a_folder_is_taken_to_be_as_long_as_all_its_files(
+    engine: DuckDBEngine, tmp_path: Path
+) -> None:
+    engine.write("select 1 as a", tmp_path / "a.parquet")
+    engine.write("select range as a from range(1000)", tmp_path / "b.parquet")
+    engine.read_folder(tmp_path, "parts")
+    # Else a join with a short table would keep the long one in memory.
+    ((_, plan),) = engine.rows("explain select a from parts")
+    assert "1,001" in plan
+
+
 def test_a_written_query_keeps_its_order(engine: DuckDBEngine, tmp_path: Path) -> None:
     engine.write("select i from range(300000) as t(i) order by -i", tmp_path / "a.parquet")
     engine.read_folder(tmp_path, "numbers")

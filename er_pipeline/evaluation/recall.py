@@ -186,13 +186,19 @@ def estimate_recall(
         min_probability=min_probability,
         frequencies=frequencies,
     )
+    # Few pairs, laid out before they meet all candidates: these stream past them.
+    likely = "likely_pairs"
+    engine.make_table(
+        likely,
+        f"select p.record_no, p.left_no, p.right_no, s.match_probability from {bounded} as p"
+        f" join {scored} as s on s.left_no = p.left_no and s.right_no = p.right_no",
+    )
     with lake.writing("recall_sample", {"seed": seed}) as draft:
         engine.write(
             f"""
-            select p.record_no, p.left_no, p.right_no, s.match_probability,
+            select p.record_no, p.left_no, p.right_no, p.match_probability,
                 u.left_no is not null as is_candidate
-            from {bounded} as p
-            join {scored} as s on s.left_no = p.left_no and s.right_no = p.right_no
+            from {likely} as p
             left join unified_pairs as u on u.left_no = p.left_no and u.right_no = p.right_no
             order by p.record_no, p.left_no, p.right_no
             """,
