@@ -122,3 +122,29 @@ def test_without_any_word_nothing_is_alike(engine: DuckDBEngine) -> None:
     texts = texts_of(engine, [(None, None), (None, None)])
     assert texts.fields == []
     assert len(texts.nearest(everyone(texts), across=False).query) == 0
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_lists_are_the_best_of_all_products_and_ties_go_to_the_lower_number(
+    engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch, across: bool
+) -> None:
+    for name, value in (("MOST_LISTED", 2), ("SPARE", 1), ("QUERIES_PER_PRODUCT", 3)):
+        monkeypatch.setattr(record_texts, name, value)
+    names, towns = ["ann lee", "bob lee", "eve lee"], ["york", "bath", None, "york"]
+    rows = [(names[i % 3], towns[i % 4]) for i in range(14)]
+    texts = texts_of(engine, rows, sources=[i // 5 for i in range(14)])
+    words, grams = (target.toarray().astype(np.float64) for target in texts.targets)
+    cosines = np.round((words @ words.T + grams @ grams.T) / 2, record_texts.DECIMALS)
+    alike = texts.nearest(np.array([13, 0, 1, 2, 7, 5]), across=across)
+    for query in (13, 0, 1, 2, 7, 5):
+        others = [
+            other
+            for other in range(14)
+            if other != query and not (across and texts.sources[other] == texts.sources[query])
+        ]
+        best = sorted(others, key=lambda other: (-cosines[query, other], other))[:2]
+        listed = alike.query == query
+        assert alike.other[listed].tolist() == best
+        assert alike.rank[listed].tolist() == [0, 1]
+        assert alike.similarity[listed] == pytest.approx(cosines[query, best], abs=1e-4)
+    assert list(dict.fromkeys(alike.query.tolist())) == [13, 0, 1, 2, 7, 5]

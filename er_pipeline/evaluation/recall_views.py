@@ -33,6 +33,7 @@ from er_pipeline.evaluation.record_texts import Likeness, RecordTexts
 from er_pipeline.evaluation.sample_recall import draw_records
 from er_pipeline.evaluation.view_recall import (
     MODEL,
+    THRESHOLDS,
     WIDEST,
     SampledPairs,
     ViewOfRecall,
@@ -133,7 +134,7 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     Reads cleaned_records, unified_pairs, with weights key_codes and pair_weights, with matching the
     facts of recall_sample. Writes recall_views (left_no, right_no, similarity, probability,
     is_candidate), one row per likely match of a sampled record. Returns the facts, see `ViewFacts`.
-    Peak memory: some 100 bytes per word of the records compared with; CPU: 2 s per 10,000 of them.
+    Peak memory: some 100 bytes per word of the records compared with; CPU: 1 s per 10,000 of them.
     """
     for table in ("cleaned_records", "unified_pairs", *(["key_codes"] if spec.weights else [])):
         lake.open(engine, table)
@@ -150,7 +151,8 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         by_chance = alike.similarity[alike.rank == 1]
         is_compared = alike.rank == 0
     else:
-        by_chance = texts.of_strangers(queries, spec.seed).similarity
+        least = float(THRESHOLDS[0])
+        by_chance = texts.of_strangers(queries, spec.seed, least).similarity
         is_compared = np.ones(len(alike.rank), bool)
     is_candidate, probability = _look_up(engine, lake, spec, texts, alike)
     suffices = True
