@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from er_pipeline.blocking.pairs.weighed_when_read import with_weights
 from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -158,6 +159,14 @@ class Dataset:
         with DuckDBEngine(threads=self.threads) as engine:
             self.lake.open(engine, table)
             return engine.rows(f"select {columns} from {table} order by {order}")
+
+    def weights(self) -> dict[tuple[int, int], float]:
+        """Give the weight of every pair of unified_pairs, as readers see it."""
+        with DuckDBEngine(threads=self.threads) as engine:
+            self.lake.open(engine, "unified_pairs")
+            weighed = with_weights(engine, self.lake, self.spec, "unified_pairs")
+            rows = engine.rows(f"select left_no, right_no, weight from ({weighed}) order by all")
+        return {(left, right): weight for left, right, weight in rows}
 
     def by_id(self, table: str, columns: str, order: str = "all") -> list[tuple[Any, ...]]:
         """Read a table of record_no, with the columns of cleaned_records beside its own."""

@@ -347,7 +347,6 @@ def tamper(people: Dataset, table: str, sql: str) -> None:
         ("every_id_exists", "update t set strategy_mask = 0"),
         ("fits_contract", "alter table t drop strategy_mask"),
         ("fits_contract", "update t set strategy_mask = 0"),
-        ("fits_contract", "update t set weight = null"),
     ],
 )
 def test_damaged_pairs_are_found(made: Dataset, check: str, sql: str) -> None:

@@ -107,10 +107,7 @@ def test_no_pair_is_queued_twice(paired: Dataset) -> None:
 
 
 def test_likely_pairs_are_no_candidates_and_the_others_are(paired: Dataset) -> None:
-    candidates = dict(
-        ((left, right), weight)
-        for left, right, weight in paired.rows("unified_pairs", "left_no, right_no, weight")
-    )
+    candidates = paired.weights()
     for _, left, right, reason, weight, rules in queued(paired):
         if reason == "likely_uncovered":
             assert (left, right) not in candidates

@@ -20,7 +20,7 @@ def test_what_a_budget_cut_is_shown_with_its_weight(dataset: Callable[..., Datas
     assert causes(missed) == {(2, 3): "cut_by_budget"}
     whole = dataset(rows, strategies={"name": "name", "town": "town"}, **TRUTH)
     whole.pair()
-    weights = {row[:2]: row[2] for row in whole.rows("unified_pairs", "left_no, right_no, weight")}
+    weights = whole.weights()
     assert missed[2, 3][1] == (
         f"weight {weights[2, 3]:.4f}, the least one kept has {weights[0, 1]:.4f}"
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
+from er_pipeline.blocking.pairs.weighed_when_read import with_weights
 from er_pipeline.blocking.spec.blocking_section import Budget
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError
@@ -35,7 +36,8 @@ def weigh(people: Dataset, mode: str | None = None, **budget: Any) -> dict[Pair,
         unify_pairs(engine, lake, spec)
     with DuckDBEngine(threads=people.threads) as engine:
         lake.open(engine, "unified_pairs")
-        rows = engine.rows("select left_no, right_no, weight from unified_pairs order by all")
+        weighed = with_weights(engine, lake, spec, "unified_pairs")
+        rows = engine.rows(f"select left_no, right_no, weight from ({weighed}) order by all")
     return {(left, right): weight for left, right, weight in rows}
 
 

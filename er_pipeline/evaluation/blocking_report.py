@@ -36,9 +36,9 @@ from er_pipeline.evaluation.completeness import (
     completeness_curve,
     count_true_pairs,
     find_true_pairs,
+    tables_of_true_pairs,
 )
 from er_pipeline.evaluation.in_force_report import FITS, judge_in_force, learned_tables
-from er_pipeline.evaluation.proposed_true import tables_of_proposals
 from er_pipeline.evaluation.taken_figures import figures_of_tables
 
 REPORT = Table(
@@ -91,7 +91,7 @@ def _reads(spec: PipelineSpec) -> list[str]:
     if spec.learns:
         tables.append("learned_rules")
     if spec.truth:
-        tables += tables_of_proposals(spec)
+        tables += tables_of_true_pairs(spec)
         tables.append("missed_matches")
         if spec.trains:
             tables += ["em_training_blocks", "em_training_rules"]
@@ -154,7 +154,7 @@ def gather_figures(
     figures: dict[str, Any] = {"run": run, "strategies": strategies, "size_classes": classes}
     figures |= emptied_figures(cleaned_facts(lake)["values_of_field"])
     true: TruePairs | None = None
-    if spec.truth and has(*tables_of_proposals(spec)):
+    if spec.truth and has(*tables_of_true_pairs(spec)):
         true = find_true_pairs(engine, lake, spec, unified["strategy_bits"])
         figures["truth"] = count_true_pairs(engine, lake, strategies, true)
         run["pairs_completeness"] = figures["truth"]["pairs_completeness"]

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from er_pipeline.blocking.pairs.unified_pairs import UnifiedFacts
+from er_pipeline.blocking.pairs.weighed_when_read import tables_of_weights, with_weights
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import share_of
-from er_pipeline.evaluation.proposed_true import propose_true_pairs
+from er_pipeline.evaluation.proposed_true import propose_true_pairs, tables_of_proposals
 
 
 class TruePairs(NamedTuple):
@@ -33,14 +34,19 @@ def find_true_pairs(
     bits: the place of every strategy in a pair's mask."""
     true = TruePairs("proposed_true", "found_true")
     propose_true_pairs(engine, lake, spec, bits, true.proposed)
-    weight = ", p.weight" if spec.weights else ""
+    candidates = "true_candidates"
     engine.make_table(
-        true.found,
-        f"select p.left_no, p.right_no, p.strategy_mask{weight}"
-        " from unified_pairs as p join true_pairs as t"
+        candidates,
+        "select p.* from unified_pairs as p semi join true_pairs as t"
         " on t.left_no = p.left_no and t.right_no = p.right_no",
     )
+    engine.make_table(true.found, with_weights(engine, lake, spec, candidates))
     return true
+
+
+def tables_of_true_pairs(spec: PipelineSpec) -> list[str]:
+    """List the tables that `find_true_pairs` reads, beside unified_pairs."""
+    return [*tables_of_proposals(spec), *tables_of_weights(spec)]
 
 
 def count_true_pairs(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from er_pipeline.blocking.blocks.blocks import blocks_table
 from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
+from er_pipeline.blocking.pairs.weighed_when_read import holds_weights, with_weights
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
@@ -146,7 +147,7 @@ def explain_pair(
     masks = engine.rows(f"select strategy_mask from {PROPOSED}")
     proposed = [name for bit, name in sorted(names.items()) if masks and masks[0][0] >> bit & 1]
     is_candidate = missed is None or missed.cause == "below_threshold"
-    weight, least = _weights(engine, spec, ends) if spec.weights else (None, None)
+    weight, least = _weights(engine, lake, spec, ends)
     neighbours = _of_pair(engine, "embedding_blocks", "similarity, rank", ends, spec.embedding)
     score, entities = None, None
     chain: Sequence[ChainLink] = ()
@@ -255,13 +256,14 @@ def _of_pair(
 
 
 def _weights(
-    engine: Engine, spec: PipelineSpec, ends: Sequence[int]
+    engine: Engine, lake: Lake, spec: PipelineSpec, ends: Sequence[int]
 ) -> tuple[float | None, float | None]:
-    """Give the weight of a candidate pair, and the least that is kept."""
-    rows = engine.rows(
-        f"select weight from unified_pairs where left_no = {ends[0]} and right_no = {ends[1]}"
-    )
-    (least,) = engine.row("select min(weight) from unified_pairs")
+    """Give the weight of a candidate pair and, where pairs are ranked, the least that is kept."""
+    pair = f"(select * from unified_pairs where left_no = {ends[0]} and right_no = {ends[1]})"
+    rows = engine.rows(f"select weight from ({with_weights(engine, lake, spec, pair)})")
+    least = None
+    if holds_weights(spec):
+        (least,) = engine.row("select min(weight) from unified_pairs")
     return (float(rows[0][0]) if rows and rows[0][0] is not None else None), least
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from er_pipeline.blocking.labels.labels import ASK_REASONS
 from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
+from er_pipeline.blocking.pairs.weighed_when_read import with_weights
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -73,7 +74,7 @@ def queue_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     engine.make_table("judged_pairs", "select left_no, right_no from labels")
     seed = f"{spec.seed} {engine.row('select count(*) from judged_pairs')[0]}"
     # Blindly drawn pairs come first, so that no kind is missing among them.
-    engine.make_table("audited", _drawn_sql("audit", "judged_pairs", seed, spec))
+    engine.make_table("audited", _drawn_sql(engine, lake, "audit", "judged_pairs", seed, spec))
     asked = ["select * from audited"]
     alone = unified["pairs_of_one_strategy_only"]
     most_expensive = max(alone, key=lambda name: (alone[name], name)) if alone else ""
@@ -85,7 +86,9 @@ def queue_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         )
         mask = 1 << unified["strategy_bits"][most_expensive]
         asked.append(
-            _drawn_sql("dearest_rule", "seen_pairs", seed, spec, f"strategy_mask = {mask}")
+            _drawn_sql(
+                engine, lake, "dearest_rule", "seen_pairs", seed, spec, f"strategy_mask = {mask}"
+            )
         )
     if spec.weights:
         asked.append(_likely_sql(engine, lake, spec, seed))
@@ -103,21 +106,30 @@ def queue_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
 
 def _drawn_sql(
-    reason: str, but: str, seed: str, spec: PipelineSpec, condition: str = "true"
+    engine: Engine,
+    lake: Lake,
+    reason: str,
+    but: str,
+    seed: str,
+    spec: PipelineSpec,
+    condition: str = "true",
 ) -> str:
     """Write the query of the candidates drawn for a reason, by a hash of their numbers.
 
     but: engine table (left_no, right_no) of pairs that are not to be drawn.
     """
-    drawn = _hash_sql(seed, "p.left_no", "p.right_no")
-    return f"""
-        select p.left_no, p.right_no, {literal(reason)} as reason,
-            cast({"p.weight" if spec.weights else "null"} as double) as weight, p.strategy_mask,
-            row_number() over (order by {drawn}, p.left_no, p.right_no) as turn
+    by_chance = _hash_sql(seed, "p.left_no", "p.right_no")
+    drawn = f"""(
+        select p.*, row_number() over (order by {by_chance}, p.left_no, p.right_no) as turn
         from unified_pairs as p
         left join {but} as b on b.left_no = p.left_no and b.right_no = p.right_no
         where b.left_no is null and {condition}
         order by turn limit {QUEUE[reason]}
+    )"""
+    return f"""
+        select left_no, right_no, {literal(reason)} as reason, cast(weight as double) as weight,
+            strategy_mask, turn
+        from ({with_weights(engine, lake, spec, drawn)})
     """
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from er_pipeline.blocking.blocks.record_codes import codes_facts
-from er_pipeline.blocking.pairs.ranked_pairs import is_final
+from er_pipeline.blocking.pairs.weighed_when_read import holds_weights
 from er_pipeline.blocking.spec.blocking_section import EMBEDDING
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
@@ -19,7 +19,7 @@ class MaskLayout:
     record_codes. listed: (bit, name) of those with several keys per record.
     ready: queries that give ready-made pairs (left_no, right_no, strategy_mask, similarity).
     has_similarity: whether pairs carry one, that is, whether there is an encoder.
-    weights: how pairs are weighed; None where they are not. is_final: see ranked_pairs.
+    weights: how pairs are weighed; None where they are not, or only when read.
     """
 
     single: tuple[tuple[int, str], ...]
@@ -28,7 +28,6 @@ class MaskLayout:
     has_similarity: bool = False
     names: tuple[str, ...] = ()
     weights: PairWeights | None = None
-    is_final: bool = False
 
     @classmethod
     def of(cls, spec: PipelineSpec, lake: Lake) -> "MaskLayout":
@@ -61,8 +60,7 @@ class MaskLayout:
             tuple(ready),
             spec.encoder is not None,
             tuple(names),
-            read_weights(lake) if spec.weights else None,
-            is_final(spec),
+            read_weights(lake) if holds_weights(spec) else None,
         )
 
     def bits(self) -> dict[str, int]:

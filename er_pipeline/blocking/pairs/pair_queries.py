@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from er_pipeline.blocking.pairs.mask_layout import MaskLayout, bit_sql
-from er_pipeline.blocking.pairs.ranked_pairs import weight_sql
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import literal
 
@@ -29,7 +28,7 @@ def pair_queries(engine: Engine, layout: MaskLayout, mode: str) -> Iterator[tupl
     Reads the engine's record_codes, listed_blocks (strategy, block_no, record_no), the tables that
     the layout's ready queries read and, where pairs are weighed, key_codes.
     The queries give left_no, right_no, strategy_mask, with an encoder similarity, and evidence in
-    nats where pairs are weighed, or weight where that is final.
+    nats where the table is to hold weights.
     """
     _lay_out_codes(engine, layout)
     if not layout.listed and not layout.ready:
@@ -44,9 +43,7 @@ def pair_queries(engine: Engine, layout: MaskLayout, mode: str) -> Iterator[tupl
     for nth, (first, last) in enumerate(_left_ranges(engine, layout, mode)):
         engine.make_table("listed_pairs", _listed_pairs_sql(layout, mode, first, last))
         similarity = ", x.similarity" if layout.has_similarity else ""
-        evidence = ""
-        if layout.weights:
-            evidence = ", p.weight" if layout.is_final else ", p.evidence"
+        evidence = ", p.evidence" if layout.weights else ""
         for i, (_, name) in enumerate(layout.single):
             _sort_by_block(engine, i, layout)
             within = _within("l.record_no", first, last)
@@ -84,10 +81,7 @@ def _evidence(layout: MaskLayout) -> str:
     """Write the column evidence of a query over two rows, l and r, of coded_records."""
     if layout.weights is None:
         return ""
-    evidence = layout.weights.evidence_sql()
-    if layout.is_final:
-        return f", {weight_sql(layout.weights, evidence)} as weight"
-    return f", cast({evidence} as float) as evidence"
+    return f", cast({layout.weights.evidence_sql()} as float) as evidence"
 
 
 def _no_pairs_sql(layout: MaskLayout, similarity: str) -> str:

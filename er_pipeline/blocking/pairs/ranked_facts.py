@@ -23,7 +23,8 @@ class RankedFacts(TypedDict, total=False):
 
     expected_matches: by the pairs' weights. weight_classes: per half unit of weight, heaviest
     first: weight (the lower end), pairs, kept, expected_matches, expected_matches_kept. ranks: see
-    `_ranks`. views: where several decide. The last two only where there is a budget.
+    `_ranks`. views: where several decide. The last two only where there is a budget. pairs_weighed:
+    of how many pairs all this was counted, where that is a sample.
     """
 
     pairs_made: int
@@ -33,6 +34,7 @@ class RankedFacts(TypedDict, total=False):
     weight_classes: list[dict[str, float]]
     ranks: list[dict[str, float]]
     views: ViewFacts
+    pairs_weighed: int
     budget_pairs: int
     matches_per_million_more_pairs: float
 
@@ -48,10 +50,21 @@ class Kept:
     joins: str = ""
 
 
+EVERY_PAIR = Kept("true")
+
+
 def account_for(
-    engine: Engine, cut: Kept, n_made: int, target: int | None, weights: PairWeights
+    engine: Engine,
+    cut: Kept,
+    n_made: int,
+    target: int | None,
+    weights: PairWeights,
+    scale: float = 1.0,
 ) -> RankedFacts:
-    """Account for what was kept and what was cut."""
+    """Account for what was kept and what was cut.
+
+    scale: pairs that each of weighed_pairs stands for, where these are a sample.
+    """
     engine.make_table(
         "weight_counts",
         f"select round(p.weight, {DECIMALS}) as weight, {cut.condition} as is_kept, count(*) as n,"
@@ -69,23 +82,23 @@ def account_for(
     classes = [
         {
             "weight": float(low),
-            "pairs": n,
-            "kept": n_kept,
-            "expected_matches": round(matches, 2),
-            "expected_matches_kept": round(matches_kept, 2),
+            "pairs": round(n * scale),
+            "kept": round(n_kept * scale),
+            "expected_matches": round(matches * scale, 2),
+            "expected_matches_kept": round(matches_kept * scale, 2),
         }
         for low, n, n_kept, matches, matches_kept in counted
     ]
-    n_kept = sum(row["kept"] for row in classes)
+    n_cut = sum(n - n_kept for _, n, n_kept, _, _ in counted)
     matches = sum(found for *_, found, _ in counted)
     matches_kept = sum(found for *_, found in counted)
     facts: RankedFacts = {
         "pairs_made": n_made,
-        "pairs_cut": n_made - n_kept,
-        "expected_matches": round(matches, 1),
+        "pairs_cut": n_cut,
+        "expected_matches": round(matches * scale, 1),
         "expected_matches_cut": round(max(0.0, matches - matches_kept), 1),
         "weight_classes": classes,
-        "ranks": _ranks(engine, count_records(engine), matches),
+        "ranks": _ranks(engine, count_records(engine) / scale, matches),
     }
     if target is not None:
         facts["budget_pairs"] = target
@@ -111,7 +124,7 @@ def _exchange_rate(engine: Engine) -> float:
     return round(float(matches), 1)
 
 
-def _ranks(engine: Engine, n_records: int, matches: float) -> list[dict[str, float]]:
+def _ranks(engine: Engine, n_records: float, matches: float) -> list[dict[str, float]]:
     """Return at which weight how many pairs are reached, and what share of the expected matches."""
     counted = engine.columns(
         f"select weight, sum(n)::bigint as n, {exact_sum('matches')} as matches from weight_counts"

@@ -16,6 +16,7 @@ from er_pipeline.blocking.neighbours.vector_files import load_vectors, vector_fo
 from er_pipeline.blocking.pairs.pair_views import rank_again
 from er_pipeline.blocking.pairs.ranked_facts import (
     DECIMALS,
+    EVERY_PAIR,
     Kept,
     RankedFacts,
     account_for,
@@ -32,14 +33,8 @@ logger = logging.getLogger(__name__)
 # When linking, a source of more than so many times the records of the other is far larger.
 FAR_LARGER = 2
 
-EVERY_PAIR = Kept("true")
 FLOOR_JOIN = " left join floor_pairs as f on f.left_no = p.left_no and f.right_no = p.right_no"
 IS_ON_FLOOR = "f.left_no is not null"
-
-
-def is_final(spec: PipelineSpec) -> bool:
-    """Return whether a pair's weight is known as soon as the pair is, and no pair is cut."""
-    return spec.budget is None and spec.encoder is None and spec.link_mode != "link"
 
 
 def weight_sql(weights: PairWeights, evidence: str, similarity: str | None = None) -> str:
@@ -50,7 +45,8 @@ def weight_sql(weights: PairWeights, evidence: str, similarity: str | None = Non
     cosine = ""
     if similarity is not None:
         cosine = f" + {weights.cosine_weight} * coalesce({similarity}, 0)"
-    return f"cast(round(({evidence}) / {weights.unit:.6f}{cosine}, {DECIMALS}) as float)"
+    # FLOAT is how a stored view shows it again; a catalog is compared with what was written.
+    return f"cast(round(({evidence}) / {weights.unit:.6f}{cosine}, {DECIMALS}) as FLOAT)"
 
 
 def rank_pairs(
@@ -59,15 +55,15 @@ def rank_pairs(
     spec: PipelineSpec,
     weights: PairWeights,
     made: Path,
-    kept: Path | None,
+    kept: Path,
     cut_off: Path | None = None,
 ) -> RankedFacts:
     """Give all pairs their weight and write the best.
 
     made: folder of parquet files (left_no, right_no, strategy_mask, with an encoder similarity,
-    and evidence in nats, or weight where `is_final`); similarities are filled in there.
-    kept: the file to write, with weight instead of evidence; None where `is_final`, since all
-    pairs stay as they are. Reads record_embeddings and the vectors where there is an encoder.
+    and evidence in nats); similarities are filled in there.
+    kept: the file to write, with weight instead of evidence. Reads record_embeddings and the
+    vectors where there is an encoder.
     cut_off: the file to write of the pairs that are not kept (left_no, right_no, weight), if any.
     Returns what was made, kept and cut, by class of weight, and what a million more would bring.
 
@@ -77,34 +73,28 @@ def rank_pairs(
         text = texts_of_records(engine, lake, count_records(engine))
         fill_cosines(made, {"similarity": load_vectors(vector_folder(lake))}, text)
     engine.read_folder(made, "made_pairs")
-    target, cut, views = None, EVERY_PAIR, None
-    if kept is None:
-        probability = weights.probability_sql(f"weight * {weights.unit:.6f}")
-        engine.make_view("weighed_pairs", f"select *, {probability} as probability from made_pairs")
-        n_made = _counted(engine)
-    else:
-        _weigh(engine, spec, weights)
-        n_made = _counted(engine)
-        if spec.reads_whole_records:
-            scratch = made / "views"
-            scratch.mkdir()
-            views = rank_again(engine, lake, spec, weights, scratch)
-        target = spec.budget.pairs(count_records(engine)) if spec.budget else None
-        cut = _cut(engine, spec, n_made, target)
+    _weigh(engine, spec, weights)
+    (n_made,) = engine.row("select count(*) from weighed_pairs")
+    views = None
+    if spec.reads_whole_records:
+        scratch = made / "views"
+        scratch.mkdir()
+        views = rank_again(engine, lake, spec, weights, scratch)
+    target = spec.budget.pairs(count_records(engine)) if spec.budget else None
+    cut = _cut(engine, spec, n_made, target)
     facts = account_for(engine, cut, n_made, target, weights)
     if views:
         facts["views"] = views
     as_written = "cast(p.weight as float) as weight"
-    if kept is not None:
-        columns = ["left_no", "right_no", "strategy_mask"]
-        if spec.encoder:
-            columns.append("similarity")
-        engine.write(
-            f"select {', '.join(f'p.{column}' for column in columns)}, {as_written}"
-            f" from weighed_pairs as p{cut.joins} where {cut.condition}",
-            kept,
-            bulk=True,
-        )
+    columns = ["left_no", "right_no", "strategy_mask"]
+    if spec.encoder:
+        columns.append("similarity")
+    engine.write(
+        f"select {', '.join(f'p.{column}' for column in columns)}, {as_written}"
+        f" from weighed_pairs as p{cut.joins} where {cut.condition}",
+        kept,
+        bulk=True,
+    )
     if cut_off is not None:
         engine.write(
             f"select p.left_no, p.right_no, {as_written} from weighed_pairs as p{cut.joins}"
@@ -143,10 +133,6 @@ def judge_ranking(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verd
             "matches_per_million_more_pairs": facts["matches_per_million_more_pairs"],
         },
     )
-
-
-def _counted(engine: Engine) -> int:
-    return int(engine.row("select count(*) from weighed_pairs")[0])
 
 
 def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:

@@ -36,6 +36,7 @@ from er_pipeline.blocking.pairs.unified_pairs import (
     sum_pairs,
     unified_facts,
 )
+from er_pipeline.blocking.pairs.weighed_when_read import holds_weights
 from er_pipeline.blocking.spec.blocking_section import SECOND_EMBEDDING, Blocks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -253,7 +254,7 @@ def join_passes(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     joins = ""
     if spec.encoder:
         columns.append("p.similarity")
-    if spec.weights:
+    if holds_weights(spec):
         lake.open(engine, "key_codes")
         columns.append(f"{_weight_sql(lake, spec)} as weight")
         joins = (

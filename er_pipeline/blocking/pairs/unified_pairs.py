@@ -17,6 +17,12 @@ from er_pipeline.blocking.pairs.pair_verdicts import judge_pairs
 from er_pipeline.blocking.pairs.pair_views import VIEWS_AGREE, judge_views
 from er_pipeline.blocking.pairs.ranked_facts import RankedFacts
 from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking, rank_pairs
+from er_pipeline.blocking.pairs.weighed_when_read import (
+    account_for_sample,
+    holds_weights,
+    weighed_when_read,
+    weight_of_view,
+)
 from er_pipeline.blocking.records.drop_verdicts import PAIRS_KEPT, judge_pairs_drop
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -38,7 +44,12 @@ logger = logging.getLogger(__name__)
 
 STRATEGY_MASK = Column("strategy_mask", "BIGINT", "Bit i is the i-th strategy", minimum=1)
 SIMILARITY = Column("similarity", "FLOAT", "Cosine similarity, of neighbours", required=False)
-WEIGHT = Column("weight", "FLOAT", "Evidence for a match; 1 singles out one record")
+WEIGHT = Column(
+    "weight",
+    "FLOAT",
+    "Evidence for a match; 1 singles out one record. Within one table, without budget or"
+    " neighbours, the view alone has it",
+)
 
 CUT_PAIRS = Table(
     "cut_pairs",
@@ -134,11 +145,16 @@ def pairs_table(name: str, about: str, spec: PipelineSpec) -> Table:
     shown = ["p.similarity" if spec.encoder else "null::float as similarity"]
     if spec.encoder:
         columns.append(SIMILARITY)
-    if spec.weights:
+    if holds_weights(spec):
         columns.append(WEIGHT)
         shown.append("p.weight")
-    rules = "learned_rules" if spec.learns else None
-    view = pairs_by_id(name, strategies=spec.proposers, rules=rules, after=shown)
+    view = pairs_by_id(
+        name,
+        strategies=spec.proposers,
+        rules="learned_rules" if spec.learns else None,
+        after=shown,
+        joined=weight_of_view if weighed_when_read(spec) else None,
+    )
     return Table(name, about, columns, view)
 
 
@@ -164,11 +180,12 @@ def unify_pairs(
     Reads record_codes, filtered_blocks (and learned_blocks) for many-valued strategies, and
     embedding_blocks and second_pass_pairs where the spec has them; for weights key_codes, the
     facts of pair_weights and, with an encoder, the vectors. Writes the table (left_no INTEGER,
-    right_no INTEGER, strategy_mask BIGINT, with an encoder similarity FLOAT, with weights weight
-    FLOAT); bit i of the mask is the i-th of the facts' "strategy_bits"; left_no < right_no, which
-    is the order of (source, record_id); in link mode the left record is of the earlier source.
+    right_no INTEGER, strategy_mask BIGINT, with an encoder similarity FLOAT, and weight FLOAT where
+    `holds_weights`); bit i of the mask is the i-th of the facts' "strategy_bits"; left_no <
+    right_no, which is the order of (source, record_id); in link mode the left record is of the
+    earlier source.
     table: first_pass_pairs where a second pass follows the first one's matches.
-    Cost without weights: 1.35 times that of joining and writing the pairs at all
+    Cost without a budget: 1.35 times that of joining and writing the pairs at all
     (benchmarks/unified_pairs.py).
     Returns the facts kept beside the table, see `UnifiedFacts`.
 
@@ -189,7 +206,7 @@ def unify_pairs(
     with lake.writing(table, {"strategy_bits": layout.bits()}) as draft:
         # Where pairs are ranked, they are made in a folder of their own first.
         made = draft.folder
-        if layout.weights and not layout.is_final:
+        if layout.weights:
             made = draft.folder / "made"
             made.mkdir()
         for nth, (part, sql) in enumerate(pair_queries(engine, layout, spec.link_mode)):
@@ -200,8 +217,7 @@ def unify_pairs(
             summed = sum_pairs(engine, layout.names)
             draft.facts["made_pairs"] = summed["proposed_pairs"]
             draft.facts["made_pairs_of_one_strategy_only"] = summed["pairs_of_one_strategy_only"]
-            kept = None if layout.is_final else draft.file("ranked")
-            weights = layout.weights
+            kept, weights = draft.file("ranked"), layout.weights
             if keeps_cut_pairs(spec):
                 with lake.writing(CUT_PAIRS.name) as cut:
                     ranked = rank_pairs(engine, lake, spec, weights, made, kept, cut.file())
@@ -211,7 +227,14 @@ def unify_pairs(
         if made != draft.folder:
             shutil.rmtree(made)
         engine.read_folder(draft.folder, "written_pairs")
-        draft.facts.update(sum_pairs(engine, layout.names))
+        summed = sum_pairs(engine, layout.names)
+        draft.facts.update(summed)
+        if weighed_when_read(spec):
+            draft.facts["made_pairs"] = summed["proposed_pairs"]
+            draft.facts["made_pairs_of_one_strategy_only"] = summed["pairs_of_one_strategy_only"]
+            draft.facts.update(
+                account_for_sample(engine, lake, spec, "written_pairs", summed["pairs"])
+            )
         return dict(draft.facts)
 
 

@@ -95,7 +95,9 @@ class PipelineSpec(Settings):
         None,
         description="Learn rules beside the strategies; {} for the defaults.",
     )
-    weights: bool = Field(True, description="Weigh every pair; needed for a budget.")
+    weights: bool = Field(
+        True, description="Weigh pairs: all of them for a budget, else when they are read."
+    )
     budget: Budget | None = Field(None, description="Keep the best pairs within it.")
     blocks: Blocks = Blocks()
     embedding: Embedding = Field(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from er_pipeline.blocking.tables.engine_duckdb import parquet_files
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.stamps import read_stamp
-from er_pipeline.blocking.tables.table import Table
+from er_pipeline.blocking.tables.table import Facts, Relations, Table
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def views_to_show(
     shown = ShownViews(dict(versions), {}, {})
     for table in tables:
         if table.view:
-            seen = _Seen(relations)
+            seen = _Seen(relations, lake, versions)
             shown.views[table.name] = table.view(seen)
             shown.reads[table.name] = {name: versions[name] for name in seen.names}
     before = lake.published()
@@ -79,16 +79,25 @@ def has_news(lake: Lake, tables: Sequence[Table]) -> bool:
     return False
 
 
-class _Seen(Mapping[str, str]):
+class _Seen(Relations):
     """The relations of tables, and which of them a view has asked for."""
 
-    def __init__(self, relations: Mapping[str, str]) -> None:
+    def __init__(
+        self, relations: Mapping[str, str], lake: Lake, versions: Mapping[str, str]
+    ) -> None:
         self.relations = relations
+        self.lake, self.versions = lake, versions
         self.names: list[str] = []
 
-    def __getitem__(self, table: str) -> str:
+    def facts(self, table: str) -> Facts:
+        """Read what is noted beside a table, which counts as read by the view."""
         self.names.append(table)
-        return self.relations[table]
+        return self.lake.facts(table, self.versions[table])
+
+    def __getitem__(self, table: str) -> str:
+        relation = self.relations[table]
+        self.names.append(table)
+        return relation
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.relations)

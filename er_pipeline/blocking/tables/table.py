@@ -4,6 +4,7 @@ Each table is declared once, in the module that makes it. The catalog's views, t
 Dagster and pandera hold it against and the reference pages are all made from that declaration.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 # Table -> what to read it from, such as read_parquet('...'); gives the query of a view.
 View = Callable[[Mapping[str, str]], str]
+
+
+class Relations(Mapping[str, str]):
+    """What a view reads, and what is noted beside it.
+
+    A plain mapping stands for it where only the columns of a view are asked for.
+    """
+
+    @abstractmethod
+    def facts(self, table: str) -> Facts:
+        """Read what is noted beside a table that the view reads."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,13 @@
 Each function gives a `View`, the query of a table's view in the catalog.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.table import View
+
+# Gives a column over the pair p, and the joins that it needs.
+Joined = Callable[[Mapping[str, str]], tuple[str, str]]
 
 
 def all_columns(table: str) -> View:
@@ -52,13 +55,15 @@ def pairs_by_id(
     rules: str | None = None,
     masks: str | None = None,
     after: Sequence[str] = (),
+    joined: Joined | None = None,
 ) -> View:
     """Show pairs by the ids of their records, with the sources last.
 
     before, before_strategies, after: expressions over the pair, p, that stand before the ids, after
     them, and after the strategies. strategies: names of the bits of its strategy_mask, which become
     the list `strategies`. rules: a table (rule_no, rule) whose rules have the bits that come after
-    those. masks: the table of pairs that has the strategy_mask, where it is another one.
+    those. masks: the table of pairs that has the strategy_mask, where it is another one. joined:
+    one more column that stands after them all.
     """
 
     def view(relations: Mapping[str, str]) -> str:
@@ -79,11 +84,13 @@ def pairs_by_id(
                 f" join {relations[masks]} as m"
                 " on m.left_no = p.left_no and m.right_no = p.right_no"
             )
-        columns = [*before, *ids, *before_strategies, *named, *after, *sources]
+        more, its_joins = joined(relations) if joined else (None, "")
+        last = [*after, *([more] if more else []), *sources]
+        columns = [*before, *ids, *before_strategies, *named, *last]
         return (
             f"select {', '.join(columns)} from {relations[table]} as p{of_masks}"
             f" join {records} as l on l.record_no = p.left_no"
-            f" join {records} as r on r.record_no = p.right_no"
+            f" join {records} as r on r.record_no = p.right_no{its_joins}"
         )
 
     return view

@@ -149,7 +149,7 @@ class PairWeights:
             nothing = 0.0 if field.swaps else log_share(max(m[0], LEAST_M_NOTHING))
             plain.append(
                 f"cast(case when {left}.code_{whole} < 0 or {right}.code_{whole} < 0 then 0.0"
-                f"{agree} else {nothing:.4f} end as double)"
+                f"{agree} else {nothing:.4f} end as DOUBLE)"  # as a stored view shows it again
             )
         return " + ".join(plain) or "0.0"
 

@@ -208,7 +208,11 @@ def weight_facts(lake: Lake) -> WeightFacts:
 
 def read_weights(lake: Lake) -> PairWeights:
     """Take the weights that `weigh_pairs` left in the lake."""
-    facts = weight_facts(lake)
+    return weights_of(weight_facts(lake))
+
+
+def weights_of(facts: Mapping[str, Any]) -> PairWeights:
+    """Make the weights of what is noted beside pair_weights, see `WeightFacts`."""
     return PairWeights(
         tuple(
             FieldEvidence(
