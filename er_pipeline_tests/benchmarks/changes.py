@@ -120,7 +120,7 @@ class Injection:
         if which == 0:
             del strategies[self.rng.choice(["name", "birth"])]
         elif which == 1:
-            strategies["town"] = ["city", self.rng.choice(["year(birth_date)", "last_name"])]
+            strategies["town"] = ["city", self.rng.choice(["year(birth_date)", "first_name"])]
         else:
             strategies["name"] = ["last_name", f"left(first_name, {self.rng.randrange(1, 4)})"]
         self.nights.settings["strategies"] = strategies
