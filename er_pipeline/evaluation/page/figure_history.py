@@ -23,6 +23,16 @@ class Figure:
     is_share: bool = False
     is_drawn: bool = False
 
+    @property
+    def axis(self) -> str:
+        """Its title with the unit."""
+        return f"{self.title}, in %" if self.is_share else self.title
+
+    @property
+    def scale(self) -> int:
+        """What a value is multiplied by where it is drawn."""
+        return 100 if self.is_share else 1
+
     def text(self, value: float) -> str:
         """Write a value of it."""
         if self.is_share:
@@ -83,7 +93,7 @@ def figures_section(run: RunOnPage) -> Section:
     grid = Grid(header[:shown], [row[:shown] for row in rows])
     parts: list[Part] = [Listing("Figures", grid)]
     drawn = [
-        {"run": at, "figure": figure.title, "value": values[figure.metric]}
+        {"run": at, "figure": figure.axis, "value": figure.scale * values[figure.metric]}
         for figure in FIGURES
         if figure.is_drawn
         for at, values in history

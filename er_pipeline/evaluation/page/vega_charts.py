@@ -239,7 +239,7 @@ def small_multiples(rows: Sequence[Row], x: str, y: str, name: str, n_columns: i
             "field": x,
             "type": "temporal",
             "title": None,
-            "axis": {"tickCount": 4, "labelOverlap": True, "format": "%b %d"},
+            "axis": {"tickCount": 3, "labelOverlap": True},
         },
         "y": {
             "field": y,
