@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any, cast
 
 import dagster as dg
 import pytest
@@ -45,7 +46,7 @@ def few_assets(lake: str, executor: str) -> dg.JobDefinition:
 def steps_of(lake: Path, executor: str, fails: str = "") -> dict[str, str]:
     """Run the table and the catalog, not the end between; return step -> how it ended, in order."""
     job = dg.build_reconstructable_job(
-        few_assets.__module__, few_assets.__name__, (str(lake), executor)
+        few_assets.__module__, few_assets.__name__, cast(Any, (str(lake), executor))
     )
     with dg.DagsterInstance.local_temp() as instance:
         result = dg.execute_job(

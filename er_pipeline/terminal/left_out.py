@@ -19,7 +19,8 @@ from er_pipeline.blocking.tables.publications import PUBLISHED
 from er_pipeline.blocking.tables.standing import standing_of, verdicts_in_force
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.catalog import clean_up, is_published
-from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET, catalog_version
+from er_pipeline.orchestration.catalog_asset import catalog_version
+from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
 from er_pipeline.orchestration.jobs import run_alone
 from er_pipeline.orchestration.unchanged import is_shown, known_tags, observation
 

@@ -62,7 +62,7 @@ def run_dataset(
     """
     import dagster as dg
 
-    from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET
+    from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
     from er_pipeline.orchestration.declared_job import load_job
     from er_pipeline.orchestration.progress import show_steps_of_assets
     from er_pipeline.terminal.left_out import LeftOut, leave_out, left_out_lines
@@ -150,7 +150,7 @@ def _execute(
     """Run the tables of some keys; return the results of one run or two, and why they failed."""
     import dagster as dg
 
-    from er_pipeline.orchestration.catalog_asset import CATALOG_ASSET
+    from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
     from er_pipeline.orchestration.unchanged import FULL_TAG
     from er_pipeline.terminal.project_runs import execute_in_project
 
