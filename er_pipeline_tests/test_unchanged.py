@@ -10,6 +10,7 @@ import pytest
 from er_pipeline.blocking.changes.pair_changes import pair_changes_facts
 from er_pipeline.blocking.tables.publications import Published
 from er_pipeline.orchestration.component import BlockingPipeline
+from er_pipeline.orchestration.progress import is_unchanged
 from er_pipeline.orchestration.unchanged import FULL_TAG, UNCHANGED_SINCE
 from er_pipeline_tests.conftest import Dataset, Rows, write_csv
 from er_pipeline_tests.test_definitions import shown
@@ -80,7 +81,9 @@ def made(result: dg.ExecuteInProcessResult) -> set[str]:
 
 def observed(result: dg.ExecuteInProcessResult) -> list[str]:
     return sorted(
-        e.asset_key.path[-1] for e in result.get_asset_observation_events() if e.asset_key
+        e.asset_key.path[-1]
+        for e in result.get_asset_observation_events()
+        if e.asset_key and is_unchanged(e)
     )
 
 
