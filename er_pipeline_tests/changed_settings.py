@@ -250,7 +250,7 @@ CHANGES: Sequence[Change] = (
     Change("matching.recall.records", 100, ("recall_sample",)),
     Change("matching.recall.comparisons", 10_000, ("recall_sample",)),
     Change("matching.recall.min_probability", 0.5, ("recall_sample",)),
-    Change("matching.one_to_one", True, ("entities",), LINKED),
+    Change("matching.one_to_one", True, ("entities", "match_quality"), LINKED),
     Change("matching.teaches_blocking", False, ("pair_weights",), WEIGHED),
     Change("survivorship.default", "longest", GOLDEN, given={"survivorship": {}}),
     Change("survivorship.fields", {"city": "longest"}, GOLDEN, given={"survivorship": {}}),

@@ -72,7 +72,7 @@ def test_training_and_scoring_cost_what_splink_is_beside(
     assert matching.main(["--of", "cost", "--records", "1500"]) == 0
     printed = capfd.readouterr().out
     assert all(f"\n| {title} | " in printed for title in matching.TITLES.values())
-    assert "[ok] pairs scored, and likely ones" in printed
+    assert "[ok] pairs scored, likely ones" in printed
 
 
 def test_matches_stand_beside_those_of_splink_alone(

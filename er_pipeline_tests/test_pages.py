@@ -106,7 +106,7 @@ def test_settings_that_are_named_exist(name: str) -> None:
         for code in inline_code(page(name))
         if re.fullmatch(r"\w+(\.\w+)+", code) and code.split(".")[0] in SECTIONS
     }
-    files = {code for code in named if code.endswith((".py", ".md", ".yaml", ".jsonl"))}
+    files = {code for code in named if code.endswith((".py", ".md", ".yaml", ".jsonl", ".html"))}
     assert sorted(named - files - SETTINGS) == []
 
 

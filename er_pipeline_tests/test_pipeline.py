@@ -19,6 +19,7 @@ EVERY_SECTION: dict[str, Any] = {
     "dataset": "people",
     "description": "All of them.",
     "owners": ["team:data"],
+    "notify": {"command": ["cat"]},
     "mode": "link_and_dedupe",
     "sources": [
         {"path": "a.csv", "csv": {"delimiter": ";"}, "columns": {"email": "mail", "city": None}},
