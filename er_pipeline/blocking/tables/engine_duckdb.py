@@ -133,7 +133,10 @@ class DuckDBEngine:
         Memory stays flat. Other queries may run meanwhile.
         """
         with self.con.cursor() as reader:
-            for batch in reader.sql(sql).to_arrow_reader(n_rows):
+            result = reader.sql(sql)
+            # The second name is that of DuckDB 1.4.
+            stream = getattr(result, "to_arrow_reader", None) or result.fetch_arrow_reader
+            for batch in stream(n_rows):
                 yield {name: batch[name].to_numpy() for name in batch.schema.names}
 
     def arrow(self, sql: str) -> pa.Table:
