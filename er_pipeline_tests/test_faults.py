@@ -24,8 +24,8 @@ def test_a_run_that_is_killed_leaves_nothing_wrong(kills: Kills, kill: str, n_tr
 
 
 def test_a_reader_that_never_closes_never_fails(tmp_path: Path) -> None:
-    counts = nights(tmp_path / "nights", n_nights=3, n_broken=1)
-    assert counts["nights"] == 3
+    counts = nights(tmp_path / "nights", n_nights=2, n_broken=1)
+    assert counts["nights"] == 2
     assert counts["nights with a broken neighbour"] == 1
     assert (counts["failed queries"], counts["failed runs"], counts["wrong after a night"]) == (
         0,

@@ -29,6 +29,7 @@ DECLARATIONS: tuple[Mapping[str, Any], ...] = (
     EVERYTHING,
     {**EVERYTHING, "matching": False, "survivorship": None},
     {**EVERYTHING, "second_pass": None},
+    {**EVERYTHING, "second_pass": None, "budget": None, "embedding": None},
     {**EVERYTHING, "training_rules": None},
 )
 
