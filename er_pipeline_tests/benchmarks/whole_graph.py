@@ -5,7 +5,7 @@ People are written to a CSV file, a defs.yaml beside it declares them as `er-pip
 fresh lake and a fresh Dagster home. Wall times of assets and of their checks are those of
 Dagster's steps; CPU and memory of the assets are those that the run noted in run_metrics.
 
-Measured 2026-11 on 2 cores, 1,000,000 people: 1,117 CPU s, 9.0 GiB at the peak.
+Measured 2026-11 on 2 cores, 1,000,000 people: 308 CPU s, 1.6 GiB at the peak.
 """
 
 import argparse
