@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
-from er_pipeline.evaluation.page.page_parts import HIDDEN, count_of, name_pairs, percent
+from er_pipeline.blocking.tables.printable import count_of
+from er_pipeline.evaluation.page.page_parts import HIDDEN, name_pairs, percent
 from er_pipeline_tests.page_runs import HandMadeRun
 
 

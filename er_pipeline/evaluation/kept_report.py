@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.moments import time_text
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, Standing
 from er_pipeline.evaluation.blocking_report import gather_figures
 from er_pipeline.evaluation.in_force_report import in_force_lines
@@ -42,7 +43,7 @@ def run_report(standing: Standing, lake: Lake, figures: Mapping[str, Any]) -> li
     """Write the report of a run for people, line by line."""
     body = list(report_lines(figures))
     created = body.pop(0) if "strategies" in figures else "[OK]"
-    warned = f", with {_count(len(standing.warnings), 'warning')}" if standing.warnings else ""
+    warned = f", with {count_of(len(standing.warnings), 'warning')}" if standing.warnings else ""
     verdict = _failure(standing, lake) if standing.withheld or standing.stale else created
     lines = [verdict + warned, f"Next:    {next_step(standing)}"]
     if standing.withheld and "strategies" in figures:
@@ -136,7 +137,3 @@ def _wrapped(title: str, text: str) -> Iterator[str]:
     yield from wrap(
         " ".join(text.split()), WIDTH, initial_indent=title, subsequent_indent=" " * 12
     ) or [title]
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

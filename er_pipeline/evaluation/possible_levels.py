@@ -14,15 +14,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.matching.level_conditions import Part, read_parts
+from er_pipeline.matching.level_conditions import (
+    PREFIX,
+    Part,
+    least_jaro,
+    number_values,
+    read_parts,
+)
 
 # Letters are counted in so many classes: a-z, 0-9, and what else there is, folded.
 CLASSES, FOLDED = 64, 28
 # Longer values are not looked at: their counts would not fit into a byte.
 LONGEST = 255
 VALUES_PER_BATCH = 100_000
-# Winkler's bonus: for each of up to four equal letters at the start.
-PREFIX, BONUS = 4, 0.1
 
 
 class PossibleLevels:
@@ -41,7 +45,7 @@ class PossibleLevels:
         self.n_values = int(n_values)
         for part in dict.fromkeys(part for parts in self.parts for part in parts):
             if part.kind == "equal" and part.of not in self.codes:
-                self.codes[part.of] = _numbered(engine, values, part.of)
+                self.codes[part.of] = number_values(engine, values, part.of)
             elif part.kind != "equal" and part.of not in self.letters:
                 self.letters[part.of] = Letters(engine, values, part.of)
 
@@ -121,11 +125,7 @@ class Letters:
             possible = longer - shared <= part.limit
         else:
             # With m matching letters of a and of b letters, Jaro is at most (m/a + m/b + 1) / 3.
-            needed = np.full(PREFIX + 1, part.limit)
-            if part.kind == "jaro_winkler":
-                bonus = BONUS * np.arange(PREFIX + 1)
-                needed = (part.limit - bonus) / (1 - bonus)
-            least = (3 * needed - 1 - 1e-5).astype(np.float32)
+            least = (3 * least_jaro(part) - 1 - 1e-5).astype(np.float32)
             ratio = shared * (self.per_letter + self.per_letter[code])
             possible = ratio >= least[PREFIX if part.kind == "jaro_winkler" else 0]
             if part.kind == "jaro_winkler":
@@ -134,16 +134,6 @@ class Letters:
                 prefix = np.minimum.accumulate(same, axis=0).sum(axis=0)
                 possible[near] = ratio[near] >= least[prefix]
         return np.asarray(possible | ~self.is_plain, bool)
-
-
-def _numbered(engine: Engine, values: str, expression: str) -> NDArray[np.int32]:
-    """Number the values of an expression; -1 is NULL."""
-    found = engine.columns(
-        f"select cast(case when ({expression}) is null then -1"
-        f" else dense_rank() over (order by {expression}) end as integer) as number"
-        f" from {values} order by _code"
-    )
-    return np.asarray(found["number"], np.int32)
 
 
 def _texts(engine: Engine, values: str, column: str) -> pa.LargeStringArray:

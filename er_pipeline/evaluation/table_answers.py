@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.table import Facts
 from er_pipeline.blocking.tables.verdicts import share_of
 
@@ -33,33 +34,33 @@ def answer_of(table: str) -> Answer:
     return COUNTED
 
 
-def _count(n: int, noun: str, plural: str = "") -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {plural or noun + 's'}"
-
-
 def _records(facts: Facts, rows: int) -> str:
-    n_sources = _count(len(facts["records_of_source"]), "source")
+    n_sources = count_of(len(facts["records_of_source"]), "source")
     rejected = facts["rejected_rows"]
-    left_out = f"; {_count(rejected, 'row')} cannot be read" if rejected else ", every row was read"
-    return f"{_count(rows, 'record')} of {n_sources}{left_out}."
+    left_out = (
+        f"; {count_of(rejected, 'row')} cannot be read" if rejected else ", every row was read"
+    )
+    return f"{count_of(rows, 'record')} of {n_sources}{left_out}."
 
 
 def _rejected(facts: Facts, rows: int) -> str:
     if not rows:
         return "Every row of the sources was read."
-    return f"{_count(rows, 'row')} of the sources cannot be read; each stands here with the reason."
+    return (
+        f"{count_of(rows, 'row')} of the sources cannot be read; each stands here with the reason."
+    )
 
 
 def _true_pairs(facts: Facts, rows: int) -> str:
     unknown = facts["pairs_with_unknown_ids"]
     missing = f"; {unknown:,} more name records that there are not" if unknown else ""
-    return f"{_count(rows, 'known match', 'known matches')} to judge by{missing}."
+    return f"{count_of(rows, 'known match', 'known matches')} to judge by{missing}."
 
 
 def _blocks(facts: Facts, rows: int) -> str:
     return (
-        f"{_count(facts['records_with_key'], 'record')} with a key in"
-        f" {_count(facts['blocks'], 'block')}: {_count(facts['pairs'], 'pair')} of"
+        f"{count_of(facts['records_with_key'], 'record')} with a key in"
+        f" {count_of(facts['blocks'], 'block')}: {count_of(facts['pairs'], 'pair')} of"
         f" {facts['kept_blocks']:,} kept blocks, the largest of {facts['largest_block']:,} records."
     )
 
@@ -70,7 +71,7 @@ def _filtered(facts: Facts, rows: int) -> str:
     avoided = 1 - share_of(facts["pairs"], facts["possible_pairs"])
     return (
         f"{covered:.2%} of {comparable:,} records share a block with another; at most"
-        f" {_count(facts['pairs'], 'pair')} are to be compared, {avoided:.2%} fewer than all."
+        f" {count_of(facts['pairs'], 'pair')} are to be compared, {avoided:.2%} fewer than all."
     )
 
 
@@ -83,12 +84,12 @@ def _dropped(facts: Facts, rows: int) -> str:
     if not rows:
         return "No block is dropped."
     listed = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in reasons.items() if n)
-    return f"{_count(rows, 'block')} dropped ({listed}), which had {_count(lost, 'pair')}."
+    return f"{count_of(rows, 'block')} dropped ({listed}), which had {count_of(lost, 'pair')}."
 
 
 def _training_rules(facts: Facts, rows: int) -> str:
-    pairs = f", {_count(facts['pairs'], 'pair')} to learn from" if "pairs" in facts else ""
-    return f"{_count(len(facts['rules']), 'training rule')}{pairs}."
+    pairs = f", {count_of(facts['pairs'], 'pair')} to learn from" if "pairs" in facts else ""
+    return f"{count_of(len(facts['rules']), 'training rule')}{pairs}."
 
 
 def _model(facts: Facts, rows: int) -> str:
@@ -98,12 +99,12 @@ def _model(facts: Facts, rows: int) -> str:
     unsettled = [session["rule"] for session in sessions if not session["converged"]]
     untrained = facts["untrained_levels"]
     doubts = [
-        *([f"{_count(untrained, 'level')} untrained"] if untrained else []),
+        *([f"{count_of(untrained, 'level')} untrained"] if untrained else []),
         *([f"{', '.join(unsettled)} not converged"] if unsettled else []),
     ]
     state = "; ".join(doubts) or "every level is trained and every session converged"
     return (
-        f"Trained in {_count(len(sessions), 'session')}, expecting"
+        f"Trained in {count_of(len(sessions), 'session')}, expecting"
         f" {facts['expected_matches']:,.0f} matches: {state}."
     )
 
@@ -111,8 +112,8 @@ def _model(facts: Facts, rows: int) -> str:
 def _unified(facts: Facts, rows: int) -> str:
     cut = facts.get("pairs_cut", 0)
     lost = f"; the budget cut {cut:,} more" if cut else ""
-    ways = _count(len(facts["proposed_pairs"]), "strategy", "strategies")
-    return f"{_count(rows, 'candidate pair')} of {ways}, each stored once{lost}."
+    ways = count_of(len(facts["proposed_pairs"]), "strategy", "strategies")
+    return f"{count_of(rows, 'candidate pair')} of {ways}, each stored once{lost}."
 
 
 def _changes(noun: str) -> Callable[[Facts, int], str]:
@@ -132,14 +133,14 @@ def _matches(facts: Facts, rows: int) -> str:
     if facts.get("unscored"):
         return "No pair is scored, since there is no model that can be used."
     share = share_of(facts["matches"], facts["candidates"])
-    found = _count(facts["matches"], "match", "matches")
-    return f"{found} among {_count(facts['candidates'], 'candidate pair')} ({share:.2%})."
+    found = count_of(facts["matches"], "match", "matches")
+    return f"{found} among {count_of(facts['candidates'], 'candidate pair')} ({share:.2%})."
 
 
 def _entities(facts: Facts, rows: int) -> str:
     several = facts["entities"] - facts["singletons"]
     return (
-        f"{_count(facts['records'], 'record')} are {facts['entities']:,} entities: {several:,} of"
+        f"{count_of(facts['records'], 'record')} are {facts['entities']:,} entities: {several:,} of"
         f" several records, the largest of {facts['largest_entity']:,}."
     )
 
@@ -156,7 +157,7 @@ def _events(facts: Facts, rows: int) -> str:
 def _golden(facts: Facts, rows: int) -> str:
     differ = sum(facts["disagreements"].values())
     return (
-        f"{_count(rows, 'entity', 'entities')}, one row each; in {_count(differ, 'case')} their"
+        f"{count_of(rows, 'entity', 'entities')}, one row each; in {count_of(differ, 'case')} their"
         " records differ in a field and its rule chose."
     )
 
@@ -220,7 +221,7 @@ ANSWERS: Mapping[str, Answer] = {
         _rows_say("{rows:,} places of records in the blocks of learned rules.", "No block.")
     ),
     "learned_rules": Answer(
-        lambda facts, _: f"{_count(len(facts['rules']), 'rule')} chosen from the data.",
+        lambda facts, _: f"{count_of(len(facts['rules']), 'rule')} chosen from the data.",
         ("n_rules",),
     ),
     "filtered_blocks": Answer(
@@ -234,12 +235,12 @@ ANSWERS: Mapping[str, Answer] = {
     "chosen_training_rules": Answer(_training_rules, ("n_rules",)),
     "em_model": Answer(_model, ("expected_matches", "untrained_levels"), "match_weights"),
     "key_codes": Answer(
-        lambda facts, rows: f"{_count(rows, 'record')}, {facts['keys_per_record']:,} keys each.",
+        lambda facts, rows: f"{count_of(rows, 'record')}, {facts['keys_per_record']:,} keys each.",
         ("keys_per_record",),
     ),
     "embedding_blocks": Answer(
         lambda facts, rows: (
-            f"{_count(facts['pairs'], 'pair')} of neighbours,"
+            f"{count_of(facts['pairs'], 'pair')} of neighbours,"
             f" {facts['pairs_per_record']:,.3g} per record."
         ),
         ("pairs", "pairs_per_record", "recall", "full_lists_share"),
@@ -247,7 +248,7 @@ ANSWERS: Mapping[str, Answer] = {
     ),
     "pair_weights": Answer(
         lambda facts, _: (
-            f"Weights of {_count(len(facts['fields']), 'field')}, fitted on"
+            f"Weights of {count_of(len(facts['fields']), 'field')}, fitted on"
             f" {facts['sampled_pairs']:,} sampled pairs."
         ),
         ("sampled_pairs", "expected_matches_in_sample"),
@@ -298,14 +299,14 @@ ANSWERS: Mapping[str, Answer] = {
     ),
 }
 # A table that has no answer of its own.
-COUNTED = Answer(lambda _, rows: f"{_count(rows, 'row')}.")
+COUNTED = Answer(lambda _, rows: f"{count_of(rows, 'row')}.")
 # By how their names begin.
 OF_MANY: Mapping[str, Answer] = {
     "blocks_": Answer(_blocks, ("blocks", "pairs", "largest_block"), "block_sizes"),
     "first_pass_pairs": Answer(_unified, ("pairs",), "overlap"),
     "first_pass_matches": Answer(_matches, ("matches", "candidates"), "weights"),
     "second_pass_pairs": Answer(
-        lambda facts, rows: f"{_count(rows, 'pair')} more for records that had none.",
+        lambda facts, rows: f"{count_of(rows, 'pair')} more for records that had none.",
         ("pairs",),
     ),
 }

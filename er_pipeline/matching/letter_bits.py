@@ -14,13 +14,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.matching.level_conditions import Part
+from er_pipeline.matching.level_conditions import PREFIX, Part, least_jaro
 
 BITS = 64
 MOST_TIMES = 8  # of the same letter
 VALUES_PER_BATCH = 50_000
-# Winkler's bonus: for each of up to four equal letters at the start.
-PREFIX, BONUS = 4, 0.1
 # Sums of 32 bits are off by less than this.
 SLACK = 1e-4
 
@@ -93,8 +91,7 @@ class LetterBits:
         common -= differing
         ratio = common * (self.per_letter.take(left) + self.per_letter.take(right))
         ratio *= 0.5
-        bonus = BONUS * np.arange(PREFIX + 1) if part.kind == "jaro_winkler" else np.zeros(1)
-        least = (3 * (part.limit - bonus) / (1 - bonus) - 1 - SLACK).astype(np.float32)
+        least = (3 * least_jaro(part) - 1 - SLACK).astype(np.float32)
         possible: NDArray[np.bool_] = ratio >= least[-1]
         if part.kind == "jaro_winkler":
             near = np.flatnonzero(possible)

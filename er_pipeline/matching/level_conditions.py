@@ -11,11 +11,16 @@ from typing import Any
 
 import numpy as np
 import sqlglot
+from numpy.typing import NDArray
 from sqlglot import exp
+
+from er_pipeline.blocking.tables.engine import Engine
 
 # Splink takes an m or u below this for it.
 LEAST_SHARE = 1e-300
 EDITS = ("levenshtein", "damerau_levenshtein")
+# Winkler's bonus: for each of up to four equal letters at the start.
+PREFIX, BONUS = 4, 0.1
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,27 @@ class Part:
     kind: str
     of: str
     limit: float = 0.0
+
+
+def least_jaro(part: Part) -> NDArray[np.float64]:
+    """Give the least of Jaro's similarity that fulfils a part, by how many first letters are equal.
+
+    part: of kind jaro or jaro_winkler. Returns an array (PREFIX + 1).
+    """
+    if part.kind == "jaro":
+        return np.full(PREFIX + 1, part.limit)
+    bonus = BONUS * np.arange(PREFIX + 1)
+    return (part.limit - bonus) / (1 - bonus)
+
+
+def number_values(engine: Engine, values: str, expression: str) -> NDArray[np.int32]:
+    """Number what an expression gives of an engine's table of values, by _code; -1 is NULL."""
+    found = engine.columns(
+        f"select cast(case when ({expression}) is null then -1"
+        f" else dense_rank() over (order by {expression}) end as integer) as number"
+        f" from {values} order by _code"
+    )
+    return np.asarray(found["number"], np.int32)
 
 
 def read_parts(condition: str) -> tuple[Part, ...]:

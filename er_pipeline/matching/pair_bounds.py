@@ -23,6 +23,7 @@ from er_pipeline.matching.level_conditions import (
     Comparison,
     Level,
     Part,
+    number_values,
     prior_weight,
     read_comparisons,
     read_parts,
@@ -126,7 +127,7 @@ class ComparisonBounds:
             parts = _strictest(read_parts(level.condition))
             for part in parts:
                 if part.kind == "equal" and part.of not in self.numbers:
-                    self.numbers[part.of] = _numbered(engine, part.of)
+                    self.numbers[part.of] = number_values(engine, "distinct_values", part.of)
             if any(part.kind == "equal" and self._are_distinct(part.of) for part in parts):
                 continue  # as of two equal values: others never share it
             if parts:
@@ -253,13 +254,3 @@ def _by_frequency(level: Level, share: NDArray[np.float64]) -> NDArray[np.float6
     """Give what frequencies add to a level's weight, of each share; NaN is an unknown one."""
     bits = level.tf_weight * np.log2(level.tf_base / np.maximum(share, level.tf_least))
     return np.where(np.isnan(share), 0.0, bits)
-
-
-def _numbered(engine: Engine, expression: str) -> Codes:
-    """Number the values of an expression; -1 is NULL."""
-    found = engine.columns(
-        f"select cast(case when ({expression}) is null then -1"
-        f" else dense_rank() over (order by {expression}) end as integer) as number"
-        " from distinct_values order by _code"
-    )
-    return np.asarray(found["number"], np.int32)

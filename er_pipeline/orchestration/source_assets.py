@@ -6,10 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-from er_pipeline.blocking.records.source_look import look_at, source_sentence
+from er_pipeline.blocking.records.source_look import declared_place, look_at, source_sentence
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.errors import BlockingError
-from er_pipeline.blocking.tables.printable import without_password
 from er_pipeline.blocking.tables.table import Facts
 from er_pipeline.orchestration.groups import SOURCES, group_of
 from er_pipeline.orchestration.source_keys import own_sources, source_key
@@ -25,7 +24,7 @@ def source_assets(spec: PipelineSpec) -> list[dg.AssetSpec]:
             description=f"Source {source.label!r} of dataset {spec.dataset!r}, made elsewhere.",
             kinds={"table" if source.database or source.url else "file"},
             owners=spec.owners,
-            metadata={"place": _declared_place(source)},
+            metadata={"place": declared_place(source)},
         )
         for source in own_sources(spec)
     ]
@@ -61,12 +60,3 @@ def source_observations(spec: PipelineSpec, facts: Facts) -> Iterator[dg.AssetOb
             description=source_sentence(look, n_records, now),
             metadata=metadata,
         )
-
-
-def _declared_place(source: Any) -> str:
-    """Say where a source is, without looking there."""
-    if source.url:
-        return f"the query at {without_password(source.url)}"
-    if source.database:
-        return f"{source.database}, table {source.table}"
-    return source.path or "made-up people, by the declaration"

@@ -7,6 +7,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.matching.entity_ids import LEDGER
 from er_pipeline.terminal.exit_codes import UsageError
@@ -120,7 +121,7 @@ class Ledger:
 def entity_lines(found: Found) -> Iterator[str]:
     """Write what was found for people."""
     if found["in_use"]:
-        yield f"Entity {found['entity_id']} has {_counted(len(found['records']))}:"
+        yield f"Entity {found['entity_id']} has {count_of(len(found['records']), 'record')}:"
     elif found["resolves_to"]:
         stands_for = " and ".join(map(str, found["resolves_to"]))
         yield f"Entity {found['entity_id']} is retired; it resolves to {stands_for}:"
@@ -141,7 +142,7 @@ def _event_line(event: dict[str, Any]) -> str:
     other = event["other_entity_id"]
     text = EVENT_TEXTS[event["event"]].format(other=other)
     if event["event"] in ("shrank", "grew"):
-        text += f" by {_counted(event['records'])}"
+        text += f" by {count_of(event['records'], 'record')}"
     if event["event"] == "shrank" and other is not None:
         text += f", now of {other}"
     if event["event"] == "grew" and other is not None:
@@ -152,7 +153,3 @@ def _event_line(event: dict[str, Any]) -> str:
         f"{event['at'][:19].replace('T', ' '):<20} {event['run_no']:>5} {event['entity_id']:>9}"
         f" {sizes:>15}  {text} ({event['cause'].replace('_', ' ')}{shown})"
     )
-
-
-def _counted(n: int) -> str:
-    return f"{n:,} record{'' if n == 1 else 's'}"

@@ -20,6 +20,7 @@ from typing import Any
 from er_pipeline.blocking.labels.labels import RETRACTED, Journal, Label, labels_in_force
 from er_pipeline.blocking.labels.moments import utc_now
 from er_pipeline.blocking.labels.pair_display import ShownPair
+from er_pipeline.blocking.tables.printable import count_of
 
 KEYS = {"m": "match", "n": "no_match", "u": "unsure"}
 LAST_KEYS_SHOWN = "z undo   q quit"
@@ -96,7 +97,7 @@ class Session:
         if not self.pairs:
             self.show("There are no pairs to judge.")
         else:
-            self.show(f"{_counted(len(self.given), 'answer')} kept in {self.journal.path}.")
+            self.show(f"{count_of(len(self.given), 'answer')} kept in {self.journal.path}.")
             self.show(self._advice())
         if len(self.given) < len(self.pairs):
             self.show(f"Continue with: {self.resume}")
@@ -163,8 +164,8 @@ class Session:
         n_of = Counter(label.answer for label in self.labels.values())
         return (
             f"{n_of.total():,} answered, {len(self.pairs) - len(self.given):,} left;"
-            f" {_counted(n_of['match'], 'match', 'matches')},"
-            f" {_counted(n_of['no_match'], 'non-match', 'non-matches')}, {n_of['unsure']:,} unsure"
+            f" {count_of(n_of['match'], 'match', 'matches')},"
+            f" {count_of(n_of['no_match'], 'non-match', 'non-matches')}, {n_of['unsure']:,} unsure"
         )
 
     def _advice(self) -> str:
@@ -184,7 +185,7 @@ def stopping_advice(labels: Sequence[Label], *, n_likely_left: int) -> str:
     """
     n_of = Counter(label.answer for label in labels)
     missing = [
-        _counted(MIN_OF_EACH - n_of[answer], f"more {one}", f"more {many}")
+        count_of(MIN_OF_EACH - n_of[answer], f"more {one}", f"more {many}")
         for answer, one, many in (
             ("match", "match", "matches"),
             ("no_match", "non-match", "non-matches"),
@@ -194,8 +195,8 @@ def stopping_advice(labels: Sequence[Label], *, n_likely_left: int) -> str:
     if missing:
         return f"Go on: {' and '.join(missing)} needed, at least {MIN_OF_EACH} of each."
     known = (
-        f"{_counted(n_of['match'], 'match', 'matches')} and"
-        f" {_counted(n_of['no_match'], 'non-match', 'non-matches')} are known"
+        f"{count_of(n_of['match'], 'match', 'matches')} and"
+        f" {count_of(n_of['no_match'], 'non-match', 'non-matches')} are known"
     )
     likely = [
         label.answer
@@ -212,7 +213,7 @@ def stopping_advice(labels: Sequence[Label], *, n_likely_left: int) -> str:
     if n_likely_left == 0:
         return f"Enough for now: the queue has no likely match outside the rules, and {known}."
     if len(likely) < LAST_LIKELY:
-        wanted = _counted(LAST_LIKELY - len(likely), "more likely match", "more likely matches")
+        wanted = count_of(LAST_LIKELY - len(likely), "more likely match", "more likely matches")
         return f"Go on: {known}, but {wanted} outside the rules must be judged to be sure."
     return f"Go on: {known}, but {found}; there is more to find."
 
@@ -293,10 +294,6 @@ def line_key() -> str:
     if not line:
         raise EOFError
     return line.strip().lower()
-
-
-def _counted(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def _name(shown: ShownPair, side: int) -> str:

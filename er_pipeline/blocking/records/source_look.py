@@ -7,7 +7,7 @@ from pathlib import Path
 from er_pipeline.blocking.records.source_files import files_of
 from er_pipeline.blocking.spec.pipeline import resolved
 from er_pipeline.blocking.spec.sources_section import Source
-from er_pipeline.blocking.tables.printable import without_password
+from er_pipeline.blocking.tables.printable import count_of, without_password
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,16 @@ def look_at(source: Source, folder: Path) -> SourceLook:
         state = file.stat()
         changed = datetime.fromtimestamp(state.st_mtime, UTC)
         return SourceLook(f"{file}, table {source.table}", 1, state.st_size, changed)
+    return SourceLook(declared_place(source))
+
+
+def declared_place(source: Source) -> str:
+    """Say where a source is, without looking there."""
     if source.url:
-        return SourceLook(f"the query at {without_password(source.url)}")
-    return SourceLook("made-up people, by the declaration")
+        return f"the query at {without_password(source.url)}"
+    if source.database:
+        return f"{source.database}, table {source.table}"
+    return source.path or "made-up people, by the declaration"
 
 
 def source_sentence(look: SourceLook, n_records: int, now: datetime) -> str:
@@ -55,6 +62,5 @@ def age_text(age: timedelta) -> str:
     seconds = max(0, int(age.total_seconds()))
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= length:
-            n = seconds // length
-            return f"{n:,} {unit}{'' if n == 1 else 's'}"
+            return count_of(seconds // length, unit)
     return "less than a minute"

@@ -43,6 +43,11 @@ def shown(value: object, most: int = MOST_SHOWN) -> str:
     return text if len(text) <= most + 2 else f"{text[:most]}..."
 
 
+def count_of(n: int, noun: str, plural: str = "") -> str:
+    """Write a count with its noun: 1 pair, 2,000 pairs. plural: where an s does not make it."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
 def markdown_cell(text: str) -> str:
     """Write a text as one cell of a Markdown table: no bar divides it, no line end closes it."""
     # A backslash in front of a bar would take the escape's place.

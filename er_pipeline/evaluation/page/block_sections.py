@@ -10,16 +10,10 @@ from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rule
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.moments import made_at
 from er_pipeline.blocking.tables.pictures import Grid
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.values.keys import Conjunction
-from er_pipeline.evaluation.page.page_parts import (
-    Chart,
-    Listing,
-    Part,
-    RunOnPage,
-    Section,
-    count_of,
-)
+from er_pipeline.evaluation.page.page_parts import Chart, Listing, Part, RunOnPage, Section
 from er_pipeline.evaluation.page.vega_charts import bars
 
 # The engine's view of the blocks of all strategies and learned rules.

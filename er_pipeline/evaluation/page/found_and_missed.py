@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from er_pipeline.blocking.tables.pictures import Grid
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.evaluation.explained_pair import CAUSE_TEXTS
 from er_pipeline.evaluation.page.page_parts import (
     Chart,
@@ -11,7 +12,6 @@ from er_pipeline.evaluation.page.page_parts import (
     Part,
     RunOnPage,
     Section,
-    count_of,
     name_pairs,
     percent,
 )

@@ -108,11 +108,6 @@ class RunOnPage:
         return text if self.spec.report.record_values else QUOTED.sub(f"'{HIDDEN}'", text)
 
 
-def count_of(n: int, noun: str, plural: str = "") -> str:
-    """Write a count with its noun: 1 pair, 2,000 pairs."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
-
-
 def percent(share: float, digits: int = 1) -> str:
     """Write a share in percent; what is not all is never rounded to it."""
     text = f"{share:.{digits}%}"

@@ -4,15 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.page.model_charts import level_name, waterfall
-from er_pipeline.evaluation.page.page_parts import (
-    PairViewer,
-    RunOnPage,
-    Section,
-    count_of,
-    name_pairs,
-)
+from er_pipeline.evaluation.page.page_parts import PairViewer, RunOnPage, Section, name_pairs
 from er_pipeline.evaluation.pair_score import score_pairs
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies

@@ -8,6 +8,7 @@ from er_pipeline.blocking.blocks.filtered_facts import filtered_facts
 from er_pipeline.blocking.records.cleaned_records import cleaned_facts
 from er_pipeline.blocking.records.emptied_values import examples_text
 from er_pipeline.blocking.tables.pictures import Grid
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.page.page_parts import (
     Chart,
@@ -15,7 +16,6 @@ from er_pipeline.evaluation.page.page_parts import (
     Part,
     RunOnPage,
     Section,
-    count_of,
     percent,
 )
 from er_pipeline.evaluation.page.vega_charts import bars, heat_map

@@ -18,6 +18,7 @@ from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.moments import time_text
 from er_pipeline.blocking.tables.pictures import Grid
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.stamps import digest
 from er_pipeline.blocking.tables.standing import Standing
 from er_pipeline.evaluation.page.block_sections import blocks_section
@@ -25,7 +26,7 @@ from er_pipeline.evaluation.page.figure_history import figures_section
 from er_pipeline.evaluation.page.found_and_missed import completeness_section, missed_section
 from er_pipeline.evaluation.page.night_changes import changes_section
 from er_pipeline.evaluation.page.page_markup import page_html, read_made_from
-from er_pipeline.evaluation.page.page_parts import Listing, Part, RunOnPage, Section, count_of
+from er_pipeline.evaluation.page.page_parts import Listing, Part, RunOnPage, Section
 from er_pipeline.evaluation.page.pair_samples import pairs_section
 from er_pipeline.evaluation.page.record_profiles import coverage_section, profiles_section
 from er_pipeline.evaluation.page.scored_sections import (

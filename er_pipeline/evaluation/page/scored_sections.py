@@ -1,6 +1,7 @@
 """Scores on the page: their distribution, the entities, and records that cannot match at all."""
 
 from er_pipeline.blocking.tables.pictures import Grid
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.page.page_parts import (
     Chart,
@@ -8,7 +9,6 @@ from er_pipeline.evaluation.page.page_parts import (
     Part,
     RunOnPage,
     Section,
-    count_of,
     name_pairs,
     percent,
 )

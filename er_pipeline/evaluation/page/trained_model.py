@@ -1,6 +1,7 @@
 """What training found: m, u and match weights by level, and what every session taught."""
 
 from er_pipeline.blocking.tables.pictures import Grid
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.evaluation.page.model_charts import (
     level_name,
     session_dots,
@@ -13,7 +14,6 @@ from er_pipeline.evaluation.page.page_parts import (
     Part,
     RunOnPage,
     Section,
-    count_of,
     percent,
 )
 from er_pipeline.matching.model_facts import model_facts
