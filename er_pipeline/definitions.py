@@ -12,7 +12,5 @@ from er_pipeline.orchestration.resources import default_lake
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load defs/, one folder per dataset with one defs.yaml; a broken one is shown as such."""
-    datasets = load_datasets(Path(__file__).parent, "er_pipeline.defs")
-    return dg.Definitions.merge(
-        datasets, dg.Definitions(executor=executor_of("in_process", default_lake()))
-    )
+    shared = dg.Definitions(executor=executor_of("in_process", default_lake()))
+    return load_datasets(Path(__file__).parent, "er_pipeline.defs", shared)

@@ -22,10 +22,14 @@ DECLARATIONS = ("defs.yaml", "defs.yml", "component.yaml")
 MOST_READ = 1_000_000
 
 
-def load_datasets(project: Path, package: str) -> dg.Definitions:
+def load_datasets(
+    project: Path, package: str, shared: dg.Definitions | None = None
+) -> dg.Definitions:
     """Load a project's folder of definitions, whatever is broken in it.
 
-    project: a path within the project. package: the folder's, such as er_pipeline.defs.
+    project: a path within the project. package: the folder's, such as er_pipeline.defs. shared:
+    what belongs to no dataset, such as the executor; merged here, since whoever merges it later
+    has all definitions resolved a second time.
     As long as all is well, Dagster loads the folder itself. Otherwise each dataset is loaded on its
     own; one that cannot be is shown as an asset that says why, see `broken_dataset`.
     """
@@ -34,12 +38,16 @@ def load_datasets(project: Path, package: str) -> dg.Definitions:
     specs, reasons = read_datasets(folder)
     if not reasons:
         try:
-            loaded = dg.load_from_defs_folder(path_within_project=project)
+            loaded = _merged(shared, dg.load_from_defs_folder(path_within_project=project))
             loaded.resolve_asset_graph()  # what does not fit together fails here, not later
             return loaded
         except Exception:  # which of them it is shows below
             logger.exception("the definitions cannot be loaded as a whole; loading one by one")
-    return dg.Definitions.merge(*_one_by_one(folder, module, specs, dict(reasons)))
+    return _merged(shared, *_one_by_one(folder, module, specs, dict(reasons)))
+
+
+def _merged(shared: dg.Definitions | None, *datasets: dg.Definitions) -> dg.Definitions:
+    return dg.Definitions.merge(*datasets, *([shared] if shared else []))
 
 
 def read_datasets(folder: Path) -> tuple[dict[Path, PipelineSpec], dict[Path, str]]:
