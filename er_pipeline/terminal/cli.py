@@ -54,6 +54,7 @@ from er_pipeline.terminal.options import (
 )
 from er_pipeline.terminal.report_command import REPORT_EXAMPLES, report
 from er_pipeline.terminal.rule_commands import rules, training_rules
+from er_pipeline.terminal.show_command import SHOW_EXAMPLES, show
 from er_pipeline.terminal.version_commands import versions
 
 Shell = Literal["bash", "zsh", "fish"]
@@ -78,6 +79,7 @@ app["--version"].help = "Show the version."
 app.command(init, group=RUN, help_epilogue=INIT_EXAMPLES)
 app.command(check, group=RUN, help_epilogue=CHECK_EXAMPLES)
 app.command(explain, group=RUN, help_epilogue=EXPLAIN_EXAMPLES)
+app.command(show, group=RUN, help_epilogue=SHOW_EXAMPLES)
 app.command(report, group=RUN, help_epilogue=REPORT_EXAMPLES)
 app.command(learn, group=RUN, help_epilogue=LEARN_EXAMPLES)
 app.command(promote, group=RUN, help_epilogue=PROMOTE_EXAMPLES)
@@ -90,7 +92,7 @@ app.command(
     help_epilogue=examples(
         "er-pipeline entity defs.yaml 17",
         "er-pipeline entity defs.yaml --record shop:4711",
-        "er-pipeline entity defs.yaml 17 --json | jq .resolves_to",
+        "er-pipeline entity defs.yaml 17 --json",
     ),
 )
 app.command(
@@ -158,7 +160,7 @@ def demo(
         "er-pipeline run defs.yaml --lake /data/lake",
         "er-pipeline run defs.yaml --select filtered_blocks,unified_pairs",
         "er-pipeline run defs.yaml --select 'unified_pairs+'",
-        "er-pipeline run defs.yaml --json | jq .figures.run.pairs",
+        "er-pipeline run defs.yaml --json > answer.json",
     ),
 )
 def run(

@@ -28,7 +28,7 @@ training_rules = App(
     name="list",
     help_epilogue=examples(
         "er-pipeline rules list defs.yaml",
-        "er-pipeline rules list defs.yaml --json | jq '.rules[].sql'",
+        "er-pipeline rules list defs.yaml --json",
     ),
 )
 def list_rules(defs: Defs, /, *, lake: LakeOption = None, as_json: JsonOption = False) -> int:
