@@ -56,8 +56,7 @@ def test_json_and_csv_hold_the_same_rows(
     assert show(shown, *of_one, "--csv") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == 4
-    shown = [{name: value or "" for name, value in row.items()} for row in answer["rows"]]
-    assert rows[:3] == shown
+    assert rows[:3] == [{name: value or "" for name, value in r.items()} for r in answer["rows"]]
     assert show(shown, "run_metrics", "--limit", "1", "--json") == 0
     assert re.match(r"\d{4}-\d\d-\d\dT", json.loads(capsys.readouterr().out)["rows"][0]["at"])
 

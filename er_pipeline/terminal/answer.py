@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
@@ -18,6 +19,11 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_error(text: str) -> None:
     """Print what went wrong on stderr; what could steer a terminal is escaped."""
     print(f"error: {_escaped(text)}", file=sys.stderr, flush=True)
+
+
+def terminal_width() -> int | None:
+    """Return the cells of a line of the terminal; None if the answer does not go to one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _escaped(text: str) -> str:

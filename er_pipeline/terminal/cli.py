@@ -21,6 +21,7 @@ from er_pipeline.terminal.declaration_commands import (
     check,
     init,
 )
+from er_pipeline.terminal.diff_command import DIFF_EXAMPLES, diff
 from er_pipeline.terminal.entity_commands import entity
 from er_pipeline.terminal.exit_codes import (
     EXIT_CODES,
@@ -79,6 +80,7 @@ app["--version"].help = "Show the version."
 app.command(init, group=RUN, help_epilogue=INIT_EXAMPLES)
 app.command(check, group=RUN, help_epilogue=CHECK_EXAMPLES)
 app.command(explain, group=RUN, help_epilogue=EXPLAIN_EXAMPLES)
+app.command(diff, group=RUN, help_epilogue=DIFF_EXAMPLES)
 app.command(show, group=RUN, help_epilogue=SHOW_EXAMPLES)
 app.command(report, group=RUN, help_epilogue=REPORT_EXAMPLES)
 app.command(learn, group=RUN, help_epilogue=LEARN_EXAMPLES)

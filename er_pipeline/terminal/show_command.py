@@ -100,7 +100,7 @@ def show(
 
 def _show_list(tables: "PublishedTables", *, as_json: bool) -> None:
     from er_pipeline.blocking.tables.moments import seconds_text
-    from er_pipeline.terminal.answer import print_json, print_lines
+    from er_pipeline.terminal.answer import print_json, print_lines, terminal_width
     from er_pipeline.terminal.published_tables import listed_rows
     from er_pipeline.terminal.text_table import table_lines
 
@@ -109,7 +109,9 @@ def _show_list(tables: "PublishedTables", *, as_json: bool) -> None:
         made = [{**one, "made": seconds_text(one["made"])} for one in listed]
         print_json({"shown_since": seconds_text(tables.shown["at"]), "tables": made})
         return
-    print_lines(table_lines(("table", "rows", "age", "what it is"), listed_rows(listed), _width()))
+    print_lines(
+        table_lines(("table", "rows", "age", "what it is"), listed_rows(listed), terminal_width())
+    )
     for one in listed:
         if one["of_an_earlier_run"]:
             print_lines([f"{one['table']} is of an earlier run: {one['of_an_earlier_run']}"])
@@ -119,7 +121,7 @@ def _show_rows(
     tables: "PublishedTables", table: str, asked: "Asked", *, as_csv: bool, as_json: bool
 ) -> None:
     from er_pipeline.blocking.tables.moments import seconds_text
-    from er_pipeline.terminal.answer import print_json, print_lines
+    from er_pipeline.terminal.answer import print_json, print_lines, terminal_width
     from er_pipeline.terminal.published_tables import age_text
     from er_pipeline.terminal.text_table import table_lines
 
@@ -139,7 +141,7 @@ def _show_rows(
         )
         return
     print_lines([f"{table}: {found.about} Made {age_text(found.made)} ago.", ""])
-    print_lines(table_lines(names, found.rows, _width()))
+    print_lines(table_lines(names, found.rows, terminal_width()))
     if found.more:
         print_lines(["", f"There are more rows than these {len(found.rows):,}: see --limit."])
     elif not found.rows:
@@ -160,11 +162,3 @@ def _print_csv(tables: "PublishedTables", table: str, asked: "Asked") -> None:
         with file.open(encoding="utf-8", newline="") as lines:
             for line in lines:
                 sys.stdout.write(printable(line) if is_seen else line)
-
-
-def _width() -> int | None:
-    """Return the cells of a line of the terminal; None if the output is no terminal."""
-    import shutil
-    import sys
-
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
