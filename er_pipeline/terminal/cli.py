@@ -279,16 +279,21 @@ def docs(
         str | None, Parameter(name="PAGE", help="A page of the list; if omitted, the list.")
     ] = None,
     /,
+    *,
+    as_json: JsonOption = False,
 ) -> int:
     """List the pages of the documentation, or show one.
 
     A page is rendered on a terminal, and printed as plain Markdown when piped.
     """
-    from er_pipeline.terminal.answer import print_lines
+    from er_pipeline.terminal.answer import print_json, print_lines
     from er_pipeline.terminal.docs import find_page, page_lines, print_page, read_pages
 
     pages = read_pages()
-    if page is None:
+    if as_json:
+        listed = [{"page": one.name, "title": one.title} for one in pages.values()]
+        print_json(find_page(pages, page)._asdict() if page else {"pages": listed})
+    elif page is None:
         print_lines(page_lines(pages))
     else:
         print_page(find_page(pages, page))
