@@ -272,7 +272,7 @@ def settings(*, as_json: JsonOption = False) -> int:
 
 @app.command(
     group=REFERENCE,
-    help_epilogue=examples("er-pipeline docs", "er-pipeline docs command | less"),
+    help_epilogue=examples("er-pipeline docs", "er-pipeline docs command"),
 )
 def docs(
     page: Annotated[

@@ -1,5 +1,6 @@
 """What a run answers: its report and where to look, or one JSON object."""
 
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -143,8 +144,15 @@ def _where(
         return
     yield f"Catalog:  {catalog}"
     if "unified_pairs" in tables.published()["tables"]:
-        yield f"""          duckdb {catalog} 'from "{tables.dataset}".unified_pairs limit 10'"""
+        yield f"          {_how_to_show(path, tables)}"
     yield f"Graph:    {_how_to_open(path, tables, culprit)}"
+
+
+def _how_to_show(defs: Path, tables: Lake) -> str:
+    from er_pipeline.orchestration.resources import default_lake
+
+    lake = () if tables.root == default_lake() else ("--lake", str(tables.root))
+    return shlex.join(["er-pipeline", "show", str(defs), "unified_pairs", *lake])
 
 
 def _skipped(result: "RunResult") -> Iterator[str]:

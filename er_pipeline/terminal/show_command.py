@@ -15,8 +15,8 @@ SHOW_EXAMPLES = examples(
     "er-pipeline show defs.yaml",
     "er-pipeline show defs.yaml unified_pairs --limit 5",
     "er-pipeline show defs.yaml matches --where 'match_probability < 0.99'",
-    "er-pipeline show defs.yaml entities --columns entity_id,record_id --order-by entity_id",
-    "er-pipeline show defs.yaml unified_pairs --at '2026-11-27 02:00' --csv > pairs.csv",
+    "er-pipeline show defs.yaml entities --columns entity_id,record_id",
+    "er-pipeline show defs.yaml unified_pairs --at 2026-11-27 --csv > pairs.csv",
 )
 # Rows that a terminal shows, if nobody asks for more.
 FEW = 20
