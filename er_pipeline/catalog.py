@@ -79,12 +79,14 @@ def publish_dataset(
     tables: Sequence[Table],
     retention: Retention | None = None,
     withheld: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Show the latest versions of a dataset's tables, and run_metrics; return the views.
 
     The caller holds the `catalog_lock` of the lake. Every other dataset keeps the views it has.
     retention: how long versions stay that are no longer shown. withheld: table -> why it may not be
-    shown as it is; where an earlier good run has made it, it stays as that run did.
+    shown as it is; where an earlier good run has made it, it stays as that run did. settings: those
+    that were declared, to be noted.
 
     Raises LakeError if a table is missing or stale, or if the catalog cannot be written whole: it
     then shows what it showed before, and never a table of one run through the names of another.
@@ -98,13 +100,12 @@ def publish_dataset(
     for name, folder in folders.items():
         if versions[name] not in lake.published()["tables"].values():
             flush_files(folder)
-    catalog = lake.root / CATALOG
-    before = named_by(catalog)
+    catalog, ledgers = lake.root / CATALOG, ledgers_of(tables, versions)
     publication = Publication(
         lake.folder,
-        new_note(shown.versions, shown.views, shown.reads, withheld, ledgers_of(tables, versions)),
+        new_note(shown.versions, shown.views, shown.reads, withheld, ledgers, settings),
         retention or Retention(),
-        named_versions(lake.folder, before or ""),
+        named_versions(lake.folder, named_by(catalog) or ""),
     )
     try:
         publication.prepare()
@@ -127,8 +128,7 @@ def publish_dataset(
             f"{lake.folder}: the catalog shows the new tables, but that cannot be noted"
             f" ({first_line(error)}): look at the folder, then run again with --select catalog"
         ) from error
-    named = named_by(catalog)
-    if named is not None:
+    if (named := named_by(catalog)) is not None:
         publication.clean(named)
     return sorted(shown.views)
 
@@ -198,9 +198,8 @@ def rewrite_catalog(lake: Lake) -> None:
     noted = lake.published()
     if not catalog.exists() or not noted["views"]:
         return
-    read = {version for reads in noted["reads"].values() for version in reads.items()}
+    folders = sorted({lake.path(*v) for reads in noted["reads"].values() for v in reads.items()})
     with _draft_beside(catalog) as draft:
-        folders = [lake.path(table, version) for table, version in sorted(read)]
         _write(draft, catalog, lake, noted["views"], noted["withheld"], folders)
         replace(draft, catalog)
 

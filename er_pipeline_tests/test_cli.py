@@ -31,6 +31,7 @@ def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
             *(
                 "check",
                 "demo",
+                "diff",
                 "entity",
                 "explain",
                 "forget",
@@ -40,6 +41,7 @@ def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
                 "promote",
                 "report",
                 "run",
+                "show",
                 "versions",
             ),
         ],

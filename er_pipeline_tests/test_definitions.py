@@ -6,6 +6,7 @@ import pytest
 
 from er_pipeline.definitions import defs
 from er_pipeline.orchestration.component import BlockingPipeline
+from er_pipeline.orchestration.groups import group_of
 from er_pipeline_tests.conftest import Dataset
 
 FULL = {"er_pipeline/full": "true"}
@@ -98,7 +99,7 @@ def test_every_asset_tells_people_what_it_is(graph: dg.Definitions) -> None:
     for key in assets.materializable_asset_keys:
         node = assets.get(key)
         assert node.description
-        assert node.group_name == f"people_{node.tags['er_pipeline/stage']}"
+        assert node.group_name == group_of("people", node.tags["er_pipeline/stage"])
         assert node.owners == ["team:data"]
         assert "duckdb" in node.kinds
         assert node.code_version

@@ -106,6 +106,49 @@ def test_a_mail_that_is_to_be_encrypted_is_not_sent_without(
     assert server.messages == []
 
 
+def encrypted_mail(folder: Path, monkeypatch: pytest.MonkeyPatch, **server: Any) -> Any:
+    pytest.importorskip("aiosmtpd", reason="no aiosmtpd: pip install -e '.[test]'")
+    from er_pipeline_tests.encrypted_mail import encrypted_mail_server
+
+    monkeypatch.setenv("MAIL_PASSWORD", SECRET)
+    return encrypted_mail_server(folder, "er", SECRET, **server)
+
+
+LOGIN = {"host": "localhost", "user": "er", "password_env": "MAIL_PASSWORD", "starttls": True}
+
+
+def test_a_mail_is_encrypted_and_sent_with_user_and_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with encrypted_mail(tmp_path, monkeypatch) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        assert sent(email=mail_to(server.port, **LOGIN)) == [
+            Delivery("a@example.org, b@example.org")
+        ]
+        monkeypatch.setenv("MAIL_PASSWORD", "wrong")
+        (refused,) = sent(email=mail_to(server.port, **LOGIN))
+        without = {"host": "localhost", "starttls": True}
+        (stranger,) = sent(email=mail_to(server.port, **without))
+    assert refused.error == "the mail server refuses user and password"
+    assert stranger.error.startswith("the mail server ")
+    (text,) = server.messages
+    mail = message_from_string(text.replace("\r\n", "\n"), policy=policy.default)
+    assert mail.get_content().strip() == NOTICE.text
+
+
+@pytest.mark.parametrize("host", ["localhost", "mail.example.org"])
+def test_a_password_goes_to_no_server_that_nobody_vouches_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """Neither where the authority is not known, nor where its certificate is of another host."""
+    with encrypted_mail(tmp_path, monkeypatch, host=host) as server:
+        if host != "localhost":
+            monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        (one,) = sent(email=mail_to(server.port, **LOGIN))
+    assert one.error == "its certificate is not accepted, or it does not speak TLS there"
+    assert server.messages == []
+
+
 def test_a_mail_server_that_refuses_is_an_error() -> None:
     with mail_server(refuses="RCPT") as server:
         (one,) = sent(email=mail_to(server.port))

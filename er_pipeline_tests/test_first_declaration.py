@@ -34,7 +34,7 @@ def declared(folder: Path, files: dict[str, str], encoding: str = "utf-8") -> Pi
     for name, text in files.items():
         (folder / name).write_text(text, encoding)
     out = folder / "defs.yaml"
-    list(write_declaration([folder / name for name in files], out, force=False))
+    write_declaration([folder / name for name in files], out, force=False)
     assert check_declaration(out).exit_code == OK
     return read_spec(out)
 
@@ -119,9 +119,9 @@ def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path) -> None:
     (tmp_path / "crm.csv").write_text(CRM)
     files, out = [tmp_path / "crm.csv"], tmp_path / "defs.yaml"
     with pytest.raises(UsageError, match="--force"):
-        list(write_declaration(files, out, force=False))
+        write_declaration(files, out, force=False)
     assert out.read_text() == "mine"
-    list(write_declaration(files, out, force=True))
+    write_declaration(files, out, force=True)
     assert read_spec(out).sources[0].path == "crm.csv"
 
 

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def command_lines(name: str) -> list[list[str]]:
             for is_end, command in groupby(words, key=lambda word: word in ("|", "&&")):
                 program, *arguments = command
                 if not is_end and program.endswith("er-pipeline"):
-                    found.append(arguments)
+                    found.append(list(takewhile(lambda word: word != ">", arguments)))
     return found
 
 

@@ -136,10 +136,23 @@ def test_where_the_note_is_lost_the_links_lead_to_the_ledger(lake: Lake) -> None
 
 
 def test_nothing_is_published_at_first(lake: Lake) -> None:
-    nothing = Published(
-        at="", tables={}, views={}, reads={}, withheld={}, previous={}, before=[], kept={}
-    )
+    nothing: Published = {**new_note({}, {}, {}, {}), "at": ""}
     assert lake.published() == nothing
+
+
+def test_what_was_shown_keeps_its_views_and_settings(lake: Lake) -> None:
+    for text in ("1", "2"):
+        version = write(lake, "pairs", text)
+        note = new_note(
+            {"pairs": version}, {"pairs": f"from {text}"}, {}, {}, None, {"blocks": text}
+        )
+        publication = Publication(lake.folder, note, NUMBER_ALONE, {})
+        publication.prepare()
+        publication.commit()
+    now = lake.published()
+    (before,) = now["before"]
+    assert (now["views"], now["settings"]) == ({"pairs": "from 2"}, {"blocks": "2"})
+    assert (before["views"], before["settings"]) == ({"pairs": "from 1"}, {"blocks": "1"})
 
 
 def test_the_last_good_facts_are_those_that_the_catalog_showed_before(lake: Lake) -> None:

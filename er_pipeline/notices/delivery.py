@@ -248,7 +248,8 @@ def _reason(error: Exception) -> str:
         return "the mail server refuses the addresses in `to`"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"the mail server answered {error.smtp_code}"
-    cause = getattr(error, "reason", error)  # of urllib's
+    # An error of TLS has a reason, too, which is a code.
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError | subprocess.TimeoutExpired):
         return "no answer in time; raise notify: timeout_seconds, or look at the server"
     if isinstance(cause, ssl.SSLError):

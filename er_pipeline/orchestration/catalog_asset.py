@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from er_pipeline.blocking.spec.declared_settings import declared_settings
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import files_of_mode
@@ -165,5 +166,6 @@ def publish_what_is_good(spec: PipelineSpec, lake: Lake, steps: Sequence[Step]) 
             clean_up(lake, spec.lake.retention)
             return Published(standing, sorted(lake.published()["views"]), is_new=False)
         collect_run_metrics(engine, lake)
-    views = publish_dataset(lake, tables, spec.lake.retention, standing.withheld)
+    settings = declared_settings(spec)
+    views = publish_dataset(lake, tables, spec.lake.retention, standing.withheld, settings)
     return Published(standing, views, is_new=True)

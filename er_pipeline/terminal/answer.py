@@ -2,8 +2,10 @@
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,11 @@ def print_error(text: str) -> None:
     print(f"error: {_escaped(text)}", file=sys.stderr, flush=True)
 
 
+def terminal_width() -> int | None:
+    """Return the cells of a line of the terminal; None if the answer does not go to one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def _escaped(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
@@ -28,11 +35,17 @@ def _escaped(text: str) -> str:
 
 
 def print_json(answer: Any) -> None:
-    """Print an answer as JSON, indented by two; JSON itself escapes control characters.
+    """Print an answer as JSON, indented by two; what could steer a terminal is escaped.
 
-    Numbers that JSON lacks (infinity, not a number) become null, sets and generators lists.
+    Numbers that JSON lacks (infinity, not a number) become null, sets and generators lists, moments
+    texts as ISO 8601 has them.
     """
-    print(json.dumps(_plain(answer), ensure_ascii=False, indent=2, allow_nan=False), flush=True)
+    text = json.dumps(_plain(answer), ensure_ascii=False, indent=2, allow_nan=False)
+    if not text.isascii():
+        from er_pipeline.blocking.tables.printable import printable_json
+
+        text = printable_json(text)
+    print(text, flush=True)
 
 
 def _plain(value: Any) -> Any:
@@ -44,6 +57,8 @@ def _plain(value: Any) -> Any:
         return str(value)
     if hasattr(value, "item"):  # a number of numpy's
         return _plain(value.item())
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

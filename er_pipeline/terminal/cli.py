@@ -21,6 +21,7 @@ from er_pipeline.terminal.declaration_commands import (
     check,
     init,
 )
+from er_pipeline.terminal.diff_command import DIFF_EXAMPLES, diff
 from er_pipeline.terminal.entity_commands import entity
 from er_pipeline.terminal.exit_codes import (
     EXIT_CODES,
@@ -54,6 +55,7 @@ from er_pipeline.terminal.options import (
 )
 from er_pipeline.terminal.report_command import REPORT_EXAMPLES, report
 from er_pipeline.terminal.rule_commands import rules, training_rules
+from er_pipeline.terminal.show_command import SHOW_EXAMPLES, show
 from er_pipeline.terminal.version_commands import versions
 
 Shell = Literal["bash", "zsh", "fish"]
@@ -78,6 +80,8 @@ app["--version"].help = "Show the version."
 app.command(init, group=RUN, help_epilogue=INIT_EXAMPLES)
 app.command(check, group=RUN, help_epilogue=CHECK_EXAMPLES)
 app.command(explain, group=RUN, help_epilogue=EXPLAIN_EXAMPLES)
+app.command(diff, group=RUN, help_epilogue=DIFF_EXAMPLES)
+app.command(show, group=RUN, help_epilogue=SHOW_EXAMPLES)
 app.command(report, group=RUN, help_epilogue=REPORT_EXAMPLES)
 app.command(learn, group=RUN, help_epilogue=LEARN_EXAMPLES)
 app.command(promote, group=RUN, help_epilogue=PROMOTE_EXAMPLES)
@@ -90,7 +94,7 @@ app.command(
     help_epilogue=examples(
         "er-pipeline entity defs.yaml 17",
         "er-pipeline entity defs.yaml --record shop:4711",
-        "er-pipeline entity defs.yaml 17 --json | jq .resolves_to",
+        "er-pipeline entity defs.yaml 17 --json",
     ),
 )
 app.command(
@@ -158,7 +162,7 @@ def demo(
         "er-pipeline run defs.yaml --lake /data/lake",
         "er-pipeline run defs.yaml --select filtered_blocks,unified_pairs",
         "er-pipeline run defs.yaml --select 'unified_pairs+'",
-        "er-pipeline run defs.yaml --json | jq .figures.run.pairs",
+        "er-pipeline run defs.yaml --json > answer.json",
     ),
 )
 def run(
@@ -268,23 +272,28 @@ def settings(*, as_json: JsonOption = False) -> int:
 
 @app.command(
     group=REFERENCE,
-    help_epilogue=examples("er-pipeline docs", "er-pipeline docs command | less"),
+    help_epilogue=examples("er-pipeline docs", "er-pipeline docs command"),
 )
 def docs(
     page: Annotated[
         str | None, Parameter(name="PAGE", help="A page of the list; if omitted, the list.")
     ] = None,
     /,
+    *,
+    as_json: JsonOption = False,
 ) -> int:
     """List the pages of the documentation, or show one.
 
     A page is rendered on a terminal, and printed as plain Markdown when piped.
     """
-    from er_pipeline.terminal.answer import print_lines
+    from er_pipeline.terminal.answer import print_json, print_lines
     from er_pipeline.terminal.docs import find_page, page_lines, print_page, read_pages
 
     pages = read_pages()
-    if page is None:
+    if as_json:
+        listed = [{"page": one.name, "title": one.title} for one in pages.values()]
+        print_json(find_page(pages, page)._asdict() if page else {"pages": listed})
+    elif page is None:
         print_lines(page_lines(pages))
     else:
         print_page(find_page(pages, page))

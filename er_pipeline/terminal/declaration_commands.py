@@ -15,7 +15,7 @@ INIT_EXAMPLES = examples(
 CHECK_EXAMPLES = examples(
     "er-pipeline check defs.yaml",
     "er-pipeline check er_pipeline/defs/*/defs.yaml",
-    "er-pipeline check defs.yaml --json | jq .verdict",
+    "er-pipeline check defs.yaml --json",
 )
 
 
@@ -35,6 +35,7 @@ def init(
             name="--force", negative="", show_default=False, help="Replace a file that is there."
         ),
     ] = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Look at tables and write a declaration that runs.
 
@@ -42,10 +43,16 @@ def init(
     how dates and phone numbers are written and how a csv file is, and says in
     comments what each guess rests on. Several tables are linked.
     """
-    from er_pipeline.terminal.answer import print_lines
+    from dataclasses import asdict
+
+    from er_pipeline.terminal.answer import print_json, print_lines
     from er_pipeline.terminal.first_declaration import write_declaration
 
-    print_lines(write_declaration(files, out, force=force))
+    declared = write_declaration(files, out, force=force)
+    if as_json:
+        print_json(asdict(declared))
+    else:
+        print_lines(declared.lines())
     return OK
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -63,8 +64,29 @@ class _Table:
     fields: dict[str, ColumnGuess]
 
 
-def write_declaration(files: Sequence[Path], out: Path, *, force: bool) -> Iterator[str]:
-    """Look at tables and write their declaration; give lines for people.
+@dataclass(frozen=True)
+class Declared:
+    """What was written: the file, and what it says of the tables. fields: field -> kind."""
+
+    file: Path
+    dataset: str
+    mode: str
+    records: int
+    fields: Mapping[str, str]
+
+    def lines(self) -> Iterator[str]:
+        """Say it to people, with what to do next."""
+        yield f"{self.file}: {self.mode} of {self.records:,} records."
+        width = max(map(len, self.fields)) + 2
+        for name, kind in self.fields.items():
+            yield f"  {name:<{width}}{kind}"
+        yield "Each guess has its evidence beside it, as a comment. Look through it, then:"
+        for command in ("check {}", "run {} --dry-run", "run {}"):
+            yield f"  er-pipeline {command.format(shlex.quote(str(self.file)))}"
+
+
+def write_declaration(files: Sequence[Path], out: Path, *, force: bool) -> Declared:
+    """Look at tables and write their declaration.
 
     Raises UsageError if the file is there already, InputError if a table cannot be declared.
     """
@@ -93,14 +115,8 @@ def write_declaration(files: Sequence[Path], out: Path, *, force: bool) -> Itera
             ) from error
         finally:
             draft.unlink(missing_ok=True)
-    yield f"{out}: {spec.link_mode} of {sum(look.n_rows for look in looks):,} records."
-    width = max(map(len, spec.declared_kinds)) + 2
-    for name, kind in spec.declared_kinds.items():
-        yield f"  {name:<{width}}{kind}"
-    yield "Each guess has its evidence beside it, as a comment. Look through it, then:"
-    yield f"  er-pipeline check {out}"
-    yield f"  er-pipeline run {out} --dry-run"
-    yield f"  er-pipeline run {out}"
+    n_records = sum(look.n_rows for look in looks)
+    return Declared(out, spec.dataset, spec.link_mode, n_records, spec.declared_kinds)
 
 
 def _declaration(engine: Engine, looks: Sequence[TableLook], out: Path) -> Iterator[str]:

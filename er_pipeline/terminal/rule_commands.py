@@ -28,7 +28,7 @@ training_rules = App(
     name="list",
     help_epilogue=examples(
         "er-pipeline rules list defs.yaml",
-        "er-pipeline rules list defs.yaml --json | jq '.rules[].sql'",
+        "er-pipeline rules list defs.yaml --json",
     ),
 )
 def list_rules(defs: Defs, /, *, lake: LakeOption = None, as_json: JsonOption = False) -> int:
@@ -66,19 +66,24 @@ def pin(
         str | None, Parameter(name="--as", help="Name of the strategy; by default the rule's.")
     ] = None,
     lake: LakeOption = None,
+    as_json: JsonOption = False,
 ) -> int:
     """Write a learned rule into the defs.yaml as a strategy; comments stay.
 
     The rule is then used by every run, whatever is learned later.
     """
     from er_pipeline.blocking.spec.yaml_file import read_spec
+    from er_pipeline.terminal.answer import print_json, print_lines
     from er_pipeline.terminal.lakes import open_lake
     from er_pipeline.terminal.rules import pin_rule
 
     spec = read_spec(defs)
     name = pin_rule(defs, open_lake(spec, lake), rule, strategy)
+    if as_json:
+        print_json({"file": defs, "rule": rule, "strategy": name})
+        return OK
     others = "; the other rules are still learned" if spec.learns else ""
-    print(f"{defs}: {name} is a strategy now, and the next run uses it{others}.")
+    print_lines([f"{defs}: {name} is a strategy now, and the next run uses it{others}."])
     return OK
 
 

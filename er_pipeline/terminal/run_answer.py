@@ -1,13 +1,15 @@
 """What a run answers: its report and where to look, or one JSON object."""
 
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.standing import standing_of
+from er_pipeline.blocking.tables.standing import Standing, standing_of
 from er_pipeline.evaluation.kept_report import (
     REPORT_FILE,
     figures_of,
@@ -107,13 +109,30 @@ def run_and_report(
             }
         )
     elif result.succeeded or lines:
-        where = _where(tables, folder / CATALOG, path, page, published=published)
+        culprit = _culprit(spec, standing)
+        where = _where(tables, folder / CATALOG, path, page, culprit, published=published)
         print_lines([*lines, "", *_skipped(result), *where])
     return OK if succeeded else FAILED
 
 
+def _culprit(spec: PipelineSpec, standing: Standing) -> tuple[str, str]:
+    """Name the asset that failed first, and its stage; two empty texts if none failed."""
+    failed = {found.table for found in standing.errors} | set(standing.failures)
+    for step in flow(spec):
+        if failed & {step.name, *(table.name for table in step.writes)}:
+            shown = next((table.name for table in step.assets if table.name in failed), step.name)
+            return shown, step.stage
+    return "", ""
+
+
 def _where(
-    tables: Lake, catalog: Path, path: Path, page: Path | None, *, published: bool
+    tables: Lake,
+    catalog: Path,
+    path: Path,
+    page: Path | None,
+    culprit: tuple[str, str],
+    *,
+    published: bool,
 ) -> Iterator[str]:
     if not published:
         yield "The catalog shows what it showed before; add catalog to --select to publish."
@@ -125,8 +144,15 @@ def _where(
         return
     yield f"Catalog:  {catalog}"
     if "unified_pairs" in tables.published()["tables"]:
-        yield f"""          duckdb {catalog} 'from "{tables.dataset}".unified_pairs limit 10'"""
-    yield f"Graph:    {_how_to_open(path, tables)}"
+        yield f"          {_how_to_show(path, tables)}"
+    yield f"Graph:    {_how_to_open(path, tables, culprit)}"
+
+
+def _how_to_show(defs: Path, tables: Lake) -> str:
+    from er_pipeline.orchestration.resources import default_lake
+
+    lake = () if tables.root == default_lake() else ("--lake", str(tables.root))
+    return shlex.join(["er-pipeline", "show", str(defs), "unified_pairs", *lake])
 
 
 def _skipped(result: "RunResult") -> Iterator[str]:
@@ -145,7 +171,7 @@ def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield failed_check_line(check["table"], check["check"], check["text"], is_error=False)
 
 
-def _how_to_open(defs: Path, tables: Lake) -> str:
+def _how_to_open(defs: Path, tables: Lake, culprit: tuple[str, str]) -> str:
     from er_pipeline.orchestration.groups import graph_path
     from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
 
@@ -156,5 +182,5 @@ def _how_to_open(defs: Path, tables: Lake) -> str:
             f" and start that with {LAKE_VARIABLE}={tables.root}"
         )
     variable = "" if tables.root == default_lake() else f"{LAKE_VARIABLE}={tables.root} "
-    page = f"http://127.0.0.1:3000{graph_path(tables.dataset)}"
+    page = f"http://127.0.0.1:3000{graph_path(tables.dataset, *culprit)}"
     return f"{variable}DAGSTER_HOME=$PWD dagster dev, then {page}"

@@ -1,11 +1,23 @@
 """What a lake keeps of a dataset: every publication, since when, until when, and what it takes."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
+from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.moments import seconds_text
-from er_pipeline.blocking.tables.publications import disk_bytes
+from er_pipeline.blocking.tables.moments import made_at, moment, seconds_text
+from er_pipeline.blocking.tables.publications import Shown, disk_bytes
+from er_pipeline.terminal.exit_codes import UsageError
+
+NOW = "now"
+# How a moment may be written, and how long it lasts.
+PRECISIONS = {
+    "%Y-%m-%d %H:%M:%S": timedelta(seconds=1),
+    "%Y-%m-%d %H:%M": timedelta(minutes=1),
+    "%Y-%m-%d": timedelta(days=1),
+}
 
 
 class Kept(TypedDict):
@@ -20,26 +32,68 @@ class Kept(TypedDict):
     bytes: int
 
 
-def kept_publications(lake: Lake) -> list[Kept]:
-    """List the publications of a dataset that are kept, the one that is shown first."""
+def every_publication(lake: Lake) -> list[Shown]:
+    """List all that is shown and was shown and is kept, newest first; until: empty for now."""
     published = lake.published()
     if not published["tables"]:
         return []
-    every: list[tuple[str, str | None, dict[str, str]]] = [
-        (published["at"], None, published["tables"]),
-        *((s["at"], s["until"], s["tables"]) for s in reversed(published["before"])),
-    ]
+    now: Any = {part: published[part] for part in ("at", "tables", "reads", "views", "settings")}
+    return [Shown(until="", **now), *reversed(published["before"])]
+
+
+def publication_at(lake: Lake, text: str) -> Shown:
+    """Return what was shown at a moment: now, 2026-11-27, 2026-11-27 02:00, or a version's name.
+
+    A day, a minute or a second counts to its end, so that a moment as `version_lines` writes it
+    names the publication that began then.
+    Raises UsageError if the text names no moment, LakeError if nothing is kept that was shown then.
+    """
+    every = every_publication(lake)
+    if not every:
+        raise LakeError(
+            f"nothing is published of dataset {lake.dataset} in the lake {lake.root}: run"
+            " er-pipeline run first, or name the lake that holds it with --lake"
+        )
+    if text == NOW:
+        return every[0]
+    end = moment(_end_of(text))
+    for publication in every:
+        if publication["at"] <= end:
+            return publication
+    raise LakeError(
+        f"nothing is kept that was shown at {text} (UTC); the oldest publication that is kept began"
+        f" at {seconds_text(every[-1]['at'])}, see er-pipeline versions"
+    )
+
+
+def _end_of(text: str) -> datetime:
+    with suppress(ValueError):
+        return made_at(text)
+    plain = text.strip().removesuffix("UTC").removesuffix("Z").strip().replace("T", " ")
+    for form, lasts in PRECISIONS.items():
+        with suppress(ValueError):
+            begins = datetime.strptime(plain, form).replace(tzinfo=UTC)
+            return begins + lasts - timedelta(microseconds=1)
+    raise UsageError(
+        f"{text!r} is no moment: write {NOW}, or one in UTC as er-pipeline versions shows it, such"
+        " as '2026-11-27 02:00'"
+    )
+
+
+def kept_publications(lake: Lake) -> list[Kept]:
+    """List the publications of a dataset that are kept, the one that is shown first."""
     seen: set[tuple[str, str]] = set()
     listed = []
-    for since, until, tables in every:
-        new = [version for version in tables.items() if version not in seen]
+    for publication in every_publication(lake):
+        since, until = publication["at"], publication["until"]
+        new = [version for version in publication["tables"].items() if version not in seen]
         seen.update(new)
         folders = [lake.path(table, version) for table, version in new]
         listed.append(
             Kept(
                 since=seconds_text(since),
-                until=None if until is None else seconds_text(until),
-                tables=len(tables),
+                until=seconds_text(until) if until else None,
+                tables=len(publication["tables"]),
                 bytes=disk_bytes(folders),
             )
         )

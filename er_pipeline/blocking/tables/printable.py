@@ -1,5 +1,6 @@
 """Printable text: what stands in files and records, made fit for a terminal and for messages."""
 
+import json
 import re
 import unicodedata
 
@@ -29,11 +30,23 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        character.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(character) in UNPRINTABLE and character not in HARMLESS
-        else character
+        character.encode("unicode_escape").decode("ascii") if _steers(character) else character
         for character in text
     )
+
+
+def printable_json(text: str) -> str:
+    """Return a text of JSON with what could steer a terminal as escapes of JSON: \\u009b.
+
+    JSON asks for escapes of the controls of ASCII alone.
+    """
+    if text.isascii():
+        return text
+    return "".join(json.dumps(c)[1:-1] if _steers(c) else c for c in text)
+
+
+def _steers(character: str) -> bool:
+    return unicodedata.category(character) in UNPRINTABLE and character not in HARMLESS
 
 
 def shown(value: object, most: int = MOST_SHOWN) -> str:

@@ -42,12 +42,17 @@ NOW = "now"
 
 
 class Shown(TypedDict):
-    """What was shown, from one moment to another: table -> version, and what each view read."""
+    """What was shown, from one moment to another; the rest as in `Published`.
+
+    Notes of older releases have neither views nor settings here.
+    """
 
     at: str
     until: str
     tables: dict[str, str]
     reads: dict[str, dict[str, str]]
+    views: dict[str, str]
+    settings: dict[str, str]
 
 
 class Published(TypedDict):
@@ -57,7 +62,7 @@ class Published(TypedDict):
     it reads; a view of an earlier run reads tables of that run. withheld: table -> why its last
     version is not shown. previous: what was shown before. before: all that was shown and is kept,
     oldest first. kept: ledger -> table -> version, of itself and what it is kept with, as it was
-    last shown, however long ago.
+    last shown, however long ago. settings: those that were declared, see `declared_settings`.
     """
 
     at: str
@@ -68,6 +73,7 @@ class Published(TypedDict):
     previous: dict[str, str]
     before: list[Shown]
     kept: dict[str, dict[str, str]]
+    settings: dict[str, str]
 
 
 def new_note(
@@ -76,6 +82,7 @@ def new_note(
     reads: Mapping[str, Mapping[str, str]],
     withheld: Mapping[str, str],
     kept: Mapping[str, Mapping[str, str]] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Published:
     """Make the note of what is shown from now on; a `Publication` adds what was shown before."""
     return Published(
@@ -87,6 +94,7 @@ def new_note(
         previous={},
         before=[],
         kept={ledger: dict(versions) for ledger, versions in (kept or {}).items()},
+        settings=dict(settings or {}),
     )
 
 
@@ -130,10 +138,13 @@ def read_published(folder: Path) -> Published:
                     until=str(s["until"]),
                     tables=_texts(s["tables"]),
                     reads=_nested(s, "reads"),
+                    views=_texts(s.get("views", {})),
+                    settings=_texts(s.get("settings", {})),
                 )
                 for s in before
             ],
             kept=_nested(noted, "kept"),
+            settings=_texts(noted.get("settings", {})),
         )
     except (FileNotFoundError, NotADirectoryError):
         pass
@@ -144,9 +155,7 @@ def read_published(folder: Path) -> Published:
             path,
             error,
         )
-    return Published(
-        at="", tables={}, views={}, reads={}, withheld={}, previous={}, before=[], kept={}
-    )
+    return {**new_note({}, {}, {}, {}), "at": ""}
 
 
 class Publication:
@@ -237,19 +246,13 @@ class Publication:
 
     def _kept_of(self, shown: Mapping[str, str], retention: Retention) -> Iterator[Shown]:
         """Give what was shown and is kept, oldest first."""
-        history = list(self.before["before"])
-        noted = self.before["tables"]
-        if noted:
-            history.append(
-                Shown(
-                    at=self.before["at"],
-                    until=self.at,
-                    tables=noted,
-                    reads=self.before["reads"],
-                )
-            )
-        if any(noted.get(table) != version for table, version in shown.items()):
-            history.append(Shown(at=self.before["at"], until=self.at, tables=dict(shown), reads={}))
+        history, noted = list(self.before["before"]), self.before
+        since: Any = {"at": noted["at"], "until": self.at}
+        if noted["tables"]:
+            parts: Any = {part: noted[part] for part in ("tables", "reads", "views", "settings")}
+            history.append(Shown(**since, **parts))
+        if any(noted["tables"].get(table) != version for table, version in shown.items()):
+            history.append(Shown(**since, tables=dict(shown), reads={}, views={}, settings={}))
         yield from kept_of(history, retention)
 
 

@@ -37,13 +37,15 @@ def note_verdicts(lake: Lake, table: str, verdicts: Iterable[Verdict], judged_by
     write_whole(lake.path(table) / VERDICTS, json.dumps(noted, indent=1))
 
 
-def noted_verdicts(lake: Lake, table: str, judged_by: str | None = None) -> list[Verdict] | None:
-    """Read what the checks found of a table as it was written last; None if none has run.
+def noted_verdicts(
+    lake: Lake, table: str, judged_by: str | None = None, version: str | None = None
+) -> list[Verdict] | None:
+    """Read what the checks found of a version of a table, the latest; None if none has run.
 
     judged_by: None takes what was judged by other settings, too.
     """
     try:
-        noted = json.loads((lake.path(table) / VERDICTS).read_text("utf-8"))
+        noted = json.loads((lake.path(table, version) / VERDICTS).read_text("utf-8"))
         if judged_by not in (None, noted["judged_by"]):
             return None
         return [Verdict(**verdict) for verdict in noted["verdicts"]]

@@ -19,6 +19,7 @@ OF_VIEWS = {
     "because_right_id": "Id of the right record of the pair that forbids it",
     "because_left_source": "Name of the source of the left one of these",
     "because_right_source": "Name of the source of the right one of these",
+    "weight": "Evidence for a match; 1 singles out one record",
     "strategies": "Names of the strategies that propose the pair",
     "resolves_to": "The entity that holds its records now",
     "sampled": "Which of both records was drawn for the sample",
@@ -40,10 +41,20 @@ def view_columns(engine: Engine, lake: Lake, table: Table, tables: Iterable[Tabl
     relations = {
         other.name: parquet_files(lake.path(other.name)) for other in tables if lake.has(other.name)
     }
-    own = {column.name: column for column in table.columns}
+    return columns_of(engine, table.view(relations), table, tables)
+
+
+def columns_of(
+    engine: Engine, view: str, table: Table | None, tables: Iterable[Table]
+) -> list[Column]:
+    """List the columns of a view that has been written already; table: the one it is of, if known.
+
+    tables: as in `view_columns`.
+    """
+    own = {column.name: column for column in table.columns} if table else {}
     described = _meanings(tables)
     found = []
-    for name, kind in engine.described(table.view(relations)):
+    for name, kind in engine.described(view):
         if name in own:
             found.append(own[name])
         else:
