@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from er_pipeline.blocking.records import csv_layout
 from er_pipeline.blocking.records.csv_layout import find_layout
 from er_pipeline.blocking.spec.sources_section import CsvFormat
 from er_pipeline.blocking.tables.errors import InputError
@@ -40,3 +41,22 @@ def test_a_header_may_hold_line_ends(tmp_path: Path) -> None:
 def test_a_file_of_blank_lines_has_no_header(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"p\.csv:1: has no header line"):
         header_of(tmp_path, "\n \n")
+
+
+def test_the_rest_of_a_line_that_is_too_long_is_not_taken_for_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_layout, "MAX_LINE", 50)
+    file = tmp_path / "p.csv"
+    file.write_text("id,name\n1,ann\n2," + 1_000 * ";" + "\n")
+    layout = find_layout(file, CsvFormat(), [])
+    assert (layout.header, layout.delimiter) == (["id", "name"], ",")
+
+
+def test_a_header_that_is_too_long_is_looked_at_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_layout, "MAX_LINE", 50)
+    file = tmp_path / "p.csv"
+    file.write_text(f"id,name,{'x' * 500}\n1,ann,x\n")
+    assert find_layout(file, CsvFormat(), []).header[:2] == ["id", "name"]

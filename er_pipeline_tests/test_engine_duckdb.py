@@ -6,6 +6,7 @@ import pytest
 
 from er_pipeline.blocking.tables import engine_duckdb
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine, parquet_file
+from er_pipeline.blocking.tables.errors import InputError
 
 
 @pytest.mark.parametrize("values_per_batch", [1, 2, 3, 500_000])
@@ -135,3 +136,55 @@ def test_a_closed_engine_runs_nothing_more() -> None:
         engine.make_table("t", "select 1 as n")
     with pytest.raises(duckdb.ConnectionException):
         engine.rows("from t")
+
+
+LIMIT = "select current_setting('memory_limit')"
+
+
+def test_a_frugal_call_is_bounded_and_afterwards_all_is_as_before(tmp_path: Path) -> None:
+    with DuckDBEngine(threads=1, spill_to=tmp_path) as engine:
+        before = engine.row(LIMIT)
+        assert engine.frugally(lambda: engine.row(LIMIT)) == ("1.8 GiB",)
+        assert engine.row(LIMIT) == before
+
+
+def test_the_limit_of_the_user_stands_and_without_a_place_to_spill_to_there_is_none(
+    tmp_path: Path,
+) -> None:
+    with DuckDBEngine(threads=1, memory_limit="3GB", spill_to=tmp_path) as engine:
+        assert engine.frugally(lambda: engine.row(LIMIT)) == engine.row(LIMIT) == ("2.7 GiB",)
+    with DuckDBEngine(threads=1) as engine:
+        assert engine.frugally(lambda: engine.row(LIMIT)) == engine.row(LIMIT)
+
+
+def test_what_cannot_be_spilled_is_called_again_unbounded(tmp_path: Path) -> None:
+    # A list of 300 million numbers would do; a limit that the call lowers shows the same sooner.
+    limits = []
+
+    def hungry() -> int:
+        limits.append(engine.row(LIMIT))
+        if len(limits) == 1:
+            engine.execute("set memory_limit = '1MB'")
+        try:
+            return len(engine.row("select list(range) from range(1_000_000)")[0])
+        except duckdb.Error as error:
+            raise InputError("people.csv: cannot be read") from error
+
+    with DuckDBEngine(threads=1, spill_to=tmp_path) as engine:
+        assert engine.frugally(hungry) == 1_000_000
+        assert len(limits) == 2
+        assert limits[1] == engine.row(LIMIT)
+
+
+def test_other_errors_are_raised_at_once(tmp_path: Path) -> None:
+    calls = []
+
+    def wrong() -> None:
+        calls.append(1)
+        raise InputError("people.csv: no such file")
+
+    with DuckDBEngine(threads=1, spill_to=tmp_path) as engine:
+        before = engine.row(LIMIT)
+        with pytest.raises(InputError):
+            engine.frugally(wrong)
+        assert (len(calls), engine.row(LIMIT)) == (1, before)

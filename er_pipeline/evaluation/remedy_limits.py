@@ -7,8 +7,8 @@ from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.matching.entity_facts import entities_facts
-from er_pipeline.matching.match_doubts import judge_doubts
 from er_pipeline.matching.matches import matches_facts
+from er_pipeline.matching.precision_doubts import judge_precision
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _least_precision(lake: Lake, spec: PipelineSpec) -> float | None:
     if spec.matching is None:
         return 1 - most
     matches = matches_facts(lake)
-    if not judge_doubts(matches.get("doubts", []), matches["matches"], most).passed:
+    if not all(judged.passed for judged in judge_precision(matches, matches["matches"], spec)):
         return None
     if entities_facts(lake)["largest_entity"] > spec.checks.max_entity_size:
         return None

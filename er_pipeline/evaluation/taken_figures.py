@@ -52,9 +52,11 @@ def _matching_figures(matches: MatchesFacts, entities: EntitiesFacts) -> dict[st
         "threshold": entities["threshold"],
         "matches": matches["matches"],
     }
-    doubts = matches.get("doubts")
-    if doubts:
-        figures["doubtful_share"], figures["doubtful_share_high"] = doubtful_share(doubts)
+    if doubts := matches.get("doubts"):
+        share, high = doubtful_share(doubts, matches["matches"])
+        figures |= {"doubtful_share": share, "doubtful_share_high": high}
+    if contested := matches.get("contested"):
+        figures["contested_share"] = share_of(contested["contested"], contested["matches"])
     if "second_pass_records_given_a_match" in matches:
         newly_matched = matches["second_pass_records_given_a_match"]
         figures["second_pass_records_given_a_match"] = newly_matched

@@ -17,7 +17,13 @@ alike, as in capture and recapture. Of true matches one side is backed and the o
 ratio of 2 (1 - c) to c to those checked, c = sqrt(m) being the share of values undamaged; these are
 taken out first.
 
-Where hardly a record has a second match, hardly a pair can be checked: then this says nothing.
+Where their number says no more than values that change do, their kind does: two spellings of one
+value are often near each other, the values of two people hardly ever. Conflicts that are near
+nearly as often as the other matches that differ are spellings, such as the venues of citations, and
+none of them is in doubt.
+
+Where hardly a record has a second match, hardly a pair can be checked: then this says nothing; see
+`contested_matches` and `odd_levels`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,6 +46,9 @@ IN_DOUBT = Check(
     limits=("checks.max_doubtful_matches",),
 )
 
+# Conflicts are spellings if they are near so many times as often as all matches that differ: .8 to
+# 1.1 in citations and bibliographies, 0 to .5 in twins, songs and people among noise.
+NEAR_AS_OFTEN = 0.6
 # Thresholds above it are not proposed: matches with a missing value or two would be lost as well.
 HIGHEST_RAISED = 0.999
 
@@ -116,6 +125,7 @@ def _doubt_of(engine: Engine, spec: PipelineSpec, field: str, top: int, m: float
         "backed_pairs",
         f"""
         select a.left_no, a.right_no, a.match_probability, a.is_other, a.{level} < {top} as differs,
+            a.{level} between 1 and {top - 1} as is_near,
             cast(coalesce(l.n, 0) > (a.{level} = {top})::int as integer)
                 + cast(coalesce(r.n, 0) > (a.{level} = {top})::int as integer) as n_backed
         from accepted as a
@@ -124,10 +134,12 @@ def _doubt_of(engine: Engine, spec: PipelineSpec, field: str, top: int, m: float
         where a.{level} >= 0
         """,
     )
-    known, others, differ, checked, conflicts, half_backed, half_above = engine.row(
+    known, others, differ, near, checked, conflicts, spelt, half_backed, above = engine.row(
         """
         select count(*), count(*) filter (where is_other), count(*) filter (where differs),
+            count(*) filter (where is_near),
             count(*) filter (where n_backed = 2), count(*) filter (where n_backed = 2 and differs),
+            count(*) filter (where n_backed = 2 and is_near),
             count(*) filter (where n_backed = 1 and differs),
             quantile_disc(match_probability, 0.5) filter (where n_backed = 2 and differs)
         from backed_pairs
@@ -141,7 +153,10 @@ def _doubt_of(engine: Engine, spec: PipelineSpec, field: str, top: int, m: float
         " join least_nearby as r on r.record_no = p.right_no where p.n_backed = 2"
     )
     expected = max(1 - m, share_of(differ, others))
-    doubtful, high = doubtful_pairs(checked, conflicts, half_backed, differ, entities, expected, m)
+    are_spellings = spelt > NEAR_AS_OFTEN * share_of(near, differ) * conflicts
+    doubtful, high = doubtful_pairs(
+        checked, conflicts, half_backed, differ, entities, expected, m, are_spellings=are_spellings
+    )
     ((left, right),) = engine.rows(
         "select left_no, right_no from backed_pairs where n_backed = 2 and differs"
         " order by match_probability desc, left_no, right_no limit 1"
@@ -155,7 +170,7 @@ def _doubt_of(engine: Engine, spec: PipelineSpec, field: str, top: int, m: float
         "doubtful": round(doubtful, 1),
         "doubtful_high": round(high, 1),
         "example": [names[left], names[right]],
-        "half_above": half_above,
+        "half_above": above,
     }
 
 
@@ -167,20 +182,23 @@ def doubtful_pairs(
     entities: int,
     expected: float,
     m: float,
+    *,
+    are_spellings: bool = False,
 ) -> tuple[float, float]:
     """Estimate how many of the matches that differ in a field are pairs of two.
 
     checked, conflicts: as of `Doubt`. half_backed: matches that differ and have one value backed.
     differ: all matches that differ. entities: that the checked are of, as independent trials.
     expected: share of the checked that differ where values change. m: share of matches with equal
-    values.
-    Returns the estimate and the upper end of its 95% interval; both are the conflicts alone where
-    values that change may have made them.
+    values. are_spellings: whether the conflicts are as often near as other matches that differ.
+    Returns the estimate and the upper end of its 95% interval; where values that change may have
+    made the conflicts, both are these alone, and none if they are spellings.
     """
     share = share_of(conflicts, checked)
     low, _ = interval(share * entities, entities)
     if low <= expected:
-        return float(conflicts), float(conflicts)
+        seen = 0.0 if are_spellings else float(conflicts)
+        return seen, seen
     excess = (share - expected) / (1 - expected)
     both = excess * checked
     undamaged = sqrt(m)
@@ -194,12 +212,23 @@ def doubtful_pairs(
     return min(most, both / backed**2), min(most, both / max(backed_low, 1e-9) ** 2)
 
 
-def doubtful_share(doubts: Sequence[Doubt]) -> tuple[float, float]:
-    """Return the estimated share of the matches that are pairs of two, and its upper end."""
-    return (
-        max((share_of(doubt["doubtful"], doubt["known"]) for doubt in doubts), default=0.0),
-        max((share_of(doubt["doubtful_high"], doubt["known"]) for doubt in doubts), default=0.0),
-    )
+def doubtful_share(doubts: Sequence[Doubt], matches: int) -> tuple[float, float]:
+    """Return the estimated share of the matches that are pairs of two, and its upper end.
+
+    matches: at the threshold. Fields are not summed: of two, the matches may be the same.
+    """
+    shares = [_share_of_field(doubt, matches) for doubt in doubts]
+    return max((low for low, _ in shares), default=0.0), max((up for _, up in shares), default=0.0)
+
+
+def _share_of_field(doubt: Doubt, matches: int) -> tuple[float, float]:
+    # What was seen alone says nothing of matches in which the field is missing.
+    of = matches if _is_seen_only(doubt) else doubt["known"]
+    return share_of(doubt["doubtful"], of), share_of(doubt["doubtful_high"], of)
+
+
+def _is_seen_only(doubt: Doubt) -> bool:
+    return doubt["doubtful_high"] == doubt["conflicts"]
 
 
 def judge_doubts(doubts: Sequence[Doubt], matches: int, most: float) -> Verdict:
@@ -208,7 +237,7 @@ def judge_doubts(doubts: Sequence[Doubt], matches: int, most: float) -> Verdict:
     matches: at the threshold. most: share of them that may be. It warns unless the interval of the
     estimate lies below that.
     """
-    share, high = doubtful_share(doubts)
+    share, high = doubtful_share(doubts, matches)
     numbers: dict[str, int | float] = {
         "matches": matches,
         "doubtful_share": share,
@@ -218,13 +247,12 @@ def judge_doubts(doubts: Sequence[Doubt], matches: int, most: float) -> Verdict:
     if high <= most:
         text = f"About {share:.1%} of {matches:,} matches are in doubt (at most {most:.1%} wanted)."
         return Verdict(IN_DOUBT.name, True, "warn", text, numbers)
-    first = max(doubts, key=lambda doubt: share_of(doubt["doubtful_high"], doubt["known"]))
+    first = max(doubts, key=lambda doubt: _share_of_field(doubt, matches)[1])
     left, right = first["example"]
-    seen_only = first["doubtful"] == first["doubtful_high"] == first["conflicts"]
     of_all = f"of {matches:,} matches"
     counted = (
         f"At least {share:.1%} {of_all} ("
-        if seen_only
+        if _is_seen_only(first)
         else f"About {share:.1%} {of_all} (up to {high:.1%}; "
     )
     text = (

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, cast
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake, link_files
-from er_pipeline.blocking.tables.pictures import Grid, MatchWeights, Shown, numbers
+from er_pipeline.blocking.tables.pictures import MatchWeights, Shown, numbers
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import (
@@ -27,8 +27,14 @@ from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.matching.em_sessions import level_sql
 from er_pipeline.matching.likely_pairs import LikelyPairs, least_weight
-from er_pipeline.matching.match_doubts import IN_DOUBT, Doubt, find_doubts, judge_doubts
 from er_pipeline.matching.pair_bounds import PairBounds
+from er_pipeline.matching.precision_doubts import (
+    PrecisionDoubts,
+    checks_of,
+    doubts_grid,
+    find_precision_doubts,
+    judge_precision,
+)
 from er_pipeline.matching.scored_pairs import number_compared
 from er_pipeline.matching.scores_before import CODES, ScoresBefore, find_scores_before
 from er_pipeline.matching.splink_linker import ModelError, linker_of, predicted, read_model
@@ -58,7 +64,7 @@ TO_SCORE = (
 SCORED_CHECK = "every_candidate_is_scored"
 
 
-class MatchesFacts(TypedDict):
+class MatchesFacts(PrecisionDoubts):
     """What is noted beside matches; see `score_pairs`.
 
     compared: pairs that were no lost case before their values were compared. weights: stored pairs
@@ -75,7 +81,6 @@ class MatchesFacts(TypedDict):
     unscored: NotRequired[bool]
     taken_over: NotRequired[int]
     done_in_full: NotRequired[str]
-    doubts: NotRequired[list[Doubt]]
     second_pass_records_given_a_match: NotRequired[int]
 
 
@@ -141,7 +146,7 @@ def _step(
         settings=[spec.matching.threshold, spec.matching.min_probability, spec.field_kinds],
         run=partial(score_pairs, spec=spec, pairs=pairs, table=table, first=first),
         stage="matching",
-        checks=(Check(SCORED_CHECK, why), *([] if table == FIRST_PASS else [IN_DOUBT])),
+        checks=(Check(SCORED_CHECK, why), *([] if table == FIRST_PASS else checks_of(spec))),
         judge=partial(_judge, spec=spec, table=table),
         show=_show,
         # The pairs of a second pass hang on who has a match in the first, not on the model.
@@ -190,7 +195,7 @@ def score_pairs(
     alike is taken over, see `find_scores_before`.
     Returns the facts kept beside the table: candidates, scored and stored pairs, matches at the
     threshold, "compared", see `_score`, "weights": stored pairs by their match weight, rounded
-    down, and, but for a first pass, "doubts", see `find_doubts`.
+    down, and, but for a first pass, what speaks against them, see `PrecisionDoubts`.
     """
     assert spec.matching is not None, "matching is on"
     lake.open(engine, "cleaned_records")
@@ -235,7 +240,9 @@ def score_pairs(
             weights=_count_weights(engine),
         )
         if table != FIRST_PASS:
-            draft.facts["doubts"] = find_doubts(engine, spec, model, "written_matches", threshold)
+            draft.facts.update(
+                find_precision_doubts(engine, spec, model, "written_matches", threshold)
+            )
         if first:
             draft.facts["second_pass_records_given_a_match"] = _newly_matched(engine, spec, first)
         return dict(draft.facts)
@@ -348,24 +355,13 @@ def _matches_sql(spec: PipelineSpec, model: Mapping[str, Any], pairs: str) -> st
 def _judge(engine: Engine, lake: Lake, spec: PipelineSpec, table: str) -> Iterable[Verdict]:
     facts = matches_facts(lake, table)
     yield from judge_matches(facts)
-    if "doubts" in facts:
-        yield judge_doubts(facts["doubts"], facts["matches"], spec.checks.max_doubtful_matches)
+    yield from judge_precision(facts, facts["matches"], spec)
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:
-    doubts: list[Doubt] = facts.get("doubts", [])
-    rows = [
-        (
-            doubt["field"],
-            f"{doubt['doubtful']:,.0f}",
-            f"{doubt['conflicts']:,} of {doubt['checked']:,}",
-            " and ".join(doubt["example"]),
-        )
-        for doubt in doubts
-    ]
-    header = ("field", "doubtful matches", "both values backed", "such as")
+    doubts = doubts_grid(cast(PrecisionDoubts, facts))
     return {
         **numbers(facts),
-        **({"doubts": Grid(header, rows)} if rows else {}),
+        **({"doubts": doubts} if doubts else {}),
         "weights": MatchWeights({int(weight): n for weight, n in facts["weights"].items()}),
     }

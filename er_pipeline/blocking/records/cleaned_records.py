@@ -165,6 +165,10 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     are unreadable than `max_reject_rate` allows. Nothing is written then.
     """
     check_truth_file(engine, spec)
+    return engine.frugally(partial(_read_and_clean, engine, lake, spec))
+
+
+def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     raw = read_raw_records(engine, spec, read_tombstones(lake.folder))
     readings = read_columns(engine, raw.table, spec)
     cleaned = list(clean_columns(engine, raw.table, spec, readings))

@@ -72,8 +72,18 @@ def find_layout(file: Path, style: CsvFormat, wanted: Sequence[str]) -> CsvLayou
 
 
 def _first_lines(text: IO[str]) -> list[str]:
-    lines = (text.readline(MAX_LINE) for _ in range(2 * MOST_TITLE_LINES))
-    return [line.replace("\r\n", "\n") for line in lines if line]
+    """Read the lines that show the layout, up to one that is too long to be read at all.
+
+    What is left of such a line looks like more lines; of one of 500 MB they took a minute.
+    """
+    lines: list[str] = []
+    while len(lines) < 2 * MOST_TITLE_LINES and (line := text.readline(MAX_LINE)):
+        if len(line) >= MAX_LINE and lines:
+            break
+        lines.append(line.replace("\r\n", "\n"))
+        if len(line) >= MAX_LINE:
+            break
+    return lines
 
 
 def _layout(

@@ -66,9 +66,10 @@ class Checks(Settings):
     )
     max_doubtful_matches: Share = Field(
         0.05,
-        description="Share of the matches that may join two who are alike, such as twins, as"
-        " estimated without truth; above it, a warning. Where truth is known, no remedy lowers"
-        " precision below the rest.",
+        description="Share of the matches that may be wrong, as estimated without truth: two who"
+        " are alike, such as twins, a second partner in a linked source, near values that are no"
+        " sign of a match; above it, a warning. Where truth is known, no remedy lowers precision"
+        " below the rest.",
     )
     max_entity_size: int = Field(
         100, ge=2, description="Records of the largest entity; above it, the run stops."

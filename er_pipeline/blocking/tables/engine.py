@@ -7,12 +7,14 @@ handing values in, and mapping a Python function over the distinct values of an 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
+
+Result = TypeVar("Result")
 
 
 class Engine(Protocol):
@@ -79,6 +81,12 @@ class Engine(Protocol):
 
     def fingerprint(self, table: str, columns: Sequence[str]) -> str:
         """Return a text that changes with the rows of a table, whatever their order."""
+
+    def frugally(self, call: Callable[[], Result]) -> Result:
+        """Call a function with little memory, unless the user has set a limit; spill the rest.
+
+        Where something cannot be spilled it is called once more, without a bound.
+        """
 
     def row_hash(self, sql: str) -> str:
         """Write the expression of a well-mixed whole number below 2^64, for a text expression."""
