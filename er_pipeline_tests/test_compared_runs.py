@@ -42,8 +42,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
 def compared(nights: Nights, engine: Engine, first: int, last: int) -> Compared:
     """Compare two publications by their place, oldest first."""
     between: Sequence[Shown] = every_publication(nights.lake)[::-1][first : last + 1]
-    sides = [side_of(nights.lake, shown, shown["at"]) for shown in (between[0], between[-1])]
-    return compare_runs(engine, nights.lake, *sides, between)
+    then, now = (side_of(nights.lake, shown, shown["at"]) for shown in (between[0], between[-1]))
+    return compare_runs(engine, nights.lake, then, now, between)
 
 
 def counted(found: Compared) -> dict[tuple[str, str], int]:
@@ -79,8 +79,8 @@ def test_pairs_of_several_nights_are_added_up(nights: Nights, engine: Engine) ->
 
 def test_a_gap_between_makes_the_changes_unknown(nights: Nights, engine: Engine) -> None:
     every = every_publication(nights.lake)[::-1]
-    sides = [side_of(nights.lake, shown, shown["at"]) for shown in (every[0], every[2])]
-    found = compare_runs(engine, nights.lake, *sides, [every[0], every[2]])
+    then, now = (side_of(nights.lake, shown, shown["at"]) for shown in (every[0], every[2]))
+    found = compare_runs(engine, nights.lake, then, now, [every[0], every[2]])
     assert "pairs" not in found.changes
     assert found.unknown == [
         "pairs gained and lost: pair_changes of a night between is not kept",
@@ -110,11 +110,10 @@ def test_checks_that_came_out_otherwise_are_given(nights: Nights, engine: Engine
 
 def test_settings_that_changed_are_given(nights: Nights, engine: Engine) -> None:
     every = every_publication(nights.lake)[::-1]
-    then, now = ({**shown, "settings": {}} for shown in every[:2])
-    then["settings"] = {"blocks.max_size": "500", "budget": "9"}
-    now["settings"] = {"blocks.max_size": "100", "mode": '"link"'}
-    sides = [side_of(nights.lake, shown, "") for shown in (then, now)]  # type: ignore[arg-type]
-    found = compare_runs(engine, nights.lake, *sides, every[:2])
+    every[0]["settings"] = {"blocks.max_size": "500", "budget": "9"}
+    every[1]["settings"] = {"blocks.max_size": "100", "mode": '"link"'}
+    then, now = (side_of(nights.lake, shown, "") for shown in every[:2])
+    found = compare_runs(engine, nights.lake, then, now, every[:2])
     assert found.settings == [
         {"setting": "blocks.max_size", "before": "500", "now": "100"},
         {"setting": "mode", "before": None, "now": '"link"'},

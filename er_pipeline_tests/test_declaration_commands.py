@@ -26,6 +26,20 @@ def test_a_table_is_declared_checked_and_run_without_an_edit(
     assert "--force" in capsys.readouterr().err
 
 
+def test_what_was_declared_is_answered_in_json_and_a_folder_is_no_file(
+    tmp_path: Path, elsewhere: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "people.csv").write_text(ROWS)
+    assert main(["init", "people.csv", "--out", str(tmp_path), "--force"]) == 2
+    assert "is a folder; name the file to write" in capsys.readouterr().err
+    assert main(["init", "people.csv", "--out", "my people.yaml", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["file"], answer["mode"], answer["records"]) == ("my people.yaml", "dedupe", 80)
+    assert answer["fields"]["email"] == "email"
+    assert main(["init", "people.csv", "--out", "my people.yaml", "--force"]) == 0
+    assert "  er-pipeline check 'my people.yaml'\n" in capsys.readouterr().out
+
+
 def test_several_declarations_are_checked_and_the_worst_counts(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,12 @@ def test_at_a_terminal_a_page_is_rendered(tmp_path: Path) -> None:
     assert code == 0
     assert "The command line\x1b[0m" in shown
     assert "|---|" not in shown
+
+
+def test_pages_are_answered_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["docs", "--json"]) == 0
+    pages = json.loads(capsys.readouterr().out)["pages"]
+    assert [page["page"] for page in pages] == list(read_pages())
+    assert main(["docs", "command", "--json"]) == 0
+    page = json.loads(capsys.readouterr().out)
+    assert page["text"] == (DOCS / "command.md").read_text("utf-8")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from er_pipeline.blocking.records.learned_from import learned_from
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.stamps import Plan
@@ -99,3 +100,23 @@ def test_records_that_are_no_longer_like_those_that_was_learned_from_warn(
     if not passed:
         assert "30 records, 10 when it was learned (the model)" in verdict.text
         assert verdict.text.endswith("er-pipeline learn.")
+
+
+@pytest.mark.parametrize(("moved", "passed"), [(0, True), (10, True), (80, False)])
+def test_values_that_are_new_since_it_was_learned_warn(
+    tmp_path: Path, engine: DuckDBEngine, moved: int, passed: bool
+) -> None:
+    lake, spec = Lake(tmp_path, "people"), small_spec(**MATCHED)
+    columns = ", ".join(f"'a' || v as {name}" for name in spec.field_kinds)
+    engine.make_table("cleaned_records", f"select {columns} from range(100) as t(v)")
+    learn(lake, learned_from=learned_from(engine, spec.field_kinds))
+    with lake.writing("cleaned_records") as draft:
+        now = f"select {columns} from range({moved}, {100 + moved}) as t(v)"
+        engine.write(now, draft.file())
+    engine.execute("drop table cleaned_records")
+    (verdict,) = judge_in_force(engine, lake, spec)
+    assert verdict.passed == passed
+    share = verdict.numbers["largest_share_of_new_values"]
+    assert share == pytest.approx(moved / 100, abs=0.1)
+    if not passed:
+        assert "are new since it was learned (the model)" in verdict.text

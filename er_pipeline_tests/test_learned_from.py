@@ -1,6 +1,6 @@
 import pytest
 
-from er_pipeline.blocking.records.learned_from import find_drift, learned_from
+from er_pipeline.blocking.records.learned_from import find_drift, learned_from, records_of
 from er_pipeline.blocking.spec.learned import LearnedFrom
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 
@@ -14,14 +14,17 @@ def test_records_and_filled_values_are_counted(engine: DuckDBEngine) -> None:
         "create table cleaned_records as from (values ('a', null), ('b', 'x'), ('c', null))"
         ' as t("the city", phone)'
     )
-    assert learned_from(engine, ["the city", "phone"]) == of(
-        3, **{"the city": 1.0, "phone": 0.3333}
-    )
+    fields = ["the city", "phone"]
+    counted = of(3, **{"the city": 1.0, "phone": 0.3333})
+    assert records_of(engine, fields) == counted
+    noted = learned_from(engine, fields)
+    assert {**noted, "seen": {}} == {**counted, "seen": {}}
+    assert list(noted["seen"]) == fields
 
 
 def test_no_record_is_no_error(engine: DuckDBEngine) -> None:
     engine.execute("create table cleaned_records (city varchar)")
-    assert learned_from(engine, ["city"]) == of(0, city=0.0)
+    assert records_of(engine, ["city"]) == of(0, city=0.0)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_an_older_publication_is_read_through_the_views_of_its_day(
     nights: Nights, engine: Engine
 ) -> None:
     found = tables_at(nights, engine, first_night(nights)).find("unified_pairs", Asked())
-    assert sorted(row[:3] for row in found.rows) == [
+    assert sorted(tuple(row[:3]) for row in found.rows) == [
         ("0", "1", ["name"]),
         ("0", "2", ["name"]),
         ("1", "2", ["name"]),

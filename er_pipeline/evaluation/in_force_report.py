@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from er_pipeline.blocking.labels.labels import LABELS
-from er_pipeline.blocking.records.learned_from import find_drift, learned_from
+from er_pipeline.blocking.records.learned_from import find_drift, records_of
+from er_pipeline.blocking.records.seen_values import NewValues, find_new_values, new_values
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.in_force import read_sets
@@ -42,11 +43,17 @@ def judge_in_force(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[V
     if not learned:
         return
     lake.open(engine, "cleaned_records")
-    now = learned_from(engine, spec.field_kinds)
+    now = records_of(engine, spec.field_kinds)
     found: dict[str, list[str]] = {}  # what differs -> of what
+    new: dict[str, dict[str, NewValues]] = {}  # what was learned in one run has seen the same
     for table in learned:
         then = lake.facts(table).get("learned_from")
-        for difference in find_drift(then, now) if then else ():
+        if not then:
+            continue
+        seen = then.get("seen", {})
+        if repr(seen) not in new:
+            new[repr(seen)] = new_values(engine, seen)
+        for difference in (*find_drift(then, now), *find_new_values(new[repr(seen)])):
             found.setdefault(difference, []).append(LEARNED[table])
     for difference in find_run_drift(figures_then(engine, lake), figures_now(lake)):
         found.setdefault(difference, []).extend(LEARNED[table] for table in learned)
@@ -54,7 +61,9 @@ def judge_in_force(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[V
     if found:
         text = "; ".join(f"{difference} ({', '.join(of)})" for difference, of in found.items())
         text += ". Compare with what would be learned now: er-pipeline learn."
-    yield Verdict(FITS.name, not found, "warn", text, {"differences": len(found)})
+    shares = [values.share for of_table in new.values() for values in of_table.values()]
+    numbers = {"differences": len(found), "largest_share_of_new_values": max(shares, default=0.0)}
+    yield Verdict(FITS.name, not found, "warn", text, numbers)
 
 
 def in_force_lines(lake: Lake, now: datetime | None = None) -> Iterator[str]:

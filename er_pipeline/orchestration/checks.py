@@ -8,6 +8,7 @@ import dagster as dg
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.contract import FITS_CONTRACT
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.blocking.tables.standing import judge_and_note, verdicts_in_force
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Table
@@ -15,6 +16,9 @@ from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.orchestration.assets import as_dagster_failures
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.unchanged import is_full
+
+# Marks the failure of a step whose checks failed; with how many.
+FAILED_CHECKS = "failed_checks"
 
 
 def dataset_checks(spec: PipelineSpec, steps: Sequence[Step]) -> list[dg.AssetChecksDefinition]:
@@ -36,6 +40,8 @@ def table_checks(
     step from being run, too; instead those that cannot do without refuse the table themselves.
     """
     own = step.checks if table.name == step.name else ()
+    every = (FITS_CONTRACT, *own)
+    stops = {check.name for check in every if check.stops and not (is_tolerated and check in own)}
 
     @dg.multi_asset_check(
         name=f"{spec.dataset}__{table.name}__checks",
@@ -44,9 +50,9 @@ def table_checks(
                 check.name,
                 asset=dg.AssetKey([spec.dataset, table.name]),
                 description=check.why,
-                blocking=check.stops and not (is_tolerated and check in own),
+                blocking=check.name in stops,
             )
-            for check in (FITS_CONTRACT, *own)
+            for check in every
         ],
         can_subset=True,
     )
@@ -65,11 +71,33 @@ def table_checks(
                 DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine,
             ):
                 verdicts = judge_and_note(engine, tables, step, table)
-        for verdict in verdicts:
-            if dg.AssetCheckKey(asset, verdict.check) in context.selected_asset_check_keys:
-                yield check_result(spec, table.name, verdict)
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        judged = [verdict for verdict in verdicts if verdict.check in wanted]
+        for verdict in judged:
+            yield check_result(spec, table.name, verdict)
+        failed = [v for v in judged if not v.passed and v.severity == "error" and v.check in stops]
+        if failed:
+            raise failure_of(failed)
 
     return run_checks
+
+
+def failure_of(failed: Sequence[Verdict]) -> dg.Failure:
+    """Return what fails the step of checks that stop a run: it says why, as Dagster's would not.
+
+    The page of a run ends with it.
+    """
+    return dg.Failure(
+        printable(" ".join(f"{verdict.check}: {verdict.text}" for verdict in failed)),
+        metadata={FAILED_CHECKS: len(failed)},
+        allow_retries=False,
+    )
+
+
+def is_of_checks(failure: Any) -> bool:
+    """Say whether a step failed since its checks did; failure: its StepFailureData."""
+    data = failure.user_failure_data
+    return data is not None and FAILED_CHECKS in data.metadata
 
 
 def check_result(spec: PipelineSpec, table: str, verdict: Verdict) -> dg.AssetCheckResult:

@@ -20,6 +20,7 @@ from er_pipeline.notices.notice import (
     spec_to_notify,
 )
 from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
+from er_pipeline.orchestration.checks import is_of_checks
 from er_pipeline.orchestration.partial_jobs import PUBLISHING_PART
 from er_pipeline.orchestration.progress import table_of_step
 from er_pipeline.orchestration.run_tags import (
@@ -172,10 +173,12 @@ def _reasons(context: dg.RunFailureSensorContext) -> Iterator[str]:
     events = context.get_step_failure_events()
     for event in events:
         data = event.step_failure_data
+        if is_of_checks(data):
+            continue
         table = table_of_step(event.step_key or "")[0]
         if data.user_failure_data and data.user_failure_data.description:
             yield f"{table}: {data.user_failure_data.description}"
-        elif data.error and data.error.cls_name != "DagsterAssetCheckFailedError":
+        elif data.error:
             yield f"{table}: {data.error.cls_name}"
     if not events:
         message = context.failure_event.message or ""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from er_pipeline.terminal.exit_codes import OK
+from er_pipeline.terminal.exit_codes import OK, UsageError
 from er_pipeline.terminal.options import JsonOption, examples
 
 INIT_EXAMPLES = examples(
@@ -48,6 +48,8 @@ def init(
     from er_pipeline.terminal.answer import print_json, print_lines
     from er_pipeline.terminal.first_declaration import write_declaration
 
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder; name the file to write, such as {out / 'defs.yaml'}")
     declared = write_declaration(files, out, force=force)
     if as_json:
         print_json(asdict(declared))

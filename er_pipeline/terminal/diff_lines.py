@@ -1,6 +1,6 @@
 """What differs between two runs, written for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from er_pipeline.blocking.tables.printable import count_of
@@ -32,7 +32,7 @@ def diff_lines(found: Compared, width: int | None) -> Iterator[str]:
         yield f"Not known: {text}."
 
 
-def _right(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def _right(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     for first, *others in [header, *rows]:
         cells = [first.ljust(widths[0])]
@@ -106,7 +106,7 @@ def _settings(found: Compared, width: int | None) -> Iterator[str]:
 
 
 def _listed(
-    header: tuple[str, ...], rows: list[tuple[str, ...]], width: int | None
+    header: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int | None
 ) -> Iterator[str]:
     yield from table_lines(header, rows[:MOST_LISTED], width)
     if len(rows) > MOST_LISTED:

@@ -224,13 +224,14 @@ def _run_failure_text(result: Any) -> str:
 
 def _failure_text(event: Any) -> str:
     """Return why a step failed: in our own words where they are ours, else with the traceback."""
+    from er_pipeline.orchestration.checks import is_of_checks
     from er_pipeline.orchestration.progress import table_of_step
 
     data = event.step_failure_data
+    if is_of_checks(data):
+        return f"{table_of_step(event.step_key)[0]}: a check failed, see above"
     if data.user_failure_data and data.user_failure_data.description:
         return f"{table_of_step(event.step_key)[0]}: {data.user_failure_data.description}"
-    if data.error and data.error.cls_name == "DagsterAssetCheckFailedError":
-        return f"{table_of_step(event.step_key)[0]}: a check failed, see above"
     return data.error.to_string() if data.error else str(event.message)
 
 

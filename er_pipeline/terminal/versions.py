@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.moments import made_at, moment, seconds_text
-from er_pipeline.blocking.tables.publications import Shown, disk_bytes
+from er_pipeline.blocking.tables.publications import Shown, disk_bytes, shown_until
 from er_pipeline.terminal.exit_codes import UsageError
 
 NOW = "now"
@@ -37,8 +37,7 @@ def every_publication(lake: Lake) -> list[Shown]:
     published = lake.published()
     if not published["tables"]:
         return []
-    now: Any = {part: published[part] for part in ("at", "tables", "reads", "views", "settings")}
-    return [Shown(until="", **now), *reversed(published["before"])]
+    return [shown_until(published, ""), *reversed(published["before"])]
 
 
 def publication_at(lake: Lake, text: str) -> Shown:

@@ -7,6 +7,7 @@ is in force may no longer fit.
 import math
 from collections.abc import Iterable, Iterator
 
+from er_pipeline.blocking.records.seen_values import seen_values
 from er_pipeline.blocking.spec.learned import LearnedFrom
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
@@ -24,6 +25,12 @@ MOST_GROWTH = 1.5
 
 
 def learned_from(engine: Engine, fields: Iterable[str]) -> LearnedFrom:
+    """Describe the engine's cleaned_records: how many, how full fields are, which values."""
+    names = list(fields)
+    return {**records_of(engine, names), "seen": seen_values(engine, names)}
+
+
+def records_of(engine: Engine, fields: Iterable[str]) -> LearnedFrom:
     """Count the engine's cleaned_records, and how full these fields are."""
     names = list(fields)
     counts = "".join(f", count({quoted(name)})" for name in names)

@@ -4,21 +4,33 @@ The tables are made in `learning`; the rooms below it read these facts, so they 
 """
 
 from collections.abc import Sequence
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.values.keys import Conjunction
 
 
+class SeenValues(TypedDict):
+    """Which values a field had, see `seen_values`.
+
+    step: of the hashes that count. buckets: bits of those that held a value, in hexadecimal.
+    """
+
+    step: int
+    buckets: str
+
+
 class LearnedFrom(TypedDict):
     """What was learned from, noted beside all that is learned.
 
-    records: how many there were. filled: field -> share of them that had a value.
+    records: how many there were. filled: field -> share of them that had a value. seen: field ->
+    which values; earlier releases did not note it.
     """
 
     records: int
     filled: dict[str, float]
+    seen: NotRequired[dict[str, SeenValues]]
 
 
 class LearnedRule(TypedDict):

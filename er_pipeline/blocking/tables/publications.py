@@ -42,10 +42,7 @@ NOW = "now"
 
 
 class Shown(TypedDict):
-    """What was shown, from one moment to another; the rest as in `Published`.
-
-    Notes of older releases have neither views nor settings here.
-    """
+    """What was shown until a moment, as in `Published`; older releases noted no views, settings."""
 
     at: str
     until: str
@@ -158,6 +155,18 @@ def read_published(folder: Path) -> Published:
     return {**new_note({}, {}, {}, {}), "at": ""}
 
 
+def shown_until(note: Published, until: str) -> Shown:
+    """Return what a note shows as it is kept when it is no longer shown."""
+    return Shown(
+        at=note["at"],
+        until=until,
+        tables=note["tables"],
+        reads=note["reads"],
+        views=note["views"],
+        settings=note["settings"],
+    )
+
+
 class Publication:
     """A publication: prepared where nobody looks, so that to commit it takes renames alone.
 
@@ -246,13 +255,13 @@ class Publication:
 
     def _kept_of(self, shown: Mapping[str, str], retention: Retention) -> Iterator[Shown]:
         """Give what was shown and is kept, oldest first."""
-        history, noted = list(self.before["before"]), self.before
-        since: Any = {"at": noted["at"], "until": self.at}
-        if noted["tables"]:
-            parts: Any = {part: noted[part] for part in ("tables", "reads", "views", "settings")}
-            history.append(Shown(**since, **parts))
-        if any(noted["tables"].get(table) != version for table, version in shown.items()):
-            history.append(Shown(**since, tables=dict(shown), reads={}, views={}, settings={}))
+        history, noted = list(self.before["before"]), self.before["tables"]
+        last = shown_until(self.before, self.at)
+        if noted:
+            history.append(last)
+        if any(noted.get(table) != version for table, version in shown.items()):
+            nothing: Any = {"reads": {}, "views": {}, "settings": {}}
+            history.append({**last, **nothing, "tables": dict(shown)})
         yield from kept_of(history, retention)
 
 
