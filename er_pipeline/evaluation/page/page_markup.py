@@ -46,7 +46,7 @@ def page_html(
     body = "".join(_section_html(n, section, data) for n, section in enumerate(sections, 1))
     scripts = [*libraries, _asset("page.js")]
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src " + " ".join(
-        _digest(script) for script in scripts
+        policy_digest(script) for script in scripts
     )
     entries = "".join(
         f'<li><a href="#s{n}">{_text(section.label)}</a></li>'
@@ -61,7 +61,7 @@ def page_html(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<meta name="made-from" content="{escape(made_from)}">\n'
-        f"<title>{_text(title)}</title>\n<style>{_asset('page.css')}</style>\n</head>\n<body>\n"
+        f"<title>{_text(title)}</title>\n<style>{_asset('page.colours.css')}{_asset('page.css')}</style>\n</head>\n<body>\n"
         f'<nav aria-label="Contents"><ol>{entries}</ol></nav>\n<main>\n<header>\n'
         f'<h1>{_text(title)}</h1>\n<p class="verdict {kind}">{_text(verdict)}</p>\n{paragraphs}'
         f"\n</header>\n{body}</main>\n"
@@ -163,7 +163,8 @@ def _text(text: str) -> str:
     return escape(printable(text))
 
 
-def _digest(script: str) -> str:
+def policy_digest(script: str) -> str:
+    """Return how a page's policy names a script or style of its own."""
     digest = hashlib.sha256(script.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
