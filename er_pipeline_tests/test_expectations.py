@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.records.expectations import judge_records
+from er_pipeline.blocking.records.cleaned_records import judge_records
+from er_pipeline.blocking.spec.expectations_section import RECORDS
+from er_pipeline.blocking.spec.suite_files import expected_of
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline_tests.conftest import Dataset, Rows
@@ -25,7 +27,8 @@ def judged(make: Callable[..., Dataset], **expectations: Any) -> Verdict:
     )
     people.clean()
     with DuckDBEngine(threads=2) as engine:
-        (verdict,) = judge_records(engine, people.lake, people.spec)
+        expected = expected_of(people.spec, RECORDS)
+        (verdict,) = judge_records(engine, people.lake, people.spec, expected)
     assert (verdict.check, verdict.severity) == ("fits_expectations", "error")
     return verdict
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from er_pipeline.blocking.labels.label_session import KEYS, Session
 from er_pipeline.blocking.labels.value_differences import runs
 from er_pipeline.blocking.tables.errors import InputError
-from er_pipeline.evaluation.page.page_markup import policy_digest
+from er_pipeline.blocking.tables.page_style import page_colours, policy_digest
 from er_pipeline.terminal.exit_codes import UsageError
 
 LOOPBACK = "127.0.0.1"
@@ -207,8 +207,7 @@ def serve_until_stopped(server: LabelServer) -> None:
 def label_page() -> tuple[bytes, str]:
     """Return the page, and the policy that a browser keeps it to: its own code, nothing else."""
     own = files(__package__)
-    colours = files("er_pipeline.evaluation.page").joinpath("page.colours.css").read_text("utf-8")
-    style = colours + own.joinpath("label_page.css").read_text("utf-8")
+    style = page_colours() + own.joinpath("label_page.css").read_text("utf-8")
     script = own.joinpath("label_page.js").read_text("utf-8")
     before, rest = own.joinpath("label_page.html").read_text("utf-8").split("/*style*/")
     between, after = rest.split("/*script*/")

@@ -66,17 +66,23 @@ class Step:
     @property
     def judged_by(self) -> str:
         """A digest of the settings and the code that its checks judge by."""
-        judge: Any = self.judge
-        settings = {}
-        if isinstance(judge, partial):
-            judge, settings = judge.func, judge.keywords
         names = [check.name for check in self.checks]
-        return digest([code_version(judge.__module__), names, settings])
+        return digest([names, _judging(self.judge)])
 
     @property
     def assets(self) -> list[Table]:
         """The tables that people see as assets."""
         return [table for table in self.writes if not table.is_internal]
+
+
+def _judging(value: Any) -> Any:
+    """Return what stands for a function that judges, and for what it was given to judge by."""
+    if isinstance(value, partial):
+        given = {name: _judging(part) for name, part in value.keywords.items()}
+        return [code_version(value.func.__module__), given]
+    if callable(value):
+        return code_version(value.__module__)
+    return value.name if isinstance(value, Table) else value
 
 
 def guarded_by(steps: Sequence[Step], table: str) -> list[str]:

@@ -5,8 +5,6 @@ JSON, and set by the script as the text of nodes. The policy of the page says so
 too: it runs the page's own scripts, known by their digests, no others, and loads nothing.
 """
 
-import base64
-import hashlib
 import json
 import math
 import re
@@ -15,6 +13,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from er_pipeline.blocking.tables.page_style import page_colours, policy_digest
 from er_pipeline.blocking.tables.pictures import Grid
 from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.evaluation.page.page_parts import Chart, Listing, PairViewer, Part, Section
@@ -61,7 +60,7 @@ def page_html(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<meta name="made-from" content="{escape(made_from)}">\n'
-        f"<title>{_text(title)}</title>\n<style>{_asset('page.colours.css')}{_asset('page.css')}</style>\n</head>\n<body>\n"
+        f"<title>{_text(title)}</title>\n<style>{page_colours()}{_asset('page.css')}</style>\n</head>\n<body>\n"
         f'<nav aria-label="Contents"><ol>{entries}</ol></nav>\n<main>\n<header>\n'
         f'<h1>{_text(title)}</h1>\n<p class="verdict {kind}">{_text(verdict)}</p>\n{paragraphs}'
         f"\n</header>\n{body}</main>\n"
@@ -161,12 +160,6 @@ def _table_html(grid: Grid) -> str:
 
 def _text(text: str) -> str:
     return escape(printable(text))
-
-
-def policy_digest(script: str) -> str:
-    """Return how a page's policy names a script or style of its own."""
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
 def _asset(name: str) -> str:

@@ -17,6 +17,7 @@ from er_pipeline.blocking.tables.errors import first_line
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.moments import time_text
+from er_pipeline.blocking.tables.page_style import page_colours
 from er_pipeline.blocking.tables.pictures import Grid
 from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.stamps import digest
@@ -151,6 +152,7 @@ def _made_from(spec: PipelineSpec, lake: Lake, standing: Standing, lines: Sequen
             spec.checks.model_dump(mode="json"),
             spec.description,
             lake.published()["at"],
+            page_colours(),
             {file.name: file.read_text("utf-8") for file in own if file.is_file()},
         ]
     )
