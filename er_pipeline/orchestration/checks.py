@@ -1,17 +1,21 @@
 """Checks: what must hold of each table. The pure half finds the verdicts and their numbers."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
 
 import dagster as dg
 
+from er_pipeline.blocking.records.data_docs import data_docs_of
+from er_pipeline.blocking.records.expectations import FITS_EXPECTATIONS
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.contract import FITS_CONTRACT
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.pictures import Shown
 from er_pipeline.blocking.tables.standing import judge_and_note, verdicts_in_force
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Table
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.assets import as_dagster_failures
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.unchanged import is_full
@@ -67,17 +71,23 @@ def table_checks(
                 verdicts = judge_and_note(engine, tables, step, table)
         for verdict in verdicts:
             if dg.AssetCheckKey(asset, verdict.check) in context.selected_asset_check_keys:
-                yield check_result(spec, table.name, verdict)
+                page = (
+                    data_docs_of(tables.folder) if verdict.check == FITS_EXPECTATIONS.name else None
+                )
+                yield check_result(spec, table.name, verdict, page)
 
     return run_checks
 
 
-def check_result(spec: PipelineSpec, table: str, verdict: Verdict) -> dg.AssetCheckResult:
-    """Show a verdict: its sentence, and its numbers so that the UI plots them over time."""
-    numbers: dict[str, Any] = {
-        name: dg.MetadataValue.float(value) if isinstance(value, float) else value
-        for name, value in verdict.numbers.items()
-    }
+def check_result(
+    spec: PipelineSpec, table: str, verdict: Verdict, page: Path | None = None
+) -> dg.AssetCheckResult:
+    """Show a verdict: its sentence, what was found, and numbers that the UI plots over time.
+
+    page: where more of it is shown.
+    """
+    shown: dict[str, Shown] = {"found": verdict.grid} if verdict.grid else {}
+    places = {"data_docs": dg.MetadataValue.path(page)} if page else {}
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey([spec.dataset, table]),
         check_name=verdict.check,
@@ -88,5 +98,5 @@ def check_result(spec: PipelineSpec, table: str, verdict: Verdict) -> dg.AssetCh
             else dg.AssetCheckSeverity.WARN
         ),
         description=verdict.text,
-        metadata=numbers,
+        metadata={**places, **metadata_values({**shown, **verdict.numbers})},
     )

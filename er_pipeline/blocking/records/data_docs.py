@@ -13,8 +13,8 @@ none run.
 import json
 import logging
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+import shutil
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -54,15 +54,30 @@ def keep_data_docs(
     try:
         page = data_docs_page(dataset, table, outcomes, with_values=with_values)
         write_whole(place / f"{table}.html", page)
-        write_whole(place / INDEX, _index(dataset, place))
-        return place / INDEX
     except Exception as error:  # of the library's insides, which other versions change
         name = type(error).__name__
         logger.warning("%s was not written: %s: %s", place / table, name, first_line(error))
         logger.debug("why it was not", exc_info=True)
-        with suppress(OSError):
-            (place / f"{table}.html").unlink(missing_ok=True)
+        drop_data_docs(folder, dataset, [table])
         return None
+    write_whole(place / INDEX, _index(dataset, place))
+    return place / INDEX
+
+
+def drop_data_docs(folder: Path, dataset: str, tables: Iterable[str]) -> None:
+    """Take the pages of tables away, and with the last one the list."""
+    place = folder / DATA_DOCS
+    for table in tables:
+        (place / f"{table}.html").unlink(missing_ok=True)
+    if tables_of(place):
+        write_whole(place / INDEX, _index(dataset, place))
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def tables_of(place: Path) -> list[str]:
+    """List the tables that have a page in a folder."""
+    return sorted(path.stem for path in place.glob("*.html") if path.name != INDEX)
 
 
 def data_docs_of(folder: Path) -> Path | None:
@@ -157,8 +172,7 @@ def _page(title: str, body: str) -> str:
 
 
 def _index(dataset: str, place: Path) -> str:
-    tables = sorted(path.stem for path in place.glob("*.html") if path.name != INDEX)
-    items = "".join(f'<li><a href="{escape(t)}.html">{escape(t)}</a></li>' for t in tables)
+    items = "".join(f'<li><a href="{t}.html">{t}</a></li>' for t in tables_of(place))
     body = (
         f'<div class="container-fluid"><h4>Data Docs of {escape(dataset)}</h4>'
         "<p>Made by Great Expectations in the last run that judged them.</p>"

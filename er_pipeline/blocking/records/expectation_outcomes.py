@@ -1,5 +1,6 @@
 """Expectations run by Great Expectations, one outcome for each, in their order."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -157,8 +158,8 @@ def _validated(frame: "pd.DataFrame", chosen: Mapping[int, Expectation]) -> dict
         assert config is not None
         i = config.meta["place"]
         why_not = _exception_of(outcome.exception_info)
-        result = outcome.to_json_dict()["result"]
-        assert isinstance(result, dict)
+        # Plain data: the library leaves numbers of numpy in it.
+        result = json.loads(json.dumps(outcome.to_json_dict()["result"], default=str))
         outcomes[i] = Outcome(chosen[i], bool(outcome.success), result, _prose(config), why_not)
     return outcomes
 

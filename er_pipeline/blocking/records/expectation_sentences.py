@@ -1,5 +1,6 @@
 """What came of expectations in words and numbers: a sentence for each that fails, and a grid."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -77,7 +78,7 @@ def _numbers(outcome: Outcome) -> Iterator[tuple[str, float]]:
     observed = outcome.result.get("observed_value")
     if "unexpected_percent" in outcome.result:
         yield "unexpected_percent", _percent(outcome)
-    elif isinstance(observed, int | float) and not isinstance(observed, bool):
+    elif isinstance(observed, int | float) and math.isfinite(observed):
         yield "observed", observed
 
 

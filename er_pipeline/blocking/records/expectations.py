@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-from er_pipeline.blocking.records.data_docs import keep_data_docs
+from er_pipeline.blocking.records.data_docs import drop_data_docs, keep_data_docs
 from er_pipeline.blocking.records.expectation_outcomes import (
     Outcome,
     columns_of,
@@ -11,9 +11,10 @@ from er_pipeline.blocking.records.expectation_outcomes import (
 )
 from er_pipeline.blocking.records.expectation_sentences import grid_of, numbers_of, sentence
 from er_pipeline.blocking.records.expected_rows import expected_rows
-from er_pipeline.blocking.spec.expectations_section import RECORDS, Expectation
+from er_pipeline.blocking.spec.expectations_section import EXPECTED_TABLES, RECORDS, Expectation
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.table import Check, Table
@@ -56,8 +57,8 @@ def judge_expectations(
     )
     outcomes = run_expectations(rows, expected, whole=[NUMBER])
     with_values = spec.report.record_values
-    if data_docs and spec.expectations.data_docs and spec.expectations.are_declared:
-        keep_data_docs(lake.folder, spec.dataset, table.name, outcomes, with_values=with_values)
+    if data_docs:
+        _keep_page(lake, spec, table.name, outcomes)
     noun = "record" if table.name == RECORDS else "row"
     looked_at = count_of(len(rows.frame), noun)
     if not rows.are_all:
@@ -72,6 +73,16 @@ def judge_expectations(
         {**numbers_of(outcomes), "records_looked_at": len(rows.frame)},
         grid_of(outcomes, with_values=with_values),
     )
+
+
+def _keep_page(lake: Lake, spec: PipelineSpec, table: str, outcomes: Sequence[Outcome]) -> None:
+    """Keep the page of a table, if it is wanted; pages of what is no longer expected go."""
+    expectations, values = spec.expectations, spec.report.record_values
+    wanted = expectations.tables if expectations.data_docs else set()
+    with files_of_mode(spec.lake.file_mode):
+        drop_data_docs(lake.folder, spec.dataset, set(EXPECTED_TABLES) - wanted)
+        if table in wanted:
+            keep_data_docs(lake.folder, spec.dataset, table, outcomes, with_values=values)
 
 
 def _always(spec: PipelineSpec) -> Iterator[Expectation]:

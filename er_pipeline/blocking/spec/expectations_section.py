@@ -107,6 +107,7 @@ class Expectations(Settings):
     )
 
     @property
-    def are_declared(self) -> bool:
-        """Whether anything is expected beyond what always is."""
-        return bool(self.max_null_rate or self.formats or self.expect or self.suites)
+    def tables(self) -> set[str]:
+        """The tables of which anything is expected beyond what always is."""
+        named = {one.table for one in (*self.expect, *self.suites)}
+        return named | ({RECORDS} if self.max_null_rate or self.formats else set())

@@ -16,7 +16,7 @@ from typing import Any
 from er_pipeline.blocking.tables.page_style import page_colours, policy_digest
 from er_pipeline.blocking.tables.pictures import Grid
 from er_pipeline.blocking.tables.printable import printable
-from er_pipeline.evaluation.page.page_parts import Chart, Listing, PairViewer, Part, Section
+from er_pipeline.evaluation.page.page_parts import Chart, Link, Listing, PairViewer, Part, Section
 
 # Cells that stand to the right: counts, shares, changes.
 NUMBER = re.compile(r"^(under )?[+\-−]?[\d.,]+(e[+-]?\d+)?( ?%| points)?$|^=$")
@@ -111,6 +111,8 @@ def _section_html(n: int, section: Section, data: dict[str, Any]) -> str:
 def _part_html(name: str, part: Part, data: dict[str, Any]) -> str:
     if isinstance(part, str):
         return f"<p>{_text(part)}</p>\n"
+    if isinstance(part, Link):
+        return f'<p><a href="{_text(part.path)}">{_text(part.text)}</a></p>\n'
     about = f'<p class="about">{_text(part.about)}</p>' if part.about else ""
     if isinstance(part, Chart):
         data[name] = part.spec
