@@ -4,8 +4,6 @@ from typing import Any
 import pytest
 
 from er_pipeline.blocking.records.cleaned_records import judge_records
-from er_pipeline.blocking.spec.expectations_section import RECORDS
-from er_pipeline.blocking.spec.suite_files import expected_of
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline_tests.conftest import Dataset, Rows
@@ -27,8 +25,7 @@ def judged(make: Callable[..., Dataset], **expectations: Any) -> Verdict:
     )
     people.clean()
     with DuckDBEngine(threads=2) as engine:
-        expected = expected_of(people.spec, RECORDS)
-        (verdict,) = judge_records(engine, people.lake, people.spec, expected)
+        (verdict,) = judge_records(engine, people.lake, people.spec)
     assert (verdict.check, verdict.severity) == ("fits_expectations", "error")
     return verdict
 

@@ -18,9 +18,9 @@ from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_record
 from er_pipeline.blocking.records.sources import EXAMPLES, source_outside
 from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
 from er_pipeline.blocking.records.truth_files import check_truth_file
-from er_pipeline.blocking.spec.expectations_section import RECORDS, Expectation
+from er_pipeline.blocking.spec.expectations_section import RECORDS
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.spec.suite_files import expected_of
+from er_pipeline.blocking.spec.suite_files import Declared
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.outside import files_outside
@@ -129,7 +129,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             count=partial(clean_records, spec=spec),
             stage="records",
             checks=CHECKS,
-            judge=partial(_judge, spec=spec, declared=expected_of(spec, RECORDS)),
+            judge=partial(_judge, spec=spec, declared=Declared(spec, RECORDS)),
             show=_show,
             outside=partial(_outside, spec),
         )
@@ -269,21 +269,23 @@ def judge_records(
     engine: Engine,
     lake: Lake,
     spec: PipelineSpec,
-    declared: Sequence[Expectation],
     *,
     data_docs: bool = True,
 ) -> Iterator[Verdict]:
     """Judge what is expected of the records; data_docs: whether to keep the page of it."""
-    table = records_table(spec)
     yield from judge_expectations(
-        engine, lake, spec=spec, table=table, declared=declared, data_docs=data_docs
+        engine,
+        lake,
+        spec=spec,
+        table=records_table(spec),
+        declared=Declared(spec, RECORDS),
+        data_docs=data_docs,
     )
 
 
-def _judge(
-    engine: Engine, lake: Lake, spec: PipelineSpec, declared: Sequence[Expectation]
-) -> Iterable[Verdict]:
-    yield from judge_records(engine, lake, spec, declared)
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec, declared: Declared) -> Iterable[Verdict]:
+    table = records_table(spec)
+    yield from judge_expectations(engine, lake, spec=spec, table=table, declared=declared)
     facts = cleaned_facts(lake)
     yield from judge_cleaning(facts, spec)
     yield from judge_reading(facts)

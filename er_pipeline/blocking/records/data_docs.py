@@ -15,6 +15,7 @@ import logging
 import re
 import shutil
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -38,6 +39,7 @@ LOADED = re.compile(
 )
 HANDLERS = re.compile(r"""(?i)\son\w+\s*=\s*("[^"]*"|'[^']*')""")
 ELSEWHERE = re.compile(r"""(?is)<a\b[^>]*href=["']?(?:https?:|//)[^>]*>(.*?)</a>""")
+NAVIGATION = re.compile(r"(?is)^.*?(?=<div class=\"container-fluid)")
 # Links to parts of the library's site that is not made here: the suite alone, the list of runs.
 OTHER_PAGES = re.compile(r"""(?is)<a\b[^>]*href=["'](?!#)[^"']*["'][^>]*>(.*?)</a>""")
 
@@ -131,7 +133,10 @@ def data_docs_page(
             "unsuccessful_expectations": len(outcomes) - n_held,
             "success_percent": 100 * n_held / len(outcomes) if outcomes else 100.0,
         },
-        meta={"active_batch_definition": {"data_asset_name": table}},
+        meta={
+            "batch_spec": {"data_asset_name": table},
+            "run_id": {"run_name": dataset, "run_time": datetime.now(UTC).isoformat()},
+        },
     )
     rendered = ValidationResultsPageRenderer().render(suite)
     return _complete(str(DefaultJinjaPageView().render(rendered)), f"{dataset}.{table}")
@@ -155,8 +160,9 @@ def _as_json(value: Any) -> str:
 def _complete(page: str, title: str) -> str:
     """Take out all that a page has from elsewhere, and put our own style in its place."""
     own = OTHER_PAGES.sub(r"\1", ELSEWHERE.sub(r"\1", HANDLERS.sub("", LOADED.sub("", page))))
-    body = own[own.index("<body") :]
-    return _page(title, body[body.index(">") + 1 : body.rindex("</body>")])
+    body = NAVIGATION.sub("", own[own.index("<body") : own.rindex("</body>")])
+    home = f'<ol class="ge-breadcrumbs"><li><a href="{INDEX}">Data Docs</a></li></ol>'
+    return _page(title, home + body)
 
 
 def _page(title: str, body: str) -> str:

@@ -13,6 +13,7 @@ from er_pipeline.blocking.records.expectation_sentences import grid_of, numbers_
 from er_pipeline.blocking.records.expected_rows import expected_rows
 from er_pipeline.blocking.spec.expectations_section import EXPECTED_TABLES, RECORDS, Expectation
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.suite_files import Declared
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
@@ -39,18 +40,19 @@ def judge_expectations(
     *,
     spec: PipelineSpec,
     table: Table,
-    declared: Sequence[Expectation],
+    declared: Declared,
     data_docs: bool = True,
 ) -> Iterator[Verdict]:
     """Run the suite of a table, and keep its page among the Data Docs.
 
-    declared: what is expected beyond what always is. Of cleaned_records that is record_no unique
+    declared: what is expected of it beyond what always is. Of cleaned_records that is record_no unique
     and never NULL, ids never NULL, every field at most as empty as `expectations: max_null_rate`
     says, and every value of a field of the form that `expectations: formats` says.
     It looks at an evenly spread sample of about `expectations: sample` rows, and at the columns
     expected of alone, so its memory does not grow with the table.
+    Raises SpecError if a file of expectations is wrong.
     """
-    expected = [*(_always(spec) if table.name == RECORDS else ()), *declared]
+    expected = [*(_always(spec) if table.name == RECORDS else ()), *declared.read()]
     columns = [column.name for column in table.columns]
     rows = expected_rows(
         engine, lake, table, columns_of(expected, columns), spec.expectations.sample

@@ -55,13 +55,13 @@ def problems_of_one(spec: "PipelineSpec", expectation: Expectation) -> Iterator[
             " here; take another expectation, or a view of your own in the catalog",
         )
         return
-    for name in expectation.kwargs:
-        if name not in known.arguments:
-            near = did_you_mean(name, known.arguments, least=0.6)
-            there_are = f" there are {', '.join(known.arguments)}"
-            yield ((name,), f"unknown argument {shown(name)};{near or there_are}")
+    unknown = [name for name in expectation.kwargs if name not in known.arguments]
+    for name in unknown:
+        near = did_you_mean(name, known.arguments, least=0.6)
+        there_are = f" there are {', '.join(known.arguments)}"
+        yield ((name,), f"unknown argument {shown(name)};{near or there_are}")
     for name in known.needed:
-        if expectation.kwargs.get(name) is None:
+        if expectation.kwargs.get(name) is None and not unknown:  # which may be it, misspelt
             yield ((), f"{known.name} needs {name}")
     yield from _value_problems(spec, known, expectation)
 

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -27,16 +28,35 @@ class Expected(NamedTuple):
     expectation: Expectation
 
 
-def expected_of(spec: PipelineSpec, table: str) -> list[Expectation]:
-    """List what is expected of a table: in the declaration, then in the files that it names.
+@dataclass(frozen=True)
+class Declared:
+    """What a spec expects of a table; its files are opened when that is asked for, not before."""
 
-    Raises SpecError, with file and line, if a file cannot be read or expects what there is not.
-    """
-    declared = [one for one in spec.expectations.expect if one.table == table]
-    for suite in spec.expectations.suites:
-        if suite.table == table:
-            declared += read_suite(spec, suite)
-    return declared
+    spec: PipelineSpec
+    table: str
+
+    def read(self) -> list[Expectation]:
+        """List the expectations: of the declaration, then of the files that it names.
+
+        Raises SpecError, with file and line, if a file is missing or expects what there is not.
+        """
+        declared = [one for one in self.spec.expectations.expect if one.table == self.table]
+        for suite in self._suites():
+            declared += read_suite(self.spec, suite)
+        return declared
+
+    @property
+    def judged_by(self) -> list[Any]:
+        """What stands for all of it as it is now, contents of files included."""
+        contents = []
+        for suite in self._suites():
+            path = self.spec.resolved(suite.path)
+            is_there = path.is_file()
+            contents.append(sha256(path.read_bytes()).hexdigest() if is_there else None)
+        return [self.spec, self.table, contents]
+
+    def _suites(self) -> list[SuiteFile]:
+        return [suite for suite in self.spec.expectations.suites if suite.table == self.table]
 
 
 def suite_problems(spec: PipelineSpec) -> list[str]:
@@ -111,8 +131,3 @@ def _read(document: YamlDocument, content: Any, table: str, wrong: list[str]) ->
                 for problem in error.errors()
             ]
     return found
-
-
-def suite_paths(spec: PipelineSpec) -> list[Path]:
-    """Return where the files of suites lie."""
-    return [spec.resolved(suite.path) for suite in spec.expectations.suites]
