@@ -18,6 +18,7 @@ from er_pipeline.blocking.neighbours import (
 )
 from er_pipeline.blocking.pairs import second_pass_pairs, unified_pairs
 from er_pipeline.blocking.records import cleaned_records, key_codes, true_pairs
+from er_pipeline.blocking.records.expected_tables import with_expectations
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.runs import run
@@ -40,7 +41,7 @@ __all__ = ["flow", "open_lake", "run"]
 def flow(spec: PipelineSpec) -> list[Step]:
     """List the steps of a dataset; each reads only tables that steps before it make."""
     scorer = scorer_of(spec)
-    return [
+    steps = [
         *cleaned_records.steps(spec),
         *true_pairs.steps(spec),
         *labels.steps(spec),
@@ -71,6 +72,7 @@ def flow(spec: PipelineSpec) -> list[Step]:
         *recall_views.steps(spec),
         *blocking_report.steps(spec),
     ]
+    return with_expectations(spec, steps)
 
 
 def open_lake(root: Path, spec: PipelineSpec) -> Lake:

@@ -24,6 +24,7 @@ from er_pipeline.blocking.neighbours.vector_files import (
     blank_vectors,
     texts_of_records,
 )
+from er_pipeline.blocking.records.data_docs import DATA_DOCS
 from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -313,7 +314,8 @@ def _erase(engine: Engine, lake: Lake, found: _Found, say: Callable[[str], None]
     done.versions = drop_versions(lake.folder, found.kept)
     for report in (REPORT_FILE, PAGE_FILE):
         (lake.folder / report).unlink(missing_ok=True)
-    shutil.rmtree(lake.folder / CANDIDATES, ignore_errors=True)
+    for folder in (CANDIDATES, DATA_DOCS):
+        shutil.rmtree(lake.folder / folder, ignore_errors=True)
     clear_left((lake.root / SPILL).glob("*"))
     clear_scratch()
     embeddings = {v.records: v for v in found.kept if v.table == EMBEDDINGS}

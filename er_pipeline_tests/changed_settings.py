@@ -117,6 +117,12 @@ DATED: Declaration = {**LINKED, "fields": {**WHOLE["fields"], "seen": "date", "b
 NEWEST = {"survivorship": {"default": "newest", "newest_by": "seen"}}
 DATABASE = {"sources": [{"database": "shop.duckdb", "table": "people"}]}
 QUERY = {"sources": [{"url": "sqlite:///a.db", "query": "select 1", "name": "shop"}]}
+EXPECTED = {
+    "expectations": {
+        "expect": [{"type": "expect_column_values_to_be_unique", "kwargs": {"column": "city"}}],
+        "suites": [{"path": "suite.json"}],
+    }
+}
 MADE_UP = {"sources": [{"generate": {"records": 100}}]}
 BOTH_SIDES = {"truth": {"path": "pairs.csv", "left_source": "l", "right_source": "r"}}
 OF_CITY: Declaration = {"comparisons.city": {}}

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from er_pipeline.blocking.spec.checks_section import Checks, Expectations, Truth
+from er_pipeline.blocking.spec.checks_section import Checks, Truth
+from er_pipeline.blocking.spec.expectations_section import Expectations
 
 
 @pytest.mark.parametrize(

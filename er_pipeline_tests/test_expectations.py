@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.records.expectations import judge_records
+from er_pipeline.blocking.records.cleaned_records import judge_records
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline_tests.conftest import Dataset, Rows

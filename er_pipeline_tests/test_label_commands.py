@@ -1,12 +1,17 @@
 import contextlib
 import fcntl
 import io
+import json
 import os
 import pty
+import re
+import signal
+import struct
 import subprocess
 import sys
 import termios
 import time
+import urllib.request
 from collections.abc import Callable
 
 import pytest
@@ -93,36 +98,87 @@ def test_the_labels_commands_bring_in_and_write_out(
     assert "labels.jsonl: 0; known already: 1; rows without an answer: 1" in capsys.readouterr().out
 
 
+def command(declared: Dataset, *options: str) -> list[str]:
+    defs, lake = str(declared.folder / "defs.yaml"), str(declared.lake.root)
+    return [
+        *(sys.executable, "-m", "er_pipeline.terminal.cli", "label", defs, "--lake", lake),
+        *options,
+    ]
+
+
 @pytest.mark.parametrize("stop", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
 def test_at_a_terminal_one_key_is_an_answer_and_stopping_keeps_it(
     declared: Dataset, stop: bytes
 ) -> None:
-    defs, lake = str(declared.folder / "defs.yaml"), str(declared.lake.root)
     ours, theirs = pty.openpty()
-    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     running = subprocess.Popen(
-        [sys.executable, "-m", "er_pipeline.terminal.cli", "label", defs, "--lake", lake],
+        command(declared),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**environment, "PYTHONUTF8": "1"},
+        env={**os.environ, "PYTHONUTF8": "1", "TERM": "xterm-256color"},
         start_new_session=True,
         # so that Ctrl-C at this terminal reaches it
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(theirs)
     shown = b""
-    for key, wanted in ((b"m", b"0 answered"), (stop, b"1 answered")):
-        while wanted not in shown or not shown.rstrip().endswith(b"q quit"):
-            shown += os.read(ours, 1024)
-        while termios.tcgetattr(ours)[3] & termios.ICANON:  # until it waits for a key
-            time.sleep(0.01)
+    for key, wanted in ((b"m", b"Why:"), (stop, b"-> match")):
+        while wanted not in shown:
+            shown += os.read(ours, 4096)
+        time.sleep(0.3)  # a key that comes sooner was meant for the pair before
         os.write(ours, key)
     with contextlib.suppress(OSError):  # when the other side is closed
-        while more := os.read(ours, 1024):
+        while more := os.read(ours, 4096):
             shown += more
     os.close(ours)
     assert running.wait(timeout=30) == 0
-    assert "\x1b[4;32me\x1b[0m" in shown.decode()
-    assert "1 answer kept in" in shown.decode()
+    assert "1 answer kept in" in shown.decode().replace("\r\n", "")
     assert [line.answer for line in Journal(declared.folder / "labels.jsonl").read()] == ["match"]
+
+
+def test_in_a_browser_it_serves_until_ctrl_c_and_keeps_what_was_said(declared: Dataset) -> None:
+    running = subprocess.Popen(
+        command(declared, "--serve", "--who", "ann"), stdout=subprocess.PIPE, text=True
+    )
+    assert running.stdout
+    first = running.stdout.readline()
+    found = re.fullmatch(r"2 pairs to judge: (http://127\.0\.0\.1:\d+)(/\S+/)\n", first)
+    assert found, first
+    origin, path = found.groups()
+    request = urllib.request.Request(
+        f"{origin}{path}answer",
+        b'{"number": 0, "answer": "no_match"}',
+        {"Content-Type": "application/json", "Origin": origin},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answered:
+        assert json.load(answered)["number"] == 1
+    running.send_signal(signal.SIGINT)
+    rest = running.communicate(timeout=30)[0]
+    assert running.returncode == 0
+    assert "1 answer kept in" in rest
+    assert rest.endswith("--who ann --serve\n")
+    (line,) = Journal(declared.folder / "labels.jsonl").read()
+    assert (line.answer, line.who) == ("no_match", "ann")
+
+
+def test_options_of_the_browser_need_it(capsys: pytest.CaptureFixture[str]) -> None:
+    for option in (["--port", "8000"], ["--open"]):
+        assert main(["label", "defs.yaml", *option]) == 2
+        assert "--port and --open are of the browser; add --serve" in capsys.readouterr().err
+    assert main(["label", "defs.yaml", "--serve", "--port", "70000"]) == 2
+    assert "--port" in capsys.readouterr().err
+
+
+def test_neither_help_nor_lines_of_a_pipe_load_the_screen(declared: Dataset) -> None:
+    arguments = command(declared)[3:]
+    code = (
+        "import io, sys\n"
+        "from er_pipeline.terminal.cli import main\n"
+        "sys.stdin = io.StringIO('m')\n"
+        f"codes = [main(['label', '--help']), main({arguments!r})]\n"
+        "print(codes, [name for name in ('textual', 'http.server') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[0, 0] []"

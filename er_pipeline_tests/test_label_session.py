@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
+from er_pipeline.blocking.labels.label_session import Session
 from er_pipeline.blocking.labels.labels import (
     RETRACTED,
     Journal,
-    Label,
     RecordName,
     labels_in_force,
 )
 from er_pipeline.blocking.labels.pair_display import ShownPair
-from er_pipeline.terminal.label_session import Session, rendered, stopping_advice
+from er_pipeline.terminal.label_lines import LineFace
 from er_pipeline_tests.judged_people import label
 
 
@@ -57,16 +57,15 @@ def answered(
 ) -> tuple[int, str]:
     """Answer a queue with some keys; give the number of answers kept and what was shown."""
     terminal = Terminal(keys, then)
-    session = Session(
-        pairs,
-        journal,
-        who="eve",
+    session = Session(pairs, journal, who="eve")
+    LineFace(
+        session,
         read_key=terminal.read_key,
         show=terminal.shown.append,
-        resume="er-pipeline label defs.yaml",
         width=lambda: width,
-    )
-    return session.run(), terminal.text
+    ).run()
+    terminal.shown += session.closing("er-pipeline label defs.yaml")
+    return len(session.given), terminal.text
 
 
 def said(journal: Journal) -> list[tuple[str, str, str]]:
@@ -89,7 +88,8 @@ def test_an_answer_is_in_the_journal_before_the_next_pair_is_asked(journal: Jour
         kept.append(len(journal.read()))
         return next(keys)
 
-    Session(ABC, journal, who="eve", read_key=read_key, show=lambda line: None, resume="").run()
+    session = Session(ABC, journal, who="eve")
+    LineFace(session, read_key=read_key, show=lambda line: None).run()
     assert kept == [0, 1, 2, 3]
 
 
@@ -192,8 +192,7 @@ def test_why_a_pair_is_asked_is_said_in_words(journal: Journal) -> None:
     assert "Why: drawn at random from the candidates, for unbiased estimates" in shown
     assert "Why: no rule proposes this pair, and it is among the likeliest matches" in shown
     dear = ShownPair(*ABC[0].pair, "dearest_rule", ("city", "last_name"), {"name": ("a", "b")})
-    text = "\n".join(rendered(dear, width=120, colour=False))
-    assert "Why: only the most expensive rule proposes this pair (city, last_name)" in text
+    assert dear.why == "only the most expensive rule proposes this pair (city, last_name)"
 
 
 def test_progress_counts_earlier_sessions_and_imports_too(journal: Journal) -> None:
@@ -211,63 +210,12 @@ def test_advice_comes_after_every_ten_answers_and_at_the_end(journal: Journal) -
     assert shown.count("Go on: 20 more non-matches needed") == 2
 
 
-def known(n_matches: int, n_others: int) -> list[Label]:
-    answers = ["match"] * n_matches + ["no_match"] * n_others
-    return [label(f"k{i}", f"K{i}", answer, reason="audit") for i, answer in enumerate(answers)]
-
-
-def likely(*answers: str) -> list[Label]:
-    return [
-        label(f"l{i}", f"L{i}", answer, reason="likely_uncovered")
-        for i, answer in enumerate(answers)
-    ]
-
-
-def test_a_few_answers_of_either_kind_are_never_enough() -> None:
-    for n_left in (0, 9):
-        advice = stopping_advice(known(19, 500), n_likely_left=n_left)
-        assert advice == "Go on: 1 more match needed, at least 20 of each."
-    assert stopping_advice([], n_likely_left=0).startswith("Go on: 20 more matches and 20 more non")
-
-
-def test_no_more_matches_outside_the_rules_are_enough() -> None:
-    none = likely(*["no_match"] * 25)
-    assert stopping_advice(known(120, 85) + none, n_likely_left=9) == (
-        "Enough: none of the last 25 likely matches outside the rules was a match, and 120 matches"
-        " and 110 non-matches are known; more labels will change little."
-    )
-    one = likely("match", "match", "match", *["no_match"] * 12, "match", *["no_match"] * 12)
-    advice = stopping_advice(known(20, 20) + one, n_likely_left=9)
-    assert advice.startswith("Enough: 1 of the last 25 likely matches outside the rules was a mat")
-
-
-def test_two_matches_among_the_last_likely_ones_say_go_on() -> None:
-    two = likely(*["no_match"] * 12, "match", "match", *["no_match"] * 11)
-    advice = stopping_advice(known(20, 20) + two, n_likely_left=9)
-    assert advice == (
-        "Go on: 22 matches and 43 non-matches are known, but 2 of the last 25 likely matches"
-        " outside the rules were matches; there is more to find."
-    )
-
-
-def test_unsure_answers_and_other_reasons_do_not_count_as_likely_matches() -> None:
-    labels = likely(*["no_match"] * 24, *["unsure"] * 9) + known(20, 20)
-    advice = stopping_advice(labels, n_likely_left=9)
-    assert advice == (
-        "Go on: 20 matches and 44 non-matches are known, but 1 more likely match outside the rules"
-        " must be judged to be sure."
-    )
-
-
-def test_a_queue_without_likely_matches_is_enough_for_now() -> None:
-    advice = stopping_advice(known(20, 21) + likely("match", "match"), n_likely_left=0)
-    assert advice == (
-        "Enough for now: the queue has no likely match outside the rules, and 22 matches and 21"
-        " non-matches are known."
-    )
-
-
 def test_advice_in_a_session_knows_what_the_queue_still_holds(journal: Journal) -> None:
-    journal.append(known(20, 20))
+    journal.append(
+        [
+            label(f"k{i}", f"K{i}", "match" if i < 20 else "no_match", reason="audit")
+            for i in range(40)
+        ]
+    )
     assert "Go on: 20 matches" in answered(journal, "q", ABC)[1]
     assert "Enough for now:" in answered(journal, "nnq", ABC)[1]

@@ -9,8 +9,13 @@ from er_pipeline.blocking.blocks.filtered_facts import FilteredFacts
 from er_pipeline.blocking.blocks.refined_blocks import divisions_text
 from er_pipeline.blocking.blocks.training_facts import TrainingFacts
 from er_pipeline.blocking.blocks.training_verdicts import judge_training
-from er_pipeline.blocking.records.cleaned_records import CleanedFacts, judge_cleaning
+from er_pipeline.blocking.records.cleaned_records import (
+    CleanedFacts,
+    judge_cleaning,
+    judge_records,
+)
 from er_pipeline.blocking.records.emptied_values import examples_text
+from er_pipeline.blocking.spec.expectations_section import RECORDS
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -100,11 +105,9 @@ def count_dataset(
         with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
             lake.open(engine, "cleaned_records")
             yield judge_lengths(engine, spec)
-    if spec.expectations.max_null_rate or spec.expectations.formats:
-        from er_pipeline.blocking.records.expectations import judge_records  # slow to import
-
+    if RECORDS in spec.expectations.tables:
         with DuckDBEngine(spec.threads, spec.memory_limit) as engine:
-            yield from judge_records(engine, lake, spec)
+            yield from judge_records(engine, lake, spec, data_docs=False)
 
 
 def judge_lengths(engine: Engine, spec: PipelineSpec) -> Verdict:

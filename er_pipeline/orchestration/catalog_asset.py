@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from er_pipeline.blocking.records.data_docs import data_docs_of
 from er_pipeline.blocking.spec.declared_settings import declared_settings
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -87,6 +88,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
             report = run_report(found.standing, place, figures)
             keep_report(place, report)
             page = keep_page(spec, place, found.standing, figures, report)
+        docs = data_docs_of(place.folder)
         withheld = found.standing.withheld
         version = catalog_version(place, found.standing)
         checked = dg.AssetCheckResult(
@@ -114,6 +116,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
                 "dagster/uri": Path(catalog.database).as_uri(),
                 "views": dg.MetadataValue.int(len(found.views)),
                 **({"report": dg.MetadataValue.path(page)} if page else {}),
+                **({"data_docs": dg.MetadataValue.path(docs)} if docs else {}),
                 "how_to_open": dg.MetadataValue.md(
                     f"```sql\nattach {literal(catalog.database)} as er (read_only);\n"
                     f"from er.{spec.dataset}.unified_pairs limit 10;\n```"

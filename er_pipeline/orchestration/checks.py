@@ -1,18 +1,22 @@
 """Checks: what must hold of each table. The pure half finds the verdicts and their numbers."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
 
 import dagster as dg
 
+from er_pipeline.blocking.records.data_docs import data_docs_of
+from er_pipeline.blocking.records.expectations import FITS_EXPECTATIONS
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.contract import FITS_CONTRACT
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.pictures import Shown
 from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.blocking.tables.standing import judge_and_note, verdicts_in_force
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Table
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.assets import as_dagster_failures
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.unchanged import is_full
@@ -74,7 +78,9 @@ def table_checks(
         wanted = {key.name for key in context.selected_asset_check_keys}
         judged = [verdict for verdict in verdicts if verdict.check in wanted]
         for verdict in judged:
-            yield check_result(spec, table.name, verdict)
+            is_of_docs = verdict.check == FITS_EXPECTATIONS.name
+            page = data_docs_of(tables.folder) if is_of_docs else None
+            yield check_result(spec, table.name, verdict, page)
         failed = [v for v in judged if not v.passed and v.severity == "error" and v.check in stops]
         if failed:
             raise failure_of(failed)
@@ -100,12 +106,15 @@ def is_of_checks(failure: Any) -> bool:
     return data is not None and FAILED_CHECKS in data.metadata
 
 
-def check_result(spec: PipelineSpec, table: str, verdict: Verdict) -> dg.AssetCheckResult:
-    """Show a verdict: its sentence, and its numbers so that the UI plots them over time."""
-    numbers: dict[str, Any] = {
-        name: dg.MetadataValue.float(value) if isinstance(value, float) else value
-        for name, value in verdict.numbers.items()
-    }
+def check_result(
+    spec: PipelineSpec, table: str, verdict: Verdict, page: Path | None = None
+) -> dg.AssetCheckResult:
+    """Show a verdict: its sentence, what was found, and numbers that the UI plots over time.
+
+    page: where more of it is shown.
+    """
+    shown: dict[str, Shown] = {"found": verdict.grid} if verdict.grid else {}
+    places = {"data_docs": dg.MetadataValue.path(page)} if page else {}
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey([spec.dataset, table]),
         check_name=verdict.check,
@@ -116,5 +125,5 @@ def check_result(spec: PipelineSpec, table: str, verdict: Verdict) -> dg.AssetCh
             else dg.AssetCheckSeverity.WARN
         ),
         description=verdict.text,
-        metadata=numbers,
+        metadata={**places, **metadata_values({**shown, **verdict.numbers})},
     )

@@ -7,7 +7,9 @@ import dagster as dg
 from pydantic import BaseModel, SecretStr
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.suite_files import suite_problems
 from er_pipeline.blocking.spec.yaml_document import check_repeated_settings
+from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.catalog import check_dataset_name
 from er_pipeline.flow import flow, open_lake
 from er_pipeline.orchestration.assets import dataset_assets
@@ -57,7 +59,10 @@ class BlockingPipeline(dg.Component):
         assert isinstance(attributes, PipelineSpec)
         check_repeated_settings(context.path / "defs.yaml")
         filled = _fill_in(attributes.model_dump(exclude_unset=True), context)
-        return cls(PipelineSpec.model_validate(filled).located_in(context.path))
+        spec = PipelineSpec.model_validate(filled).located_in(context.path)
+        if wrong := suite_problems(spec):
+            raise SpecError("\n".join(wrong))
+        return cls(spec)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the definitions, over the lake of this process."""

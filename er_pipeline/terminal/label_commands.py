@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
+from cyclopts.validators import Number
 
-from er_pipeline.terminal.exit_codes import OK
+from er_pipeline.terminal.exit_codes import OK, UsageError
 from er_pipeline.terminal.options import LABELS, Defs, JsonOption, LakeOption, examples
 
 FormatOption = Annotated[
@@ -23,6 +24,7 @@ label = App(
     help_epilogue=examples(
         "er-pipeline label defs.yaml --lake /data/lake",
         "er-pipeline label defs.yaml --who ann",
+        "er-pipeline label defs.yaml --serve --open",
     ),
 )
 labels = App(
@@ -41,6 +43,29 @@ def ask(
     who: Annotated[
         str, Parameter(name="--who", show_default=False, help="Who answers; by default the user.")
     ] = "",
+    serve: Annotated[
+        bool,
+        Parameter(
+            name="--serve",
+            negative="",
+            show_default=False,
+            help="In a browser of this machine, until Ctrl-C; prints the address.",
+        ),
+    ] = False,
+    port: Annotated[
+        int | None,
+        Parameter(
+            name="--port",
+            validator=Number(gte=1, lte=65_535),
+            help="Where --serve listens; by default any that is free.",
+        ),
+    ] = None,
+    open_it: Annotated[
+        bool,
+        Parameter(
+            name="--open", negative="", show_default=False, help="With --serve, open the browser."
+        ),
+    ] = False,
     lake: LakeOption = None,
 ) -> int:
     """Judge pairs side by side, one key per answer.
@@ -49,9 +74,14 @@ def ask(
     kept at once in the journal that the defs.yaml names below labels, and the
     next run learns from it.
     """
-    from er_pipeline.terminal.labels import ask_for_labels
+    from er_pipeline.terminal.labels import ask_for_labels, serve_labels
 
-    ask_for_labels(defs, lake, who)
+    if serve:
+        serve_labels(defs, lake, who, port or 0, open_it=open_it)
+    elif port is not None or open_it:
+        raise UsageError("--port and --open are of the browser; add --serve")
+    else:
+        ask_for_labels(defs, lake, who)
     return OK
 
 

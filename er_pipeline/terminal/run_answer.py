@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from er_pipeline.blocking.records.data_docs import data_docs_of
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.lake import Lake
@@ -104,6 +105,7 @@ def run_and_report(
                 "notified": sent,
                 "catalog": folder / CATALOG,
                 "page": page,
+                "data_docs": data_docs_of(tables.folder),
                 "seconds": round(result.seconds, 3),
                 "cpu_seconds": round(result.cpu_seconds, 3),
             }
@@ -140,6 +142,9 @@ def _where(
     yield f"Report:   {tables.folder / REPORT_FILE}"
     if page:
         yield f"Page:     {page}"
+    docs = data_docs_of(tables.folder)
+    if docs:
+        yield f"Data Docs: {docs}"
     if not catalog.exists():
         return
     yield f"Catalog:  {catalog}"

@@ -29,6 +29,7 @@ PLAIN_TYPES = {
     bool: "true or false",
     str: "text",
     SecretStr: "text",
+    Any: "any value",
 }
 SIGNS = {
     annotated_types.Gt: (">", "gt"),

@@ -162,18 +162,19 @@ class Journal:
                 )
         return labels
 
-    def append(self, labels: Sequence[Label]) -> None:
-        """Write labels to the end; they are on the disk when this returns.
+    def append(self, labels: Sequence[Label]) -> int:
+        """Write labels to the end; return how many bytes they are, on the disk by then.
 
         A torn last line is dropped first. Several programs may append at the same time.
         Raises InputError if the file cannot be written.
         """
-        text = "".join(json.dumps(label.row, ensure_ascii=False) + "\n" for label in labels)
+        lines = (json.dumps(label.row, ensure_ascii=False) + "\n" for label in labels)
+        text = "".join(lines).encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._held() as file:
                 _mend_end(file)
-                file.write(text.encode())
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -181,6 +182,7 @@ class Journal:
                 f"{self.path}: cannot be written ({error.strerror}), so the last answer is lost;"
                 " make room or correct `labels: {path: ...}`"
             ) from error
+        return len(text)
 
     def lines_of(self, records: Collection[RecordName]) -> int:
         """Count the lines that name any of some records."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from er_pipeline.blocking.labels.labels import BRIDGE, Label, RecordName, give_labels
+from er_pipeline.blocking.labels.value_differences import Compared, cells, compared
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
@@ -13,6 +14,12 @@ from er_pipeline.blocking.tables.sql import literal, quoted
 
 # So many of the weakest bridges are asked about, as many as of the rarest kind in the queue.
 MOST_BRIDGES = 40
+REASON_TEXTS = {
+    "likely_uncovered": "no rule proposes this pair, and it is among the likeliest matches",
+    "dearest_rule": "only the most expensive rule proposes this pair",
+    "bridge": "this match alone holds two groups of records together as one entity",
+    "audit": "drawn at random from the candidates, for unbiased estimates",
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,21 @@ class ShownPair:
     def pair(self) -> tuple[RecordName, RecordName]:
         """The two records, the same whichever of them stands on the left."""
         return min(self.left, self.right), max(self.left, self.right)
+
+    @property
+    def why(self) -> str:
+        """Why the pair is asked, in words."""
+        rules = f" ({', '.join(self.rules)})" if self.rules else ""
+        return f"{REASON_TEXTS.get(self.reason, self.reason)}{rules}"
+
+    @property
+    def rows(self) -> list[tuple[str, Compared]]:
+        """The two records field by field, their names first."""
+        ends = (self.left, self.right)
+        is_one = self.left.source == self.right.source
+        left, right = (cells(end.record_id if is_one else " ".join(end)) for end in ends)
+        fields = ((field, compared(*values)) for field, values in self.values.items())
+        return [("record", Compared(" ", left, right)), *fields]
 
 
 def show_queue(engine: Engine, lake: Lake, spec: PipelineSpec) -> list[ShownPair]:

@@ -13,11 +13,14 @@ from er_pipeline.blocking.records.emptied_values import (
     examples_text,
     values_of_fields,
 )
+from er_pipeline.blocking.records.expectations import FITS_EXPECTATIONS, judge_expectations
 from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
 from er_pipeline.blocking.records.sources import EXAMPLES, source_outside
 from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
 from er_pipeline.blocking.records.truth_files import check_truth_file
+from er_pipeline.blocking.spec.expectations_section import RECORDS
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.suite_files import Declared
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.outside import files_outside
@@ -40,12 +43,7 @@ from er_pipeline.blocking.tables.wide_joins import join_in_parts
 from er_pipeline.blocking.values.null_marks import is_null_mark
 
 CHECKS = (
-    Check(
-        "fits_expectations",
-        "The Great Expectations suite of the dataset: ids unique and present, no field emptier"
-        " than allowed, formats kept.",
-        limits=("expectations.max_null_rate", "expectations.formats"),
-    ),
+    FITS_EXPECTATIONS,
     Check(
         "cleaning_keeps_values",
         "A field of the wrong kind or region is emptied silently.",
@@ -89,19 +87,7 @@ class CleanedFacts(TypedDict):
 
 def steps(spec: PipelineSpec) -> list[Step]:
     """Declare the step that reads and cleans the records."""
-    fields = [
-        Column(name, "VARCHAR", f"Clean {kind.replace('_', ' ')}; NULL is no value", required=False)
-        for name, kind in spec.field_kinds.items()
-    ]
-    if spec.vector_column:
-        fields.append(Column("user_vector", "FLOAT[]", "The vector that its source brought", False))
-    records = Table(
-        "cleaned_records",
-        "Every record once, numbered, each field clean or NULL.",
-        [RECORD_NO, RECORD_ID, SOURCE, SOURCE_NO, *fields],
-        some_columns("cleaned_records", ["record_id", "source", *spec.field_kinds, "record_no"]),
-        is_from_outside=True,
-    )
+    records = records_table(spec)
     rejected = Table(
         "rejected_records",
         "Rows of the sources that cannot be read, with the reason.",
@@ -143,11 +129,28 @@ def steps(spec: PipelineSpec) -> list[Step]:
             count=partial(clean_records, spec=spec),
             stage="records",
             checks=CHECKS,
-            judge=partial(_judge, spec=spec),
+            judge=partial(_judge, spec=spec, declared=Declared(spec, RECORDS)),
             show=_show,
             outside=partial(_outside, spec),
         )
     ]
+
+
+def records_table(spec: PipelineSpec) -> Table:
+    """Declare cleaned_records, which has a column for each field."""
+    fields = [
+        Column(name, "VARCHAR", f"Clean {kind.replace('_', ' ')}; NULL is no value", required=False)
+        for name, kind in spec.field_kinds.items()
+    ]
+    if spec.vector_column:
+        fields.append(Column("user_vector", "FLOAT[]", "The vector that its source brought", False))
+    return Table(
+        "cleaned_records",
+        "Every record once, numbered, each field clean or NULL.",
+        [RECORD_NO, RECORD_ID, SOURCE, SOURCE_NO, *fields],
+        some_columns("cleaned_records", ["record_id", "source", *spec.field_kinds, "record_no"]),
+        is_from_outside=True,
+    )
 
 
 def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
@@ -266,10 +269,27 @@ def judge_reading(facts: CleanedFacts) -> Iterator[Verdict]:
     )
 
 
-def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
-    from er_pipeline.blocking.records.expectations import judge_records  # takes long to import
+def judge_records(
+    engine: Engine,
+    lake: Lake,
+    spec: PipelineSpec,
+    *,
+    data_docs: bool = True,
+) -> Iterator[Verdict]:
+    """Judge what is expected of the records; data_docs: whether to keep the page of it."""
+    yield from judge_expectations(
+        engine,
+        lake,
+        spec=spec,
+        table=records_table(spec),
+        declared=Declared(spec, RECORDS),
+        data_docs=data_docs,
+    )
 
-    yield from judge_records(engine, lake, spec)
+
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec, declared: Declared) -> Iterable[Verdict]:
+    table = records_table(spec)
+    yield from judge_expectations(engine, lake, spec=spec, table=table, declared=declared)
     facts = cleaned_facts(lake)
     yield from judge_cleaning(facts, spec)
     yield from judge_reading(facts)

@@ -1,96 +1,127 @@
-"""Expectations of cleaned_records, declared in the YAML and judged by Great Expectations."""
+"""Expectations of a table, declared in the YAML or in suites and judged by Great Expectations."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
+from er_pipeline.blocking.records.data_docs import drop_data_docs, keep_data_docs
+from er_pipeline.blocking.records.expectation_outcomes import (
+    Outcome,
+    columns_of,
+    run_expectations,
+)
+from er_pipeline.blocking.records.expectation_sentences import grid_of, numbers_of, sentence
+from er_pipeline.blocking.records.expected_rows import expected_rows
+from er_pipeline.blocking.spec.expectations_section import EXPECTED_TABLES, RECORDS, Expectation
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.suite_files import Declared
 from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.files import files_of_mode
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.blocking.tables.printable import count_of
+from er_pipeline.blocking.tables.table import Check, Table
 from er_pipeline.blocking.tables.verdicts import Verdict
 
+FITS_EXPECTATIONS = Check(
+    "fits_expectations",
+    "The Great Expectations suite of the table. Of cleaned_records: ids unique and present, no"
+    " field emptier than allowed, formats kept; and what `expect` and `suites` add.",
+    limits=(
+        *("expectations.max_null_rate", "expectations.formats"),
+        *("expectations.expect", "expectations.suites"),
+    ),
+)
+# How long a table is shapes no verdict on this column: that it is numbered is held elsewhere.
+NUMBER = "record_no"
 
-def judge_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterator[Verdict]:
-    """Run the dataset's suite over cleaned_records.
 
-    The suite: record_no unique and never NULL, ids never NULL, every field at most as empty as
-    `expectations: max_null_rate` says, and every value of a field of the form that
-    `expectations: formats` says. It looks at an evenly spread sample of at most
-    `expectations: sample` records, so its memory does not grow with the table.
+def judge_expectations(
+    engine: Engine,
+    lake: Lake,
+    *,
+    spec: PipelineSpec,
+    table: Table,
+    declared: Declared,
+    data_docs: bool = True,
+) -> Iterator[Verdict]:
+    """Run the suite of a table, and keep its page among the Data Docs.
+
+    declared: what is expected of it beyond what always is. Of cleaned_records that is record_no unique
+    and never NULL, ids never NULL, every field at most as empty as `expectations: max_null_rate`
+    says, and every value of a field of the form that `expectations: formats` says.
+    It looks at an evenly spread sample of about `expectations: sample` rows, and at the columns
+    expected of alone, so its memory does not grow with the table.
+    Raises SpecError if a file of expectations is wrong.
     """
-    import great_expectations as gx
-    import great_expectations.expectations as gxe
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    lake.open(engine, "cleaned_records")
-    (n_records,) = engine.row("select count(*) from cleaned_records")
-    step = max(1, -(-n_records // spec.expectations.sample))
-    looked_at = dict.fromkeys((*spec.expectations.max_null_rate, *spec.expectations.formats))
-    fields = "".join(f", {quoted(name)}" for name in looked_at)
-    sample = engine.frame(
-        f"select record_no, record_id, source{fields} from cleaned_records"
-        f" where record_no % {step} = 0"
+    expected = [*(_always(spec) if table.name == RECORDS else ()), *declared.read()]
+    columns = [column.name for column in table.columns]
+    rows = expected_rows(
+        engine, lake, table, columns_of(expected, columns), spec.expectations.sample
     )
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    batch = (
-        context.data_sources.add_pandas("cleaned_records")
-        .add_dataframe_asset("cleaned_records")
-        .add_batch_definition_whole_dataframe("all")
-        .get_batch({"dataframe": sample})
+    outcomes = run_expectations(rows, expected, whole=[NUMBER])
+    with_values = spec.report.record_values
+    if data_docs:
+        _keep_page(lake, spec, table.name, outcomes)
+    noun = "record" if table.name == RECORDS else "row"
+    looked_at = count_of(len(rows.frame), noun)
+    if not rows.are_all:
+        looked_at = f"{len(rows.frame):,} of {count_of(rows.n_rows, noun)}"
+    failed = [outcome for outcome in outcomes if not outcome.succeeded]
+    severity = _severity(failed)
+    yield Verdict(
+        FITS_EXPECTATIONS.name,
+        severity is None,
+        severity or "error",
+        _text(outcomes, failed, looked_at, with_values=with_values),
+        {**numbers_of(outcomes), "records_looked_at": len(rows.frame)},
+        grid_of(outcomes, with_values=with_values),
     )
-    suite = gx.ExpectationSuite(
-        name=f"{spec.dataset}_cleaned_records",
-        expectations=[
-            gxe.ExpectColumnValuesToBeUnique(column="record_no"),
-            gxe.ExpectColumnValuesToNotBeNull(column="record_id"),
-            gxe.ExpectColumnValuesToNotBeNull(column="source"),
-            *(
-                gxe.ExpectColumnValuesToNotBeNull(column=name, mostly=1 - rate)
-                for name, rate in spec.expectations.max_null_rate.items()
-            ),
-            *(
-                gxe.ExpectColumnValuesToMatchRegex(column=name, regex=pattern)
-                for name, pattern in spec.expectations.formats.items()
-            ),
-        ],
-    )
-    result = batch.validate(suite)
-    failed, broken, numbers = [], [], {}
-    for outcome in result.results:
-        config = outcome.expectation_config
-        assert config is not None
-        kind, column = config.type, config.kwargs["column"]
-        if (outcome.exception_info or {}).get("raised_exception"):
-            broken.append(f"{kind} on {column}")
-            continue
-        share = outcome.result.get("unexpected_percent") or 0.0
-        numbers[f"unexpected_percent_{column}_{_short(kind)}"] = float(share)
-        if not outcome.success:
-            examples = outcome.result.get("partial_unexpected_list") or []
-            failed.append(
-                f"{column}: {_failure_text(config.kwargs, _short(kind), share, examples)}"
-            )
-    text = f"{len(result.results)} expectations hold on {len(sample):,} records."
-    if broken:
-        text = f"These expectations could not be run (the check is broken): {', '.join(broken)}."
-    elif failed:
-        text = f"{'; '.join(failed)}. Correct the source, or loosen `expectations`."
-    numbers["records_looked_at"] = len(sample)
-    yield Verdict("fits_expectations", not (failed or broken), "error", text, numbers)
 
 
-def _failure_text(
-    settings: Mapping[str, Any], kind: str, share: float, examples: Sequence[Any]
+def _keep_page(lake: Lake, spec: PipelineSpec, table: str, outcomes: Sequence[Outcome]) -> None:
+    """Keep the page of a table, if it is wanted; pages of what is no longer expected go."""
+    expectations, values = spec.expectations, spec.report.record_values
+    wanted = expectations.tables if expectations.data_docs else set()
+    with files_of_mode(spec.lake.file_mode):
+        drop_data_docs(lake.folder, spec.dataset, set(EXPECTED_TABLES) - wanted)
+        if table in wanted:
+            keep_data_docs(lake.folder, spec.dataset, table, outcomes, with_values=values)
+
+
+def _always(spec: PipelineSpec) -> Iterator[Expectation]:
+    """List what is expected of the records, in the library's own words."""
+    not_null = "expect_column_values_to_not_be_null"
+    yield Expectation(type="expect_column_values_to_be_unique", kwargs={"column": NUMBER})
+    for column in ("record_id", "source"):
+        yield Expectation(type=not_null, kwargs={"column": column})
+    for name, rate in spec.expectations.max_null_rate.items():
+        yield Expectation(type=not_null, kwargs={"column": name, "mostly": 1 - rate})
+    for name, pattern in spec.expectations.formats.items():
+        yield Expectation(
+            type="expect_column_values_to_match_regex", kwargs={"column": name, "regex": pattern}
+        )
+
+
+def _severity(failed: Iterable[Outcome]) -> Literal["error", "warn"] | None:
+    """Return how bad it is; None if nothing fails, or what fails is only for information.
+
+    That a table has become too long to be judged stops no run.
+    """
+    severities = {
+        "warning" if outcome.needs_all else outcome.expectation.severity for outcome in failed
+    }
+    return "error" if "critical" in severities else "warn" if "warning" in severities else None
+
+
+def _text(
+    outcomes: Sequence[Outcome], failed: Sequence[Outcome], looked_at: str, *, with_values: bool
 ) -> str:
-    """Say what fails for a share of the records, in percent."""
-    shown = "such as " + ", ".join(map(repr, examples[:1]))
-    if kind == "not_be_null":
-        return f"{share:.1f}% are empty, at most {1 - settings.get('mostly', 1.0):.1%} allowed"
-    if kind == "match_regex":
-        return f"{share:.1f}% do not match {settings['regex']!r}, {shown}"
-    return f"{share:.1f}% are not unique, {shown}"
-
-
-def _short(kind: str) -> str:
-    return kind.removeprefix("expect_column_values_to_")
+    n_held = len(outcomes) - len(failed)
+    if not failed:
+        return f"{count_of(n_held, 'expectation')} hold on {looked_at}."
+    order = {"critical": 0, "warning": 1, "info": 2}
+    listed = []
+    for outcome in sorted(failed, key=lambda outcome: order[outcome.expectation.severity]):
+        level = outcome.expectation.severity
+        note = f" ({level})" if level != "critical" else ""
+        listed.append(f"{sentence(outcome, with_values=with_values)}{note}")
+    return f"{'; '.join(listed)}. Correct the source, or loosen `expectations`."

@@ -1,4 +1,4 @@
-"""The sections `checks`, `expectations` and `truth`: what must hold, and what is known."""
+"""The sections `checks` and `truth`: what must hold, and what is known."""
 
 from typing import Literal, Self
 
@@ -106,20 +106,6 @@ class Checks(Settings):
         if bounds[0] > bounds[1]:
             raise ValueError(f"{bounds}: write the least first, then the most")
         return bounds
-
-
-class Expectations(Settings):
-    """The Great Expectations suite on cleaned_records."""
-
-    max_null_rate: dict[str, Share] = Field(
-        default_factory=dict, description="field: share of records that may lack it."
-    )
-    formats: dict[str, str] = Field(
-        default_factory=dict, description="field: regular expression of its clean values."
-    )
-    sample: int = Field(
-        200_000, ge=1, description="Records looked at; an evenly spread, repeatable sample."
-    )
 
 
 class Truth(Settings):

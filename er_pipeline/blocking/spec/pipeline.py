@@ -22,7 +22,8 @@ from er_pipeline.blocking.spec.blocking_section import (
     Learning,
     SecondPass,
 )
-from er_pipeline.blocking.spec.checks_section import Checks, Expectations, Truth
+from er_pipeline.blocking.spec.checks_section import Checks, Truth
+from er_pipeline.blocking.spec.expectations_section import Expectations
 from er_pipeline.blocking.spec.kinds import FIELD_KINDS, FULL_NAME, NamePart, guess_kind, name_parts
 from er_pipeline.blocking.spec.lake_section import LakeSettings
 from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field

@@ -14,6 +14,7 @@ from er_pipeline.blocking.spec.blocking_section import (
     MAX_STRATEGIES,
     SECOND_EMBEDDING,
 )
+from er_pipeline.blocking.spec.expectation_problems import expectation_problems
 from er_pipeline.blocking.spec.matching_section import Comparison
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
 from er_pipeline.blocking.spec.reserved_fields import is_reserved
@@ -53,7 +54,7 @@ def problems(spec: "PipelineSpec") -> Iterator[Problem]:
     if not names or len(names) < len(spec.field_kinds):
         return  # no table could hold them, so no key can be tried
     yield from _cleaning_problems(spec)
-    yield from _expectation_problems(spec)
+    yield from expectation_problems(spec)
     yield from _refining_problems(spec)
     yield from _embedding_problems(spec)
     yield from _learning_problems(spec)
@@ -143,21 +144,6 @@ def _place_of_field(spec: "PipelineSpec", name: str) -> tuple[str | int, ...]:
         return ("fields", name)
     nth = next(i for i, source in enumerate(spec.sources) if name in source.columns)
     return ("sources", nth, "columns", name)
-
-
-def _expectation_problems(spec: "PipelineSpec") -> Iterator[Problem]:
-    for section, of_field in (
-        ("max_null_rate", spec.expectations.max_null_rate),
-        ("formats", spec.expectations.formats),
-    ):
-        for name in of_field:
-            if name not in spec.field_kinds:
-                yield (("expectations", section, name), _unknown_field(spec, name))
-    for name, pattern in spec.expectations.formats.items():
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield (("expectations", "formats", name), f"not a regular expression: {error}")
 
 
 def _refining_problems(spec: "PipelineSpec") -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from er_pipeline.blocking.spec.every_problem import every_problem
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.settings import Problem
+from er_pipeline.blocking.spec.suite_files import suite_problems
 from er_pipeline.blocking.spec.yaml_document import YamlDocument, read_document
 from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.tables.printable import shown
@@ -61,7 +62,10 @@ def examine(path: Path, overrides: Mapping[str, Any] | None = None) -> Examined:
     problems, spec = every_problem(_filled_from_environment(attributes, document, ()))
     located = spec.located_in(path.parent) if spec else None
     places = [place for place, _ in problems]
-    return Examined(document, _listed(document, problems), places, located)
+    listed = _listed(document, problems)
+    if located and not problems:  # which files it names, and for which fields, is right
+        listed += suite_problems(located)
+    return Examined(document, listed, places, located)
 
 
 def read_declaration(path: Path) -> YamlDocument:

@@ -7,7 +7,7 @@ the reference pages are made from it.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -15,6 +15,15 @@ from er_pipeline.blocking.tables.pictures import Shown, numbers
 from er_pipeline.blocking.tables.stamps import Plan, code_version, digest, plan_of_learned
 from er_pipeline.blocking.tables.table import Check, Facts, Table
 from er_pipeline.blocking.tables.verdicts import Verdict
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """What a check judges by that is more than settings, such as files."""
+
+    @property
+    def judged_by(self) -> Any:
+        """What stands for it as it is now, JSON-ready but for settings."""
 
 
 def _no_verdicts(engine: Engine, lake: Lake) -> Iterable[Verdict]:
@@ -66,17 +75,25 @@ class Step:
     @property
     def judged_by(self) -> str:
         """A digest of the settings and the code that its checks judge by."""
-        judge: Any = self.judge
-        settings = {}
-        if isinstance(judge, partial):
-            judge, settings = judge.func, judge.keywords
         names = [check.name for check in self.checks]
-        return digest([code_version(judge.__module__), names, settings])
+        return digest([names, _judging(self.judge)])
 
     @property
     def assets(self) -> list[Table]:
         """The tables that people see as assets."""
         return [table for table in self.writes if not table.is_internal]
+
+
+def _judging(value: Any) -> Any:
+    """Return what stands for a function that judges, and for what it was given to judge by."""
+    if isinstance(value, partial):
+        given = {name: _judging(part) for name, part in value.keywords.items()}
+        return [code_version(value.func.__module__), given]
+    if callable(value):
+        return code_version(value.__module__)
+    if isinstance(value, Judging):
+        return value.judged_by
+    return value.name if isinstance(value, Table) else value
 
 
 def guarded_by(steps: Sequence[Step], table: str) -> list[str]:

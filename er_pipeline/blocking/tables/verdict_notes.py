@@ -10,10 +10,12 @@ these notes they know what may be shown.
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.moments import moment
+from er_pipeline.blocking.tables.pictures import Grid
 from er_pipeline.blocking.tables.verdicts import Verdict
 
 VERDICTS = "verdicts.json"
@@ -48,9 +50,14 @@ def noted_verdicts(
         noted = json.loads((lake.path(table, version) / VERDICTS).read_text("utf-8"))
         if judged_by not in (None, noted["judged_by"]):
             return None
-        return [Verdict(**verdict) for verdict in noted["verdicts"]]
+        return [_verdict(verdict) for verdict in noted["verdicts"]]
     except (OSError, ValueError, TypeError, KeyError):  # none, or torn: they can be found anew
         return None
+
+
+def _verdict(noted: dict[str, Any]) -> Verdict:
+    grid = noted.get("grid")
+    return Verdict(**{**noted, "grid": Grid(**grid) if grid else None})
 
 
 def note_failure(lake: Lake, step: str, text: str) -> None:

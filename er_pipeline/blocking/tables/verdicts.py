@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from er_pipeline.blocking.tables.pictures import Grid
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -14,6 +16,7 @@ class Verdict:
 
     check: name of the check. severity: error stops what comes after, warn only says so.
     text: one sentence for people: what was found, and what to do where it failed.
+    grid: more of what was found, row by row, where there is more to say.
     """
 
     check: str
@@ -21,6 +24,7 @@ class Verdict:
     severity: Literal["error", "warn"]
     text: str
     numbers: Mapping[str, int | float] = field(default_factory=dict)
+    grid: Grid | None = None
 
 
 def share_of(part: float, whole: float) -> float:

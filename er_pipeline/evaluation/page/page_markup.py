@@ -5,8 +5,6 @@ JSON, and set by the script as the text of nodes. The policy of the page says so
 too: it runs the page's own scripts, known by their digests, no others, and loads nothing.
 """
 
-import base64
-import hashlib
 import json
 import math
 import re
@@ -15,9 +13,10 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from er_pipeline.blocking.tables.page_style import page_colours, policy_digest
 from er_pipeline.blocking.tables.pictures import Grid
 from er_pipeline.blocking.tables.printable import printable
-from er_pipeline.evaluation.page.page_parts import Chart, Listing, PairViewer, Part, Section
+from er_pipeline.evaluation.page.page_parts import Chart, Link, Listing, PairViewer, Part, Section
 
 # Cells that stand to the right: counts, shares, changes.
 NUMBER = re.compile(r"^(under )?[+\-−]?[\d.,]+(e[+-]?\d+)?( ?%| points)?$|^=$")
@@ -46,7 +45,7 @@ def page_html(
     body = "".join(_section_html(n, section, data) for n, section in enumerate(sections, 1))
     scripts = [*libraries, _asset("page.js")]
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src " + " ".join(
-        _digest(script) for script in scripts
+        policy_digest(script) for script in scripts
     )
     entries = "".join(
         f'<li><a href="#s{n}">{_text(section.label)}</a></li>'
@@ -61,7 +60,7 @@ def page_html(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<meta name="made-from" content="{escape(made_from)}">\n'
-        f"<title>{_text(title)}</title>\n<style>{_asset('page.css')}</style>\n</head>\n<body>\n"
+        f"<title>{_text(title)}</title>\n<style>{page_colours()}{_asset('page.css')}</style>\n</head>\n<body>\n"
         f'<nav aria-label="Contents"><ol>{entries}</ol></nav>\n<main>\n<header>\n'
         f'<h1>{_text(title)}</h1>\n<p class="verdict {kind}">{_text(verdict)}</p>\n{paragraphs}'
         f"\n</header>\n{body}</main>\n"
@@ -112,6 +111,8 @@ def _section_html(n: int, section: Section, data: dict[str, Any]) -> str:
 def _part_html(name: str, part: Part, data: dict[str, Any]) -> str:
     if isinstance(part, str):
         return f"<p>{_text(part)}</p>\n"
+    if isinstance(part, Link):
+        return f'<p><a href="{_text(part.path)}">{_text(part.text)}</a></p>\n'
     about = f'<p class="about">{_text(part.about)}</p>' if part.about else ""
     if isinstance(part, Chart):
         data[name] = part.spec
@@ -161,11 +162,6 @@ def _table_html(grid: Grid) -> str:
 
 def _text(text: str) -> str:
     return escape(printable(text))
-
-
-def _digest(script: str) -> str:
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
 def _asset(name: str) -> str:

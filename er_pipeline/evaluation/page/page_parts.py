@@ -52,7 +52,15 @@ class PairViewer:
     about: str = ""
 
 
-Part = Chart | Listing | PairViewer | str
+@dataclass(frozen=True)
+class Link:
+    """A page beside this one. path: relative to it."""
+
+    text: str
+    path: str
+
+
+Part = Chart | Listing | PairViewer | Link | str
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,20 @@ page that cannot be made is a warning: the tables are published all the same.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from er_pipeline.blocking.records.data_docs import DATA_DOCS, INDEX, data_docs_of
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import first_line
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.moments import time_text
+from er_pipeline.blocking.tables.page_style import page_colours
 from er_pipeline.blocking.tables.pictures import Grid
 from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.stamps import digest
@@ -26,7 +28,7 @@ from er_pipeline.evaluation.page.figure_history import figures_section
 from er_pipeline.evaluation.page.found_and_missed import completeness_section, missed_section
 from er_pipeline.evaluation.page.night_changes import changes_section
 from er_pipeline.evaluation.page.page_markup import page_html, read_made_from
-from er_pipeline.evaluation.page.page_parts import Listing, Part, RunOnPage, Section
+from er_pipeline.evaluation.page.page_parts import Link, Listing, Part, RunOnPage, Section
 from er_pipeline.evaluation.page.pair_samples import pairs_section
 from er_pipeline.evaluation.page.record_profiles import coverage_section, profiles_section
 from er_pipeline.evaluation.page.scored_sections import (
@@ -136,7 +138,18 @@ def _verdict_section(run: RunOnPage, lines: Sequence[str]) -> Section:
         grid = Grid(("table", "why"), withheld)
         about = "The catalog shows those of the last good run, as far as there was one."
         parts.append(Listing("Tables that are withheld", grid, about, is_folded=True))
+    parts += _expectations(run)
     return Section("Checks", "Did all go well?", answer, parts)
+
+
+def _expectations(run: RunOnPage) -> Iterator[Part]:
+    """Show what was expected of tables where some of it fails, and link to all of it."""
+    for found in (*run.standing.errors, *run.standing.warnings):
+        if found.verdict.grid:
+            title = f"What was expected of {found.table}"
+            yield Listing(title, found.verdict.grid, is_folded=True)
+    if data_docs_of(run.lake.folder):
+        yield Link("Data Docs of Great Expectations", f"{DATA_DOCS}/{INDEX}")
 
 
 def _made_from(spec: PipelineSpec, lake: Lake, standing: Standing, lines: Sequence[str]) -> str:
@@ -146,11 +159,13 @@ def _made_from(spec: PipelineSpec, lake: Lake, standing: Standing, lines: Sequen
     return digest(
         [
             {table: lake.version(table) for table in tables},
+            data_docs_of(lake.folder) is not None,
             [*lines],
             spec.report.model_dump(),
             spec.checks.model_dump(mode="json"),
             spec.description,
             lake.published()["at"],
+            page_colours(),
             {file.name: file.read_text("utf-8") for file in own if file.is_file()},
         ]
     )

@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.labels.labels import (
-    RecordName,
-)
+from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.blocking.labels.pair_display import ShownPair
-from er_pipeline.terminal.label_session import rendered
+from er_pipeline.terminal.label_lines import rendered
 from er_pipeline_tests.test_label_session import pair
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
