@@ -67,8 +67,9 @@ class ParquetSink:
             self._note({**noted, **claimed})
             rows = {}
             for content in contents:
-                drafts[content.table] = self._draft(engine, content)
-                files = drafts[content.table]
+                files = self.folder / f".{content.table}.{secrets.token_hex(3)}.tmp"
+                drafts[content.table] = files
+                self._write(engine, content, files)
                 pattern = all_parquet(files) if self.file_size else str(files)
                 (rows[content.table],) = engine.row(
                     "select coalesce(sum(num_rows), 0)::bigint"
@@ -94,15 +95,13 @@ class ParquetSink:
     def _place(self, table: str) -> Path:
         return self.folder / (table if self.file_size else f"{table}.parquet")
 
-    def _draft(self, engine: Engine, content: Content) -> Path:
-        draft = self.folder / f".{content.table}.{secrets.token_hex(3)}.tmp"
+    def _write(self, engine: Engine, content: Content, draft: Path) -> None:
         if self.file_size:
             engine.write_folder(content.sql, draft, file_size=self.file_size)
             flush_files(draft)
         else:
             engine.write(content.sql, draft)
             flush(draft)
-        return draft
 
     def _put_in_place(self, table: str, draft: Path) -> None:
         place = self._place(table)
