@@ -56,7 +56,7 @@ class DatabaseSink:
         self.dataset = dataset
         try:
             self._url = sa.make_url(url)
-            self._engine = sa.create_engine(self._url)
+            self._database = sa.create_engine(self._url)
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
             said = _first_line(error)
             raise SinkError(f"`database` is no usable URL ({said}); {URL_ADVICE}") from error
@@ -64,7 +64,7 @@ class DatabaseSink:
             raise SinkError(
                 f"`database` is no usable URL (its port is no number); {URL_ADVICE}"
             ) from None
-        self._is_postgres = self._engine.dialect.name == "postgresql"
+        self._is_postgres = self._database.dialect.name == "postgresql"
         self.schema = schema or (dataset if self._is_postgres else None)
 
     @property
@@ -75,14 +75,14 @@ class DatabaseSink:
 
     def is_current(self, engine: Engine, contents: Sequence[Content]) -> bool:
         """Say whether the ledger there names these contents."""
-        with self._explained(), self._engine.connect() as con:
+        with self._explained(), self._database.connect() as con:
             there = self._tables(con)
             return holds_all(self._entries(con, there), there, self.dataset, contents)
 
     def write(self, engine: Engine, contents: Sequence[Content]) -> dict[str, int]:
         """Write all tables in one transaction, as far as the database has them."""
         columns = {content.table: engine.described(content.sql) for content in contents}
-        with self._explained(), self._engine.begin() as con:
+        with self._explained(), self._database.begin() as con:
             self._make_schema(con)
             there = self._tables(con)
             entries = self._entries(con, there)
@@ -179,7 +179,7 @@ class DatabaseSink:
         """Raise a SinkError of one sentence for what the database says; no password in it."""
         import sqlalchemy as sa
 
-        of_driver = self._engine.dialect.loaded_dbapi.Error
+        of_driver = self._database.dialect.loaded_dbapi.Error
         try:
             yield
         except (sa.exc.SQLAlchemyError, of_driver) as error:
@@ -188,7 +188,7 @@ class DatabaseSink:
                 said = said.replace(str(self._url.password), "***")
             raise SinkError(f"{self.where}: {said}; it is as it was") from error
         finally:
-            self._engine.dispose()
+            self._database.dispose()
 
 
 def _first_line(error: BaseException) -> str:
