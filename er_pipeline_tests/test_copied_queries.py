@@ -21,25 +21,10 @@ EVERY_TYPE = r"""
         (3, null, 12345678901234567890.00, 1e20, 1e-5, null,
          null, null, null, null, null, null, null, null, null)
     ) as t(id, text, exact, number, small, flag, day, instant, moment, uuid, bytes, list, short,
-           span, address);  -- the end
+           span, address)
 """
-COLUMNS = [
-    "id",
-    "text",
-    "exact",
-    "number",
-    "small",
-    "flag",
-    "day",
-    "instant",
-    "moment",
-    "uuid",
-    "bytes",
-    "list",
-    "short",
-    "span",
-    "address",
-]
+COLUMNS = ["id", "text", "exact", "number", "small", "flag", "day", "instant", "moment"]
+COLUMNS += ["uuid", "bytes", "list", "short", "span", "address"]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +44,7 @@ def test_every_type_is_the_text_that_people_write(
 ) -> None:
     pytest.importorskip(driver, reason=f"{driver} is not installed")
     monkeypatch.setattr(database_queries, "_read_rows", None)  # all comes by COPY
-    rows = reader.rows(COLUMNS, url=server.url(driver), query=EVERY_TYPE.split("; ")[0])
+    rows = reader.rows(COLUMNS, url=server.url(driver), query=EVERY_TYPE)
     assert rows[0] == (
         *("1", 'a"b\nc,\\', "1.50", "90210", "0.1", "true"),
         *("2026-11-27", "2026-11-27T00:00:00", "2026-11-27T02:00:00.5"),
@@ -74,7 +59,7 @@ def test_copied_and_read_row_by_row_are_the_same(
     server: Server, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = [name for name in COLUMNS if name not in ("span", "moment", "address")]
-    query = EVERY_TYPE.split(";")[0]
+    query = EVERY_TYPE
     copied = reader.rows(wanted, url=server.url(), query=query)
     monkeypatch.setattr(database_queries, "copy_query", lambda *arguments: False)
     assert reader.rows(wanted, url=server.url(), query=query) == copied
@@ -88,7 +73,8 @@ def test_a_query_may_end_in_a_comment_and_hold_any_sign(server: Server, reader: 
 def test_what_cannot_be_copied_is_read_row_by_row(server: Server, reader: Reader) -> None:
     query = """select 1 as id, '["a", "b"]'::jsonb as tags"""
     assert reader.rows(["id", "tags"], url=server.url(), query=query) == [("1", "a; b")]
-    assert reader.rows(["TimeZone"], url=server.url(), query="show timezone")
+    query = "select 1 as id, 'a' as name, 'b' as name"  # no part of a query may have two names
+    assert reader.rows(["id"], url=server.url(), query=query) == [("1",)]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from er_pipeline_tests.published_content import HARD, content, numbers
 
 def rows(place: Path) -> list[tuple[object, ...]]:
     pattern = f"{place}/*.parquet" if place.is_dir() else str(place)
-    return duckdb.sql(f"from read_parquet('{pattern}') order by all").fetchall()
+    with duckdb.connect() as con:
+        return con.execute(f"from read_parquet('{pattern}') order by all").fetchall()
 
 
 def test_every_table_is_a_file_that_other_programs_open(

@@ -92,6 +92,8 @@ def _as_text(name: str, kind: tuple[str, str]) -> str | None:
         return f"replace(({value} at time zone 'UTC')::text, ' ', 'T')"
     if typename == "timestamp":
         return f"replace({value}::text, ' ', 'T')"
+    if typename == "inet":
+        return f"abbrev({value})"
     if typename == "bytea":
         return f"convert_from(trim(both '\\x00'::bytea from {value}), 'UTF8')"
     return f"{value}::text"
