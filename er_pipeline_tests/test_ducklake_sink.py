@@ -8,6 +8,7 @@ from er_pipeline.blocking.tables.errors import SinkError
 from er_pipeline.blocking.tables.extensions import extension_file
 from er_pipeline.sinks.ducklake_sink import DuckLakeSink
 from er_pipeline_tests.published_content import HARD, content, numbers
+from er_pipeline_tests.test_sources import Reader
 
 needs_ducklake = pytest.mark.skipif(
     extension_file("ducklake") is None,
@@ -76,3 +77,16 @@ def test_how_to_log_in_to_the_metadata_is_never_shown(tmp_path: Path, engine: Du
     with pytest.raises(SinkError) as caught:
         sink.write(engine, [numbers("a", 5)])
     assert "hunter2" not in str(caught.value)
+
+
+@needs_ducklake
+def test_what_was_written_is_read_as_a_source(
+    tmp_path: Path, sink: DuckLakeSink, engine: DuckDBEngine
+) -> None:
+    sink.write(engine, [numbers("a", 500)])
+    reader = Reader(tmp_path, engine)
+    rows = reader.rows(["id"], database="ducklake:meta.ducklake", table="people.a")
+    assert len(rows) == 500
+    assert reader.read(["id"], database="ducklake:meta.ducklake", table="people.a").origin == (
+        f"{tmp_path}/meta.ducklake, table people.a"
+    )

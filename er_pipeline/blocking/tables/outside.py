@@ -23,7 +23,8 @@ ABSENT = "absent"
 # Required, but they have no part in what tables hold: they run, show or judge, or read and write
 # other databases, whose rows are compared as they come.
 OF_NO_TABLE = re.compile(
-    r"dagster|cyclopts|rich|ruamel|pyyaml|great.expectations|pandera|psycopg", re.IGNORECASE
+    r"dagster|cyclopts|rich|ruamel|pyyaml|great.expectations|pandera|psycopg|deltalake|pyiceberg",
+    re.IGNORECASE,
 )
 
 
