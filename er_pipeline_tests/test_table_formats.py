@@ -11,6 +11,7 @@ from er_pipeline.blocking.records.watched_files import look_at_sources
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline_tests.object_store import object_store
 from er_pipeline_tests.small_spec import small_spec
 from er_pipeline_tests.test_sources import Reader
 
@@ -112,3 +113,14 @@ def test_a_missing_library_is_said(
         monkeypatch.setitem(__import__("sys").modules, name, None)
     with pytest.raises(InputError, match=rf"pip install 'er_pipeline\[{kind}\]'"):
         reader.read(["id"], path="people", format=kind)
+
+
+def test_a_delta_table_in_a_bucket_is_read(
+    delta: Any, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with object_store() as store:
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        for file in (reader.folder / "people").rglob("*.*"):
+            store.put(file.relative_to(reader.folder).as_posix(), file.read_bytes())
+        rows = reader.rows(WANTED, path="s3://shop/people", format="delta")
+        assert sorted(rows) == READ

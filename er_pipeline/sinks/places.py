@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 
+from er_pipeline.blocking.records.remote_files import is_remote
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.publish_section import PublishPlace
 from er_pipeline.blocking.spec.settings import Problem
@@ -16,6 +17,7 @@ from er_pipeline.sinks.contents import Content, contents_of
 from er_pipeline.sinks.database_sink import DatabaseSink
 from er_pipeline.sinks.ducklake_sink import DuckLakeSink
 from er_pipeline.sinks.parquet_sink import ParquetSink
+from er_pipeline.sinks.remote_parquet_sink import RemoteParquetSink
 from er_pipeline.sinks.sink import Sink
 
 
@@ -24,6 +26,8 @@ def sink_of(spec: PipelineSpec, place: PublishPlace) -> Sink:
 
     Raises SinkError if its URL is not set or cannot be used.
     """
+    if place.parquet and is_remote(place.parquet):
+        return RemoteParquetSink(place.parquet, spec.dataset)
     if place.parquet:
         return ParquetSink(spec.resolved(place.parquet), spec.dataset, place.file_size)
     if place.ducklake:

@@ -67,7 +67,7 @@ def list_remote(path: str, where: str) -> list[RemoteFile]:
     with _explained(path, where):
         if _scheme(path) in WEB:
             return [_on_web(path)]
-        system, root = _opened(path)
+        system, root = open_store(path)
         found = [_in_store(path, info) for info in _infos(system, root)]
     if not found:
         raise InputError(f"{origin_of(path)}: no such file; correct {where}")
@@ -89,7 +89,7 @@ def fetch_remote(path: str, wanted: Sequence[str], scratch: Path, where: str) ->
             file = target / _name_of(path)
             _download(path, file)
             return FileSet([file], [{}], origin_of(path))
-        system, root = _opened(path)
+        system, root = open_store(path)
         base = root if "*" not in root else root[: root.index("*")].rpartition("/")[0]
         for info in _infos(system, root):
             is_below = info.path != base
@@ -113,8 +113,11 @@ def _scheme(path: str) -> str:
     return path.partition("://")[0].lower()
 
 
-def _opened(path: str) -> tuple[Any, str]:
-    """Open the store of a path; return it with the path within."""
+def open_store(path: str) -> tuple[Any, str]:
+    """Open the store of a path, as pyarrow does; return it with the path within.
+
+    Raises OSError or ValueError if that cannot be.
+    """
     from pyarrow.fs import FileSystem
 
     uri, _, options = path.partition("?")

@@ -30,7 +30,8 @@ class PublishPlace(Settings):
     parquet: str | None = Field(
         None,
         min_length=1,
-        description="Folder that gets a file for each table, relative to the defs.yaml.",
+        description="Folder that gets a file for each table, relative to the defs.yaml; or"
+        " s3://bucket/folder.",
     )
     file_size: MemorySize | None = Field(
         None,
@@ -79,6 +80,11 @@ class PublishPlace(Settings):
             if getattr(self, setting) and given[0] not in kinds:
                 word = setting.removesuffix("_name")
                 raise ValueError(f"{word} belongs to {kinds[0]}, not to {given[0]}: leave it out")
+        if self.file_size and self.parquet and "://" in self.parquet:
+            raise ValueError(
+                "file_size is for folders of this machine: in an object store, files that belong"
+                " together could not be put in place at once; leave it out"
+            )
         return self
 
     @property
