@@ -9,6 +9,10 @@ from typing import Any
 HEARD = {"notify": {"command": ["say"]}}
 MAILED = {"notify": {"email": {"host": "mail", "from": "a@example.org", "to": ["a@example.org"]}}}
 LOGGED_IN = {**MAILED, "notify.email.user": "er", "notify.email.password_env": "MAIL"}
+PARQUET = {"publish": [{"parquet": "out", "tables": ["unified_pairs"]}]}
+DATABASE = {"publish": [{"database": "sqlite:///a", "tables": ["unified_pairs"]}]}
+VARIABLE = {"publish": [{"database_env": "A", "tables": ["unified_pairs"]}]}
+DUCKLAKE = {"publish": [{"ducklake": "a.ducklake", "tables": ["unified_pairs"]}]}
 
 # (setting, its other value, what else the change takes)
 OF_RUNS: Sequence[tuple[str, Any, Mapping[str, Any]]] = (
@@ -34,4 +38,13 @@ OF_RUNS: Sequence[tuple[str, Any, Mapping[str, Any]]] = (
     ("notify.email.password_env", "MAIL_PASSWORD", LOGGED_IN),
     ("notify.command", ["page"], HEARD),
     ("notify.timeout_seconds", 5, HEARD),
+    ("publish[].name", "team", PARQUET),
+    ("publish[].tables", ["matches"], PARQUET),
+    ("publish[].parquet", "elsewhere", PARQUET),
+    ("publish[].file_size", "256MB", PARQUET),
+    ("publish[].database", "sqlite:///b", DATABASE),
+    ("publish[].database_env", "B", VARIABLE),
+    ("publish[].ducklake", "b.ducklake", DUCKLAKE),
+    ("publish[].data_path", "files", DUCKLAKE),
+    ("publish[].schema", "er", DUCKLAKE),
 )

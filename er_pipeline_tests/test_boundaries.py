@@ -29,7 +29,7 @@ ROOMS = (
     ("matching",),
     ("evaluation",),
     ("notices",),
-    ("flow", "catalog"),
+    ("flow", "catalog", "sinks"),
     ("candidates",),
     ("forgetting",),
     ("orchestration",),
@@ -127,7 +127,16 @@ def test_each_module_has_its_tests() -> None:
 
 
 def test_the_pure_half_imports_no_dagster() -> None:
-    pure = ("blocking", "matching", "evaluation", "notices", "flow", "catalog", "forgetting")
+    pure = (
+        "blocking",
+        "matching",
+        "evaluation",
+        "notices",
+        "flow",
+        "catalog",
+        "sinks",
+        "forgetting",
+    )
     found = [
         module
         for module, path in modules()

@@ -6,7 +6,6 @@ from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import yaml
 from cyclopts import MissingArgumentError
@@ -20,9 +19,7 @@ from er_pipeline.flow import flow
 from er_pipeline.terminal.cli import app
 from er_pipeline.terminal.docs import DOCS
 from er_pipeline.terminal.settings_page import settings_rows
-from er_pipeline_tests import projects
 from er_pipeline_tests.pages import anchors_of, blocks_of, inline_code, links_of, pages, prose_of
-from er_pipeline_tests.projects import Project
 
 PROJECT = Path(__file__).parents[1]
 PAGES = pages()
@@ -165,23 +162,6 @@ def test_files_that_are_named_exist(name: str) -> None:
     named = re.findall(r"`(er_pipeline(?:_tests)?/[\w/.]+)`", prose_of(page(name)))
     own = {"er_pipeline/defs/customers/"}  # of the reader
     assert [path for path in named if path not in own and not (PROJECT / path).exists()] == []
-
-
-def test_queries_of_the_pages_run(project: Project) -> None:
-    rules = "training_rules: {same_name: [first_name, last_name], same_email: email}"
-    assert rules in projects.GENERATED
-    matched = projects.GENERATED.replace(rules, "matching: {recall: false}")
-    project.declare(matched + "  checks: {max_coverage_lost: 1}\n")
-    assert project.run() == 0
-    blocks = [block for name in BY_HAND for block in blocks_of(page(name), "sql")]
-    assert len(blocks) >= 2
-    for block in blocks:
-        here = block.replace("/data/lake", str(project.lake)).replace("customers", "people")
-        with duckdb.connect() as con:
-            attach, *queries = [part for part in here.split(";") if part.strip()]
-            con.execute(attach)
-            for query in queries:
-                con.execute(query)
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))

@@ -32,7 +32,7 @@ def test_without_matching_there_is_no_such_part() -> None:
 
 def test_the_last_part_publishes_and_each_has_its_tag() -> None:
     spec = PipelineSpec.model_validate({**EVERYTHING, "dataset": "people"})
-    jobs = partial_jobs(spec, flow(spec), dg.in_process_executor, "catalog")
+    jobs = partial_jobs(spec, flow(spec), dg.in_process_executor, ["catalog"])
     assert [job.name for job in jobs] == ["people_blocking", "people_matching", "people_evaluation"]
     selected = [str(job.selection) for job in jobs]
     assert ["people/catalog" in keys for keys in selected] == [False, False, True]

@@ -20,6 +20,7 @@ EVERY_SECTION: dict[str, Any] = {
     "description": "All of them.",
     "owners": ["team:data"],
     "notify": {"command": ["cat"]},
+    "publish": [{"parquet": "out", "tables": ["unified_pairs", "dropped_blocks"]}],
     "mode": "link_and_dedupe",
     "sources": [
         {"path": "a.csv", "csv": {"delimiter": ";"}, "columns": {"email": "mail", "city": None}},

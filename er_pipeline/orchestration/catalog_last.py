@@ -2,6 +2,7 @@
 
 In the graph it hangs on the tables that no step reads, and so on all others. A run of some tables
 alone may leave those out, and Dagster then sees nothing that the catalog would have to wait for.
+The places of `publish` come after it, and so after all else.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,13 @@ CATALOG_ASSET = "catalog"
 # Of two steps that are ready the one of higher priority goes first; the others have 0. Where one
 # process does all, that alone puts the catalog last, whoever runs it.
 RUN_LAST = {"dagster/priority": "-1"}
+RUN_AFTER_CATALOG = {"dagster/priority": "-2"}
+# Begins the names of the assets that write what the catalog shows to places outside the lake.
+PUBLISH_PREFIX = "publish_"
 
 
 class CatalogLast(ExecutionPlan):
-    """A plan in which the catalog of a dataset waits for all else that is run of the dataset.
+    """A plan in which the catalog of a dataset waits for all tables that are run of the dataset.
 
     If one of those fails that no line joins it with, the catalog publishes what is good of the run.
     """
@@ -37,8 +41,12 @@ def catalog_step(dataset: str) -> str:
 
 
 def _all_else(step: str, steps: Mapping[str, set[str]]) -> set[str]:
-    """Name all other steps of a dataset if the step is that of its catalog."""
-    dataset = step.removesuffix(f"__{CATALOG_ASSET}")
-    if step != catalog_step(dataset):
+    """Name all that makes tables if a step is that of the catalog, or comes after it."""
+    place = f"__{PUBLISH_PREFIX}"
+    dataset = step.partition(place)[0] if place in step else step.removesuffix(f"__{CATALOG_ASSET}")
+    if dataset == step:
         return set()
-    return {other for other in steps if other != step and other.startswith(f"{dataset}__")}
+    last = (catalog_step(dataset), f"{dataset}{place}")
+    return {
+        other for other in steps if other.startswith(f"{dataset}__") and not other.startswith(last)
+    }

@@ -15,7 +15,6 @@ from er_pipeline.flow import flow, open_lake
 from er_pipeline.orchestration.assets import dataset_assets
 from er_pipeline.orchestration.automation import automated, automation_sensors, with_max_age
 from er_pipeline.orchestration.catalog_asset import catalog_asset
-from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
 from er_pipeline.orchestration.checks import dataset_checks
 from er_pipeline.orchestration.jobs import (
     executor_of,
@@ -26,8 +25,10 @@ from er_pipeline.orchestration.jobs import (
 from er_pipeline.orchestration.learn_job import learn_job, learn_schedules, learns_something
 from er_pipeline.orchestration.notice_sensors import notice_sensors
 from er_pipeline.orchestration.partial_jobs import partial_jobs
+from er_pipeline.orchestration.publish_assets import last_assets, publish_assets
 from er_pipeline.orchestration.resources import default_lake, lake_resources
 from er_pipeline.orchestration.source_sensor import source_sensors
+from er_pipeline.sinks.places import check_places
 
 
 class BlockingPipeline(dg.Component):
@@ -72,21 +73,23 @@ class BlockingPipeline(dg.Component):
         """Make the definitions of the dataset over a lake.
 
         executor: overrides the spec's, "in_process" or "multiprocess".
-        Raises LakeError if the lake holds a dataset whose name differs in case only.
+        Raises LakeError if the lake holds a dataset whose name differs in case only, SpecError if a
+        place is to get a table that there is not.
         """
         spec = self.spec
         check_dataset_name(open_lake(lake, spec))
         runs_in = executor or spec.executor
         job = nightly_job(spec, runs_in, lake)
         steps = flow(spec)
+        check_places(spec, steps)
         catalog = with_max_age(spec, catalog_asset(spec, steps))
         learning = [learn_job(spec, lake)] if learns_something(spec) else []
         return dg.Definitions(
-            assets=automated(spec, [*dataset_assets(spec, steps), catalog]),
+            assets=automated(spec, [*dataset_assets(spec, steps), catalog, *publish_assets(spec)]),
             asset_checks=dataset_checks(spec, steps),
             jobs=[
                 job,
-                *partial_jobs(spec, steps, executor_of(runs_in, lake), CATALOG_ASSET),
+                *partial_jobs(spec, steps, executor_of(runs_in, lake), last_assets(spec)),
                 *learning,
             ],
             schedules=[

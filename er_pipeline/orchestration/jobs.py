@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.lake import SPILL
 from er_pipeline.blocking.tables.locks import run_lock
 from er_pipeline.blocking.tables.publications import clear_leftovers
 from er_pipeline.orchestration.catalog_last import catalog_last
+from er_pipeline.orchestration.publish_assets import last_assets
 from er_pipeline.orchestration.run_tags import (
     FROM_TERMINAL,
     KIND_TAG,
@@ -129,19 +130,22 @@ def publishing_sensor(spec: PipelineSpec, job: Any) -> dg.SensorDefinition:
 
 
 def publish_request(spec: PipelineSpec, run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run of the catalog alone, if the failed run meant to publish this dataset."""
+    """Ask for a run of the catalog and the places after it, if the failed run meant to publish."""
     if FROM_TERMINAL in run.tags:
         return dg.SkipReason("the run was started from the terminal, which publishes what is good")
-    catalog = dg.AssetKey([spec.dataset, "catalog"])
+    if run.tags.get(KIND_TAG) == PUBLISHES:
+        return dg.SkipReason("the run was itself to publish what is good")
+    last = [dg.AssetKey([spec.dataset, name]) for name in last_assets(spec)]
+    catalog = last[0]
     selected = run.asset_selection
     if selected is None:
         was_meant = run.job_name in (f"{spec.dataset}_nightly", f"{spec.dataset}_evaluation")
     else:
-        was_meant = catalog in selected and len(selected) > 1
+        was_meant = catalog in selected and not selected <= set(last)
     if not was_meant:
         return dg.SkipReason("the run did not mean to publish this dataset")
     tags = {KIND_TAG: PUBLISHES}
-    return dg.RunRequest(run_key=run.run_id, asset_selection=[catalog], tags=tags)
+    return dg.RunRequest(run_key=run.run_id, asset_selection=last, tags=tags)
 
 
 def nightly_schedule(dataset: str, schedule: Schedule, job: Any) -> dg.ScheduleDefinition:

@@ -32,15 +32,15 @@ PUBLISHING_PART = "evaluation"
 
 
 def partial_jobs(
-    spec: PipelineSpec, steps: Sequence[Step], executor: dg.ExecutorDefinition, catalog: str
+    spec: PipelineSpec, steps: Sequence[Step], executor: dg.ExecutorDefinition, last: Sequence[str]
 ) -> list[Any]:
     """Make a job for every part of a dataset that has tables.
 
-    catalog: name of the asset that publishes.
+    last: names of the assets that publish.
     """
     jobs = []
     for part, tables in tables_of_parts(steps).items():
-        names = [*tables, *([catalog] if part == PUBLISHING_PART else [])]
+        names = [*tables, *(last if part == PUBLISHING_PART else [])]
         about = PARTS[part][0]
         jobs.append(
             dg.define_asset_job(

@@ -9,6 +9,7 @@ The docstring of a command is its help: wrapped by hand, at 80 columns with the 
 import os
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -240,13 +241,15 @@ def _dry_run(defs: Path, *, as_json: bool) -> int:
     from er_pipeline.blocking.tables.files import scratch_folder
     from er_pipeline.evaluation.dry_run import count_dataset, untaught
     from er_pipeline.flow import flow, open_lake
+    from er_pipeline.terminal.declared_places import check_declared_places, would_publish
     from er_pipeline.terminal.verdict_lines import show_judged
 
     spec = read_spec(defs)
+    check_declared_places(defs, spec, flow(spec))
     counted = untaught(spec)
     with scratch_folder() as scratch:
         items = count_dataset(spec, flow(counted), open_lake(scratch, counted))
-        return show_judged(items, "counting pairs", as_json=as_json)
+        return show_judged(chain(items, would_publish(spec)), "counting pairs", as_json=as_json)
 
 
 @app.command(

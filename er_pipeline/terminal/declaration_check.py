@@ -16,6 +16,8 @@ from er_pipeline.blocking.spec.yaml_file import examine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BlockingError, SpecError
 from er_pipeline.blocking.tables.failures import explained_failures
+from er_pipeline.flow import flow
+from er_pipeline.terminal.declared_places import placed_problems
 from er_pipeline.terminal.exit_codes import FAILED, OK, WRONG_USE
 
 
@@ -62,6 +64,8 @@ def check_declaration(file: Path) -> CheckedDeclaration:
     if spec is None:
         return found
     found.dataset = spec.dataset
+    if not problems:
+        found.problems = "\n".join(placed_problems(document, spec, flow(spec)))
     wrong = {place[1] for place in places if place[:1] == ("sources",) and len(place) > 1}
     if ("sources",) in places:
         return found

@@ -22,7 +22,9 @@ from er_pipeline.catalog import clean_up, is_published
 from er_pipeline.orchestration.catalog_asset import catalog_version
 from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
 from er_pipeline.orchestration.jobs import run_alone
+from er_pipeline.orchestration.publish_assets import publish_asset_name
 from er_pipeline.orchestration.unchanged import is_shown, known_tags, observation
+from er_pipeline.sinks.places import is_current
 
 # What Dagster's instance noted of tables, see `known_tags`; None if no instance is kept.
 Known = Mapping[dg.AssetKey, Mapping[str, str]]
@@ -74,20 +76,28 @@ def leave_out(
         catalog = dg.AssetKey([lake.dataset, CATALOG_ASSET])
         # A kept instance knows how old the catalog is by its materializations alone.
         must_show_age = instance is not None and spec.runs.max_age_hours is not None
+        places = {
+            dg.AssetKey([lake.dataset, publish_asset_name(place)]): place for place in spec.publish
+        }
         with_catalog = (
             not must_show_age
-            and keys - observed == {catalog}
+            and keys - observed - places.keys() == {catalog}
             and _is_all_shown(steps, lake, assets[catalog], known)
         )
         if with_catalog:
             with catalog_lock(lake.root):
                 clean_up(lake, spec.lake.retention)
+        current = {
+            key
+            for key, place in places.items()
+            if with_catalog and key in keys and is_current(spec, lake, place)
+        }
     since = unchanged_since(left_out, lake) if left_out else ""
     if instance:
         for key in sorted(observed):
             version = lake.stamp(key.path[-1])
             instance.report_runless_asset_event(observation(key, since, version))
-    keys -= observed
+    keys -= observed | current
     if with_catalog:
         keys.discard(catalog)
     own_reasons = {name: reason for name, reason in reasons.items() if reason}

@@ -151,6 +151,7 @@ def _execute(
     import dagster as dg
 
     from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
+    from er_pipeline.orchestration.publish_assets import last_assets
     from er_pipeline.orchestration.unchanged import FULL_TAG
     from er_pipeline.terminal.project_runs import execute_in_project
 
@@ -166,10 +167,12 @@ def _execute(
     if any(_was_interrupted(event.step_failure_data.error) for event in failures):
         raise KeyboardInterrupt
     results = [result]
-    catalog = dg.AssetKey([spec.dataset, CATALOG_ASSET])
-    if not result.success and catalog in keys and len(keys) > 1:
+    catalog, *places = (dg.AssetKey([spec.dataset, name]) for name in last_assets(spec))
+    made, seen = _made_and_unchanged(results)
+    is_published = CATALOG_ASSET in {*made, *seen}
+    if not result.success and catalog in keys and len(keys) > 1 and not is_published:
         # What comes after a failed check is not run; what does not hang on it is published.
-        results.append(execute([catalog]))
+        results.append(execute([catalog, *(place for place in places if place in keys)]))
         failures += results[1].filter_events(lambda event: event.is_step_failure)
     errors = [_failure_text(event) for event in failures]
     if not result.success and not failures:

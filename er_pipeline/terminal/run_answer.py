@@ -22,6 +22,11 @@ from er_pipeline.evaluation.page.run_page import keep_page
 from er_pipeline.flow import flow
 from er_pipeline.notices.notice import what_is_left
 from er_pipeline.terminal.answer import print_error, print_json, print_lines
+from er_pipeline.terminal.declared_places import (
+    check_declared_places,
+    outcome_lines,
+    outcome_of_places,
+)
 from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline.terminal.exit_codes import FAILED, OK
 from er_pipeline.terminal.run_notice import (
@@ -53,6 +58,8 @@ def run_and_report(
     """
     with notifying_of_declaration(path, overrides, wanted=notify):
         spec = read_spec(path, overrides)
+
+    check_declared_places(path, spec, flow(spec))
 
     from er_pipeline.catalog import CATALOG
     from er_pipeline.terminal.lakes import lake_folder, open_lake
@@ -89,6 +96,7 @@ def run_and_report(
         lines = []
     succeeded = result.succeeded and not (published and standing.withheld)
     sent = notify_of_run(spec, tables, standing, result, succeeded=succeeded, wanted=notify)
+    placed = outcome_of_places(spec, result)
     if as_json:
         print_json(
             {
@@ -103,6 +111,7 @@ def run_and_report(
                 "withheld": standing.withheld,
                 "errors": result.errors,
                 "notified": sent,
+                "published": placed,
                 "catalog": folder / CATALOG,
                 "page": page,
                 "data_docs": data_docs_of(tables.folder),
@@ -113,7 +122,7 @@ def run_and_report(
     elif result.succeeded or lines:
         culprit = _culprit(spec, standing)
         where = _where(tables, folder / CATALOG, path, page, culprit, published=published)
-        print_lines([*lines, "", *_skipped(result), *where])
+        print_lines([*lines, "", *_skipped(result), *where, *outcome_lines(spec, placed)])
     return OK if succeeded else FAILED
 
 

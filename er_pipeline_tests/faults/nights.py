@@ -20,6 +20,7 @@ import yaml
 
 from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.publications import moments_shown, read_published
 from er_pipeline.blocking.tables.sql import quoted
 
 FIELDS = {
@@ -179,7 +180,7 @@ def checksums(lake: Path, dataset: str) -> dict[str, str]:
             table = current.parent.name
             if table in ("run_metrics", *OF_TEXTS, *OF_HISTORY):
                 continue
-            engine.read_folder(current.resolve(), "summed")
+            engine.read_folder(current, "summed")
             found = engine.row(
                 "select count(*), bit_xor(md5_number_lower(summed::text)) from summed"
             )
@@ -194,7 +195,7 @@ def leftovers(lake: Path, temporary: Path) -> list[str]:
     found += [
         p
         for p in lake.glob("*/.shown/*")
-        if not p.is_symlink() and p != p.parent.joinpath(os.readlink(p.parent / "now"))
+        if not p.is_symlink() and p.name not in moments_shown(read_published(p.parents[1]))
     ]
     return sorted({str(path.relative_to(lake.parent)) for path in found})
 

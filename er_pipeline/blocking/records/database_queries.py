@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from er_pipeline.blocking.records.copied_queries import copy_query
 from er_pipeline.blocking.records.parts import Into
 from er_pipeline.blocking.records.text_values import BETWEEN, EXACT, keep_wanted
 from er_pipeline.blocking.records.wanted_columns import find_columns
@@ -16,6 +17,9 @@ from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import parquet_file
 from er_pipeline.blocking.tables.errors import InputError, first_line
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 ROWS_PER_BATCH = 50_000
 URL_ADVICE = (
@@ -29,11 +33,11 @@ def read_query(
 ) -> str:
     """Read the wanted columns of a query's rows into a table; return what to call the query.
 
-    The rows are streamed into a parquet file in scratch, batch by batch, and read back.
+    The rows are streamed into a parquet file in scratch, by COPY from PostgreSQL and else batch by
+    batch, and read back.
     Raises InputError if the database cannot be reached, the query fails or a value has no text; no
     password in it.
     """
-    import pyarrow.parquet as pq
     import sqlalchemy as sa
 
     assert source.url
@@ -56,26 +60,49 @@ def read_query(
         # As it stands: neither :name nor % in it asks for a parameter.
         options = {"stream_results": True, "no_parameters": True}
         with connect.connect().execution_options(**options) as con:
-            result = con.exec_driver_sql(source.query)
-            names = find_columns(wanted, list(result.keys()), origin)
-            schema = pa.schema([(column, pa.string()) for column in names])
-            with pq.ParquetWriter(file, schema) as writer:
-                places = [list(result.keys()).index(name) for name in names.values()]
-                n_read = 0
-                while rows := result.fetchmany(ROWS_PER_BATCH):
-                    columns = [
-                        _texts([row[place] for row in rows], f"{origin}: column {name!r}", n_read)
-                        for name, place in zip(names.values(), places, strict=True)
-                    ]
-                    n_read += len(rows)
-                    arrays = [pa.array(values, pa.string()) for values in columns]
-                    writer.write_table(pa.table(arrays, schema=schema))
+            if not copy_query(con, source.query, wanted, origin, file):
+                _read_rows(con, source.query, wanted, origin, file)
     except sa.exc.SQLAlchemyError as error:
         raise InputError(f"{origin}: {first_line(error)}") from error
     finally:
         connect.dispose()
     keep_wanted(engine, parquet_file(file), wanted, into, origin)
     return origin
+
+
+def _read_rows(
+    con: "sa.Connection", query: str, wanted: Sequence[str], origin: str, file: Path
+) -> None:
+    """Write the wanted columns of a query's rows into a parquet file of texts, batch by batch."""
+    import pyarrow.parquet as pq
+
+    result = con.exec_driver_sql(query)
+    names = find_columns(wanted, list(result.keys()), origin)
+    schema = pa.schema([(column, pa.string()) for column in names])
+    with pq.ParquetWriter(file, schema) as writer:
+        places = [list(result.keys()).index(name) for name in names.values()]
+        n_read = 0
+        while rows := result.fetchmany(ROWS_PER_BATCH):
+            columns = list(zip(*rows, strict=True))
+            arrays = [
+                _text_array(columns[place], f"{origin}: column {name!r}", n_read)
+                for name, place in zip(names.values(), places, strict=True)
+            ]
+            n_read += len(rows)
+            writer.write_table(pa.table(arrays, schema=schema))
+
+
+def _text_array(values: Sequence[Any], place: str, n_before: int) -> pa.Array:
+    """Turn values into texts, all at once where they are texts or whole numbers."""
+    try:
+        found = pa.array(values)
+    except (pa.ArrowException, OverflowError):  # of several types
+        found = None
+    if found is not None:
+        kind = found.type
+        if pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind):
+            return found.cast(pa.string())
+    return pa.array(_texts(values, place, n_before), pa.string())
 
 
 def _texts(values: Sequence[Any], place: str, n_before: int) -> list[str | None]:

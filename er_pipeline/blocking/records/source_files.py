@@ -50,6 +50,7 @@ _IN_FOLDERS = (
     (".hoodie", "a Hudi table", "with its replaced rows"),
     ("metadata/version-hint.text", "an Iceberg table", "with its deleted rows"),
 )
+DUCKLAKE = "ducklake:"
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -64,6 +65,15 @@ class FileSet:
     files: Sequence[Path]
     folders: Sequence[Mapping[str, str | None]]
     origin: str
+
+
+def database_file(database: str, folder: Path) -> tuple[str, Path]:
+    """Return where a source's `database` is: "" or "ducklake:", and the file.
+
+    folder: where relative paths start.
+    """
+    kind = DUCKLAKE if database.startswith(DUCKLAKE) else ""
+    return kind, resolved(database.removeprefix(kind), folder)
 
 
 def files_of(path: str, folder: Path, where: str) -> FileSet:
@@ -92,7 +102,7 @@ def files_of(path: str, folder: Path, where: str) -> FileSet:
     if not files:
         what = "has no files" if place.is_dir() else "no such file"
         raise InputError(f"{place}: {what}; correct {where}")
-    return FileSet(files, [_partition(file, above) for file in files], str(place))
+    return FileSet(files, [partition_of(file, above) for file in files], str(place))
 
 
 def _has_magic(place: Path, folder: Path) -> bool:
@@ -117,7 +127,8 @@ def _in_folder(folder: Path) -> list[Path]:
     ]
 
 
-def _partition(file: Path, above: Path) -> dict[str, str | None]:
+def partition_of(file: Path, above: Path) -> dict[str, str | None]:
+    """Return what the names of a file's folders say, below one: country=DE."""
     found: dict[str, str | None] = {}
     if not file.is_relative_to(above):
         return found

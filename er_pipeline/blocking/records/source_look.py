@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from er_pipeline.blocking.records.source_files import files_of
-from er_pipeline.blocking.spec.pipeline import resolved
+from er_pipeline.blocking.records.remote_files import is_remote, list_remote, origin_of
+from er_pipeline.blocking.records.source_files import database_file, files_of
+from er_pipeline.blocking.records.table_formats import format_of_table, table_outside
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.printable import count_of, without_password
 
@@ -29,13 +30,20 @@ def look_at(source: Source, folder: Path) -> SourceLook:
 
     Raises InputError if there are no such files, OSError if one cannot be looked at.
     """
+    if format_of_table(source, folder):
+        return SourceLook(*table_outside(source, folder))
+    if source.path and is_remote(source.path):
+        remote = list_remote(source.path, "path")
+        ages = [file.changed for file in remote if file.changed]
+        size = sum(file.size or 0 for file in remote)
+        return SourceLook(origin_of(source.path), len(remote), size, max(ages, default=None))
     if source.path:
         found = files_of(source.path, folder, "path")
         states = [file.stat() for file in found.files]
         changed = datetime.fromtimestamp(max(state.st_mtime for state in states), UTC)
         return SourceLook(found.origin, len(states), sum(s.st_size for s in states), changed)
     if source.database:
-        file = resolved(source.database, folder)
+        _, file = database_file(source.database, folder)
         state = file.stat()
         changed = datetime.fromtimestamp(state.st_mtime, UTC)
         return SourceLook(f"{file}, table {source.table}", 1, state.st_size, changed)
@@ -48,6 +56,8 @@ def declared_place(source: Source) -> str:
         return f"the query at {without_password(source.url)}"
     if source.database:
         return f"{source.database}, table {source.table}"
+    if source.path and is_remote(source.path):
+        return origin_of(source.path)
     return source.path or "made-up people, by the declaration"
 
 

@@ -10,13 +10,24 @@ import duckdb
 from er_pipeline.blocking.records.database_queries import read_query
 from er_pipeline.blocking.records.generated_people import write_people
 from er_pipeline.blocking.records.parts import Into
-from er_pipeline.blocking.records.source_files import FileSet, files_of, read_files
+from er_pipeline.blocking.records.remote_files import fetch_remote, is_remote, remote_outside
+from er_pipeline.blocking.records.source_files import (
+    FileSet,
+    database_file,
+    files_of,
+    read_files,
+)
+from er_pipeline.blocking.records.table_formats import (
+    format_of_table,
+    read_table,
+    table_outside,
+)
 from er_pipeline.blocking.records.text_values import keep_wanted
 from er_pipeline.blocking.records.wanted_columns import COLUMN_CURE
-from er_pipeline.blocking.spec.pipeline import resolved
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError, first_line
+from er_pipeline.blocking.tables.extensions import load_extension
 from er_pipeline.blocking.tables.outside import UNKNOWN, files_outside
 from er_pipeline.blocking.tables.printable import without_password
 from er_pipeline.blocking.tables.sql import literal, quoted
@@ -68,6 +79,8 @@ def read_source(
         origin = _read_database(engine, source, wanted, folder, into)
     elif source.url and source.query:
         origin = read_query(engine, source, wanted, scratch, into)
+    elif format_of_table(source, folder):
+        origin = read_table(engine, source, wanted, folder, scratch, into)
     else:
         origin = _read_files(engine, source, wanted, folder, scratch, into)
     (n_records,) = engine.row(f"select count(*) from {table}")
@@ -86,6 +99,10 @@ def source_outside(source: Source, folder: Path) -> dict[str, str]:
     folder: where relative paths start.
     Raises InputError if there are no such files.
     """
+    if format_of_table(source, folder):
+        return table_outside(source, folder)
+    if source.path and is_remote(source.path):
+        return remote_outside(source.path, PATH_SETTING)
     if source.path:
         return files_outside(files_of(source.path, folder, PATH_SETTING).files, folder)
     if source.database:
@@ -109,7 +126,11 @@ def _read_files(
         found = FileSet([made], [{}], "generated people")
     else:
         assert source.path
-        found = files_of(source.path, folder, PATH_SETTING)
+        found = (
+            fetch_remote(source.path, wanted, scratch, PATH_SETTING)
+            if is_remote(source.path)
+            else files_of(source.path, folder, PATH_SETTING)
+        )
     read_files(
         engine,
         found,
@@ -129,13 +150,15 @@ def _read_database(
 ) -> str:
     assert source.database
     assert source.table
-    file = resolved(source.database, folder)
+    kind, file = database_file(source.database, folder)
     origin = f"{file}, table {source.table}"
     if not file.is_file():
         raise InputError(f"{file}: no such DuckDB file; correct `database`")
+    if kind:
+        load_extension(engine, "ducklake", f"{origin}: a DuckLake")
     name = ".".join(quoted(part) for part in ["raw_database", *source.table.split(".")])
     try:
-        engine.execute(f"attach {literal(str(file))} as raw_database (read_only)")
+        engine.execute(f"attach {literal(f'{kind}{file}')} as raw_database (read_only)")
         # A view names its tables as seen from its own database.
         engine.execute("set search_path = 'memory.main,raw_database.main'")
         keep_wanted(engine, name, wanted, into, origin)

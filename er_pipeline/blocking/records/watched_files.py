@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.records.source_files import files_of
-from er_pipeline.blocking.spec.pipeline import PipelineSpec, resolved
+from er_pipeline.blocking.records.remote_files import is_remote, list_remote
+from er_pipeline.blocking.records.source_files import database_file, files_of
+from er_pipeline.blocking.records.table_formats import format_of_table, table_outside
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.outside import file_fingerprint
 
@@ -108,10 +110,17 @@ def _marks(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
     """Give size and time of change of every file of the sources."""
     for i, source in enumerate(spec.sources):
         files: list[Path] = []
-        if source.path:
+        if format_of_table(source, spec.folder):
+            for place, version in table_outside(source, spec.folder).items():
+                yield place, f"{version}:0"
+        elif source.path and is_remote(source.path):
+            for found in list_remote(source.path, f"sources.{i}.path"):
+                seconds = found.changed.timestamp() if found.changed else 0
+                yield found.place, f"{found.mark}:{int(seconds * 1e9)}"
+        elif source.path:
             files = list(files_of(source.path, spec.folder, f"sources.{i}.path").files)
         elif source.database:
-            file = resolved(source.database, spec.folder)
+            _, file = database_file(source.database, spec.folder)
             wal = file.with_name(file.name + WAL)
             files = [file, *([wal] if wal.exists() else [])]
         for file in files:
@@ -126,8 +135,11 @@ def _different(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, 
 
 def _time_of(mark: str) -> float:
     """Return when a file was changed last, in seconds; 0 for one that is gone."""
-    return int(mark.split(":")[1]) / 1e9 if mark else 0.0
+    return int(mark.rpartition(":")[2]) / 1e9 if mark else 0.0
 
 
 def _contents(marks: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-    return {path: known.get(path) or file_fingerprint(Path(path)) for path in sorted(marks)}
+    return {
+        path: known.get(path) or (file_fingerprint(Path(path)) if Path(path).is_file() else mark)
+        for path, mark in sorted(marks.items())
+    }

@@ -27,9 +27,14 @@ from er_pipeline.blocking.spec.expectations_section import Expectations
 from er_pipeline.blocking.spec.kinds import FIELD_KINDS, FULL_NAME, NamePart, guess_kind, name_parts
 from er_pipeline.blocking.spec.lake_section import LakeSettings
 from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field
-from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES, NAMED_STRATEGIES
+from er_pipeline.blocking.spec.named_strategies import (
+    DEFAULT_STRATEGIES,
+    NAMED_STRATEGIES,
+    strategies_or_auto,
+)
 from er_pipeline.blocking.spec.notify_section import Notify
 from er_pipeline.blocking.spec.problems import problems
+from er_pipeline.blocking.spec.publish_section import PublishPlace
 from er_pipeline.blocking.spec.report_section import ReportSettings
 from er_pipeline.blocking.spec.schedule_section import Runs, Schedule
 from er_pipeline.blocking.spec.settings import (
@@ -43,7 +48,6 @@ from er_pipeline.blocking.spec.settings import (
 from er_pipeline.blocking.spec.sources_section import Cleaning, Source
 from er_pipeline.blocking.spec.survivorship_section import Survivorship
 from er_pipeline.blocking.tables.errors import SpecError
-from er_pipeline.blocking.tables.printable import shown
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.values.key_parser import parse_conjunction
 from er_pipeline.blocking.values.keys import Conjunction
@@ -51,21 +55,6 @@ from er_pipeline.blocking.values.pair_conditions import parse_condition
 
 # DuckDB starts every thread at once; no machine has more.
 MOST_THREADS = 1_024
-
-
-def _strategies_or_auto(value: Any) -> Any:
-    if isinstance(value, str) and value != "auto":
-        raise ValueError(
-            f"{value!r} is neither auto nor a mapping of name: key; write strategies: auto, or"
-            " strategies: {email: email, ...}"
-        )
-    for name, keys in value.items() if isinstance(value, dict) else ():
-        if not isinstance(keys, str | list | bool):
-            raise ValueError(
-                f"{name!r} must be a key, a list of keys, or true for a built-in one;"
-                f" {shown(keys)} is none"
-            )
-    return value
 
 
 class PipelineSpec(Settings):
@@ -88,7 +77,7 @@ class PipelineSpec(Settings):
     cleaning: Cleaning = Cleaning()
     strategies: Annotated[
         Literal["auto"] | dict[Identifier, KeyExpressions | bool] | None,
-        BeforeValidator(_strategies_or_auto),
+        BeforeValidator(strategies_or_auto),
     ] = Field(
         None,
         description="name: key, or list of keys that must all be equal; true for a built-in one;"
@@ -141,6 +130,10 @@ class PipelineSpec(Settings):
     schedule: Schedule = Schedule()
     runs: Runs = Runs()
     notify: Notify | None = Field(None, description="Who hears how a run went; nobody if omitted.")
+    publish: list[PublishPlace] = Field(
+        default_factory=list,
+        description="Places outside the lake that get chosen tables after each good run.",
+    )
     lake: LakeSettings = LakeSettings()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
     labels: Labels | None = Field(None, description="Pairs judged by people; off if omitted.")

@@ -17,6 +17,7 @@ from er_pipeline.blocking.spec.blocking_section import (
 from er_pipeline.blocking.spec.expectation_problems import expectation_problems
 from er_pipeline.blocking.spec.matching_section import Comparison
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
+from er_pipeline.blocking.spec.publish_section import publish_problems
 from er_pipeline.blocking.spec.reserved_fields import is_reserved
 from er_pipeline.blocking.spec.schedule_section import schedule_problems
 from er_pipeline.blocking.spec.settings import IDENTIFIER, KeyExpressions, Problem
@@ -47,6 +48,7 @@ def problems(spec: "PipelineSpec") -> Iterator[Problem]:
         )
     yield from _source_problems(spec)
     yield from schedule_problems(spec)
+    yield from publish_problems(spec)
     yield from _field_problems(spec)
     names = {name.lower() for name in spec.field_kinds}
     if len(names) > MOST_FIELDS:

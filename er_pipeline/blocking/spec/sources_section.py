@@ -99,13 +99,19 @@ class Source(Settings):
     )
     path: str | None = Field(
         None,
-        description="csv, parquet or json file, folder or glob of such, relative to the defs.yaml.",
+        description="csv, parquet or json file, folder or glob of such, or a table of Delta or"
+        " Iceberg, relative to the defs.yaml; or s3://bucket/people.parquet,"
+        " https://example.org/people.csv.",
     )
-    format: Literal["csv", "parquet", "json"] | None = Field(
-        None, description="If omitted, it follows from the ending of path."
+    format: Literal["csv", "parquet", "json", "delta", "iceberg"] | None = Field(
+        None, description="If omitted, it follows from the ending of path, or its folder."
     )
     csv: CsvFormat = CsvFormat()
-    database: str | None = Field(None, description="A DuckDB file, relative to the defs.yaml.")
+    database: str | None = Field(
+        None,
+        description="A DuckDB file, or ducklake: and the metadata of a DuckLake, relative to the"
+        " defs.yaml.",
+    )
     table: str | None = Field(None, description="A table or view of `database`.")
     url: str | None = Field(None, description="SQLAlchemy URL; write secrets as {{ env.NAME }}.")
     query: str | None = Field(None, description="SQL run at `url`.")
@@ -148,7 +154,12 @@ class Source(Settings):
     def identity(self) -> dict[str, Any]:
         """What decides which records it gives: a rotated password opens the same database."""
         settings = self.model_dump(mode="json", exclude={"asset_key"})
-        return {**settings, "url": without_password(self.url) if self.url else self.url}
+        hidden = {
+            name: without_password(settings[name])
+            for name in ("url", "path")
+            if settings[name] and "://" in settings[name]
+        }
+        return {**settings, **hidden}
 
     @property
     def label(self) -> str:
@@ -156,7 +167,8 @@ class Source(Settings):
         if self.name:
             return self.name
         if self.path:
-            return _as_identifier(Path(self.path).stem)
+            path = self.path.split("?")[0] if "://" in self.path else self.path
+            return _as_identifier(Path(path).stem)
         if self.database and self.table:
             return _as_identifier(self.table.split(".")[-1])
         return "people" if self.generate else "query"

@@ -43,6 +43,12 @@ class Engine(Protocol):
         Memory stays flat. Other queries may run meanwhile.
         """
 
+    def record_batches(self, sql: str, n_rows: int) -> "Iterator[pa.RecordBatch]":
+        """Stream a result, some so many rows at a time, as Arrow; memory stays flat.
+
+        Other queries may run meanwhile.
+        """
+
     def arrow(self, sql: str) -> "pa.Table":
         """Fetch a bounded result as an Arrow table."""
 
@@ -78,6 +84,9 @@ class Engine(Protocol):
 
     def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
         """Write a query's result to one parquet file, in the query's order unless bulk."""
+
+    def write_folder(self, sql: str, folder: Path, *, file_size: str) -> None:
+        """Write a query's result to parquet files of about a size ("256MB") in a new folder."""
 
     def fingerprint(self, table: str, columns: Sequence[str]) -> str:
         """Return a text that changes with the rows of a table, whatever their order."""

@@ -140,12 +140,19 @@ class DuckDBEngine:
 
         Memory stays flat. Other queries may run meanwhile.
         """
+        for batch in self.record_batches(sql, n_rows):
+            yield {name: batch[name].to_numpy() for name in batch.schema.names}
+
+    def record_batches(self, sql: str, n_rows: int) -> Iterator[pa.RecordBatch]:
+        """Stream a result, some so many rows at a time, as Arrow; memory stays flat.
+
+        Other queries may run meanwhile.
+        """
         with self.con.cursor() as reader:
             result = reader.sql(sql)
             # The second name is that of DuckDB 1.4.
             stream = getattr(result, "to_arrow_reader", None) or result.fetch_arrow_reader
-            for batch in stream(n_rows):
-                yield {name: batch[name].to_numpy() for name in batch.schema.names}
+            yield from stream(n_rows)
 
     def arrow(self, sql: str) -> pa.Table:
         """Fetch a bounded result as an Arrow table."""
@@ -215,6 +222,13 @@ class DuckDBEngine:
         options = f", dictionary_size_limit 256, compression {BULK_COMPRESSION}" if bulk else ""
         self.con.execute(f"set preserve_insertion_order = {str(not bulk).lower()}")
         self.con.execute(f"copy ({sql}) to {literal(str(path))} (format parquet{options})")
+
+    def write_folder(self, sql: str, folder: Path, *, file_size: str) -> None:
+        """Write a query's result to parquet files of about a size ("256MB") in a new folder."""
+        self.con.execute(
+            f"copy ({sql}) to {literal(str(folder))}"
+            f" (format parquet, file_size_bytes {literal(file_size)})"
+        )
 
     def fingerprint(self, table: str, columns: Sequence[str]) -> str:
         """Return a text that changes with the rows of a table, whatever their order.

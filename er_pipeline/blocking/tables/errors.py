@@ -20,6 +20,10 @@ class LakeError(BlockingError):
     """A table that is needed is missing or does not belong to the others."""
 
 
+class SinkError(BlockingError):
+    """A place outside the lake cannot be written: names it, without secrets, and what to do."""
+
+
 class BudgetError(BlockingError):
     """There are, or would be, more pairs than a budget allows."""
 

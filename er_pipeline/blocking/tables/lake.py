@@ -31,12 +31,12 @@ from er_pipeline.blocking.tables.in_force import version_in_force
 from er_pipeline.blocking.tables.moments import moment
 from er_pipeline.blocking.tables.outside import library_versions
 from er_pipeline.blocking.tables.publications import (
-    CURRENT,
     LATEST,
     PUBLISHED,
     Published,
     read_published,
 )
+from er_pipeline.blocking.tables.shown_links import version_shown
 from er_pipeline.blocking.tables.stamps import Plan, Stamp, check_stamp, read_stamp, upstream_of
 from er_pipeline.blocking.tables.table import Facts
 
@@ -230,9 +230,9 @@ class Lake:
         published = self.published()
         versions = published["kept"].get(table)
         if versions is None and not published["at"]:
-            links = {name: self.folder / name / CURRENT for name in (table, *kept_with)}
-            if all(link.is_dir() for link in links.values()):
-                return {name: link.resolve() for name, link in links.items()}
+            shown = {name: version_shown(self.folder / name) for name in (table, *kept_with)}
+            if all(shown.values()):
+                return {name: folder for name, folder in shown.items() if folder}
         if versions is None:
             return None
         folders = {name: self.folder / name / version for name, version in versions.items()}

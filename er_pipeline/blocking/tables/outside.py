@@ -20,9 +20,11 @@ from er_pipeline.blocking.tables.stamps import PACKAGE
 # Of a place that shows what it holds only to who reads it all, such as a database.
 UNKNOWN = ""
 ABSENT = "absent"
-# Required, but they have no part in what tables hold: they run, show or judge.
+# Required, but they have no part in what tables hold: they run, show or judge, or read and write
+# other databases, whose rows are compared as they come.
 OF_NO_TABLE = re.compile(
-    r"dagster|cyclopts|rich|ruamel|pyyaml|great.expectations|pandera", re.IGNORECASE
+    r"dagster|cyclopts|rich|ruamel|pyyaml|great.expectations|pandera|psycopg|deltalake|pyiceberg",
+    re.IGNORECASE,
 )
 
 

@@ -1,9 +1,7 @@
 """Publications: which versions of its tables a dataset shows, showed before, and which can go.
 
     <dataset>/published.json         what the catalog shows since when, and what it showed before
-    <dataset>/.shown/<moment>/       a link per table that is shown
-    <dataset>/.shown/now             a link to the last of these folders: all tables move at once
-    <dataset>/<table>/current        a link through it to the version, for people
+    <dataset>/<table>/current        the files of the version that it shows, see `shown_links.py`
 
 A version is kept as long as a reader may have it open: while the catalog shows it, for some days
 after, and always for the last few publications.
@@ -11,10 +9,8 @@ after, and always for the last few publications.
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,23 +18,29 @@ from typing import Any, TypedDict
 
 from er_pipeline.blocking.tables.files import (
     clear_left,
-    flush,
     is_left,
-    point,
     replace,
     write_draft,
     write_whole,
 )
 from er_pipeline.blocking.tables.in_force import finish_promotion, kept_in_force
 from er_pipeline.blocking.tables.moments import moment
+from er_pipeline.blocking.tables.shown_links import (
+    CURRENT,
+    drop_broken_links,
+    drop_links,
+    moment_shown,
+    move_links,
+    prepare_links,
+    take_links_back,
+    target_of,
+    version_shown,
+)
 
 logger = logging.getLogger(__name__)
 
 LATEST = "latest"
-CURRENT = "current"
 PUBLISHED = "published.json"
-SHOWN = ".shown"
-NOW = "now"
 
 
 class Shown(TypedDict):
@@ -187,7 +189,6 @@ class Publication:
         self.tables = note["tables"]
         self.before = read_published(folder)
         self.at = note["at"]
-        self._links = folder / SHOWN / self.at
         self._draft: Path | None = None
         self._kept = list(self._kept_of(shown, retention))
         self._note = note
@@ -197,28 +198,20 @@ class Publication:
 
     def prepare(self) -> None:
         """Write the note and the links of what is to be shown."""
-        self._links.mkdir(parents=True)
-        for table, version in self.tables.items():
-            (self._links / table).symlink_to(f"../../{table}/{version}")
-        flush(self._links)
+        prepare_links(self.folder, self.at, self.tables)
         self._draft = write_draft(self.folder / PUBLISHED, json.dumps(self._note, indent=1))
 
     def commit(self) -> None:
         """Note what the catalog shows now, and let the links for people follow."""
         assert self._draft, "prepare() comes first"
         replace(self._draft, self.folder / PUBLISHED)
-        point(self.folder / SHOWN / NOW, self.at)
-        for table in self.tables:
-            link, target = self.folder / table / CURRENT, f"../{SHOWN}/{NOW}/{table}"
-            if not link.is_symlink() or os.readlink(link) != target:
-                point(link, target)
+        move_links(self.folder, self.at, self.tables)
 
     def give_up(self) -> None:
         """Take back what was prepared."""
         if self._draft:
             self._draft.unlink(missing_ok=True)
-        if self._links.name != _target(self.folder / SHOWN / NOW):
-            shutil.rmtree(self._links, ignore_errors=True)
+        take_links_back(self.folder, self.at)
 
     def clean(self, named: str) -> None:
         """Drop the versions that nobody can need, and what killed runs left.
@@ -233,7 +226,7 @@ class Publication:
         in_force = kept_in_force(self.folder)
         kept: list[Published | Shown] = [self._note, *self._kept]
         for latest in sorted(self.folder.glob(f"*/{LATEST}")):
-            table, last = latest.parent, _target(latest) or ""
+            table, last = latest.parent, target_of(latest) or ""
             shown = {version for publication in kept for version in _shown_of(publication, table)}
             shown |= in_force.get(table.name, set())
             if not shown and _is_undeclared(table.name, last, self._note, since, named):
@@ -249,9 +242,7 @@ class Publication:
                     continue
                 if not version.name.endswith(".tmp") or is_left(version):
                     shutil.rmtree(version, ignore_errors=True)
-        for links in (self.folder / SHOWN).iterdir():
-            if links.name != self.at and not links.is_symlink():
-                shutil.rmtree(links, ignore_errors=True)
+        drop_links(self.folder, moments_shown(self._note))
 
     def _kept_of(self, shown: Mapping[str, str], retention: Retention) -> Iterator[Shown]:
         """Give what was shown and is kept, oldest first."""
@@ -280,8 +271,8 @@ def links_lead_to(folder: Path, published: Published) -> bool:
     folder: of the dataset. Not so if a run was killed between the note and its links. Where nothing
     is noted, nothing leads anywhere.
     """
-    return (_target(folder / SHOWN / NOW) or "") == published["at"] and all(
-        (folder / table / CURRENT).resolve() == (folder / table / version).resolve()
+    return moment_shown(folder) == published["at"] and all(
+        version_shown(folder / table) == (folder / table / version).resolve()
         for table, version in published["tables"].items()
     )
 
@@ -300,7 +291,7 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
     for latest in sorted(folder.glob(f"*/{LATEST}")):
         table = latest.parent
         shown = in_force.get(table.name, set()).union(*(_shown_of(p, table) for p in all_shown))
-        last = _target(latest) or ""
+        last = target_of(latest) or ""
         if not shown and _is_undeclared(table.name, last, published, published["at"], named):
             freed += disk_bytes([version for version in table.iterdir() if version.is_dir()])
             shutil.rmtree(table, ignore_errors=True)
@@ -314,6 +305,7 @@ def prune(folder: Path, retention: Retention, named: str) -> int:
     if kept != published["before"]:
         published["before"] = kept
         write_whole(folder / PUBLISHED, json.dumps(published, indent=1))
+        drop_links(folder, moments_shown(published))
     return freed
 
 
@@ -331,9 +323,7 @@ def forget_gone(folder: Path) -> None:
 
     folder: of the dataset. Why a step failed may quote what it has read, and goes, too.
     """
-    for link in [*folder.glob(f"{SHOWN}/*/*"), *folder.glob(f"*/{CURRENT}")]:
-        if link.is_symlink() and not link.exists():
-            link.unlink()
+    drop_broken_links(folder)
     published = read_published(folder)
     if published["at"]:
         for table, why in published["withheld"].items():
@@ -352,11 +342,7 @@ def clear_leftovers(folder: Path) -> None:
     """
     finish_promotion(folder)
     clear_left(path for pattern in ("*.tmp", "*.link") for path in _below(folder, pattern))
-    now = _target(folder / SHOWN / NOW)
-    with suppress(OSError):
-        for links in (folder / SHOWN).iterdir():
-            if links.name != now and not links.is_symlink():
-                shutil.rmtree(links, ignore_errors=True)
+    drop_links(folder, moments_shown(read_published(folder)))
 
 
 def named_versions(folder: Path, named: str) -> dict[str, str]:
@@ -378,11 +364,9 @@ def _below(folder: Path, pattern: str) -> Iterator[Path]:
     yield from folder.glob(f"*/{pattern}")
 
 
-def _target(link: Path) -> str | None:
-    try:
-        return os.readlink(link)
-    except OSError:
-        return None
+def moments_shown(published: Published) -> set[str]:
+    """Return the moments whose links stay: whoever has followed one goes on reading its tables."""
+    return {published["at"], *(shown["at"] for shown in published["before"])}
 
 
 def _shown_of(publication: Published | Shown, table: Path) -> set[str]:
