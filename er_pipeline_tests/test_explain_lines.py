@@ -2,8 +2,9 @@ from dataclasses import replace
 
 from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.evaluation.entity_chain import ChainLink
-from er_pipeline.evaluation.explained_pair import ExplainedPair, Missed, PairKeys, SharedBlock
+from er_pipeline.evaluation.explained_pair import ExplainedPair, Missed, PairKeys
 from er_pipeline.evaluation.pair_score import PairScore, Term
+from er_pipeline.evaluation.record_keys import KeyBlock
 from er_pipeline.terminal.explain_lines import explained_lines
 
 APART = ExplainedPair(
@@ -11,7 +12,7 @@ APART = ExplainedPair(
     right=RecordName("crm", "2"),
     values={"name": ("ann", "ann"), "mail": ("a" * 50, None)},
     keys=(
-        PairKeys("name", "name", ("ann",), ("ann",), (SharedBlock("ann", 700, "oversized"),)),
+        PairKeys("name", "name", ("ann",), ("ann",), (KeyBlock("ann", 700, "oversized"),)),
         PairKeys("mail", "email", ("a",), (), ()),
     ),
     similarity=0.5,

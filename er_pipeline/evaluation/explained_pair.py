@@ -3,10 +3,9 @@
 The causes and remedies are those of missed_matches, asked of one pair; see `pair_causes`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from er_pipeline.blocking.blocks.blocks import blocks_table
 from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.pairs.weighed_when_read import holds_weights, with_weights
@@ -14,13 +13,13 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.sql import literal, quoted
-from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, arrow_of
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.entity_chain import ChainLink, strongest_chain
-from er_pipeline.evaluation.missed_keys import Proposer, list_proposers
+from er_pipeline.evaluation.missed_keys import list_proposers
 from er_pipeline.evaluation.missed_matches import tables_read
 from er_pipeline.evaluation.pair_causes import PROPOSED, explain_pairs
 from er_pipeline.evaluation.pair_score import PairScore, score_pair
+from er_pipeline.evaluation.record_keys import KeyBlock, blocks_of_keys, keys_of_records
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
@@ -36,15 +35,6 @@ CAUSE_TEXTS = {
 
 
 @dataclass(frozen=True)
-class SharedBlock:
-    """A block that holds both records; why: what keeps it from being compared, empty if nothing."""
-
-    key: str
-    records: int
-    why: str
-
-
-@dataclass(frozen=True)
 class PairKeys:
     """The keys that a strategy or rule gives the two records, and the blocks that hold both."""
 
@@ -52,7 +42,7 @@ class PairKeys:
     expression: str
     left: tuple[str, ...]
     right: tuple[str, ...]
-    blocks: tuple[SharedBlock, ...]
+    blocks: tuple[KeyBlock, ...]
 
 
 @dataclass(frozen=True)
@@ -139,7 +129,9 @@ def explain_pair(
     given = [find_record(engine, spec, name) for name in (left, right)]
     _check_pair(spec, left, right, given)
     ends = sorted(given)
-    engine.put("true_pairs", arrow_of((LEFT_NO, RIGHT_NO), [tuple(ends)]))
+    engine.make_table(
+        "true_pairs", f"select {ends[0]}::integer as left_no, {ends[1]}::integer as right_no"
+    )
     explained = explain_pairs(engine, lake, spec, threshold)
     found = engine.rows(f"select cause, detail, remedy from {explained.table}")
     missed = Missed(*found[0]) if found else None
@@ -158,9 +150,7 @@ def explain_pair(
         left=left,
         right=right,
         values=_values(engine, spec, given),
-        keys=tuple(
-            keys_of_pair(engine, lake, proposer, *given) for proposer in list_proposers(spec, lake)
-        ),
+        keys=tuple(_keys(engine, lake, spec, given)),
         similarity=neighbours[0] if neighbours else None,
         rank=neighbours[1] if neighbours else None,
         proposed_by=tuple(proposed),
@@ -192,43 +182,17 @@ def find_record(engine: Engine, spec: PipelineSpec, name: RecordName) -> int:
     return int(rows[0][0])
 
 
-def keys_of_pair(
-    engine: Engine, lake: Lake, proposer: Proposer, left_no: int, right_no: int
-) -> PairKeys:
-    """Give the keys of two records by one strategy or rule, and the blocks that hold both."""
-    conjunction = proposer.conjunction
-    engine.make_table(
-        "two_records",
-        f"select * from cleaned_records where record_no in ({left_no}, {right_no})",
-    )
-    rows = engine.rows(
-        "select distinct record_no, block_key from"
-        f" ({conjunction.keyed_records(engine, 'two_records')}) order by block_key"
-    )
-    left, right = (tuple(key for no, key in rows if no == wanted) for wanted in (left_no, right_no))
-    shared = sorted(set(left) & set(right))
-    blocks = [_block(engine, lake, proposer, key) for key in shared]
-    return PairKeys(proposer.name, conjunction.expression, left, right, tuple(blocks))
-
-
-def _block(engine: Engine, lake: Lake, proposer: Proposer, key: str) -> SharedBlock:
-    """Give the size of a block, and why it is not compared."""
-    table = "learned_blocks" if proposer.rule else blocks_table(proposer.conjunction)
-    if proposer.second or not lake.has(table):
-        return SharedBlock(key, 0, "")
-    if not proposer.rule:
-        lake.open(engine, table)
-    of_rule = f" and rule = {literal(proposer.name)}" if proposer.rule else ""
-    (size,) = engine.row(
-        f"select count(*) from {quoted(table)} where block_key = {literal(key)}{of_rule}"
-    )
-    dropped = engine.rows(
-        f"select block_size, reason from dropped_blocks where block_key = {literal(key)}"
-        f" and strategy = {literal(proposer.name)}"
-    )
-    if dropped:
-        return SharedBlock(key, int(dropped[0][0]), str(dropped[0][1]))
-    return SharedBlock(key, int(size), "")
+def _keys(
+    engine: Engine, lake: Lake, spec: PipelineSpec, given: Sequence[int]
+) -> Iterator[PairKeys]:
+    """Give the keys of two records by each strategy and rule, and the blocks that hold both."""
+    proposers = list_proposers(spec, lake)
+    found = keys_of_records(engine, proposers, given)
+    for proposer in proposers:
+        left, right = (found[proposer.name][no] for no in given)
+        shared = [key for key in left if key in right]
+        blocks = blocks_of_keys(engine, lake, proposer, shared)
+        yield PairKeys(proposer.name, proposer.conjunction.expression, left, right, blocks)
 
 
 def _check_pair(

@@ -17,9 +17,10 @@ from er_pipeline.evaluation.missed_causes import causes_sql, find_missed, mark_l
 from er_pipeline.evaluation.missed_keys import compare_keys, list_proposers
 from er_pipeline.evaluation.missed_neighbours import explain_neighbours
 from er_pipeline.evaluation.missed_weights import weigh_missed
+from er_pipeline.evaluation.pair_score import scored_sql
 from er_pipeline.evaluation.proposed_true import propose_true_pairs
 from er_pipeline.evaluation.remedies import MissedTables, Remedy, find_remedies
-from er_pipeline.matching.scored_pairs import SCORES, number_compared, score_table
+from er_pipeline.matching.scored_pairs import SCORES
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
@@ -115,15 +116,12 @@ def _find_unlikely(
     engine.put(unlikely, arrow_of(SCORES))
     if threshold is None or not spec.matching:
         return
-    model = read_model(lake)
-    records, pairs, scored = "records_to_score", "no_candidates", "scored_true"
-    number_compared(engine, spec, records)
+    pairs = "no_candidates"
     engine.make_table(
         pairs, f"select left_no, right_no from {missed} where stage <> 'below_threshold'"
     )
-    frequencies = read_frequencies(engine, lake)
-    score_table(engine, model, records, pairs, scored, min_probability=0.0, frequencies=frequencies)
-    engine.make_table(unlikely, f"select * from {scored} where match_probability < {threshold!r}")
+    scored = scored_sql(engine, read_model(lake), read_frequencies(engine, lake), pairs)
+    engine.make_table(unlikely, f"select * from ({scored}) where match_probability < {threshold!r}")
 
 
 def _leave_out(engine: Engine, missed: MissedTables, unlikely: str) -> None:
