@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.entity_chain import ChainLink, strongest_chain
+from er_pipeline.evaluation.explained_record import find_record
 from er_pipeline.evaluation.missed_keys import list_proposers
 from er_pipeline.evaluation.missed_matches import tables_read
 from er_pipeline.evaluation.pair_causes import PROPOSED, explain_pairs
@@ -163,23 +164,6 @@ def explain_pair(
         chain=tuple(chain),
         missed=missed,
     )
-
-
-def find_record(engine: Engine, spec: PipelineSpec, name: RecordName) -> int:
-    """Give the number of a record in the engine's cleaned_records.
-
-    Raises InputError if there is none of that source and id.
-    """
-    rows = engine.rows(
-        "select record_no from cleaned_records where source = ? and record_id = ?",
-        [name.source, name.record_id],
-    )
-    if not rows:
-        raise InputError(
-            f"source {name.source!r} of dataset {spec.dataset!r} has no record"
-            f" {name.record_id!r}; ids are written as in the source"
-        )
-    return int(rows[0][0])
 
 
 def _keys(
