@@ -18,9 +18,10 @@ from er_pipeline.evaluation.entity_chain import ChainLink, strongest_chain
 from er_pipeline.evaluation.explained_record import find_record
 from er_pipeline.evaluation.missed_keys import list_proposers
 from er_pipeline.evaluation.missed_matches import tables_read
-from er_pipeline.evaluation.pair_causes import PROPOSED, explain_pairs
+from er_pipeline.evaluation.pair_causes import CANDIDATES, PROPOSED, explain_pairs
 from er_pipeline.evaluation.pair_score import PairScore, score_pair
 from er_pipeline.evaluation.record_keys import KeyBlock, blocks_of_keys, keys_of_records
+from er_pipeline.evaluation.remedy_settings import Change, change_of
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
@@ -51,12 +52,14 @@ class Missed:
     """Why the pair is not found.
 
     cause: of MISSED_CAUSES. detail: the keys, block, weight, cosine or score. remedy: the cheapest
-    change that would find it, and its cost in pairs.
+    change that would find it, and its cost in pairs. change: the same as settings, None where no
+    single change is known.
     """
 
     cause: str
     detail: str
     remedy: str
+    change: Change | None = None
 
 
 @dataclass(frozen=True)
@@ -133,14 +136,18 @@ def explain_pair(
     engine.make_table(
         "true_pairs", f"select {ends[0]}::integer as left_no, {ends[1]}::integer as right_no"
     )
-    explained = explain_pairs(engine, lake, spec, threshold)
+    truth = None
+    if spec.truth is not None and lake.has("true_pairs"):
+        truth = "known_pairs"
+        lake.open(engine, "true_pairs", truth)
+    explained = explain_pairs(engine, lake, spec, threshold, truth)
     found = engine.rows(f"select cause, detail, remedy from {explained.table}")
-    missed = Missed(*found[0]) if found else None
+    missed = Missed(*found[0], change_of(spec, found[0][2])) if found else None
     names = {bit: name for name, bit in unified_facts(lake)["strategy_bits"].items()}
     masks = engine.rows(f"select strategy_mask from {PROPOSED}")
     proposed = [name for bit, name in sorted(names.items()) if masks and masks[0][0] >> bit & 1]
     is_candidate = missed is None or missed.cause == "below_threshold"
-    weight, least = _weights(engine, lake, spec, ends)
+    weight, least = _weights(engine, lake, spec)
     neighbours = _of_pair(engine, "embedding_blocks", "similarity, rank", ends, spec.embedding)
     score, entities = None, None
     chain: Sequence[ChainLink] = ()
@@ -203,16 +210,16 @@ def _of_pair(
     return rows[0] if rows else None
 
 
-def _weights(
-    engine: Engine, lake: Lake, spec: PipelineSpec, ends: Sequence[int]
-) -> tuple[float | None, float | None]:
+def _weights(engine: Engine, lake: Lake, spec: PipelineSpec) -> tuple[float | None, float | None]:
     """Give the weight of a candidate pair and, where pairs are ranked, the least that is kept."""
-    pair = f"(select * from unified_pairs where left_no = {ends[0]} and right_no = {ends[1]})"
-    rows = engine.rows(f"select weight from ({with_weights(engine, lake, spec, pair)})")
-    least = None
+    weight, least = None, None
+    if engine.rows(f"select 1 from {CANDIDATES}"):
+        (weight,) = engine.row(
+            f"select weight from ({with_weights(engine, lake, spec, CANDIDATES)})"
+        )
     if holds_weights(spec):
         (least,) = engine.row("select min(weight) from unified_pairs")
-    return (float(rows[0][0]) if rows and rows[0][0] is not None else None), least
+    return weight, least
 
 
 def _values(

@@ -31,10 +31,13 @@ MISSED_CAUSES = (
 )
 
 
-def find_missed(engine: Engine, proposed: str, missed: str, threshold: float | None) -> None:
+def find_missed(
+    engine: Engine, proposed: str, candidates: str, missed: str, threshold: float | None
+) -> None:
     """Make the engine table `missed` (left_no, right_no, stage, match_probability).
 
-    Holds the true pairs that are not found. proposed: of `propose_true_pairs`. stage:
+    Holds the true pairs that are not found. proposed: of `propose_true_pairs`.
+    candidates: engine table of those that are candidates. stage:
     below_threshold, cut_by_budget, or unpaired where nothing proposed the pair.
     """
     probability, join, found = "cast(null as double)", "", "u.left_no is not null"
@@ -49,7 +52,7 @@ def find_missed(engine: Engine, proposed: str, missed: str, threshold: float | N
             case when u.left_no is not null then 'below_threshold'
                 when p.left_no is not null then 'cut_by_budget' else 'unpaired' end as stage
         from true_pairs as t
-        left join unified_pairs as u on u.left_no = t.left_no and u.right_no = t.right_no
+        left join {candidates} as u on u.left_no = t.left_no and u.right_no = t.right_no
         left join {proposed} as p on p.left_no = t.left_no and p.right_no = t.right_no{join}
         where not ({found})
         """,

@@ -24,7 +24,7 @@ from er_pipeline.matching.scored_pairs import SCORES
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
-PROPOSED = "proposed_true"
+PROPOSED, CANDIDATES = "proposed_true", "candidate_true"
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,24 @@ class ExplainedPairs:
 
 
 def explain_pairs(
-    engine: Engine, lake: Lake, spec: PipelineSpec, threshold: float | None
+    engine: Engine, lake: Lake, spec: PipelineSpec, threshold: float | None, truth: str | None
 ) -> ExplainedPairs:
     """Find the cause of every pair of the engine's true_pairs that is not found.
 
     Reads the engine's tables that missed_matches declares. threshold: least probability of a match;
-    None where nothing is scored, and every candidate is found. Makes proposed_true, too: the pairs
-    that were ever proposed, see `propose_true_pairs`.
+    None where nothing is scored, and every candidate is found. truth: engine table of all true
+    pairs, None if they are not known. Makes proposed_true, too: the pairs that were ever proposed,
+    see `propose_true_pairs`; and candidate_true: their rows of unified_pairs.
     """
     missed = MissedTables()
     bits = unified_facts(lake)["strategy_bits"]
     propose_true_pairs(engine, lake, spec, bits, PROPOSED)
-    find_missed(engine, PROPOSED, missed.pairs, threshold)
+    engine.make_table(
+        CANDIDATES,
+        "select u.* from unified_pairs as u join true_pairs as t"
+        " on t.left_no = u.left_no and t.right_no = u.right_no",
+    )
+    find_missed(engine, PROPOSED, CANDIDATES, missed.pairs, threshold)
     if spec.second_pass:
         helped = helped_records(engine, lake, spec)
         engine.make_table(missed.helped, f"select distinct record_no from ({helped})")
@@ -81,7 +87,7 @@ def explain_pairs(
     _find_unlikely(engine, lake, spec, missed.pairs, unlikely, threshold)
     _leave_out(engine, missed, unlikely)
     (n_unlikely,) = engine.row(f"select count(*) from {unlikely}")
-    remedies = find_remedies(engine, lake, spec, missed, cheapest, threshold=threshold)
+    remedies = find_remedies(engine, lake, spec, missed, cheapest, threshold=threshold, truth=truth)
     table = "explained_pairs"
     engine.make_table(
         table,
