@@ -1,5 +1,6 @@
 """Larger budgets as remedies: for pairs that were cut, and for those that would be, once made."""
 
+from collections.abc import Mapping
 from math import ceil, floor, log10
 from typing import Any
 
@@ -66,12 +67,15 @@ def raise_budget(engine: Engine, lake: Lake, spec: PipelineSpec, weighed: str) -
     )
 
 
-def keep_within_budget(engine: Engine, lake: Lake, spec: PipelineSpec, pairs: str) -> None:
+def keep_within_budget(
+    engine: Engine, lake: Lake, spec: PipelineSpec, pairs: str, unmade: Mapping[str, int]
+) -> None:
     """Take the budget into account in the offers so far, which make pairs that nothing made.
 
-    pairs: engine table (left_no, right_no) of those. Where the budget would cut a pair once it is
-    made, a larger one is put to its remedy: so large that all pairs of its weight, a class further
-    and all that the remedy adds have room, whatever these weigh. An offer that would have the rules
+    pairs: engine table (left_no, right_no) of those. unmade: remedy -> how many of its pairs
+    nothing has made yet, where that was counted. Where the budget would cut a pair once it is made,
+    a larger one is put to its remedy: so large that all pairs of its weight, a class further and
+    all that the remedy adds have room, whatever these weigh. An offer that would have the rules
     learned anew for the budget's sake is taken back.
     """
     unified = unified_facts(lake)
@@ -93,7 +97,8 @@ def keep_within_budget(engine: Engine, lake: Lake, spec: PipelineSpec, pairs: st
     for remedy, n_pairs, low in engine.rows(
         "select distinct remedy, pairs, low from offers_weighed order by all"
     ):
-        text, cost = _within(spec, unified, n_records, str(remedy), int(n_pairs), low)
+        new = unmade.get(remedy)
+        text, cost = _within(spec, unified, n_records, str(remedy), int(n_pairs), new, low)
         changed.append((remedy, low, text, cost))
     columns = (REMEDY, LOW, Column("changed", "VARCHAR", "With its budget"), PAIRS)
     engine.put("offers_changed", arrow_of(columns, changed))
@@ -143,11 +148,13 @@ def _within(
     n_records: int,
     remedy: str,
     n_pairs: int,
+    n_new: int | None,
     low: float | None,
 ) -> tuple[str, int]:
     """Write a remedy with the budget that it needs for pairs of a class of weight, and its cost.
 
-    n_pairs: that it adds. low: NULL if the weight is not known. Empty if it cannot be.
+    n_pairs: that it adds; n_new: those of them that nothing has made, None if that is not known.
+    low: None if the weight is not known. Empty if it cannot be.
     """
     assert spec.budget is not None, "there is a budget"
     made, target = unified["pairs_made"], unified["budget_pairs"]
@@ -159,16 +166,16 @@ def _within(
     per_record = spec.budget.floor_per_record
     if per_record is None:
         per_record = 1 if spec.link_mode == "link" else 0
-    needed = min(heavier + n_pairs + per_record * n_records, made + n_pairs)
+    after = made + (n_pairs if n_new is None else n_new)
+    needed = min(heavier + after - made + per_record * n_records, after)
     if needed <= target:
         return remedy, n_pairs
     settings, most = budget_of(spec, needed, n_records)
     if _learns_others(spec, settings):
         return "", 0
     kept = min(target, made)
-    # How many of the new pairs are new is not known; beyond those made before, it is a bound.
-    bound = "at most " if most > made else ""
-    extra = min(most, made + n_pairs) - kept
+    bound = "at most " if n_new is None and most > made else ""
+    extra = min(most, after) - kept
     return f"{remedy}; budget: {_text(settings)} ({bound}+{extra:,} pairs)", n_pairs + extra
 
 

@@ -13,18 +13,27 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.entity_chain import ChainLink, strongest_chain
+from er_pipeline.evaluation.entity_merges import count_merged
 from er_pipeline.evaluation.explained_record import find_record
 from er_pipeline.evaluation.missed_keys import list_proposers
 from er_pipeline.evaluation.missed_matches import tables_read
 from er_pipeline.evaluation.pair_causes import CANDIDATES, PROPOSED, explain_pairs
 from er_pipeline.evaluation.pair_score import PairScore, score_pair
-from er_pipeline.evaluation.record_keys import KeyBlock, blocks_of_keys, keys_of_records
+from er_pipeline.evaluation.record_keys import (
+    KeyBlock,
+    ask_records,
+    blocks_of_keys,
+    keys_of_records,
+)
 from er_pipeline.evaluation.remedy_settings import Change, change_of
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
+# Engine table of the two records.
+ASKED = "records_asked"
 # What stands between two records that are not together, as the sentence says it.
 CAUSE_TEXTS = {
     "no_key": "no strategy gives a key to both",
@@ -53,13 +62,15 @@ class Missed:
 
     cause: of MISSED_CAUSES. detail: the keys, block, weight, cosine or score. remedy: the cheapest
     change that would find it, and its cost in pairs. change: the same as settings, None where no
-    single change is known.
+    single change is known. merged: by how many entities there would be fewer with it, where that is
+    known, see `count_merged`.
     """
 
     cause: str
     detail: str
     remedy: str
     change: Change | None = None
+    merged: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,14 +119,24 @@ class ExplainedPair:
             )
         return (
             f"{names} are not together: {cause} ({self.missed.detail})."
-            f" Cheapest change: {self.missed.remedy}."
-            + (f" {self._merged()}" if self.entities else "")
+            f" Cheapest change: {self.missed.remedy}." + (self._merged() if self.entities else "")
         )
 
     def _merged(self) -> str:
         assert self.entities, "there are entities"
         (_, left), (_, right) = self.entities
-        return f"United, their entities of {left:,} and {right:,} records become one."
+        change, merged = (self.missed.change, self.missed.merged) if self.missed else (None, None)
+        said = []
+        if change is None or change.makes_match:
+            said.append(f"united, their entities of {left:,} and {right:,} records become one")
+        if merged is not None:
+            said.append(f"in all the change makes {_fewer(merged)}")
+        text = "; ".join(said)
+        return f" {text[0].upper()}{text[1:]}." if text else ""
+
+
+def _fewer(n: int) -> str:
+    return f"{count_of(n, 'entity', 'entities')} fewer" if n else "no entity fewer"
 
 
 def explain_pair(
@@ -140,9 +161,10 @@ def explain_pair(
     if spec.truth is not None and lake.has("true_pairs"):
         truth = "known_pairs"
         lake.open(engine, "true_pairs", truth)
-    explained = explain_pairs(engine, lake, spec, threshold, truth)
+    ask_records(engine, ends, ASKED)
+    explained = explain_pairs(engine, lake, spec, threshold, truth, ASKED, also_unlikely=True)
     found = engine.rows(f"select cause, detail, remedy from {explained.table}")
-    missed = Missed(*found[0], change_of(spec, found[0][2])) if found else None
+    missed = _missed(engine, lake, spec, *found[0]) if found else None
     names = {bit: name for name, bit in unified_facts(lake)["strategy_bits"].items()}
     masks = engine.rows(f"select strategy_mask from {PROPOSED}")
     proposed = [name for bit, name in sorted(names.items()) if masks and masks[0][0] >> bit & 1]
@@ -152,7 +174,8 @@ def explain_pair(
     score, entities = None, None
     chain: Sequence[ChainLink] = ()
     if spec.matching:
-        score = score_pair(engine, read_model(lake), read_frequencies(engine, lake), *ends)
+        frequencies = read_frequencies(engine, lake)
+        score = score_pair(engine, read_model(lake), frequencies, (ends[0], ends[1]), ASKED)
         entities, chain = _entities(engine, spec, given)
     return ExplainedPair(
         left=left,
@@ -173,12 +196,20 @@ def explain_pair(
     )
 
 
+def _missed(
+    engine: Engine, lake: Lake, spec: PipelineSpec, cause: str, detail: str, remedy: str
+) -> Missed:
+    change = change_of(spec, remedy)
+    merged = count_merged(engine, lake, spec, change) if change else None
+    return Missed(cause, detail, remedy, change, merged)
+
+
 def _keys(
     engine: Engine, lake: Lake, spec: PipelineSpec, given: Sequence[int]
 ) -> Iterator[PairKeys]:
     """Give the keys of two records by each strategy and rule, and the blocks that hold both."""
     proposers = list_proposers(spec, lake)
-    found = keys_of_records(engine, proposers, given)
+    found = keys_of_records(engine, proposers, ASKED, given)
     for proposer in proposers:
         left, right = (found[proposer.name][no] for no in given)
         shared = [key for key in left if key in right]
@@ -228,7 +259,7 @@ def _values(
     fields = list(spec.field_kinds)
     columns = ", ".join(map(quoted, fields))
     left, right = (
-        engine.row(f"select {columns} from cleaned_records where record_no = {no}") for no in given
+        engine.row(f"select {columns} from {ASKED} where record_no = {no}") for no in given
     )
     return dict(zip(fields, zip(left, right, strict=True), strict=True))
 

@@ -17,8 +17,15 @@ from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.entity_past import past_of
 from er_pipeline.evaluation.missed_keys import list_proposers
 from er_pipeline.evaluation.record_candidates import Candidate, find_candidates
-from er_pipeline.evaluation.record_keys import KeyBlock, blocks_of_keys, keys_of_records
+from er_pipeline.evaluation.record_keys import (
+    KeyBlock,
+    ask_records,
+    blocks_of_keys,
+    keys_of_records,
+)
 
+# Engine table of the record in question.
+ASKED = "record_asked"
 # Members of an entity that are named.
 MEMBERS_NAMED = 50
 # Why a block is not compared, as a sentence says it.
@@ -110,13 +117,11 @@ def explain_record(
     for table in tables:
         lake.open(engine, table)
     record_no = find_record(engine, spec, record)
+    ask_records(engine, [record_no], ASKED)
     keys = tuple(_keys(engine, lake, spec, record_no))
     n_candidates, candidates = find_candidates(engine, lake, spec, record_no, most)
     fields = list(spec.field_kinds)
-    values = engine.row(
-        f"select {', '.join(map(quoted, fields))} from cleaned_records"
-        f" where record_no = {record_no}"
-    )
+    values = engine.row(f"select {', '.join(map(quoted, fields))} from {ASKED}")
     return ExplainedRecord(
         record=record,
         values=dict(zip(fields, values, strict=True)),
@@ -148,7 +153,7 @@ def find_record(engine: Engine, spec: PipelineSpec, name: RecordName) -> int:
 
 def _keys(engine: Engine, lake: Lake, spec: PipelineSpec, record_no: int) -> Iterator[RecordKeys]:
     proposers = list_proposers(spec, lake)
-    found = keys_of_records(engine, proposers, [record_no])
+    found = keys_of_records(engine, proposers, ASKED, [record_no])
     for proposer in proposers:
         blocks = blocks_of_keys(engine, lake, proposer, found[proposer.name][record_no])
         yield RecordKeys(proposer.name, proposer.conjunction.expression, blocks)

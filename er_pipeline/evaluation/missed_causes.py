@@ -59,10 +59,13 @@ def find_missed(
     )
 
 
-def mark_lonely(engine: Engine, spec: PipelineSpec, missed: MissedTables, unpaired: str) -> None:
+def mark_lonely(
+    engine: Engine, spec: PipelineSpec, missed: MissedTables, unpaired: str, records: str
+) -> None:
     """Make the engine table `unpaired` (left_no, right_no, is_lonely), and that of its records.
 
     is_lonely: the second pass looked at the pair, for the first had not helped one of its records.
+    records: engine table that has them, as cleaned_records.
     """
     lonely = "false"
     if spec.second_pass:
@@ -77,7 +80,7 @@ def mark_lonely(engine: Engine, spec: PipelineSpec, missed: MissedTables, unpair
     )
     engine.make_table(
         missed.records,
-        "select * from cleaned_records where record_no in"
+        f"select * from {records} where record_no in"
         f" (select left_no from {unpaired} union all select right_no from {unpaired})",
     )
 

@@ -28,7 +28,7 @@ class NewStrategy(NamedTuple):
 
     declared: as it would stand in the declaration. pairs: of its blocks that are compared;
     oversized: how many are over the cap. finds: pairs of those looked at that it would bring
-    together; found: engine table (left_no, right_no) of these.
+    together; found: engine table (left_no, right_no) of these. all_pairs: query of all its pairs.
     """
 
     declared: str
@@ -36,6 +36,7 @@ class NewStrategy(NamedTuple):
     oversized: int
     finds: int
     found: str
+    all_pairs: str
 
 
 def count_strategies(
@@ -98,7 +99,14 @@ def count_strategies(
             declared = ", ".join(expressions[key] for key in chosen)
             if len(chosen) > 1:
                 declared = f"[{declared}]"
-            yield NewStrategy(declared, n_pairs, n_oversized, finds, "newly_found")
+            both = "l.source_no < r.source_no" if spec.link_mode == "link" else "true"
+            all_pairs = (
+                "select l.record_no as left_no, r.record_no as right_no"
+                f" from {indexed} as l join new_blocks as b on {kept}"
+                f" join {indexed} as r on {same} and l.record_no < r.record_no"
+                f" where b.reason is null and {both}"
+            )
+            yield NewStrategy(declared, n_pairs, n_oversized, finds, "newly_found", all_pairs)
 
 
 def _promising(

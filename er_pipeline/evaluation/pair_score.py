@@ -46,10 +46,14 @@ class PairScore:
 
 
 def score_pair(
-    engine: Engine, model: Mapping[str, Any], frequencies: str, left_no: int, right_no: int
+    engine: Engine,
+    model: Mapping[str, Any],
+    frequencies: str,
+    ends: tuple[int, int],
+    records: str = "cleaned_records",
 ) -> PairScore:
-    """Score one pair of the engine's cleaned_records; see `score_pairs`."""
-    return score_pairs(engine, model, frequencies, [(left_no, right_no)])[0]
+    """Score one pair; see `score_pairs`."""
+    return score_pairs(engine, model, frequencies, [ends], records)[0]
 
 
 def score_pairs(
@@ -57,11 +61,12 @@ def score_pairs(
     model: Mapping[str, Any],
     frequencies: str,
     pairs: Sequence[tuple[int, int]],
+    of: str = "cleaned_records",
 ) -> list[PairScore]:
-    """Score some pairs of the engine's cleaned_records, in their order.
+    """Score some pairs, in their order.
 
     model: Splink's settings, trained. frequencies: of `read_frequencies`. pairs: (left_no,
-    right_no), a few.
+    right_no), a few. of: engine table with their records, as cleaned_records.
     """
     if not pairs:
         return []
@@ -71,7 +76,7 @@ def score_pairs(
     records = "compared_ends"
     engine.make_table(
         records,
-        f"select {_compared(comparisons)} from cleaned_records where record_no in ({ends})",
+        f"select {_compared(comparisons)} from {of} where record_no in ({ends})",
     )
     sides = (
         f"select p.place, {_sides(comparisons, 'l', 'r')} from (values {wanted})"
@@ -97,11 +102,17 @@ def score_pairs(
     return scores
 
 
-def scored_sql(engine: Engine, model: Mapping[str, Any], frequencies: str, pairs: str) -> str:
-    """Write the query that scores pairs of the engine's cleaned_records, however many.
+def scored_sql(
+    engine: Engine,
+    model: Mapping[str, Any],
+    frequencies: str,
+    pairs: str,
+    of: str = "cleaned_records",
+) -> str:
+    """Write the query that scores pairs, however many.
 
-    pairs: engine table (left_no, right_no), distinct. Gives left_no, right_no, match_probability.
-    It needs no Splink, whose import takes a second.
+    pairs: engine table (left_no, right_no), distinct. of: as for `score_pairs`. Gives left_no,
+    right_no, match_probability. It needs no Splink, whose import takes a second.
     """
     comparisons = read_comparisons(model)
     ends, records = "numbered_ends", "compared_ends"
@@ -112,7 +123,7 @@ def scored_sql(engine: Engine, model: Mapping[str, Any], frequencies: str, pairs
     )
     engine.make_table(
         records,
-        f"select {_compared(comparisons)} from cleaned_records where record_no in"
+        f"select {_compared(comparisons)} from {of} where record_no in"
         f" (select left_no from {ends} union all select right_no from {ends})",
     )
     sides = (

@@ -9,9 +9,6 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.evaluation.missed_keys import Proposer
 
-# Engine table of the records in question, as cleaned_records.
-ASKED = "records_asked"
-
 
 @dataclass(frozen=True)
 class KeyBlock:
@@ -26,20 +23,24 @@ class KeyBlock:
     why: str
 
 
+def ask_records(engine: Engine, records: Sequence[int], asked: str) -> None:
+    """Make the engine table `asked` of a few records, as cleaned_records, which is read once."""
+    wanted = ", ".join(str(no) for no in records)
+    engine.make_table(asked, f"select * from cleaned_records where record_no in ({wanted})")
+
+
 def keys_of_records(
-    engine: Engine, proposers: Iterable[Proposer], records: Sequence[int]
+    engine: Engine, proposers: Iterable[Proposer], asked: str, records: Sequence[int]
 ) -> dict[str, dict[int, tuple[str, ...]]]:
     """Give the keys of a few records: strategy or rule -> record_no -> keys, in their order.
 
-    Reads the engine's cleaned_records, once.
+    asked: of `ask_records`.
     """
-    wanted = ", ".join(str(no) for no in records)
-    engine.make_table(ASKED, f"select * from cleaned_records where record_no in ({wanted})")
     found: dict[str, dict[int, tuple[str, ...]]] = {}
     for proposer in proposers:
         keys = engine.rows(
             "select distinct record_no, block_key from"
-            f" ({proposer.conjunction.keyed_records(engine, ASKED)}) order by block_key"
+            f" ({proposer.conjunction.keyed_records(engine, asked)}) order by block_key"
         )
         found[proposer.name] = {
             no: tuple(key for record_no, key in keys if record_no == no) for no in records

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
+from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -25,11 +26,14 @@ from er_pipeline.evaluation.lower_thresholds import lower_thresholds
 from er_pipeline.evaluation.missed_keys import list_proposers
 from er_pipeline.evaluation.neighbour_remedies import lengthen_lists
 from er_pipeline.evaluation.new_strategies import count_strategies
+from er_pipeline.evaluation.proposed_true import propose_true_pairs
 from er_pipeline.evaluation.remedy_limits import remedy_limits
 from er_pipeline.evaluation.remedy_offers import begin_offers, leave_within, offer, rounded_up
 
 # Remedies listed in the facts, those that mend most first.
 REMEDIES_LISTED = 50
+# Pairs of a new strategy that are made, to see which of them are new.
+MOST_COMPARED = 50_000
 
 
 @dataclass(frozen=True)
@@ -86,25 +90,32 @@ def find_remedies(
     limits = remedy_limits(lake, spec)
     _raise_caps(engine, lake, spec, missed)
     _lower_min_size(engine, spec, missed)
+    unmade: dict[str, int] = {}
     for new in count_strategies(engine, lake, spec, missed.compared, missed.records):
         if limits.strategy_pairs is not None and new.pairs > limits.strategy_pairs:
             continue
         if spec.blocks.oversized == "refine" and new.oversized and spec.strategies != "auto":
             continue  # the parts of its large blocks would come on top
         verb = "learning: pin" if spec.strategies == "auto" else "add strategy"
-        remedy = literal(f"{verb} {new.declared}: costs {new.pairs:,} pairs")
+        remedy = f"{verb} {new.declared}: costs {new.pairs:,} pairs"
         offer(
             engine,
-            f"select left_no, right_no, {remedy} as remedy from {new.found}",
-            f"select {remedy}, {new.pairs}, {new.finds}",
+            f"select left_no, right_no, {literal(remedy)} as remedy from {new.found}",
+            f"select {literal(remedy)}, {new.pairs}, {new.finds}",
         )
+        if spec.budget and new.pairs <= MOST_COMPARED:
+            unmade[remedy] = _count_unmade(engine, lake, spec, new.all_pairs)
     leave_within(engine, limits.block_pairs)
     _raise_second_caps(engine, spec, missed)
     lengthen_lists(engine, lake, spec, missed.neighbours, missed.compared)
     leave_within(engine, limits.pairs)
-    keep_within_budget(engine, lake, spec, missed.compared)
+    keep_within_budget(engine, lake, spec, missed.compared, unmade)
     raise_budget(engine, lake, spec, missed.weights)
-    if threshold is not None and limits.least_precision is not None:
+    (n_scored,) = engine.row(
+        f"select count(*) from {missed.pairs} where stage = 'below_threshold'"
+        " and match_probability > 0"
+    )
+    if threshold is not None and limits.least_precision is not None and n_scored:
         steps = lower_thresholds(
             engine, missed.pairs, threshold, limits.least_precision, "thresholds", truth
         )
@@ -140,6 +151,17 @@ def find_remedies(
         }
         for remedy, pairs, finds, mends in listed
     ]
+
+
+def _count_unmade(engine: Engine, lake: Lake, spec: PipelineSpec, pairs: str) -> int:
+    """Count the pairs of a query that nothing has made, whatever the budget kept."""
+    asked, made = "pairs_asked", "pairs_made_before"
+    engine.make_table(asked, pairs)
+    propose_true_pairs(engine, lake, spec, unified_facts(lake)["strategy_bits"], made, asked)
+    n_asked, n_made = engine.row(
+        f"select (select count(*) from {asked}), (select count(*) from {made})"
+    )
+    return int(n_asked - n_made)
 
 
 def _raise_caps(engine: Engine, lake: Lake, spec: PipelineSpec, missed: MissedTables) -> None:

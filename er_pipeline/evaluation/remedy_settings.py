@@ -13,6 +13,9 @@ import yaml
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 
+# Said of a pair that the model would give too little; and what would have it compared.
+NO_MATCH = "none alone: as a candidate it would be no match"
+COMPARED_BY = "; to have it compared: "
 # Name of a strategy that is added, unless it is taken.
 ADDED = "added"
 _COSTS = (
@@ -28,7 +31,8 @@ class Change:
     the pairs that a new strategy or rule makes (`strategy`, its keys in `strategy_keys`), pairs of
     the strategies (`blocks`), candidates that the budget keeps (`candidates`), neighbours
     (`neighbours`, and `second_pass`), or matches (`matches`). bound: at most, at least or
-    about, where the number is not exact. budget: the part of it that enlarges the budget, where it needs one.
+    about, where the number is not exact. budget: the larger budget that comes with it, if one does.
+    makes_match: False if it makes the pair a candidate, which the model gives too little.
     """
 
     settings: Mapping[str, Any]
@@ -37,10 +41,14 @@ class Change:
     bound: str = ""
     strategy_keys: str | list[str] = ""
     budget: "Change | None" = None
+    makes_match: bool = True
 
 
 def change_of(spec: PipelineSpec, remedy: str) -> Change | None:
     """Read a remedy; None where it names no setting, since no single change is known."""
+    if remedy.startswith(NO_MATCH):
+        found = change_of(spec, remedy.removeprefix(NO_MATCH).removeprefix(COMPARED_BY))
+        return replace(found, makes_match=False) if found else None
     first, with_budget, rest = remedy.partition("; budget: ")
     change = _read(spec, first)
     if change is None or not with_budget:

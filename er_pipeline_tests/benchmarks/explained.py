@@ -30,6 +30,7 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.evaluation.explained_pair import ExplainedPair, explain_pair
 from er_pipeline.evaluation.remedy_settings import Change
 from er_pipeline.flow import flow, open_lake, run
+from er_pipeline.matching.entity_facts import entities_facts
 from er_pipeline.matching.matches import matches_facts
 from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline_tests.benchmarks.measuring import show_aim, show_machine, show_table
@@ -40,7 +41,7 @@ MOST_OFF = 0.01
 FEW = {"email_exact": "email", "name_combo": ["left(first_name, 2)", "left(last_name, 2)"]}
 TIGHT = {"budget": {"pairs_per_record": 0.4}}
 # Named or not, a model of so few records is one that nobody would use: its checks say so.
-MATCHED = {"strategies": FEW, "matching": {"threshold": 0.95}}
+MATCHED = {"matching": {"threshold": 0.95}}
 DECLARED: Mapping[str, Mapping[str, Any]] = {
     "six strategies": {"blocks": {"max_size": 5}},
     "one strategy, refined": {
@@ -69,6 +70,7 @@ DECLARED: Mapping[str, Mapping[str, Any]] = {
         "second_pass": {"strategies": {"name": "soundex(last_name)"}, "max_size": 4},
     },
     "matching": {**MATCHED, "blocks": {"max_size": 12}},
+    "few strategies, matching": {"strategies": FEW, **MATCHED},
     "matching, budget": {**MATCHED, **TIGHT},
     "link": {"mode": "link", "strategies": FEW},
     "link, budget": {"mode": "link", "strategies": FEW, **TIGHT},
@@ -81,16 +83,21 @@ class Made:
     """A change that was made, for some pairs.
 
     united: how many of them are together now. counted: what it makes, in the order of `parts_of`.
+    merged: by how many entities there are fewer; None where there are none.
     """
 
     pairs: Sequence[ExplainedPair]
     change: Change
     united: int
     counted: Sequence[int]
+    merged: int | None
 
     @property
     def is_forecast(self) -> bool:
         """Whether each part makes as many as were named, or keeps within the bound."""
+        foreseen = {pair.missed.merged for pair in self.pairs if pair.missed} - {None}
+        if foreseen and foreseen != {self.merged}:
+            return False
         return all(
             _is_right(part, n) for part, n in zip(parts_of(self.change), self.counted, strict=True)
         )
@@ -129,9 +136,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         n_forecast = sum(one.is_forecast for one in made)
         for one in made:
             is_right = one.is_forecast and one.united == len(one.pairs)
+            missed, counted = one.pairs[0].missed, " and ".join(map(str, one.counted))
             print(
-                f"[{'ok' if is_right else 'WRONG'}] {name}: {one.pairs[0].missed.remedy}:"
-                f" {one.united} of {len(one.pairs)} united, {' and '.join(map(str, one.counted))} counted"
+                f"[{'ok' if is_right else 'WRONG'}] {name}: {missed.remedy if missed else ''}:"
+                f" {one.united} of {len(one.pairs)} united, {counted} counted"
+                + (f", {one.merged} entities fewer" if one.merged is not None else "")
+                + (
+                    f" (as foreseen: {missed.merged})"
+                    if missed and missed.merged is not None
+                    else ""
+                )
             )
         for pair in pairs:
             if pair.missed and pair.missed.change is None:
@@ -217,24 +231,33 @@ def make_changes(
         shutil.copytree(folder / "lake", root, symlinks=True)
         after = run_again(changed, root)
         counted = [COUNTS[part.adds](before, after, changed, part) for part in parts_of(change)]
-        yield Made(of_change, change, _united(changed, after, of_change), counted)
+        merged = None
+        if spec.matching:
+            merged = entities_facts(before)["entities"] - entities_facts(after)["entities"]
+        yield Made(of_change, change, _united(changed, after, of_change, change), counted, merged)
         shutil.rmtree(root)
 
 
-def _united(spec: PipelineSpec, lake: Lake, pairs: Sequence[ExplainedPair]) -> int:
-    """Count the pairs that are found now: candidates and, where pairs are scored, matches."""
+def _united(spec: PipelineSpec, lake: Lake, pairs: Sequence[ExplainedPair], change: Change) -> int:
+    """Count the pairs that are found now: matches where that was promised, else candidates."""
+    scored = spec.matching is not None and change.makes_match
+    table, condition = "unified_pairs", "true"
+    if scored and spec.matching:
+        table, condition = "matches", f"match_probability >= {spec.matching.threshold!r}"
     with DuckDBEngine(threads=2) as engine:
-        for table in ("missed_matches", "cleaned_records"):
-            lake.open(engine, table)
-        still = set(
-            engine.rows(
-                "select l.source || ':' || l.record_id, r.source || ':' || r.record_id"
-                " from missed_matches as m join cleaned_records as l on l.record_no = m.left_no"
-                " join cleaned_records as r on r.record_no = m.right_no"
+        for name in (table, "cleaned_records"):
+            lake.open(engine, name)
+        names = "(select record_no, source || ':' || record_id as name from cleaned_records)"
+        found = {
+            frozenset(row)
+            for row in engine.rows(
+                f"select l.name, r.name from {table} as p join {names} as l"
+                f" on l.record_no = p.left_no join {names} as r on r.record_no = p.right_no"
+                f" where {condition}"
             )
-        )
+        }
     return sum(
-        tuple(f"{one.source}:{one.record_id}" for one in (pair.left, pair.right)) not in still
+        frozenset(f"{one.source}:{one.record_id}" for one in (pair.left, pair.right)) in found
         for pair in pairs
     )
 
