@@ -58,6 +58,7 @@ def lengthen_lists(
         select left_no, right_no, {rounded_up("k")} as k, floor(share * 20) / 20 as share,
             floor("floor" * 20) / 20 as least
         from {near} where rank is not null and k <= {LARGEST_K}
+            and similarity > 0 -- texts that have nothing in common are in no list
             and (k > {listed} or share < {share} or "floor" < {least})
         """,
     )

@@ -169,6 +169,7 @@ _READERS: tuple[tuple[str, Callable[[PipelineSpec, re.Match[str]], Change]], ...
 
 def as_declared(change: Change) -> str:
     """Write a change as it stands in a declaration, on one line."""
-    return yaml.safe_dump(
-        dict(change.settings), default_flow_style=True, sort_keys=False, width=10_000
-    ).strip("{}\n ")
+    text = yaml.safe_dump(
+        dict(change.settings), default_flow_style=True, sort_keys=False, width=float("inf")
+    )
+    return text.strip()[1:-1]

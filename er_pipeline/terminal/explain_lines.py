@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from er_pipeline.evaluation.explained_pair import ExplainedPair, PairKeys
+from er_pipeline.evaluation.remedy_settings import as_declared
 
 # Characters of a value or key that are shown.
 SHOWN = 40
@@ -49,6 +50,9 @@ def explained_lines(pair: ExplainedPair) -> Iterator[str]:
         yield "joined by"
         for link in pair.chain:
             yield f"  {link.left} and {link.right} ({link.match_probability:.6f})"
+    if pair.missed is not None and pair.missed.change is not None:
+        yield ""
+        yield f"to declare      {as_declared(pair.missed.change)}"
     yield ""
     yield pair.sentence
 
