@@ -160,7 +160,14 @@ def _no_remedy(spec: PipelineSpec) -> str:
     text = "no key of one or two fields finds it"
     if not spec.embedding:
         text += "; try embedding: true"
+    larger = "none that adds no more pairs than the checks and the budget allow"
+    if spec.learns:
+        larger = "none known: with larger blocks the rules would be learned anew"
+    budget = "a larger budget"
+    if spec.learns:
+        budget += ", with which the rules would be learned anew"
     return (
         "case c.cause when 'below_threshold' then 'no threshold: compare its fields otherwise'"
-        f" when 'cut_by_budget' then 'a larger budget' else {literal(text)} end"
+        f" when 'cut_by_budget' then {literal(budget)}"
+        f" when 'block_dropped' then {literal(larger)} else {literal(text)} end"
     )

@@ -42,6 +42,12 @@ FEW = {"email_exact": "email", "name_combo": ["left(first_name, 2)", "left(last_
 TIGHT = {"budget": {"pairs_per_record": 0.4}}
 # Named or not, a model of so few records is one that nobody would use: its checks say so.
 MATCHED = {"matching": {"threshold": 0.95}}
+# No other key is as good: a larger block is the cheapest change.
+SPARSE = {
+    "fields": {"last_name": "person_name"},
+    "strategies": {"name": "last_name", "sound": "soundex(last_name)"},
+    "training_rules": {"name": "last_name"},
+}
 DECLARED: Mapping[str, Mapping[str, Any]] = {
     "six strategies": {"blocks": {"max_size": 5}},
     "one strategy, refined": {
@@ -52,6 +58,9 @@ DECLARED: Mapping[str, Mapping[str, Any]] = {
         "strategies": {"town": "city", "name": "soundex(last_name)"},
         "blocks": {"max_size": 12, "min_size": 4},
     },
+    "few fields": {**SPARSE, "blocks": {"max_size": 3}},
+    "few fields, refined": {**SPARSE, "blocks": {"max_size": 3, "oversized": "refine"}},
+    "few fields, budget": {**SPARSE, "blocks": {"max_size": 3}, **TIGHT},
     "budget": TIGHT,
     "few strategies, budget": {"strategies": FEW, **TIGHT},
     "auto": {"strategies": "auto", "learning": {"max_rules": 2}},
