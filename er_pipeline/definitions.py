@@ -4,9 +4,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from er_pipeline.blocking.tables.default_lake import default_lake
 from er_pipeline.orchestration.datasets_folder import load_datasets
 from er_pipeline.orchestration.jobs import executor_of
-from er_pipeline.orchestration.resources import default_lake
 
 
 @dg.definitions

@@ -187,3 +187,11 @@ def dataset(tmp_path: Path) -> Callable[..., Dataset]:
         return Dataset(tmp_path, sources, **settings)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def lossy_people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Give matched people of whom some are lost, up to missed_matches; nobody may change them."""
+    from er_pipeline_tests.lossy_people import make_lossy_people  # which imports this module
+
+    return make_lossy_people(tmp_path_factory.mktemp("lossy"))

@@ -7,6 +7,7 @@ from er_pipeline_tests.benchmarks import (
     best_pairs,
     demo,
     every_set,
+    explained,
     matching,
     neighbours,
     nothing_changed,
@@ -45,6 +46,14 @@ def test_the_demo_and_its_loading_are_measured(capfd: pytest.CaptureFixture[str]
     printed = capfd.readouterr().out
     assert "assets loaded" in printed
     assert "\n| of it, the model's training | " in printed
+
+
+def test_what_explain_proposes_is_done_and_holds(capfd: pytest.CaptureFixture[str]) -> None:
+    sets = ["budget", "few strategies, matching"]
+    assert explained.main(["--records", "300", "--pairs", "2", "--sets", *sets]) == 0
+    printed = capfd.readouterr().out
+    assert "WRONG" not in printed
+    assert re.search(r"\n\| all \| [1-4] \| (\d) \| \1 \| (\d) \| \2 \|\n", printed)
 
 
 def test_neighbours_are_measured_beside_exact_search(capfd: pytest.CaptureFixture[str]) -> None:

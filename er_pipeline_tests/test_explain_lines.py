@@ -2,8 +2,10 @@ from dataclasses import replace
 
 from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.evaluation.entity_chain import ChainLink
-from er_pipeline.evaluation.explained_pair import ExplainedPair, Missed, PairKeys, SharedBlock
+from er_pipeline.evaluation.explained_pair import ExplainedPair, Missed, PairKeys
 from er_pipeline.evaluation.pair_score import PairScore, Term
+from er_pipeline.evaluation.record_keys import KeyBlock
+from er_pipeline.evaluation.remedy_settings import Change
 from er_pipeline.terminal.explain_lines import explained_lines
 
 APART = ExplainedPair(
@@ -11,7 +13,7 @@ APART = ExplainedPair(
     right=RecordName("crm", "2"),
     values={"name": ("ann", "ann"), "mail": ("a" * 50, None)},
     keys=(
-        PairKeys("name", "name", ("ann",), ("ann",), (SharedBlock("ann", 700, "oversized"),)),
+        PairKeys("name", "name", ("ann",), ("ann",), (KeyBlock("ann", 700, "oversized"),)),
         PairKeys("mail", "email", ("a",), (), ()),
     ),
     similarity=0.5,
@@ -63,3 +65,17 @@ def test_a_pair_that_is_found_says_so() -> None:
     *_, last = explained_lines(found)
     assert last == "1 and 2 are one entity: they match (0.2000)."
     assert replace(found, score=None).sentence == "1 and 2 are a candidate pair, made by name."
+
+
+def test_a_change_is_written_as_it_is_declared() -> None:
+    change = Change({"blocks": {"max_size": 700}}, "blocks", 12)
+    missed = Missed("block_dropped", "too large", "raise blocks: max_size to 700", change, 3)
+    *lines, last = explained_lines(replace(APART, missed=missed))
+    assert "to declare      blocks: {max_size: 700}" in lines
+    assert last.endswith(
+        " United, their entities of 2 and 1 records become one; in all the change makes 3 entities"
+        " fewer."
+    )
+    candidate = replace(change, makes_match=False)
+    lesser = replace(APART, missed=replace(missed, change=candidate, merged=0))
+    assert lesser.sentence.endswith(" In all the change makes no entity fewer.")

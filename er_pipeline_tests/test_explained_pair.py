@@ -1,6 +1,5 @@
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import yaml
@@ -9,35 +8,8 @@ from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.evaluation.explained_pair import ExplainedPair, explain_pair
-from er_pipeline_tests.conftest import Dataset, made_up_people
-
-MATCHED: dict[str, Any] = {
-    "fields": {
-        "first_name": "person_name",
-        "last_name": "person_name",
-        "email": "email",
-        "birth_date": "date",
-    },
-    "strategies": {"mail": "email", "sound": "soundex(last_name)"},
-    "blocks": {"max_size": 6},
-    "training_rules": {
-        "name": ["soundex(last_name)", "left(first_name, 1)"],
-        "born": "birth_date",
-        "mail": "email",
-    },
-    "matching": True,
-    "truth": {"cluster_column": "person_id"},
-}
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("explained")
-    wanted = ("id", *MATCHED["fields"], "person_id")
-    rows = [{name: row[name] for name in wanted} for row in made_up_people(folder, 600)]
-    people = Dataset(folder, [rows], **MATCHED)
-    people.make("missed_matches")
-    return people
+from er_pipeline_tests.conftest import Dataset
+from er_pipeline_tests.lossy_people import MATCHED
 
 
 def name(record_id: str) -> RecordName:
@@ -63,28 +35,30 @@ IDS = (
 )
 
 
-def test_a_pair_is_missed_for_the_cause_that_missed_matches_gives(people: Dataset) -> None:
+def test_a_pair_is_missed_for_the_cause_that_missed_matches_gives(lossy_people: Dataset) -> None:
     listed = rows(
-        people,
+        lossy_people,
         "select left_id, right_id, cause, detail from (select *, row_number() over"
         " (partition by cause order by left_no, right_no) as nth from"
         f" {IDS.format('missed_matches')}) where nth <= 3 order by cause, nth",
     )
     assert len({cause for _, _, cause, _ in listed}) >= 3
     for left, right, cause, detail in listed:
-        found = explained(people, str(right), str(left))  # the order of the two does not count
+        found = explained(
+            lossy_people, str(right), str(left)
+        )  # the order of the two does not count
         assert found.missed is not None
         assert (found.missed.cause, found.missed.detail) == (cause, detail)
         assert found.left == name(str(right))
 
 
-def test_a_match_is_found_with_its_score_and_what_proposed_it(people: Dataset) -> None:
+def test_a_match_is_found_with_its_score_and_what_proposed_it(lossy_people: Dataset) -> None:
     ((left, right, probability),) = rows(
-        people,
+        lossy_people,
         f"select left_id, right_id, match_probability from {IDS.format('matches')}"
         " where match_probability > 0.99 order by left_no, right_no limit 1",
     )
-    found = explained(people, str(left), str(right))
+    found = explained(lossy_people, str(left), str(right))
     assert found.missed is None
     assert found.is_candidate
     assert found.score
@@ -97,9 +71,11 @@ def test_a_match_is_found_with_its_score_and_what_proposed_it(people: Dataset) -
     assert shared == set(found.proposed_by)
 
 
-def test_records_that_no_match_of_their_own_joins_are_joined_by_a_chain(people: Dataset) -> None:
+def test_records_that_no_match_of_their_own_joins_are_joined_by_a_chain(
+    lossy_people: Dataset,
+) -> None:
     apart = rows(
-        people,
+        lossy_people,
         """
         select l.record_id, r.record_id from entities as a join entities as b
             on a.entity_no = b.entity_no and a.record_no < b.record_no
@@ -110,31 +86,31 @@ def test_records_that_no_match_of_their_own_joins_are_joined_by_a_chain(people: 
         """,
     )
     assert apart, "the made-up people hold such an entity"
-    found = explained(people, *map(str, apart[0]))
+    found = explained(lossy_people, *map(str, apart[0]))
     assert len(found.chain) >= 2
     assert {found.chain[0].left, found.chain[-1].right} == set(apart[0])
     assert "one entity by a chain of" in found.sentence
 
 
-def test_every_stored_score_is_the_sum_of_its_terms(people: Dataset) -> None:
+def test_every_stored_score_is_the_sum_of_its_terms(lossy_people: Dataset) -> None:
     stored = rows(
-        people,
+        lossy_people,
         f"select left_id, right_id, match_probability from {IDS.format('matches')}"
         " order by md5(concat(left_id, right_id)) limit 12",
     )
     for left, right, probability in stored:
-        score = explained(people, str(left), str(right)).score
+        score = explained(lossy_people, str(left), str(right)).score
         assert score
         assert score.probability == pytest.approx(probability, rel=1e-6)
 
 
-def test_a_dropped_block_is_shown_with_its_size(people: Dataset) -> None:
+def test_a_dropped_block_is_shown_with_its_size(lossy_people: Dataset) -> None:
     ((left, right),) = rows(
-        people,
+        lossy_people,
         f"select left_id, right_id from {IDS.format('missed_matches')}"
         " where cause = 'block_dropped' order by left_no, right_no limit 1",
     )
-    found = explained(people, str(left), str(right))
+    found = explained(lossy_people, str(left), str(right))
     (block,) = [b for keys in found.keys for b in keys.blocks if b.why == "oversized"]
     assert block.records > 6
     assert found.missed
@@ -142,9 +118,11 @@ def test_a_dropped_block_is_shown_with_its_size(people: Dataset) -> None:
     assert "Cheapest change: " in found.sentence
 
 
-def test_a_proposed_strategy_unites_the_pair_at_the_cost_that_was_named(people: Dataset) -> None:
+def test_a_proposed_strategy_unites_the_pair_at_the_cost_that_was_named(
+    lossy_people: Dataset,
+) -> None:
     listed = rows(
-        people,
+        lossy_people,
         f"select left_id, right_id, remedy from {IDS.format('missed_matches')}"
         " where remedy like 'add strategy%' order by left_no, right_no limit 3",
     )
@@ -153,8 +131,8 @@ def test_a_proposed_strategy_unites_the_pair_at_the_cost_that_was_named(people: 
         found = re.fullmatch(r"add strategy (.*): costs ([\d,]+) pairs", str(remedy))
         assert found
         declared = {**MATCHED["strategies"], "new": yaml.safe_load(found[1])}
-        spec = people.spec.changed({"strategies": declared})
-        mended = Dataset.of(spec, people.folder / f"mended{nth}")
+        spec = lossy_people.spec.changed({"strategies": declared})
+        mended = Dataset.of(spec, lossy_people.folder / f"mended{nth}")
         mended.make("missed_matches")
         assert "new" in explained(mended, str(left), str(right)).proposed_by
         pairs = mended.lake.facts("unified_pairs")["proposed_pairs"]["new"]
@@ -165,9 +143,11 @@ def test_a_proposed_strategy_unites_the_pair_at_the_cost_that_was_named(people: 
     ("left", "right", "said"),
     [("p0000001", "p0000001", "is one record"), ("p0000001", "nobody", "has no record 'nobody'")],
 )
-def test_what_is_no_pair_is_refused(people: Dataset, left: str, right: str, said: str) -> None:
+def test_what_is_no_pair_is_refused(
+    lossy_people: Dataset, left: str, right: str, said: str
+) -> None:
     with pytest.raises(InputError, match=said):
-        explained(people, left, right)
+        explained(lossy_people, left, right)
 
 
 def test_records_of_one_source_are_never_linked(dataset: Callable[..., Dataset]) -> None:

@@ -5,7 +5,9 @@ from er_pipeline.evaluation.lower_thresholds import lower_thresholds
 SCORED = [(0, 1, 0.99, True), (2, 3, 0.95, True), (4, 5, 0.84, False), (6, 7, 0.81, True)]
 
 
-def offered(least_precision: float, threshold: float = 0.9) -> list[tuple[str, int, int]]:
+def offered(
+    least_precision: float, threshold: float = 0.9, truth: str | None = "true_pairs"
+) -> list[tuple[str, int, int]]:
     with DuckDBEngine(threads=1) as engine:
         engine.execute("create table s (left_no int, right_no int, p double, is_true boolean)")
         for row in SCORED:
@@ -17,7 +19,9 @@ def offered(least_precision: float, threshold: float = 0.9) -> list[tuple[str, i
             "select left_no, right_no, 'below_threshold' as stage, p as match_probability from s"
             f" where is_true and p < {threshold}",
         )
-        options, costs = lower_thresholds(engine, "missed", threshold, least_precision, "steps")
+        options, costs = lower_thresholds(
+            engine, "missed", threshold, least_precision, "steps", truth
+        )
         found = engine.rows(costs)
         chosen = engine.rows(f"select distinct remedy from ({options})")
         assert sorted(chosen) == [(remedy,) for remedy, _, _ in sorted(found)]
@@ -39,3 +43,7 @@ def test_where_nothing_is_a_match_yet_there_is_no_precision_to_lose() -> None:
         ("matching: threshold 0.95 (+2 matches; precision 100.0%)", 2, 2),
         ("matching: threshold 0.99 (+1 matches; precision 100.0%)", 1, 1),
     ]
+
+
+def test_without_truth_nothing_is_said_of_precision() -> None:
+    assert offered(0.99, truth=None) == [("matching: threshold 0.81 (+2 matches)", 2, 1)]

@@ -17,7 +17,7 @@ def test_any_pairs_can_be_explained_without_a_truth(dataset: Callable[..., Datas
                 people.lake.open(engine, table)
         pairs = [(0, 1), (0, 2), (2, 3)]
         engine.put("true_pairs", arrow_of((LEFT_NO, RIGHT_NO), pairs))
-        explained = explain_pairs(engine, people.lake, people.spec, None)
+        explained = explain_pairs(engine, people.lake, people.spec, None, None)
         found = engine.rows(f"select left_no, right_no, cause from {explained.table} order by all")
     assert found == [(0, 2, "keys_differ"), (2, 3, "keys_differ")]
     assert explained.unlikely == 0

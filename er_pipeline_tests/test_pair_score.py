@@ -48,7 +48,7 @@ def test_a_pair_is_scored_by_its_level_and_the_frequency_of_its_value(
         engine.make_table(
             "frequencies", "select 'name' as field, 'ann' as value, 6 / 7::double as frequency"
         )
-        score = score_pair(engine, MODEL, "frequencies", left, right)
+        score = score_pair(engine, MODEL, "frequencies", (left, right))
     (term,) = score.terms
     assert (term.comparison, term.level) == ("name", level)
     assert score.probability == pytest.approx(odds / (1 + odds))

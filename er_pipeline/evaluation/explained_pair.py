@@ -3,10 +3,9 @@
 The causes and remedies are those of missed_matches, asked of one pair; see `pair_causes`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from er_pipeline.blocking.blocks.blocks import blocks_table
 from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.pairs.weighed_when_read import holds_weights, with_weights
@@ -14,16 +13,27 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.sql import literal, quoted
-from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, arrow_of
+from er_pipeline.blocking.tables.printable import count_of
+from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.entity_chain import ChainLink, strongest_chain
-from er_pipeline.evaluation.missed_keys import Proposer, list_proposers
+from er_pipeline.evaluation.entity_merges import count_merged
+from er_pipeline.evaluation.explained_record import find_record
+from er_pipeline.evaluation.missed_keys import list_proposers
 from er_pipeline.evaluation.missed_matches import tables_read
-from er_pipeline.evaluation.pair_causes import PROPOSED, explain_pairs
+from er_pipeline.evaluation.pair_causes import CANDIDATES, PROPOSED, explain_pairs
 from er_pipeline.evaluation.pair_score import PairScore, score_pair
+from er_pipeline.evaluation.record_keys import (
+    KeyBlock,
+    ask_records,
+    blocks_of_keys,
+    keys_of_records,
+)
+from er_pipeline.evaluation.remedy_settings import Change, change_of
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
+# Engine table of the two records.
+ASKED = "records_asked"
 # What stands between two records that are not together, as the sentence says it.
 CAUSE_TEXTS = {
     "no_key": "no strategy gives a key to both",
@@ -36,15 +46,6 @@ CAUSE_TEXTS = {
 
 
 @dataclass(frozen=True)
-class SharedBlock:
-    """A block that holds both records; why: what keeps it from being compared, empty if nothing."""
-
-    key: str
-    records: int
-    why: str
-
-
-@dataclass(frozen=True)
 class PairKeys:
     """The keys that a strategy or rule gives the two records, and the blocks that hold both."""
 
@@ -52,7 +53,7 @@ class PairKeys:
     expression: str
     left: tuple[str, ...]
     right: tuple[str, ...]
-    blocks: tuple[SharedBlock, ...]
+    blocks: tuple[KeyBlock, ...]
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,16 @@ class Missed:
     """Why the pair is not found.
 
     cause: of MISSED_CAUSES. detail: the keys, block, weight, cosine or score. remedy: the cheapest
-    change that would find it, and its cost in pairs.
+    change that would find it, and its cost in pairs. change: the same as settings, None where no
+    single change is known. merged: by how many entities there would be fewer with it, where that is
+    known, see `count_merged`.
     """
 
     cause: str
     detail: str
     remedy: str
+    change: Change | None = None
+    merged: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,14 +119,24 @@ class ExplainedPair:
             )
         return (
             f"{names} are not together: {cause} ({self.missed.detail})."
-            f" Cheapest change: {self.missed.remedy}."
-            + (f" {self._merged()}" if self.entities else "")
+            f" Cheapest change: {self.missed.remedy}." + (self._merged() if self.entities else "")
         )
 
     def _merged(self) -> str:
         assert self.entities, "there are entities"
         (_, left), (_, right) = self.entities
-        return f"United, their entities of {left:,} and {right:,} records become one."
+        change, merged = (self.missed.change, self.missed.merged) if self.missed else (None, None)
+        said = []
+        if change is None or change.makes_match:
+            said.append(f"united, their entities of {left:,} and {right:,} records become one")
+        if merged is not None:
+            said.append(f"in all the change makes {_fewer(merged)}")
+        text = "; ".join(said)
+        return f" {text[0].upper()}{text[1:]}." if text else ""
+
+
+def _fewer(n: int) -> str:
+    return f"{count_of(n, 'entity', 'entities')} fewer" if n else "no entity fewer"
 
 
 def explain_pair(
@@ -139,28 +154,34 @@ def explain_pair(
     given = [find_record(engine, spec, name) for name in (left, right)]
     _check_pair(spec, left, right, given)
     ends = sorted(given)
-    engine.put("true_pairs", arrow_of((LEFT_NO, RIGHT_NO), [tuple(ends)]))
-    explained = explain_pairs(engine, lake, spec, threshold)
+    engine.make_table(
+        "true_pairs", f"select {ends[0]}::integer as left_no, {ends[1]}::integer as right_no"
+    )
+    truth = None
+    if spec.truth is not None and lake.has("true_pairs"):
+        truth = "known_pairs"
+        lake.open(engine, "true_pairs", truth)
+    ask_records(engine, ends, ASKED)
+    explained = explain_pairs(engine, lake, spec, threshold, truth, ASKED, also_unlikely=True)
     found = engine.rows(f"select cause, detail, remedy from {explained.table}")
-    missed = Missed(*found[0]) if found else None
+    missed = _missed(engine, lake, spec, *found[0]) if found else None
     names = {bit: name for name, bit in unified_facts(lake)["strategy_bits"].items()}
     masks = engine.rows(f"select strategy_mask from {PROPOSED}")
     proposed = [name for bit, name in sorted(names.items()) if masks and masks[0][0] >> bit & 1]
     is_candidate = missed is None or missed.cause == "below_threshold"
-    weight, least = _weights(engine, lake, spec, ends)
+    weight, least = _weights(engine, lake, spec)
     neighbours = _of_pair(engine, "embedding_blocks", "similarity, rank", ends, spec.embedding)
     score, entities = None, None
     chain: Sequence[ChainLink] = ()
     if spec.matching:
-        score = score_pair(engine, read_model(lake), read_frequencies(engine, lake), *ends)
+        frequencies = read_frequencies(engine, lake)
+        score = score_pair(engine, read_model(lake), frequencies, (ends[0], ends[1]), ASKED)
         entities, chain = _entities(engine, spec, given)
     return ExplainedPair(
         left=left,
         right=right,
         values=_values(engine, spec, given),
-        keys=tuple(
-            keys_of_pair(engine, lake, proposer, *given) for proposer in list_proposers(spec, lake)
-        ),
+        keys=tuple(_keys(engine, lake, spec, given)),
         similarity=neighbours[0] if neighbours else None,
         rank=neighbours[1] if neighbours else None,
         proposed_by=tuple(proposed),
@@ -175,60 +196,25 @@ def explain_pair(
     )
 
 
-def find_record(engine: Engine, spec: PipelineSpec, name: RecordName) -> int:
-    """Give the number of a record in the engine's cleaned_records.
-
-    Raises InputError if there is none of that source and id.
-    """
-    rows = engine.rows(
-        "select record_no from cleaned_records where source = ? and record_id = ?",
-        [name.source, name.record_id],
-    )
-    if not rows:
-        raise InputError(
-            f"source {name.source!r} of dataset {spec.dataset!r} has no record"
-            f" {name.record_id!r}; ids are written as in the source"
-        )
-    return int(rows[0][0])
+def _missed(
+    engine: Engine, lake: Lake, spec: PipelineSpec, cause: str, detail: str, remedy: str
+) -> Missed:
+    change = change_of(spec, remedy)
+    merged = count_merged(engine, lake, spec, change) if change else None
+    return Missed(cause, detail, remedy, change, merged)
 
 
-def keys_of_pair(
-    engine: Engine, lake: Lake, proposer: Proposer, left_no: int, right_no: int
-) -> PairKeys:
-    """Give the keys of two records by one strategy or rule, and the blocks that hold both."""
-    conjunction = proposer.conjunction
-    engine.make_table(
-        "two_records",
-        f"select * from cleaned_records where record_no in ({left_no}, {right_no})",
-    )
-    rows = engine.rows(
-        "select distinct record_no, block_key from"
-        f" ({conjunction.keyed_records(engine, 'two_records')}) order by block_key"
-    )
-    left, right = (tuple(key for no, key in rows if no == wanted) for wanted in (left_no, right_no))
-    shared = sorted(set(left) & set(right))
-    blocks = [_block(engine, lake, proposer, key) for key in shared]
-    return PairKeys(proposer.name, conjunction.expression, left, right, tuple(blocks))
-
-
-def _block(engine: Engine, lake: Lake, proposer: Proposer, key: str) -> SharedBlock:
-    """Give the size of a block, and why it is not compared."""
-    table = "learned_blocks" if proposer.rule else blocks_table(proposer.conjunction)
-    if proposer.second or not lake.has(table):
-        return SharedBlock(key, 0, "")
-    if not proposer.rule:
-        lake.open(engine, table)
-    of_rule = f" and rule = {literal(proposer.name)}" if proposer.rule else ""
-    (size,) = engine.row(
-        f"select count(*) from {quoted(table)} where block_key = {literal(key)}{of_rule}"
-    )
-    dropped = engine.rows(
-        f"select block_size, reason from dropped_blocks where block_key = {literal(key)}"
-        f" and strategy = {literal(proposer.name)}"
-    )
-    if dropped:
-        return SharedBlock(key, int(dropped[0][0]), str(dropped[0][1]))
-    return SharedBlock(key, int(size), "")
+def _keys(
+    engine: Engine, lake: Lake, spec: PipelineSpec, given: Sequence[int]
+) -> Iterator[PairKeys]:
+    """Give the keys of two records by each strategy and rule, and the blocks that hold both."""
+    proposers = list_proposers(spec, lake)
+    found = keys_of_records(engine, proposers, ASKED, given)
+    for proposer in proposers:
+        left, right = (found[proposer.name][no] for no in given)
+        shared = [key for key in left if key in right]
+        blocks = blocks_of_keys(engine, lake, proposer, shared)
+        yield PairKeys(proposer.name, proposer.conjunction.expression, left, right, blocks)
 
 
 def _check_pair(
@@ -255,16 +241,16 @@ def _of_pair(
     return rows[0] if rows else None
 
 
-def _weights(
-    engine: Engine, lake: Lake, spec: PipelineSpec, ends: Sequence[int]
-) -> tuple[float | None, float | None]:
+def _weights(engine: Engine, lake: Lake, spec: PipelineSpec) -> tuple[float | None, float | None]:
     """Give the weight of a candidate pair and, where pairs are ranked, the least that is kept."""
-    pair = f"(select * from unified_pairs where left_no = {ends[0]} and right_no = {ends[1]})"
-    rows = engine.rows(f"select weight from ({with_weights(engine, lake, spec, pair)})")
-    least = None
+    weight, least = None, None
+    if engine.rows(f"select 1 from {CANDIDATES}"):
+        (weight,) = engine.row(
+            f"select weight from ({with_weights(engine, lake, spec, CANDIDATES)})"
+        )
     if holds_weights(spec):
         (least,) = engine.row("select min(weight) from unified_pairs")
-    return (float(rows[0][0]) if rows and rows[0][0] is not None else None), least
+    return weight, least
 
 
 def _values(
@@ -273,7 +259,7 @@ def _values(
     fields = list(spec.field_kinds)
     columns = ", ".join(map(quoted, fields))
     left, right = (
-        engine.row(f"select {columns} from cleaned_records where record_no = {no}") for no in given
+        engine.row(f"select {columns} from {ASKED} where record_no = {no}") for no in given
     )
     return dict(zip(fields, zip(left, right, strict=True), strict=True))
 

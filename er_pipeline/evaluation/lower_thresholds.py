@@ -4,13 +4,18 @@ from er_pipeline.blocking.tables.engine import Engine
 
 
 def lower_thresholds(
-    engine: Engine, missed: str, threshold: float, least_precision: float, steps: str
+    engine: Engine,
+    missed: str,
+    threshold: float,
+    least_precision: float,
+    steps: str,
+    truth: str | None,
 ) -> tuple[str, str]:
     """Offer a lower threshold to the candidates that score below it; its cost are new matches.
 
     missed: engine table (left_no, right_no, stage, match_probability). least_precision: steps that
-    leave less are not offered. steps: engine table to make. Reads the engine's matches and
-    true_pairs.
+    leave less are not offered. steps: engine table to make. truth: engine table of all true pairs;
+    without one nothing is known of precision. Reads the engine's matches.
     Returns the queries of the options (left_no, right_no, remedy) and costs (remedy, pairs, finds).
     """
     two_digits = "floor({0} * 100) / 100"
@@ -20,38 +25,52 @@ def lower_thresholds(
         f"select left_no, right_no, {step.format('match_probability')} as step"
         f" from {missed} where stage = 'below_threshold' and match_probability > 0",
     )
+    is_true, join = "0", ""
+    if truth is not None:
+        is_true = "case when t.left_no is null then 0 else 1 end"
+        join = f" left join {truth} as t on t.left_no = m.left_no and t.right_no = m.right_no"
+    engine.make_table(
+        "scores_by_truth",
+        f"select m.match_probability, {is_true} as is_true from matches as m{join}"
+        " where m.match_probability > 0",
+    )
     ledger = (
-        f"select {step.format('match_probability')} as step, count(*) as pairs from matches"
-        f" where match_probability < {threshold!r} and match_probability > 0 group by 1"
+        f"select {step.format('match_probability')} as step, count(*) as pairs,"
+        f" sum(is_true) as n_true from scores_by_truth where match_probability < {threshold!r}"
+        " group by 1"
     )
     n_matches, n_right = engine.row(
-        "select count(*), count(t.left_no) from matches as m left join true_pairs as t"
-        " on t.left_no = m.left_no and t.right_no = m.right_no"
-        f" where m.match_probability >= {threshold!r}"
+        "select count(*), coalesce(sum(is_true), 0)::bigint from scores_by_truth"
+        f" where match_probability >= {threshold!r}"
     )
+    precision, enough = "", "true"
+    if truth is not None:
+        before = "printf('%.1f%% to ', 100 * before)" if n_matches else "''"
+        precision = f" || '; precision ' || {before} || printf('%.1f%%', 100 * after)"
+        enough = f"after >= {least_precision!r}"
     engine.make_table(
         steps,
         f"""
         with counted as (
-            select step, 0 as pairs, count(*) as finds from unscored_true group by step
-            union all select step, pairs, 0 from ({ledger})
+            select step, 0 as pairs, 0 as n_true, count(*) as finds
+            from unscored_true group by step
+            union all select step, pairs, n_true, 0 from ({ledger})
         ),
         running as (
             select step, sum(finds) as own, sum(sum(pairs)) over (order by step desc) as pairs,
+                sum(sum(n_true)) over (order by step desc) as n_true,
                 sum(sum(finds)) over (order by step desc) as finds
             from counted group by step
         ),
         precise as (
-            select *, ({n_right} + finds) / greatest({n_matches} + pairs, 1)::double as after,
+            select *, ({n_right} + n_true) / greatest({n_matches} + pairs, 1)::double as after,
                 {n_right} / greatest({n_matches}, 1)::double as before
             from running where own > 0
         )
         select step, cast(pairs as bigint) as pairs, cast(finds as bigint) as finds,
             'matching: threshold ' || step || ' (+' || format('{{:,}}', cast(pairs as bigint))
-                || ' matches; precision ' || case when {n_matches} > 0
-                    then printf('%.1f%% to ', 100 * before) else '' end
-                || printf('%.1f%%', 100 * after) || ')' as remedy
-        from precise where after >= {least_precision!r}
+                || ' matches'{precision} || ')' as remedy
+        from precise where {enough}
         """,
     )
     return (

@@ -31,10 +31,13 @@ MISSED_CAUSES = (
 )
 
 
-def find_missed(engine: Engine, proposed: str, missed: str, threshold: float | None) -> None:
+def find_missed(
+    engine: Engine, proposed: str, candidates: str, missed: str, threshold: float | None
+) -> None:
     """Make the engine table `missed` (left_no, right_no, stage, match_probability).
 
-    Holds the true pairs that are not found. proposed: of `propose_true_pairs`. stage:
+    Holds the true pairs that are not found. proposed: of `propose_true_pairs`.
+    candidates: engine table of those that are candidates. stage:
     below_threshold, cut_by_budget, or unpaired where nothing proposed the pair.
     """
     probability, join, found = "cast(null as double)", "", "u.left_no is not null"
@@ -49,17 +52,20 @@ def find_missed(engine: Engine, proposed: str, missed: str, threshold: float | N
             case when u.left_no is not null then 'below_threshold'
                 when p.left_no is not null then 'cut_by_budget' else 'unpaired' end as stage
         from true_pairs as t
-        left join unified_pairs as u on u.left_no = t.left_no and u.right_no = t.right_no
+        left join {candidates} as u on u.left_no = t.left_no and u.right_no = t.right_no
         left join {proposed} as p on p.left_no = t.left_no and p.right_no = t.right_no{join}
         where not ({found})
         """,
     )
 
 
-def mark_lonely(engine: Engine, spec: PipelineSpec, missed: MissedTables, unpaired: str) -> None:
+def mark_lonely(
+    engine: Engine, spec: PipelineSpec, missed: MissedTables, unpaired: str, records: str
+) -> None:
     """Make the engine table `unpaired` (left_no, right_no, is_lonely), and that of its records.
 
     is_lonely: the second pass looked at the pair, for the first had not helped one of its records.
+    records: engine table that has them, as cleaned_records.
     """
     lonely = "false"
     if spec.second_pass:
@@ -74,7 +80,7 @@ def mark_lonely(engine: Engine, spec: PipelineSpec, missed: MissedTables, unpair
     )
     engine.make_table(
         missed.records,
-        "select * from cleaned_records where record_no in"
+        f"select * from {records} where record_no in"
         f" (select left_no from {unpaired} union all select right_no from {unpaired})",
     )
 

@@ -165,7 +165,7 @@ def explain_missed(
     """
     for table in tables_read(spec, threshold):
         lake.open(engine, table)
-    explained = explain_pairs(engine, lake, spec, threshold)
+    explained = explain_pairs(engine, lake, spec, threshold, "true_pairs")
     facts: dict[str, Any] = {"threshold": threshold, "remedies": explained.remedies}
     with lake.writing("missed_matches", facts) as draft:
         engine.write(f"select * from {explained.table} order by left_no, right_no", draft.file())

@@ -32,7 +32,13 @@ LEFT_TEXT = Column("left_text", "INTEGER", "Number of the left record's text")
 RIGHT_TEXT = Column("right_text", "INTEGER", "Number of the right record's text")
 RANK = Column("rank", "INTEGER", "Place in the better of their two lists")
 COSINES = (LEFT_NO, RIGHT_NO, LEFT_TEXT, RIGHT_TEXT, SIMILARITY)
-RANKS = (LEFT_TEXT, RIGHT_TEXT, RANK)
+RANKS = (
+    LEFT_TEXT,
+    RIGHT_TEXT,
+    RANK,
+    Column("left_best", "FLOAT", "Cosine of the left text and its nearest one"),
+    Column("right_best", "FLOAT", "That of the right one"),
+)
 EXPLAINED = (
     LEFT_NO,
     RIGHT_NO,
@@ -138,7 +144,8 @@ def _find_cuts(
     _count_ranks(engine, lake, spec, encoder)
     encoder = as_searched(lake, spec, encoder)
     k = encoder.n_listed
-    # The best of a record always stands in its list, so the lists that were kept show it.
+    # The best of a record stands in its list, so the lists that were kept show it, but for one
+    # below the floor: it counts once the floor is lowered.
     engine.make_table(
         "best_similarity",
         "select record_no, max(similarity) as best from ("
@@ -150,7 +157,8 @@ def _find_cuts(
         explained,
         f"""
         with cut as (
-            select c.*, k.rank, least(coalesce(l.best, 0), coalesce(r.best, 0)) as best
+            select c.*, k.rank, least(greatest(coalesce(l.best, 0), coalesce(k.left_best, 0)),
+                greatest(coalesce(r.best, 0), coalesce(k.right_best, 0))) as best
             from unlisted_cosines as c
             left join best_similarity as l on l.record_no = c.left_no
             left join best_similarity as r on r.record_no = c.right_no
@@ -184,7 +192,7 @@ def _find_cuts(
 
 
 def _count_ranks(engine: Engine, lake: Lake, spec: PipelineSpec, encoder: Encoder) -> None:
-    """Make text_ranks (left_text, right_text, rank): the better rank of two texts in their lists.
+    """Make text_ranks: the better rank of two texts in their lists, and the best of either.
 
     As in the search, equal similarities go to the lower number. When linking, a list holds texts of
     the other record's source only. Counted for the first `RANKED_TEXTS` pairs of texts.
@@ -214,7 +222,9 @@ def _count_ranks(engine: Engine, lake: Lake, spec: PipelineSpec, encoder: Encode
     sources = {no: _texts_of_source(engine, no, n_texts) for no in set(numbers) if link}
     targets = vectors.T if isinstance(vectors, np.ndarray) else vectors.T.tocsr()
     rank = np.full(len(left), n_texts, np.int64)
-    for query, neighbour, side in ((left, right, "right"), (right, left, "left")):
+    best = {side: np.zeros(len(left), np.float32) for side in ("left", "right")}
+    ways = ((left, right, "left", "right"), (right, left, "right", "left"))
+    for query, neighbour, own, side in ways:
         for start in range(0, len(query), TEXTS_PER_PRODUCT):
             rows = slice(start, start + TEXTS_PER_PRODUCT)
             products = vectors[query[rows]] @ targets
@@ -224,14 +234,22 @@ def _count_ranks(engine: Engine, lake: Lake, spec: PipelineSpec, encoder: Encode
             for i in range(products.shape[0]):
                 at = start + i
                 similarity = products[i, neighbour[at]]
+                others = np.arange(n_texts) != query[at]
+                if link:
+                    others &= sources[found[f"{side}_source"][at]]
+                best[own][at] = products[i].max(initial=0.0, where=others)
                 ahead = products[i] > similarity
                 ahead[: neighbour[at]] |= products[i, : neighbour[at]] == similarity
-                ahead[query[at]] = False
-                if link:
-                    ahead &= sources[found[f"{side}_source"][at]]
-                rank[at] = min(rank[at], int(ahead.sum()) + 1)
+                rank[at] = min(rank[at], int((ahead & others).sum()) + 1)
     engine.put(
-        "text_ranks", {"left_text": left, "right_text": right, "rank": rank.astype(np.int32)}
+        "text_ranks",
+        {
+            "left_text": left,
+            "right_text": right,
+            "rank": rank.astype(np.int32),
+            "left_best": best["left"],
+            "right_best": best["right"],
+        },
     )
 
 

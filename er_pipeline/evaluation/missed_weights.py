@@ -47,7 +47,7 @@ def weigh_missed(
             "weighed_cut", "select * from cut_true join cut_pairs using (left_no, right_no)"
         )
     else:
-        _weigh_anew(engine, lake, spec)
+        weigh_anew(engine, lake, spec, "cut_true", "weighed_cut")
     (least,) = engine.row("select min(weight) from unified_pairs")
     kept = "nothing was kept" if least is None else f"the least one kept has {least:.4f}"
     engine.make_table(
@@ -57,12 +57,15 @@ def weigh_missed(
     )
 
 
-def _weigh_anew(engine: Engine, lake: Lake, spec: PipelineSpec) -> None:
-    """Make weighed_cut (left_no, right_no, weight) of cut_true, as evidence alone weighs pairs."""
+def weigh_anew(engine: Engine, lake: Lake, spec: PipelineSpec, pairs: str, weighed: str) -> None:
+    """Make the engine table `weighed` (left_no, right_no, weight), as evidence alone weighs pairs.
+
+    pairs: engine table (left_no, right_no) of distinct pairs that are not kept.
+    """
     weights = read_weights(lake)
     similarity, cosines = None, ""
     if spec.encoder:
-        multiply_vectors(engine, lake, "cut_true", "cut_cosines")
+        multiply_vectors(engine, lake, pairs, "cut_cosines")
         similarity = "x.similarity"
         cosines = " left join cut_cosines as x on x.left_no = p.left_no and x.right_no = p.right_no"
     evidence = weights.evidence_sql()
@@ -73,14 +76,12 @@ def _weigh_anew(engine: Engine, lake: Lake, spec: PipelineSpec) -> None:
     engine.make_table(
         "cut_own",
         f"select p.left_no, p.right_no, {weight_sql(weights, evidence, similarity)} as own"
-        f" from cut_true as p{codes}{cosines}",
+        f" from {pairs} as p{codes}{cosines}",
     )
     weight, rivals = "p.own", ""
     if spec.link_mode == "link":
         similarity = "p.similarity" if spec.encoder else None
-        known = (
-            "record_no in (select left_no from cut_true union all select right_no from cut_true)"
-        )
+        known = f"record_no in (select left_no from {pairs} union all select right_no from {pairs})"
         engine.make_table("cut_records", f"select record_no from cleaned_records where {known}")
         engine.make_table(
             "own_of_record",
@@ -107,6 +108,6 @@ def _weigh_anew(engine: Engine, lake: Lake, spec: PipelineSpec) -> None:
             " join own_of_record as r on r.record_no = p.right_no"
         )
     engine.make_table(
-        "weighed_cut",
+        weighed,
         f"select p.left_no, p.right_no, {weight} as weight from cut_own as p{rivals}",
     )

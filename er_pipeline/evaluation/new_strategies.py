@@ -5,6 +5,7 @@ together. All of them cannot be counted: those that seem cheapest on a sample of
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -25,14 +26,17 @@ PAIRS_LOOKED_AT, STRATEGIES_COUNTED = 20_000, 40
 class NewStrategy(NamedTuple):
     """A strategy that is not declared, counted exactly.
 
-    declared: as it would stand in the declaration. pairs: of its blocks. finds: pairs of those
-    looked at that it would bring together; found: engine table (left_no, right_no) of these.
+    declared: as it would stand in the declaration. pairs: of its blocks that are compared;
+    oversized: how many are over the cap. finds: pairs of those looked at that it would bring
+    together; found: engine table (left_no, right_no) of these. all_pairs: query of all its pairs.
     """
 
     declared: str
     pairs: int
+    oversized: int
     finds: int
     found: str
+    all_pairs: str
 
 
 def count_strategies(
@@ -76,8 +80,11 @@ def count_strategies(
             spec.link_mode,
             spec.blocks,
         )
-        engine.make_table("new_blocks", f"select * from ({blocks}) where reason is null")
-        (n_pairs,) = engine.row("select coalesce(sum(pairs), 0)::bigint from new_blocks")
+        engine.make_table("new_blocks", blocks)
+        n_pairs, n_oversized = engine.row(
+            "select coalesce(sum(pairs) filter (where reason is null), 0)::bigint,"
+            " count(*) filter (where reason = 'oversized') from new_blocks"
+        )
         same = " and ".join(f"l.{code} = r.{code}" for code in codes)
         kept = " and ".join(f"b.{code} = l.{code}" for code in codes)
         engine.make_table(
@@ -85,14 +92,21 @@ def count_strategies(
             f"select p.left_no, p.right_no from {pairs} as p"
             f" join {codes_of_pairs} as l on l.record_no = p.left_no"
             f" join {codes_of_pairs} as r on r.record_no = p.right_no and {same}"
-            f" join new_blocks as b on {kept}",
+            f" join new_blocks as b on {kept} where b.reason is null",
         )
         (finds,) = engine.row("select count(*) from newly_found")
         if finds:
             declared = ", ".join(expressions[key] for key in chosen)
             if len(chosen) > 1:
                 declared = f"[{declared}]"
-            yield NewStrategy(declared, n_pairs, finds, "newly_found")
+            both = "l.source_no < r.source_no" if spec.link_mode == "link" else "true"
+            all_pairs = (
+                "select l.record_no as left_no, r.record_no as right_no"
+                f" from {indexed} as l join new_blocks as b on {kept}"
+                f" join {indexed} as r on {same} and l.record_no < r.record_no"
+                f" where b.reason is null and {both}"
+            )
+            yield NewStrategy(declared, n_pairs, n_oversized, finds, "newly_found", all_pairs)
 
 
 def _promising(
@@ -123,25 +137,21 @@ def _promising(
     )
     shared = [np.asarray(found[f"same_{i}"], bool) for i in range(len(choices))]
     nats = [np.asarray(found[f"idf_{i}"], np.float32) / IDF_STEPS for i in range(len(choices))]
-    rarities = [f"exp(-idf_{i} / {float(IDF_STEPS)})" for i in range(len(choices))]
-    chances = engine.row(
-        "select count(*), "
-        + ", ".join(
-            exact_sum(f"case when code_{i} >= 0 then {rarity} else 0.0 end")
-            for i, rarity in enumerate(rarities)
-        )
-        + f" from {indexed}"
-    )
-    n_records = int(chances[0])
-    chance = [float(total or 0.0) / max(1, n_records) for total in chances[1:]]
+    useful = [i for i, fits in enumerate(shared) if fits.any()]
+    summed = [
+        exact_sum(f"case when code_{i} >= 0 then exp(-idf_{i} / {float(IDF_STEPS)}) else 0.0 end")
+        for i in useful
+    ]
+    n_records, *sums = engine.row(f"select {', '.join(['count(*)', *summed])} from {indexed}")
+    totals = zip(useful, sums, strict=True)
+    chance = {i: float(total or 0.0) / max(1, n_records) for i, total in totals}
     cap = float(spec.blocks.max_size or n_records)
     # What the idf of a block at the cap is; one eighth is lost to rounding.
     least_idf = np.log(max(n_records, 2) / cap) - 1 / IDF_STEPS
-    options: list[tuple[int, ...]] = [(i,) for i in range(len(choices))]
+    options: list[tuple[int, ...]] = [(i,) for i in useful]
     options += [
         (i, j)
-        for i in range(len(choices))
-        for j in range(i + 1, len(choices))
+        for i, j in combinations(useful, 2)
         if set(choices[i].key.source_columns).isdisjoint(choices[j].key.source_columns)
     ]
     best_ratio = np.full(len(shared[0]), np.inf)

@@ -17,13 +17,15 @@ from er_pipeline.evaluation.missed_causes import causes_sql, find_missed, mark_l
 from er_pipeline.evaluation.missed_keys import compare_keys, list_proposers
 from er_pipeline.evaluation.missed_neighbours import explain_neighbours
 from er_pipeline.evaluation.missed_weights import weigh_missed
+from er_pipeline.evaluation.pair_score import scored_sql
 from er_pipeline.evaluation.proposed_true import propose_true_pairs
 from er_pipeline.evaluation.remedies import MissedTables, Remedy, find_remedies
-from er_pipeline.matching.scored_pairs import SCORES, number_compared, score_table
+from er_pipeline.evaluation.remedy_settings import COMPARED_BY, NO_MATCH
+from er_pipeline.matching.scored_pairs import SCORES
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
-PROPOSED = "proposed_true"
+PROPOSED, CANDIDATES = "proposed_true", "candidate_true"
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,40 @@ class ExplainedPairs:
 
 
 def explain_pairs(
-    engine: Engine, lake: Lake, spec: PipelineSpec, threshold: float | None
+    engine: Engine,
+    lake: Lake,
+    spec: PipelineSpec,
+    threshold: float | None,
+    truth: str | None,
+    records: str = "cleaned_records",
+    *,
+    also_unlikely: bool = False,
 ) -> ExplainedPairs:
     """Find the cause of every pair of the engine's true_pairs that is not found.
 
     Reads the engine's tables that missed_matches declares. threshold: least probability of a match;
-    None where nothing is scored, and every candidate is found. Makes proposed_true, too: the pairs
-    that were ever proposed, see `propose_true_pairs`.
+    None where nothing is scored, and every candidate is found. truth: engine table of all true
+    pairs, None if they are not known. Makes proposed_true, too: the pairs that were ever proposed,
+    see `propose_true_pairs`; and candidate_true: their rows of unified_pairs. records: engine table
+    with their records at least, as cleaned_records. also_unlikely: whether a change is sought for
+    pairs, too, that it would make candidates, and no matches.
     """
     missed = MissedTables()
     bits = unified_facts(lake)["strategy_bits"]
     propose_true_pairs(engine, lake, spec, bits, PROPOSED)
-    find_missed(engine, PROPOSED, missed.pairs, threshold)
+    (n_proposed,) = engine.row(f"select count(*) from {PROPOSED}")
+    engine.make_table(
+        CANDIDATES,
+        "select u.* from unified_pairs as u join true_pairs as t"
+        " on t.left_no = u.left_no and t.right_no = u.right_no"
+        + ("" if n_proposed else " limit 0"),  # the pairs are long: what nothing made is not there
+    )
+    find_missed(engine, PROPOSED, CANDIDATES, missed.pairs, threshold)
     if spec.second_pass:
         helped = helped_records(engine, lake, spec)
         engine.make_table(missed.helped, f"select distinct record_no from ({helped})")
     unpaired = "unpaired_true"
-    mark_lonely(engine, spec, missed, unpaired)
+    mark_lonely(engine, spec, missed, unpaired, records)
     proposers = list_proposers(spec, lake)
     compare_keys(engine, proposers, unpaired, missed.records, missed.compared)
     share_blocks(
@@ -77,10 +96,11 @@ def explain_pairs(
     weigh_missed(engine, lake, spec, missed.pairs, missed.weights)
     causes, unlikely, cheapest = "missed_causes", "unlikely_true", "missed_remedies"
     engine.make_table(causes, causes_sql(missed, dropped, threshold))
-    _find_unlikely(engine, lake, spec, missed.pairs, unlikely, threshold)
-    _leave_out(engine, missed, unlikely)
+    _find_unlikely(engine, lake, spec, missed.pairs, unlikely, threshold, records)
+    if not also_unlikely:
+        _leave_out(engine, missed, unlikely)
     (n_unlikely,) = engine.row(f"select count(*) from {unlikely}")
-    remedies = find_remedies(engine, lake, spec, missed, cheapest, threshold=threshold)
+    remedies = find_remedies(engine, lake, spec, missed, cheapest, threshold=threshold, truth=truth)
     table = "explained_pairs"
     engine.make_table(
         table,
@@ -88,9 +108,9 @@ def explain_pairs(
         select c.left_no, c.right_no, c.cause,
             c.detail || coalesce('; as a candidate the model would give it '
                 || printf('%.4f', u.match_probability), '') as detail,
-            coalesce(r.remedy, case when u.left_no is not null
-                then 'none alone: as a candidate it would be no match'
-                else {_no_remedy(spec)} end) as remedy
+            case when u.left_no is not null
+                then {literal(NO_MATCH)} || coalesce({literal(COMPARED_BY)} || r.remedy, '')
+                else coalesce(r.remedy, {_no_remedy(spec)}) end as remedy
         from {causes} as c
         left join {unlikely} as u on u.left_no = c.left_no and u.right_no = c.right_no
         left join {cheapest} as r on r.left_no = c.left_no and r.right_no = c.right_no
@@ -106,6 +126,7 @@ def _find_unlikely(
     missed: str,
     unlikely: str,
     threshold: float | None,
+    records: str,
 ) -> None:
     """Make the engine table `unlikely` (left_no, right_no, match_probability).
 
@@ -115,15 +136,13 @@ def _find_unlikely(
     engine.put(unlikely, arrow_of(SCORES))
     if threshold is None or not spec.matching:
         return
-    model = read_model(lake)
-    records, pairs, scored = "records_to_score", "no_candidates", "scored_true"
-    number_compared(engine, spec, records)
+    pairs = "no_candidates"
     engine.make_table(
         pairs, f"select left_no, right_no from {missed} where stage <> 'below_threshold'"
     )
     frequencies = read_frequencies(engine, lake)
-    score_table(engine, model, records, pairs, scored, min_probability=0.0, frequencies=frequencies)
-    engine.make_table(unlikely, f"select * from {scored} where match_probability < {threshold!r}")
+    scored = scored_sql(engine, read_model(lake), frequencies, pairs, records)
+    engine.make_table(unlikely, f"select * from ({scored}) where match_probability < {threshold!r}")
 
 
 def _leave_out(engine: Engine, missed: MissedTables, unlikely: str) -> None:
@@ -141,7 +160,14 @@ def _no_remedy(spec: PipelineSpec) -> str:
     text = "no key of one or two fields finds it"
     if not spec.embedding:
         text += "; try embedding: true"
+    larger = "none that adds no more pairs than the checks and the budget allow"
+    if spec.learns:
+        larger = "none known: with larger blocks the rules would be learned anew"
+    budget = "a larger budget"
+    if spec.learns:
+        budget += ", with which the rules would be learned anew"
     return (
         "case c.cause when 'below_threshold' then 'no threshold: compare its fields otherwise'"
-        f" when 'cut_by_budget' then 'a larger budget' else {literal(text)} end"
+        f" when 'cut_by_budget' then {literal(budget)}"
+        f" when 'block_dropped' then {literal(larger)} else {literal(text)} end"
     )

@@ -20,6 +20,9 @@ from er_pipeline.matching.level_conditions import (
 )
 from er_pipeline.matching.term_frequencies import frequency_sql
 
+# Beyond so many bits a probability is 0 or 1 anyway, and its power would be no number.
+MOST_BITS = 1000.0
+
 
 @dataclass(frozen=True)
 class Term:
@@ -43,10 +46,14 @@ class PairScore:
 
 
 def score_pair(
-    engine: Engine, model: Mapping[str, Any], frequencies: str, left_no: int, right_no: int
+    engine: Engine,
+    model: Mapping[str, Any],
+    frequencies: str,
+    ends: tuple[int, int],
+    records: str = "cleaned_records",
 ) -> PairScore:
-    """Score one pair of the engine's cleaned_records; see `score_pairs`."""
-    return score_pairs(engine, model, frequencies, [(left_no, right_no)])[0]
+    """Score one pair; see `score_pairs`."""
+    return score_pairs(engine, model, frequencies, [ends], records)[0]
 
 
 def score_pairs(
@@ -54,11 +61,12 @@ def score_pairs(
     model: Mapping[str, Any],
     frequencies: str,
     pairs: Sequence[tuple[int, int]],
+    of: str = "cleaned_records",
 ) -> list[PairScore]:
-    """Score some pairs of the engine's cleaned_records, in their order.
+    """Score some pairs, in their order.
 
     model: Splink's settings, trained. frequencies: of `read_frequencies`. pairs: (left_no,
-    right_no), a few.
+    right_no), a few. of: engine table with their records, as cleaned_records.
     """
     if not pairs:
         return []
@@ -68,7 +76,7 @@ def score_pairs(
     records = "compared_ends"
     engine.make_table(
         records,
-        f"select {_compared(comparisons)} from cleaned_records where record_no in ({ends})",
+        f"select {_compared(comparisons)} from {of} where record_no in ({ends})",
     )
     sides = (
         f"select p.place, {_sides(comparisons, 'l', 'r')} from (values {wanted})"
@@ -89,9 +97,49 @@ def score_pairs(
             )
             for written, level, weight in zip(described, row[::2], row[1::2], strict=True)
         )
-        total = min(max(prior + sum(term.weight for term in terms), -1000.0), 1000.0)
+        total = min(max(prior + sum(term.weight for term in terms), -MOST_BITS), MOST_BITS)
         scores.append(PairScore(float(1 / (1 + np.exp2(-total))), prior, terms))
     return scores
+
+
+def scored_sql(
+    engine: Engine,
+    model: Mapping[str, Any],
+    frequencies: str,
+    pairs: str,
+    of: str = "cleaned_records",
+) -> str:
+    """Write the query that scores pairs, however many.
+
+    pairs: engine table (left_no, right_no), distinct. of: as for `score_pairs`. Gives left_no,
+    right_no, match_probability. It needs no Splink, whose import takes a second.
+    """
+    comparisons = read_comparisons(model)
+    ends, records = "numbered_ends", "compared_ends"
+    engine.make_table(
+        ends,
+        "select row_number() over (order by left_no, right_no) as place, left_no, right_no"
+        f" from {pairs}",
+    )
+    engine.make_table(
+        records,
+        f"select {_compared(comparisons)} from {of} where record_no in"
+        f" (select left_no from {ends} union all select right_no from {ends})",
+    )
+    sides = (
+        f"select p.place, {_sides(comparisons, 'l', 'r')} from {ends} as p"
+        f" join {records} as l on l.record_no = p.left_no"
+        f" join {records} as r on r.record_no = p.right_no"
+    )
+    weighed = weighed_sql(comparisons, frequencies, sides, records)
+    total = " + ".join(
+        [repr(prior_weight(model)), *(f"weight_{i}" for i in range(len(comparisons)))]
+    )
+    bounded = f"least(greatest({total}, -{MOST_BITS}), {MOST_BITS})"
+    return (
+        f"select e.left_no, e.right_no, 1 / (1 + pow(2, -({bounded}))) as match_probability"
+        f" from ({weighed}) as w join {ends} as e on e.place = w.place"
+    )
 
 
 def self_weight_sql(engine: Engine, model: Mapping[str, Any], frequencies: str) -> str:

@@ -17,12 +17,14 @@ def propose_true_pairs(
     spec: PipelineSpec,
     bits: Mapping[str, int],
     proposed: str,
+    pairs: str = "true_pairs",
 ) -> None:
     """Make the engine table `proposed` (left_no, right_no, strategy_mask): true pairs ever made.
 
     What proposes a pair follows from the two records; so it is known of pairs the budget cut, too.
-    Reads the engine's true_pairs, record_codes, filtered_blocks, the tables of ready-made pairs and
-    learned_blocks. bits: the place of every strategy in the mask.
+    Reads the engine's record_codes, filtered_blocks, the tables of ready-made pairs and
+    learned_blocks. bits: the place of every strategy in the mask. pairs: engine table (left_no,
+    right_no) of the pairs that are looked for.
     """
     codes = codes_facts(lake)
     declared = [strategy for strategy in spec.strategy_conjunctions if not strategy.is_list]
@@ -33,7 +35,7 @@ def propose_true_pairs(
     )
     parts = [
         f"select t.left_no, t.right_no, {equal or '0::bigint'} as strategy_mask"
-        " from true_pairs as t join record_codes as l on l.record_no = t.left_no"
+        f" from {pairs} as t join record_codes as l on l.record_no = t.left_no"
         " join record_codes as r on r.record_no = t.right_no"
     ]
     listed = [
@@ -46,7 +48,7 @@ def propose_true_pairs(
         members = f"(select record_no, block_no from {table} where {column} = {literal(name)})"
         parts.append(
             f"select distinct t.left_no, t.right_no, {1 << bits[name]}::bigint"
-            f" from true_pairs as t join {members} as l on l.record_no = t.left_no"
+            f" from {pairs} as t join {members} as l on l.record_no = t.left_no"
             f" join {members} as r on r.record_no = t.right_no and r.block_no = l.block_no"
         )
     for table in ready_pair_tables(spec):
@@ -54,7 +56,7 @@ def propose_true_pairs(
         if table == "embedding_blocks":
             mask = f"{1 << bits[EMBEDDING]}::bigint"
         parts.append(
-            f"select t.left_no, t.right_no, {mask} from true_pairs as t join {table} as p"
+            f"select t.left_no, t.right_no, {mask} from {pairs} as t join {table} as p"
             " on p.left_no = t.left_no and p.right_no = t.right_no"
         )
     engine.make_table(

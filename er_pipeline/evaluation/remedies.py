@@ -6,35 +6,34 @@ the report can say "raise blocks: max_size to 800 would find 41 more for 1.2 mil
 budgets and thresholds are rounded to two digits in the direction that finds more, so that they
 group; the cost is counted at the rounded setting.
 
-New strategies compete, too, see `count_strategies`; a budget may cut what they find. What a check
-would complain of is not offered, see `remedy_limits`.
+New strategies compete, too, see `count_strategies`. Where a budget would cut a pair once it is
+made, the remedy comes with a larger budget, see `keep_within_budget`. What a check would complain
+of is not offered, see `remedy_limits`.
 """
 
 from dataclasses import dataclass
-from math import ceil
 from typing import TypedDict
 
 from er_pipeline.blocking.blocks.blocks import sized_blocks_sql
-from er_pipeline.blocking.neighbours.embedding_blocks import as_searched, neighbour_facts
-from er_pipeline.blocking.neighbours.record_embeddings import embedding_facts
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
 from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal
-from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, arrow_of
+from er_pipeline.evaluation.budget_remedies import keep_within_budget, raise_budget
 from er_pipeline.evaluation.lower_thresholds import lower_thresholds
+from er_pipeline.evaluation.missed_keys import list_proposers
+from er_pipeline.evaluation.neighbour_remedies import lengthen_lists
 from er_pipeline.evaluation.new_strategies import count_strategies
+from er_pipeline.evaluation.proposed_true import propose_true_pairs
 from er_pipeline.evaluation.remedy_limits import remedy_limits
+from er_pipeline.evaluation.remedy_offers import begin_offers, leave_within, offer, rounded_up
 
 # Remedies listed in the facts, those that mend most first.
 REMEDIES_LISTED = 50
-# Widest lists that can be declared.
-LARGEST_K = 1_000
-REMEDY = Column("remedy", "VARCHAR", "The change, and its cost")
-PAIRS = Column("pairs", "BIGINT", "Pairs that it adds")
-FINDS = Column("finds", "BIGINT", "Missed pairs that it would find")
+# Pairs of a new strategy that are made, to see which of them are new.
+MOST_COMPARED = 50_000
 
 
 @dataclass(frozen=True)
@@ -79,36 +78,48 @@ def find_remedies(
     cheapest: str,
     *,
     threshold: float | None,
+    truth: str | None,
 ) -> list[Remedy]:
     """Make the engine table `cheapest` (left_no, right_no, remedy): the cheapest change per pair.
 
-    Reads the engine's cleaned_records, dropped_blocks and, with a threshold, matches. A pair that
-    no single change finds has no row. Returns the remedies, those that mend most first.
+    Reads the engine's cleaned_records, dropped_blocks and, with a threshold, matches. truth: engine
+    table of all true pairs, if they are known. A pair that no single change finds has no row.
+    Returns the remedies, those that mend most first.
     """
-    engine.put("remedies", arrow_of((REMEDY, PAIRS, FINDS)))
-    engine.put("remedy_options", arrow_of((LEFT_NO, RIGHT_NO, REMEDY)))
+    begin_offers(engine)
     limits = remedy_limits(lake, spec)
-    _raise_caps(engine, missed)
+    _raise_caps(engine, lake, spec, missed)
     _lower_min_size(engine, spec, missed)
+    unmade: dict[str, int] = {}
     for new in count_strategies(engine, lake, spec, missed.compared, missed.records):
         if limits.strategy_pairs is not None and new.pairs > limits.strategy_pairs:
             continue
-        remedy = literal(f"add strategy {new.declared}: costs {new.pairs:,} pairs")
-        _offer(
+        if spec.blocks.oversized == "refine" and new.oversized and spec.strategies != "auto":
+            continue  # the parts of its large blocks would come on top
+        verb = "learning: pin" if spec.strategies == "auto" else "add strategy"
+        remedy = f"{verb} {new.declared}: costs {new.pairs:,} pairs"
+        offer(
             engine,
-            f"select left_no, right_no, {remedy} as remedy from {new.found}",
-            f"select {remedy}, {new.pairs}, {new.finds}",
+            f"select left_no, right_no, {literal(remedy)} as remedy from {new.found}",
+            f"select {literal(remedy)}, {new.pairs}, {new.finds}",
         )
-    _leave_within(engine, limits.block_pairs)
+        if spec.budget and new.pairs <= MOST_COMPARED:
+            unmade[remedy] = _count_unmade(engine, lake, spec, new.all_pairs)
+    leave_within(engine, limits.block_pairs)
     _raise_second_caps(engine, spec, missed)
-    _lengthen_lists(engine, lake, spec, missed)
-    _leave_within(engine, limits.pairs)
-    _raise_budget(engine, lake, spec, missed)
-    if threshold is not None and limits.least_precision is not None:
+    lengthen_lists(engine, lake, spec, missed.neighbours, missed.compared)
+    leave_within(engine, limits.pairs)
+    keep_within_budget(engine, lake, spec, missed.compared, unmade)
+    raise_budget(engine, lake, spec, missed.weights)
+    (n_scored,) = engine.row(
+        f"select count(*) from {missed.pairs} where stage = 'below_threshold'"
+        " and match_probability > 0"
+    )
+    if threshold is not None and limits.least_precision is not None and n_scored:
         steps = lower_thresholds(
-            engine, missed.pairs, threshold, limits.least_precision, "thresholds"
+            engine, missed.pairs, threshold, limits.least_precision, "thresholds", truth
         )
-        _offer(engine, *steps)
+        offer(engine, *steps)
     engine.make_table(
         cheapest,
         """
@@ -142,38 +153,30 @@ def find_remedies(
     ]
 
 
-def rounded_up(number: str) -> str:
-    """Write the expression that rounds a whole number up to two digits: 812 becomes 820."""
-    step = f"cast(pow(10, greatest(length(cast({number} as varchar)) - 2, 0)) as bigint)"
-    return f"(({number} + {step} - 1) // {step} * {step})"
-
-
-def _offer(engine: Engine, options: str, costs: str) -> None:
-    """Add remedies.
-
-    options: query of (left_no, right_no, remedy). costs: query of (remedy, pairs, finds).
-    """
-    engine.append("remedies", costs)
-    engine.append(
-        "remedy_options",
-        f"select distinct o.* from ({options}) as o join remedies as r on r.remedy = o.remedy",
+def _count_unmade(engine: Engine, lake: Lake, spec: PipelineSpec, pairs: str) -> int:
+    """Count the pairs of a query that nothing has made, whatever the budget kept."""
+    asked, made = "pairs_asked", "pairs_made_before"
+    engine.make_table(asked, pairs)
+    propose_true_pairs(engine, lake, spec, unified_facts(lake)["strategy_bits"], made, asked)
+    n_asked, n_made = engine.row(
+        f"select (select count(*) from {asked}), (select count(*) from {made})"
     )
+    return int(n_asked - n_made)
 
 
-def _leave_within(engine: Engine, most: int | None) -> None:
-    """Take the remedies back that add more pairs than may be."""
-    if most is not None:
-        engine.make_table("remedies", f"select * from remedies where pairs <= {most}")
+def _raise_caps(engine: Engine, lake: Lake, spec: PipelineSpec, missed: MissedTables) -> None:
+    """Offer a higher blocks: max_size to every pair of a strategy's block over the cap.
 
-
-def _raise_caps(engine: Engine, missed: MissedTables) -> None:
-    """Offer a higher blocks: max_size to every pair of a block over the cap."""
+    With another cap rules are learned anew, so one of theirs may not be there any more.
+    """
+    rules = [str(n) for n, of in enumerate(list_proposers(spec, lake)) if of.rule]
+    of_strategy = f"proposer not in ({', '.join(rules)})" if rules else "true"
     engine.make_table(
         "capped_true",
         f"""
         select left_no, right_no, {rounded_up("min(block_size)")} as step
         from {missed.shared_blocks} where reason in ('oversized', 'refined')
-            and not is_second
+            and not is_second and {of_strategy}
         group by left_no, right_no
         """,
     )
@@ -182,7 +185,13 @@ def _raise_caps(engine: Engine, missed: MissedTables) -> None:
         f"select {rounded_up('block_size')} as step, sum(pairs) as pairs from dropped_blocks"
         " where reason in ('oversized', 'refined') group by 1"
     )
-    _offer_steps(engine, "capped_true", ledger, "raise blocks: max_size to ", "")
+    _offer_steps(
+        engine,
+        "capped_true",
+        ledger,
+        "raise blocks: max_size to ",
+        "about " if spec.learns else "",
+    )
 
 
 def _raise_second_caps(engine: Engine, spec: PipelineSpec, missed: MissedTables) -> None:
@@ -220,13 +229,14 @@ def _raise_second_caps(engine: Engine, spec: PipelineSpec, missed: MissedTables)
         f"select {rounded_up('block_size')} as step, sum(pairs) as pairs"
         f" from ({' union all '.join(ledgers)}) group by 1"
     )
-    _offer_steps(engine, "capped_true", ledger, "raise second_pass: max_size to ", "")
+    _offer_steps(engine, "capped_true", ledger, "raise second_pass: max_size to ")
 
 
-def _offer_steps(engine: Engine, capped: str, ledger: str, text: str, unit: str) -> None:
+def _offer_steps(engine: Engine, capped: str, ledger: str, text: str, about: str = "") -> None:
     """Offer the steps of a setting: each finds and costs what all lower ones do, too.
 
-    capped: engine table (left_no, right_no, step). ledger: query of (step, pairs).
+    capped: engine table (left_no, right_no, step). ledger: query of (step, pairs). about: what
+    stands before the cost where it is not exact.
     """
     engine.make_table(
         "steps",
@@ -241,12 +251,12 @@ def _offer_steps(engine: Engine, capped: str, ledger: str, text: str, unit: str)
             from counted group by step
         )
         select step, cast(pairs as bigint) as pairs, cast(finds as bigint) as finds,
-            {literal(text)} || step || {literal(unit)} || ' (+' || format('{{:,}}',
+            {literal(text)} || step || {literal(f" ({about}+")} || format('{{:,}}',
                 cast(pairs as bigint)) || ' pairs)' as remedy
         from running where own > 0
         """,
     )
-    _offer(
+    offer(
         engine,
         f"select c.left_no, c.right_no, s.remedy from {capped} as c join steps as s"
         " on s.step = c.step",
@@ -270,101 +280,9 @@ def _lower_min_size(engine: Engine, spec: PipelineSpec, missed: MissedTables) ->
     )
     # Learned rules keep no ledger of their small blocks.
     bound = "at least " if spec.learns else ""
-    remedy = literal(f"lower blocks: min_size to 2 (+{bound}{pairs:,} pairs)")
-    _offer(
+    remedy = literal(f"lower blocks: min_size to 2 ({bound}+{pairs:,} pairs)")
+    offer(
         engine,
         f"select left_no, right_no, {remedy} as remedy from ({small})",
         f"select {remedy}, {pairs}, {n_small}",
-    )
-
-
-def _raise_budget(engine: Engine, lake: Lake, spec: PipelineSpec, missed: MissedTables) -> None:
-    """Offer a larger budget to the pairs it cut, one that keeps their whole class of weight."""
-    (n_cut,) = engine.row(f"select count(*) from {missed.weights}")
-    unified = unified_facts(lake)
-    if not n_cut or "weight_classes" not in unified or spec.budget is None:
-        return
-    (n_records,) = engine.row("select count(*) from cleaned_records")
-    kept, made, steps = unified["pairs"], 0, []
-    for row in unified["weight_classes"]:  # heaviest first
-        made += int(row["pairs"])
-        setting = f"max_pairs {made}"
-        if spec.budget.pairs_per_record is not None:
-            step = 10.0 ** (len(str(int(made / n_records))) - 2)
-            per_record = round(ceil(round(made / n_records / step, 6)) * step, 6)
-            setting = f"pairs_per_record {per_record:g}"
-        extra = max(0, min(made, unified["pairs_made"]) - kept)
-        steps.append((row["weight"], f"budget: {setting} (+{extra:,} pairs)", extra))
-    low = Column("low", "DOUBLE", "Least weight that the budget would keep")
-    engine.put("budgets", arrow_of((low, REMEDY, PAIRS), steps))
-    # Weights computed anew may differ in the last digit: one off the ends goes to the end.
-    engine.make_table(
-        "cut_classes",
-        f"""
-        select left_no, right_no, least(greatest(floor(weight * 2) / 2,
-            (select min(low) from budgets)), (select max(low) from budgets)) as low
-        from {missed.weights}
-        """,
-    )
-    _offer(
-        engine,
-        """
-        select c.left_no, c.right_no, b.remedy from cut_classes as c
-        asof join budgets as b on b.low <= c.low
-        """,
-        """
-        select remedy, max(pairs), max(finds) from (
-            select b.remedy, b.pairs, sum(count(c.low)) over (order by b.low desc) as finds
-            from budgets as b left join cut_classes as c on c.low = b.low
-            group by b.remedy, b.pairs, b.low
-        ) where finds > 0 group by remedy
-        """,
-    )
-
-
-def _lengthen_lists(engine: Engine, lake: Lake, spec: PipelineSpec, missed: MissedTables) -> None:
-    """Offer longer lists of neighbours and lower cuts, where the pair's rank is known."""
-    (n_near,) = engine.row(f"select count(*) from {missed.neighbours} where rank is not null")
-    if not n_near:
-        return
-    second = spec.second_pass.embedding if spec.second_pass else None
-    encoder = spec.embedding or second
-    assert encoder is not None
-    place = "embedding" if spec.embedding else "second_pass: embedding"
-    texts = embedding_facts(lake)["texts"]
-    made = neighbour_facts(lake)["pairs"] if spec.embedding else 0
-    searched = as_searched(lake, spec, encoder)
-    listed = searched.n_listed
-    near = missed.neighbours
-    if spec.embedding and second:  # the pairs of the second pass have cuts of their own
-        near = (
-            f"(select n.* from {missed.neighbours} as n"
-            f" semi join (select * from {missed.compared} where not is_lonely) as c"
-            " on c.left_no = n.left_no and c.right_no = n.right_no)"
-        )
-    engine.make_table(
-        "longer_lists",
-        f"""
-        select left_no, right_no, {rounded_up("k")} as k, floor(share * 20) / 20 as share,
-            floor("floor" * 20) / 20 as least
-        from {near} where rank is not null and k <= {LARGEST_K}
-            and (k > {listed} or share < {searched.min_share_of_best}
-                or "floor" < {encoder.min_similarity})
-        """,
-    )
-    # What lists of k would hold is known only as a bound: every text lists k others.
-    remedy = (
-        f"{literal(place + ': ')} || concat_ws(', ',"
-        f" case when k > {listed} then 'k ' || k end,"
-        f" case when share < {searched.min_share_of_best}"
-        " then 'min_share_of_best ' || printf('%g', share) end,"
-        f" case when least < {encoder.min_similarity}"
-        " then 'min_similarity ' || printf('%g', least) end)"
-        f" || ' (at most +' || format('{{:,}}', greatest(0, {texts} * k - {made})) || ' pairs)'"
-    )
-    _offer(
-        engine,
-        f"select left_no, right_no, {remedy} as remedy from longer_lists",
-        f"select remedy, max(pairs), count(*) from (select {remedy} as remedy,"
-        f" greatest(0, {texts} * k - {made})::bigint as pairs from longer_lists) group by remedy",
     )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, SecretStr
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.suite_files import suite_problems
 from er_pipeline.blocking.spec.yaml_document import check_repeated_settings
+from er_pipeline.blocking.tables.default_lake import default_lake
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.catalog import check_dataset_name
 from er_pipeline.flow import flow, open_lake
@@ -26,7 +27,7 @@ from er_pipeline.orchestration.learn_job import learn_job, learn_schedules, lear
 from er_pipeline.orchestration.notice_sensors import notice_sensors
 from er_pipeline.orchestration.partial_jobs import partial_jobs
 from er_pipeline.orchestration.publish_assets import last_assets, publish_assets
-from er_pipeline.orchestration.resources import default_lake, lake_resources
+from er_pipeline.orchestration.resources import lake_resources
 from er_pipeline.orchestration.source_sensor import source_sensors
 from er_pipeline.sinks.places import check_places
 

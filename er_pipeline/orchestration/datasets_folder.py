@@ -10,10 +10,10 @@ import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import COMPONENT_TYPE, read_declaration, read_spec
+from er_pipeline.blocking.tables.default_lake import default_lake
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.orchestration.broken_dataset import broken_dataset
 from er_pipeline.orchestration.component import BlockingPipeline
-from er_pipeline.orchestration.resources import default_lake
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,5 @@
 """Resources: the lake that assets read and write, and the catalog that people open."""
 
-import os
 from functools import cache
 from pathlib import Path
 
@@ -13,9 +12,6 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.catalog import CATALOG
 from er_pipeline.flow import open_lake
 
-LAKE_VARIABLE = "ER_PIPELINE_LAKE"
-DEFAULT_LAKE = ".lake"
-
 
 class LakeFolder(dg.ConfigurableResource[Lake]):
     """The folder that holds every dataset's tables."""
@@ -25,11 +21,6 @@ class LakeFolder(dg.ConfigurableResource[Lake]):
     def of(self, spec: PipelineSpec) -> Lake:
         """Return the tables of one dataset, as its settings are now."""
         return open_lake(Path(self.root), spec)
-
-
-def default_lake() -> Path:
-    """Find the lake: the variable ER_PIPELINE_LAKE, or .lake in the working directory."""
-    return Path(os.environ.get(LAKE_VARIABLE) or DEFAULT_LAKE).absolute()
 
 
 @cache  # Dagster merges the datasets' definitions only if they share the very same resources.

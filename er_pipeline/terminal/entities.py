@@ -1,6 +1,6 @@
 """One entity as the last good run left it: its records, its past, and what its id stands for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypedDict
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -8,7 +8,7 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.printable import count_of
-from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.evaluation.entity_past import past_of
 from er_pipeline.matching.entity_ids import LEDGER
 from er_pipeline.terminal.exit_codes import UsageError
 from er_pipeline.terminal.record_arguments import records_named
@@ -23,10 +23,6 @@ EVENT_TEXTS = {
     "merged": "merged into {other}",
     "retired": "retired",
 }
-EVENT_COLUMNS = (
-    *("event_no", "run_no", "at", "entity_id", "event", "other_entity_id", "records"),
-    *("records_before", "records_after", "cause", "source", "record_id"),
-)
 
 
 class Found(TypedDict):
@@ -81,12 +77,8 @@ class Ledger:
 
     def look_up(self, entity_id: int) -> Found:
         """Find an id, in use or retired; raise UsageError if it was never minted."""
-        events = self.engine.rows(
-            f"select {', '.join(map(quoted, EVENT_COLUMNS))}"
-            " from entity_events where entity_id = $1 or other_entity_id = $1 order by event_no",
-            [entity_id],
-        )
-        if not any(event[3] == entity_id for event in events):
+        events = past_of(self.engine, entity_id)
+        if not any(event["entity_id"] == entity_id for event in events):
             (highest,) = self.engine.row("select coalesce(max(entity_id), 0) from entity_events")
             raise UsageError(f"no entity has ever had the id {entity_id}; the ids go to {highest}")
         successors = self.engine.rows(
@@ -108,13 +100,7 @@ class Ledger:
             records=[
                 dict(zip(("source", "record_id", "entity_id"), row, strict=True)) for row in records
             ],
-            events=[
-                {
-                    name: value.isoformat() if name == "at" else value
-                    for name, value in zip(EVENT_COLUMNS, row, strict=True)
-                }
-                for row in events
-            ],
+            events=events,
         )
 
 
@@ -133,12 +119,17 @@ def entity_lines(found: Found) -> Iterator[str]:
     if len(found["records"]) > MOST_LISTED:
         yield f"  and {len(found['records']) - MOST_LISTED:,} more; --json lists all"
     yield ""
+    yield from event_lines(found["events"])
+
+
+def event_lines(events: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Write events for people, below a header."""
     yield f"{'at':<20} {'run':>5} {'entity':>9} {'records':>15}  what happened"
-    for event in found["events"]:
+    for event in events:
         yield _event_line(event)
 
 
-def _event_line(event: dict[str, Any]) -> str:
+def _event_line(event: Mapping[str, Any]) -> str:
     other = event["other_entity_id"]
     text = EVENT_TEXTS[event["event"]].format(other=other)
     if event["event"] in ("shrank", "grew"):

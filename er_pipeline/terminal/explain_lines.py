@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from er_pipeline.evaluation.explained_pair import ExplainedPair, PairKeys
+from er_pipeline.evaluation.remedy_settings import as_declared
 
 # Characters of a value or key that are shown.
 SHOWN = 40
@@ -17,7 +18,7 @@ DROP_TEXTS = {
 def explained_lines(pair: ExplainedPair) -> Iterator[str]:
     """Write what became of two records, the sentence last."""
     names = [f"{name.source}:{name.record_id}" for name in (pair.left, pair.right)]
-    yield from _table(
+    yield from table_lines(
         ("", *names),
         [
             (f"{'=' if left == right and left else ' '} {field}", left or "", right or "")
@@ -25,7 +26,7 @@ def explained_lines(pair: ExplainedPair) -> Iterator[str]:
         ],
     )
     yield ""
-    yield from _table(
+    yield from table_lines(
         ("strategy", "left keys", "right keys", "shared blocks"),
         [(keys.strategy, *_keys(keys)) for keys in pair.keys],
     )
@@ -33,7 +34,7 @@ def explained_lines(pair: ExplainedPair) -> Iterator[str]:
     yield from _pair_lines(pair)
     if pair.score is not None:
         yield ""
-        yield from _table(
+        yield from table_lines(
             ("comparison", "level", "bits"),
             [
                 ("before any", "", f"{pair.score.prior:+.2f}"),
@@ -49,6 +50,9 @@ def explained_lines(pair: ExplainedPair) -> Iterator[str]:
         yield "joined by"
         for link in pair.chain:
             yield f"  {link.left} and {link.right} ({link.match_probability:.6f})"
+    if pair.missed is not None and pair.missed.change is not None:
+        yield ""
+        yield f"to declare      {as_declared(pair.missed.change)}"
     yield ""
     yield pair.sentence
 
@@ -77,7 +81,8 @@ def _keys(keys: PairKeys) -> tuple[str, str, str]:
     return " ".join(keys.left) or "none", " ".join(keys.right) or "none", "; ".join(blocks) or "-"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Write a table in columns, long cells cut."""
     cut = [[_cut(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *cut]) for i in range(len(header))]
     for row in [list(header), *cut]:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.default_lake import default_lake
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.flow import flow, run
 from er_pipeline.flow import open_lake as lake_of_flow
-from er_pipeline.orchestration.resources import default_lake
 
 
 def lake_folder(lake_option: Path | None) -> Path:

@@ -4,6 +4,7 @@ from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError
+from er_pipeline.blocking.tables.sql import literal
 
 
 def records_named(engine: Engine, text: str) -> list[RecordName]:
@@ -11,12 +12,16 @@ def records_named(engine: Engine, text: str) -> list[RecordName]:
 
     Reads the engine's cleaned_records.
     """
+    # An id may hold a colon. Ids are compared first: parquet files are read by them.
+    parts = text.split(":")
+    ids = [":".join(parts[i:]) for i in range(len(parts))]
     found = [
         RecordName(source, record_id)
         for source, record_id in engine.rows(
-            """
-            select source, record_id from cleaned_records
-            where record_id = $1 or source || ':' || record_id = $1
+            f"""
+            select source, record_id from (
+                select * from cleaned_records where record_id in ({", ".join(map(literal, ids))})
+            ) where record_id = $1 or source || ':' || record_id = $1
             order by source <> split_part($1, ':', 1), source_no limit 2
             """,
             [text],

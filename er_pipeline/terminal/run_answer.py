@@ -186,8 +186,8 @@ def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
 
 
 def _how_to_open(defs: Path, tables: Lake, culprit: tuple[str, str]) -> str:
+    from er_pipeline.blocking.tables.default_lake import LAKE_VARIABLE, default_lake
     from er_pipeline.orchestration.groups import graph_path
-    from er_pipeline.orchestration.resources import LAKE_VARIABLE, default_lake
 
     if not defs.absolute().is_relative_to(DEMO_DEFS.parents[1].absolute()):
         return (

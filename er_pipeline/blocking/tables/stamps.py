@@ -12,7 +12,7 @@ Source: sqlmesh derives the fingerprint of a model from its parents' in the same
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
@@ -250,9 +250,17 @@ def _imported(module: str) -> set[str]:
         if name in found or not source_of(name):
             continue
         found.add(name)
-        for imported, names in IMPORTED.findall(source_of(name)):
-            waiting += [imported, *_modules_within(imported, names)]
+        waiting += _imported_by(name)
     return found
+
+
+@cache
+def _imported_by(module: str) -> Sequence[str]:
+    """List what a module imports of this package, with all that it names in a package."""
+    listed: list[str] = []
+    for imported, names in IMPORTED.findall(source_of(module)):
+        listed += [imported, *_modules_within(imported, names)]
+    return listed
 
 
 def _modules_within(package: str, names: str) -> Iterable[str]:

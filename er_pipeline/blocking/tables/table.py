@@ -128,6 +128,8 @@ def arrow_of(columns: Sequence[Column], rows: Iterable[Sequence[Any]] = ()) -> "
         "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", tz="UTC"),
     }
     listed = list(rows)
+    if not listed:  # pa.array would import pandas
+        return pa.schema([(column.name, types[column.type]) for column in columns]).empty_table()
     return pa.table(
         {
             column.name: pa.array([row[i] for row in listed], types[column.type])

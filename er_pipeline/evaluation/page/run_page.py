@@ -30,6 +30,7 @@ from er_pipeline.evaluation.page.night_changes import changes_section
 from er_pipeline.evaluation.page.page_markup import page_html, read_made_from
 from er_pipeline.evaluation.page.page_parts import Link, Listing, Part, RunOnPage, Section
 from er_pipeline.evaluation.page.pair_samples import pairs_section
+from er_pipeline.evaluation.page.questioned_pairs import questioned_section
 from er_pipeline.evaluation.page.record_profiles import coverage_section, profiles_section
 from er_pipeline.evaluation.page.scored_sections import (
     entities_section,
@@ -52,6 +53,7 @@ SECTIONS: tuple[Callable[[RunOnPage], Section], ...] = (
     overlap_section,
     completeness_section,
     missed_section,
+    questioned_section,
     training_section,
     scores_section,
     entities_section,
