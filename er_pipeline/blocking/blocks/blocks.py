@@ -116,10 +116,10 @@ def build_blocks(engine: Engine, lake: Lake, conjunction: Conjunction, spec: Pip
             engine.write(f"select block_key, record_no from ({keyed})", draft.file())
         engine.read_folder(draft.folder, table)
         check_made_memberships(engine, conjunction, spec, table)
-        memberships, records = engine.row(
-            f"select count(*), count(distinct record_no) from {table}"
-        )
-        draft.facts.update(memberships=memberships, records_with_key=records)
+        # A key of one value gives a record one row.
+        records = "count(distinct record_no)" if conjunction.is_list else "count(*)"
+        memberships, n_records = engine.row(f"select count(*), {records} from {table}")
+        draft.facts.update(memberships=memberships, records_with_key=n_records)
         engine.make_view("members", members_sql(table, spec.link_mode))
         size_blocks(engine, "members", "sizes", spec.link_mode, spec.blocks)
         draft.facts.update(sum_blocks(engine, "sizes", spec.blocks))
@@ -159,12 +159,11 @@ def size_blocks(engine: Engine, memberships: str, sizes: str, mode: str, blocks:
     engine.make_table(
         sizes,
         f"""
-        with sized as ({sized_blocks_sql(memberships, ["block_key"], mode, blocks)})
-        select *,
-            case when reason is null then cast(
-                row_number() over (partition by reason is null order by block_key) - 1 as integer)
-            end as block_no
-        from sized
+        with sized as materialized ({sized_blocks_sql(memberships, ["block_key"], mode, blocks)})
+        select *, cast(row_number() over (order by block_key) - 1 as integer) as block_no
+        from sized where reason is null
+        union all
+        select *, cast(null as integer) from sized where reason is not null -- often nearly all
         """,
     )
 

@@ -1,6 +1,6 @@
 """The ledger of the blocks that are not compared, and what they cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from er_pipeline.blocking.blocks.blocks import DROP_REASONS, SizedBlocks
 from er_pipeline.blocking.spec.learned import learned_conjunctions, learned_rules_facts
@@ -59,19 +59,18 @@ def write_dropped_blocks(
     labelled matches that the block holds and no block that is compared does; NULL without labels. A
     match that several dropped blocks hold counts in each.
     """
-    ledger = [
-        f"select {literal(name)} as strategy, block_key, block_size, pairs, reason"
+    *counted, _ = dropped_table(spec).columns  # matches_lost comes below
+    engine.put("nothing_dropped", arrow_of(counted))
+    dropped = {
+        name: f"select {literal(name)} as strategy, block_key, block_size, pairs, reason"
         f" from {blocks.sizes} where reason is not null"
         for name, blocks in sized.items()
-    ]
+    }
+    ledger = ["from nothing_dropped", *(f"{blocks} and pairs > 0" for blocks in dropped.values())]
     if has_rules:
         ledger.append(
             "select rule as strategy, block_key, block_size, pairs, reason from learned_dropped"
         )
-    if not ledger:
-        *counted, _ = dropped_table(spec).columns  # matches_lost comes below
-        engine.put("nothing_dropped", arrow_of(counted))
-        ledger.append("select * from nothing_dropped")
     lost, join = "cast(null as double)", ""
     if spec.labels is not None:
         lake.open(engine, "labels")
@@ -81,12 +80,19 @@ def write_dropped_blocks(
             f"left join {lost_matches} as l on l.strategy = d.strategy"
             " and l.block_key = d.block_key"
         )
-    with lake.writing("dropped_blocks") as draft:
-        engine.write(
-            f"select d.*, {lost} as matches_lost from ({' union all '.join(ledger)}) as d"
-            f" {join} order by d.pairs desc, d.strategy, d.block_key",
-            draft.file(),
+
+    def sorted_blocks(blocks: Sequence[str]) -> str:
+        return (
+            f"select d.*, {lost} as matches_lost from ({' union all '.join(blocks)}) as d"
+            f" {join} order by d.pairs desc, d.strategy, d.block_key"
         )
+
+    with lake.writing("dropped_blocks") as draft:
+        engine.write(sorted_blocks(ledger), draft.file())
+        # Nearly all are a record alone. Each strategy's are sorted for themselves: those of sixty
+        # together took 700 MiB. Files are read in the order of their names.
+        for name, blocks in dropped.items():
+            engine.write(sorted_blocks([f"{blocks} and pairs = 0"]), draft.file(f"part-1-{name}"))
 
 
 def _count_lost_matches(

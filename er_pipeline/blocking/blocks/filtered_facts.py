@@ -88,12 +88,19 @@ def sum_strategies(
             "select record_no, shares_key as shared, in_block as kept from learned_codes"
             " where has_key"
         )
-    nothing = "select record_no, false as shared, false as kept from cleaned_records where 1 = 0"
+    # One after another: as one query, sixty strategies keep the keys of all of them in memory.
+    engine.make_table(
+        "covered_records",
+        "select record_no, false as shared, false as kept from cleaned_records where 1 = 0",
+    )
+    for part in parts:
+        engine.append("covered_records", part)
     with_key, sharing, in_block = engine.row(
         "select count(*), count(*) filter (where shared), count(*) filter (where kept)"
         " from (select record_no, bool_or(shared) as shared, bool_or(kept) as kept"
-        f" from ({' union all '.join(parts) or nothing}) group by record_no)"
+        " from covered_records group by record_no)"
     )
+    engine.drop("covered_records")
     (n_records,) = engine.row("select count(*) from cleaned_records")
     return FilteredFacts(
         records=n_records,
