@@ -5,6 +5,7 @@ for step, facts in run(flow(spec), open_lake(Path("lake"), spec)):
     print(step.name, facts)
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from er_pipeline.blocking.blocks import blocks, em_training_blocks, filtered_blocks
@@ -39,6 +40,14 @@ __all__ = ["flow", "open_lake", "run"]
 
 def flow(spec: PipelineSpec) -> list[Step]:
     """List the steps of a dataset; each reads only tables that steps before it make."""
+    steps = _steps(spec)
+    if spec.engine == "spark" and spec.spark:
+        cluster = spec.spark.cluster
+        steps = [replace(step, cluster=cluster) for step in steps]
+    return steps
+
+
+def _steps(spec: PipelineSpec) -> list[Step]:
     scorer = scorer_of(spec)
     return [
         *cleaned_records.steps(spec),

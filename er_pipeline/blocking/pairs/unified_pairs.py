@@ -138,6 +138,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
         ],
         run=partial(unify_pairs, spec=spec, table=name),
         stage="pairs",
+        place="cluster",
         show=show_pairs,
     )
     if spec.has_two_passes:  # judged when the pairs of both passes are there

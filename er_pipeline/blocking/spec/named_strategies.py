@@ -1,5 +1,9 @@
 """The strategies that a defs.yaml need not write out: the usual six, and those waiting for true."""
 
+from typing import Any
+
+from er_pipeline.blocking.tables.printable import shown
+
 # The six strategies of every person table, by name, then those that wait to be switched on.
 DEFAULT_STRATEGIES: dict[str, list[str]] = {
     "email_exact": ["email"],
@@ -16,3 +20,19 @@ OPTIONAL_STRATEGIES: dict[str, list[str]] = {
     "nickname": ["nickname(first_name)", "last_name"],
 }
 NAMED_STRATEGIES = {**DEFAULT_STRATEGIES, **OPTIONAL_STRATEGIES}
+
+
+def strategies_or_auto(value: Any) -> Any:
+    """Refuse what is neither auto nor a mapping of names to keys."""
+    if isinstance(value, str) and value != "auto":
+        raise ValueError(
+            f"{value!r} is neither auto nor a mapping of name: key; write strategies: auto, or"
+            " strategies: {email: email, ...}"
+        )
+    for name, keys in value.items() if isinstance(value, dict) else ():
+        if not isinstance(keys, str | list | bool):
+            raise ValueError(
+                f"{name!r} must be a key, a list of keys, or true for a built-in one;"
+                f" {shown(keys)} is none"
+            )
+    return value

@@ -26,7 +26,11 @@ from er_pipeline.blocking.spec.checks_section import Checks, Expectations, Truth
 from er_pipeline.blocking.spec.kinds import FIELD_KINDS, FULL_NAME, NamePart, guess_kind, name_parts
 from er_pipeline.blocking.spec.lake_section import LakeSettings
 from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field
-from er_pipeline.blocking.spec.named_strategies import DEFAULT_STRATEGIES, NAMED_STRATEGIES
+from er_pipeline.blocking.spec.named_strategies import (
+    DEFAULT_STRATEGIES,
+    NAMED_STRATEGIES,
+    strategies_or_auto,
+)
 from er_pipeline.blocking.spec.notify_section import Notify
 from er_pipeline.blocking.spec.problems import problems
 from er_pipeline.blocking.spec.report_section import ReportSettings
@@ -40,9 +44,9 @@ from er_pipeline.blocking.spec.settings import (
     validation_error,
 )
 from er_pipeline.blocking.spec.sources_section import Cleaning, Source
+from er_pipeline.blocking.spec.spark_section import Spark
 from er_pipeline.blocking.spec.survivorship_section import Survivorship
 from er_pipeline.blocking.tables.errors import SpecError
-from er_pipeline.blocking.tables.printable import shown
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.values.key_parser import parse_conjunction
 from er_pipeline.blocking.values.keys import Conjunction
@@ -50,21 +54,6 @@ from er_pipeline.blocking.values.pair_conditions import parse_condition
 
 # DuckDB starts every thread at once; no machine has more.
 MOST_THREADS = 1_024
-
-
-def _strategies_or_auto(value: Any) -> Any:
-    if isinstance(value, str) and value != "auto":
-        raise ValueError(
-            f"{value!r} is neither auto nor a mapping of name: key; write strategies: auto, or"
-            " strategies: {email: email, ...}"
-        )
-    for name, keys in value.items() if isinstance(value, dict) else ():
-        if not isinstance(keys, str | list | bool):
-            raise ValueError(
-                f"{name!r} must be a key, a list of keys, or true for a built-in one;"
-                f" {shown(keys)} is none"
-            )
-    return value
 
 
 class PipelineSpec(Settings):
@@ -87,7 +76,7 @@ class PipelineSpec(Settings):
     cleaning: Cleaning = Cleaning()
     strategies: Annotated[
         Literal["auto"] | dict[Identifier, KeyExpressions | bool] | None,
-        BeforeValidator(_strategies_or_auto),
+        BeforeValidator(strategies_or_auto),
     ] = Field(
         None,
         description="name: key, or list of keys that must all be equal; true for a built-in one;"
@@ -143,7 +132,10 @@ class PipelineSpec(Settings):
     lake: LakeSettings = LakeSettings()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
     labels: Labels | None = Field(None, description="Pairs judged by people; off if omitted.")
-    engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
+    engine: Literal["duckdb", "spark"] = Field(
+        "duckdb", description="What runs the SQL; spark needs the section spark."
+    )
+    spark: Spark | None = Field(None, description="The cluster, where engine is spark.")
     threads: int | None = Field(
         None,
         ge=1,

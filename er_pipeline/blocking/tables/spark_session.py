@@ -1,0 +1,84 @@
+"""Sessions of Spark Connect: on a cluster, or on Sail, which this process starts.
+
+Sail is a Spark Connect server without a JVM. Client and server are pinned as a pair in
+pyproject.toml: newer clients end their session at once on it.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from er_pipeline.blocking.tables.cluster import Cluster
+from er_pipeline.blocking.tables.errors import LakeError, first_line
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+logger = logging.getLogger(__name__)
+
+# As Spark 4 has it by default, said for older ones: an overflow is an error, not a NULL.
+ANSI = {"spark.sql.ansi.enabled": "true", "spark.sql.session.timeZone": "UTC"}
+
+
+@contextmanager
+def spark_session(cluster: Cluster) -> Iterator["SparkSession"]:
+    """Open a session of its own on a cluster; its temporary views end with it.
+
+    Raises LakeError if an extra is not installed, or the server does not answer.
+    """
+    try:
+        from pyspark.sql.connect.session import SparkSession
+    except ImportError as error:
+        raise LakeError(
+            "engine: spark needs pyspark-client; install it with pip install 'er_pipeline[spark]'"
+        ) from error
+    url = sail_url() if cluster.is_local else cluster.url
+    if url is None:
+        raise LakeError(
+            f"engine: spark: the variable {cluster.url_env} is not set; it should hold the address"
+            " of a Spark Connect server, sc://host:15002"
+        )
+    builder = SparkSession.builder.remote(url)
+    for name, value in ({} if cluster.is_local else ANSI | dict(cluster.conf)).items():
+        builder = builder.config(name, value)
+    try:
+        session = builder.create()
+    except Exception as error:
+        raise LakeError(
+            # What follows the host may be a token.
+            f"engine: spark: no session at {'/'.join(url.split('/')[:3])}"
+            f" ({type(error).__name__}: {first_line(error).replace(url, '...')}); is the server"
+            " running? See spark: url and conf in the dataset's defs.yaml"
+        ) from error
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+@cache
+def sail_url() -> str:
+    """Start Sail in this process, once; return its address.
+
+    Raises LakeError if it is not installed.
+    """
+    os.environ.setdefault("RUST_LOG", "warn")
+    try:
+        from pysail.spark import SparkConnectServer
+    except ImportError as error:
+        raise LakeError(
+            "spark: local needs Sail; install it with pip install 'er_pipeline[sail]'"
+        ) from error
+    server = SparkConnectServer(ip="127.0.0.1")
+    server.start(background=True)
+    host, port = server.listening_address
+    _running.append(server)
+    logger.info("started Sail at %s:%s", host, port)
+    return f"sc://{host}:{port}"
+
+
+# Sail runs as long as somebody holds it.
+_running: list[object] = []

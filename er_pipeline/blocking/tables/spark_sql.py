@@ -1,0 +1,155 @@
+"""SQL for a cluster: what steps write in DuckDB's dialect, in Spark's, within a subset they share.
+
+Sqlglot translates. What is not in the subset is refused by name before it is sent: a construct that
+another engine reads otherwise would make other tables, and say nothing.
+"""
+
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+
+from er_pipeline.blocking.tables.errors import LakeError
+
+# Constructs by the names of sqlglot's classes, functions without a class by their own, that DuckDB,
+# Spark and Sail take alike. The tests of engine_spark.py compare what comes of them.
+_NAMES = (
+    "Add Alias And AnyValue Between Boolean CTE Case Cast Chr Coalesce Column Count DPipe "
+    "DataType DenseRank Distinct Div EQ Exp Filter Floor From GT GTE Greatest Group Having "
+    "Identifier If In IntDiv Is Join LT LTE Least Length Limit Literal Ln LogicalOr MD5 "
+    "MD5NumberLower64 Max Min Mod Mul NEQ Neg Not Null Or Order Ordered Paren Rank Replace "
+    "Round RowNumber Select Star Sub Subquery Sum Table TableAlias Union Where Window With "
+    "md5_number_lower strlen"
+)
+ALLOWED = frozenset(_NAMES.split())
+# What to write instead of what is refused most.
+REWRITES = {
+    "Tuple": "a semi or anti join on each of the columns",
+    "Qualify": "a row_number() in a subquery, and a where around it",
+    "Lambda": "a function of records (Engine.record_wise), which DuckDB computes",
+    "Unnest": "a function of records (Engine.record_wise), which DuckDB computes",
+    "List": "a function of records (Engine.record_wise), which DuckDB computes",
+    "Explode": "a function of records (Engine.record_wise), which DuckDB computes",
+    "Pivot": "one aggregate with a filter per column",
+    "Except": "the columns by name",
+    "ReadParquet": "Engine.read_folder or Engine.read_file",
+    "GroupByAll": "the columns by name",
+    "StarExcept": "the columns by name",
+    "Insert": "Engine.append, or Engine.put for values in memory",
+    "Delete": "a table made anew without those rows",
+    "Update": "a table made anew with other values",
+    "Create": "Engine.make_table or Engine.make_view",
+    "Hash": "Engine.row_hash",
+    "ArrayAgg": "a step on the driver, or a join instead of a list",
+}
+
+
+class ClusterSqlError(LakeError):
+    """A statement of a step on a cluster holds what engines do not share."""
+
+
+@lru_cache(maxsize=2_000)
+def to_spark(sql: str) -> str:
+    """Translate a query of a step into Spark's dialect.
+
+    Raises ClusterSqlError that names the construct that is not shared, and what to write instead.
+    """
+    tree = _parsed(sql)
+    for refused in _refused(tree):
+        cure = REWRITES.get(refused)
+        raise ClusterSqlError(
+            f"the SQL of a step on the cluster holds {refused}, which engines do not share:"
+            f" {f'write {cure}' if cure else 'write it with what spark_sql.py allows'}, or leave"
+            f" the step on the driver ({' '.join(sql.split())[:300]})"
+        )
+    return tree.transform(_rewritten).sql(
+        dialect="spark", unsupported_level=sqlglot.ErrorLevel.RAISE
+    )
+
+
+def constructs_of(sql: str) -> set[str]:
+    """Name the constructs and functions of a query, as `ALLOWED` names them."""
+    return {_name_of(node) for node in _parsed(sql).walk()}
+
+
+def _parsed(sql: str) -> exp.Expression:
+    try:
+        return sqlglot.parse_one(sql, dialect="duckdb")
+    except sqlglot.errors.ParseError as error:
+        raise ClusterSqlError(
+            f"the SQL of a step on the cluster cannot be read ({' '.join(sql.split())[:300]})"
+        ) from error
+
+
+def _name_of(node: exp.Expression) -> str:
+    if isinstance(node, exp.Anonymous):
+        return str(node.name).lower()
+    if isinstance(node, exp.Star) and (node.args.get("except_") or node.args.get("except")):
+        return "StarExcept"
+    if isinstance(node, exp.Group) and node.args.get("all"):
+        return "GroupByAll"
+    return type(node).__name__
+
+
+def _refused(tree: exp.Expression) -> list[str]:
+    found = []
+    for node in tree.walk():
+        name = _name_of(node)
+        is_row = isinstance(node, exp.Tuple) and not isinstance(node.parent, exp.Values)
+        if is_row or name not in ALLOWED:
+            found.append(name)
+    return found
+
+
+# DuckDB's md5_number_lower: the last 8 bytes of the digest, read from the right. In two halves,
+# since Sail's conv() gives NULL beyond 2^63.
+_HALF = "conv(regexp_replace(substr(md5({0}), {1}, 8), '(..)(..)(..)(..)', '$4$3$2$1'), 16, 10)"
+_NUMBER = (
+    f"(cast({_HALF.replace('{1}', '25')} as decimal(20, 0)) * 4294967296"
+    f" + cast({_HALF.replace('{1}', '17')} as decimal(20, 0)))"
+)
+_SIGNED_NUMBER = (
+    f"(shiftleft(cast({_HALF.replace('{1}', '25')} as bigint), 32)"
+    f" | cast({_HALF.replace('{1}', '17')} as bigint))"
+)
+
+
+def signed_hash(text: str) -> str:
+    """Write, for Spark, the hash of a text expression of Spark's as a signed BIGINT."""
+    return _SIGNED_NUMBER.replace("{0}", text)
+
+
+def _rewritten(node: exp.Expression) -> exp.Expression:
+    """Write what sqlglot leaves as it is, though Spark reads it otherwise."""
+    if isinstance(node, exp.CTE) and node.args.get("materialized") is not None:
+        node.set("materialized", None)  # a hint for DuckDB's planner
+    elif isinstance(node, exp.IntDiv):
+        return _div(_translated(node.left), _translated(node.right))
+    elif isinstance(node, exp.Window) and isinstance(node.this, exp.RowNumber):
+        if not node.args.get("order"):  # any order will do
+            node.set("order", exp.Order(expressions=[exp.Ordered(this=exp.Literal.number(1))]))
+    elif _name_of(node) in ("md5_number_lower", "MD5NumberLower64"):
+        of = node.expressions[0] if isinstance(node, exp.Anonymous) else node.this
+        return sqlglot.parse_one(_NUMBER.replace("{0}", _translated(of)), dialect="spark")
+    elif isinstance(node, exp.Round) and node.args.get("decimals") is not None:
+        return _rounded(_translated(node.this), node.args["decimals"].name)
+    elif _name_of(node) == "strlen":
+        return exp.Anonymous(this="octet_length", expressions=node.expressions)
+    return node
+
+
+def _translated(node: exp.Expression) -> str:
+    """Write a part of a query for Spark; what replaces a node is not looked at again."""
+    return node.transform(_rewritten).sql(dialect="spark")
+
+
+def _div(left: str, right: str) -> exp.Expression:
+    return exp.paren(sqlglot.parse_one(f"({left}) div ({right})", dialect="spark"))
+
+
+def _rounded(value: str, decimals: str) -> exp.Expression:
+    """Round half away from zero in doubles, as DuckDB does; Spark rounds the decimals it prints."""
+    text, scale = f"cast({value} as double)", f"1e{decimals}"
+    return sqlglot.parse_one(
+        f"(sign({text}) * floor(abs({text}) * {scale} + 0.5d) / {scale})", dialect="spark"
+    )
