@@ -1,4 +1,4 @@
-"""One change of each setting of when runs start, what holds for them and who hears of them.
+"""One change of each setting of when and where runs are, what holds for them, who hears of them.
 
 None of them shapes a table.
 """
@@ -9,6 +9,8 @@ from typing import Any
 HEARD = {"notify": {"command": ["say"]}}
 MAILED = {"notify": {"email": {"host": "mail", "from": "a@example.org", "to": ["a@example.org"]}}}
 LOGGED_IN = {**MAILED, "notify.email.user": "er", "notify.email.password_env": "MAIL"}
+ON_SPARK = {"engine": "spark", "embedding": None, "spark": {"url": "sc://host:1"}}
+BY_VARIABLE = {**ON_SPARK, "spark": {"url_env": "SPARK_REMOTE"}}
 
 # (setting, its other value, what else the change takes)
 OF_RUNS: Sequence[tuple[str, Any, Mapping[str, Any]]] = (
@@ -34,4 +36,10 @@ OF_RUNS: Sequence[tuple[str, Any, Mapping[str, Any]]] = (
     ("notify.email.password_env", "MAIL_PASSWORD", LOGGED_IN),
     ("notify.command", ["page"], HEARD),
     ("notify.timeout_seconds", 5, HEARD),
+    ("spark.url", "sc://host:2", ON_SPARK),
+    ("spark.url_env", "TEAM_REMOTE", BY_VARIABLE),
+    ("spark.conf", {"spark.sql.shuffle.partitions": 400}, ON_SPARK),
+    ("spark.driver_values", 1_000, ON_SPARK),
+    ("spark.driver_records", 1_000, ON_SPARK),
+    ("spark.driver_rows", 1_000, ON_SPARK),
 )

@@ -278,7 +278,7 @@ def _mark_floor(engine: Engine, floor: int, whose: str) -> None:
                 partition by record_no order by own desc, left_no, right_no) as rank
             from sided{whose}
         )
-        select left_no, right_no, any_value(weight) as weight, count(*) as sides
+        select left_no, right_no, max(weight) as weight, count(*) as sides
         from ranked where rank <= {floor} group by left_no, right_no
         """,
     )

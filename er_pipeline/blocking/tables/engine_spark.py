@@ -24,7 +24,7 @@ from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError, LakeError, first_line
 from er_pipeline.blocking.tables.files import link_file, made_folder
 from er_pipeline.blocking.tables.spark_session import spark_session
-from er_pipeline.blocking.tables.spark_sql import signed_hash, to_spark
+from er_pipeline.blocking.tables.spark_sql import signed_hash, to_spark, without_order
 from er_pipeline.blocking.tables.sql import quoted
 
 if TYPE_CHECKING:
@@ -168,11 +168,19 @@ class SparkEngine:
         self._read([path], name, row_numbers)
 
     def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
-        """Write a query's result beside a path, as one or several files that begin with its name.
+        """Write a query's result to one parquet file where it has an order, else to several.
 
-        They are in the query's order, one file after the other, unless bulk.
+        Several begin with the file's name. An order is put in by the driver: a server may leave it
+        out where it writes, as Sail does.
         """
-        for i, file in enumerate(_parquet(self._written(sql, path.stem))):
+        unordered, order = (sql, "") if bulk else without_order(sql)
+        folder = self._written(unordered, path.stem)
+        if order:
+            with self._driver() as driver:
+                driver.read_folder(folder, "written")
+                driver.write(f"select * from written {order}", path)
+            return
+        for i, file in enumerate(_parquet(folder)):
             shutil.move(file, path.with_name(f"{path.stem}-{i:05}.parquet"))
 
     def fingerprint(self, table: str, columns: Sequence[str]) -> str:
@@ -327,7 +335,7 @@ def _plain(value: Any) -> Any:
 
 def _array(column: pa.ChunkedArray) -> "NDArray[Any]":
     if not column.null_count:
-        return np.asarray(column.to_numpy())
+        return np.asarray(column.combine_chunks().to_numpy(zero_copy_only=False))
     mask = np.asarray(column.is_null().to_numpy())
     kept = column.combine_chunks().fill_null(_nothing(column.type))
     return np.ma.masked_array(kept.to_numpy(zero_copy_only=False), mask)

@@ -7,7 +7,7 @@ pyproject.toml: newer clients end their session at once on it.
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,17 @@ from er_pipeline.blocking.tables.cluster import Cluster
 from er_pipeline.blocking.tables.errors import LakeError, first_line
 
 if TYPE_CHECKING:
+    from pyspark.sql.connect.client.retries import RetryPolicy
     from pyspark.sql.connect.session import SparkSession
 
 logger = logging.getLogger(__name__)
 
 # As Spark 4 has it by default, said for older ones: an overflow is an error, not a NULL.
 ANSI = {"spark.sql.ansi.enabled": "true", "spark.sql.session.timeZone": "UTC"}
+
+# A new session's first requests are tried again so often, for some eight seconds; later ones for
+# minutes, as the client has it.
+ANSWERS_WITHIN = 4
 
 
 @contextmanager
@@ -41,22 +46,37 @@ def spark_session(cluster: Cluster) -> Iterator["SparkSession"]:
             f"engine: spark: the variable {cluster.url_env} is not set; it should hold the address"
             " of a Spark Connect server, sc://host:15002"
         )
-    builder = SparkSession.builder.remote(url)
-    for name, value in ({} if cluster.is_local else ANSI | dict(cluster.conf)).items():
-        builder = builder.config(name, value)
+    session = SparkSession.builder.remote(url).create()
     try:
-        session = builder.create()
+        session.client.set_retry_policies([_policy(ANSWERS_WITHIN)])
+        for name, value in ({} if cluster.is_local else ANSI | dict(cluster.conf)).items():
+            session.conf.set(name, value)
+        logger.info("a session of Spark %s at %s", session.version, _host(url))
+        session.client.set_retry_policies([_policy()])
     except Exception as error:
+        with suppress(Exception):
+            session.client.close()
         raise LakeError(
-            # What follows the host may be a token.
-            f"engine: spark: no session at {'/'.join(url.split('/')[:3])}"
-            f" ({type(error).__name__}: {first_line(error).replace(url, '...')}); is the server"
-            " running? See spark: url and conf in the dataset's defs.yaml"
+            f"engine: spark: no session at {_host(url)} ({type(error).__name__}:"
+            f" {first_line(error).replace(url, '...')}); is the server running? See spark: url and"
+            " conf in the dataset's defs.yaml"
         ) from error
     try:
         yield session
     finally:
         session.stop()
+
+
+def _policy(most: int | None = None) -> "RetryPolicy":
+    """Return how often a request is tried again: as the client has it, or at most so often."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    return DefaultPolicy() if most is None else DefaultPolicy(most, 2.0, 500)
+
+
+def _host(url: str) -> str:
+    """Return the part of an address that holds no token."""
+    return "/".join(url.split("/")[:3])
 
 
 @cache
