@@ -40,11 +40,8 @@ __all__ = ["flow", "open_lake", "run"]
 
 def flow(spec: PipelineSpec) -> list[Step]:
     """List the steps of a dataset; each reads only tables that steps before it make."""
-    steps = _steps(spec)
-    if spec.engine == "spark" and spec.spark:
-        cluster = spec.spark.cluster
-        steps = [replace(step, cluster=cluster) for step in steps]
-    return steps
+    steps, cluster = _steps(spec), spec.cluster
+    return steps if cluster is None else [replace(step, cluster=cluster) for step in steps]
 
 
 def _steps(spec: PipelineSpec) -> list[Step]:

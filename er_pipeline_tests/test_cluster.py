@@ -32,3 +32,9 @@ def test_rows_are_those_of_all_files_of_a_table(lake: Lake) -> None:
     FEW.check_tables("matches", lake, ["not_there"])
     with pytest.raises(BudgetError, match=r"matches is made.*reads pairs, which has 6 rows.*5"):
         FEW.check_tables("matches", lake, ["pairs"])
+
+
+def test_pairs_that_the_driver_could_not_read_are_not_made() -> None:
+    FEW.check_pairs("unified_pairs", 5)
+    with pytest.raises(BudgetError, match=r"unified_pairs would have up to 6 pairs.*Keep fewer"):
+        FEW.check_pairs("unified_pairs", 6)

@@ -13,7 +13,7 @@ from er_pipeline_tests.conftest import Dataset, made_up_people
 from er_pipeline_tests.two_engines import need_sail, on_cluster
 
 SETTINGS: dict[str, Any] = {
-    "strategies": {"name": ["last_name", "first_name"]},
+    "strategies": {"name": "left(last_name, 1)"},
     "weights": False,
 }
 
@@ -77,3 +77,16 @@ def test_a_server_that_does_not_answer_is_named_without_its_token(
     ):
         raise AssertionError("not opened")
     assert "secret" not in str(error.value)
+
+
+def test_pairs_are_counted_before_they_are_made_where_the_driver_reads_them(
+    people: Dataset,
+) -> None:
+    need_sail()
+    people.filter()
+    n_pairs = people.lake.facts("filtered_blocks")["pairs"]
+    people.spec = on_cluster(people.spec, driver_rows=60)
+    assert n_pairs > 60
+    with pytest.raises(BudgetError, match=f"unified_pairs would have up to {n_pairs} pairs"):
+        people.pair()
+    assert not people.lake.has("unified_pairs")

@@ -166,8 +166,8 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """
     check_truth_file(engine, spec)
     raw = read_raw_records(engine, spec, read_tombstones(lake.folder))
-    if spec.engine == "spark" and spec.spark:  # how many there are is known only now
-        spec.spark.cluster.check_records("cleaned_records", raw.n_records)
+    if spec.cluster:  # how many there are is known only now
+        spec.cluster.check_records("cleaned_records", raw.n_records)
     readings = read_columns(engine, raw.table, spec)
     cleaned = list(clean_columns(engine, raw.table, spec, readings))
     with lake.writing("rejected_records") as draft:

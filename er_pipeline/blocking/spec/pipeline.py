@@ -46,6 +46,7 @@ from er_pipeline.blocking.spec.settings import (
 from er_pipeline.blocking.spec.sources_section import Cleaning, Source
 from er_pipeline.blocking.spec.spark_section import Spark
 from er_pipeline.blocking.spec.survivorship_section import Survivorship
+from er_pipeline.blocking.tables.cluster import Cluster
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.values.key_parser import parse_conjunction
@@ -212,6 +213,11 @@ class PipelineSpec(Settings):
     def name_parts(self) -> dict[str, tuple[str, NamePart]]:
         """The fields that full names are taken apart into: field -> (full name, part)."""
         return name_parts(self.declared_kinds)
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster that steps run on, where the engine is one."""
+        return self.spark.cluster if self.spark and self.engine == "spark" else None
 
     @property
     def source_labels(self) -> list[str]:

@@ -52,10 +52,23 @@ class Cluster:
             if n_rows > self.driver_rows:
                 raise BudgetError(
                     f"{step} is made and checked on the driver and reads {table}, which has"
-                    f" {n_rows:,} rows; with engine: spark the driver reads up to"
-                    f" {self.driver_rows:,}. Keep fewer pairs (budget: {{pairs_per_record: 5}}),"
-                    " raise spark: driver_rows, or leave out what needs it, such as matching"
+                    f" {n_rows:,} rows; {self._what_to_change()}"
                 )
+
+    def check_pairs(self, table: str, most_pairs: int) -> None:
+        """Raise BudgetError if a table of pairs may have more than the driver's steps can read."""
+        if most_pairs > self.driver_rows:
+            raise BudgetError(
+                f"{table} would have up to {most_pairs:,} pairs, and checks and reports read them"
+                f" on the driver; {self._what_to_change()}"
+            )
+
+    def _what_to_change(self) -> str:
+        return (
+            f"with engine: spark the driver reads up to {self.driver_rows:,}. Keep fewer pairs"
+            " (budget: {pairs_per_record: 5}), raise spark: driver_rows, or leave out what needs"
+            " them, such as matching"
+        )
 
 
 def rows_of(lake: Lake, table: str) -> int:

@@ -30,7 +30,7 @@ from er_pipeline.blocking.tables.sql import quoted
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql import DataFrame
 
 # Rows that a result may have in this process: sizes and counts, never pairs.
 MOST_ROWS = 5_000_000
@@ -120,7 +120,8 @@ class SparkEngine:
 
     def frame(self, sql: str) -> "pd.DataFrame":
         """Fetch a bounded result as a data frame."""
-        return self.arrow(sql).to_pandas()
+        frame: pd.DataFrame = self.arrow(sql).to_pandas()
+        return frame
 
     def described(self, sql: str) -> list[tuple[str, str]]:
         """List the (name, type) of a query's columns, in DuckDB's names, without running it."""
@@ -274,7 +275,8 @@ class SparkEngine:
             )
 
     def _query(self, sql: str) -> "DataFrame":
-        return self._run(lambda: self.session.sql(to_spark(sql)), sql)
+        frame: DataFrame = self._run(lambda: self.session.sql(to_spark(sql)), sql)
+        return frame
 
     def _run(self, call: Callable[[], Any], sql: str) -> Any:
         """Run what a statement needs of the server; say which one failed."""

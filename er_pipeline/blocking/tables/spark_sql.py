@@ -82,7 +82,7 @@ def without_order(sql: str) -> tuple[str, str]:
     return tree.sql(dialect="duckdb"), order.sql(dialect="duckdb")
 
 
-def _parsed(sql: str) -> exp.Expression:
+def _parsed(sql: str) -> exp.Expr:
     try:
         return sqlglot.parse_one(sql, dialect="duckdb")
     except sqlglot.errors.ParseError as error:
@@ -91,7 +91,7 @@ def _parsed(sql: str) -> exp.Expression:
         ) from error
 
 
-def _name_of(node: exp.Expression) -> str:
+def _name_of(node: exp.Expr) -> str:
     if isinstance(node, exp.DataType) and node.this.name not in TYPES:
         return f"type {node.this.name}"
     if isinstance(node, exp.Anonymous):
@@ -103,14 +103,8 @@ def _name_of(node: exp.Expression) -> str:
     return type(node).__name__
 
 
-def _refused(tree: exp.Expression) -> list[str]:
-    found = []
-    for node in tree.walk():
-        name = _name_of(node)
-        is_row = isinstance(node, exp.Tuple) and not isinstance(node.parent, exp.Values)
-        if is_row or name not in ALLOWED:
-            found.append(name)
-    return found
+def _refused(tree: exp.Expr) -> list[str]:
+    return [name for name in map(_name_of, tree.walk()) if name not in ALLOWED]
 
 
 # DuckDB's md5_number_lower: the last 8 bytes of the digest, read from the right. In two halves,
@@ -131,7 +125,7 @@ def signed_hash(text: str) -> str:
     return _SIGNED_NUMBER.replace("{0}", text)
 
 
-def _rewritten(node: exp.Expression) -> exp.Expression:
+def _rewritten(node: exp.Expr) -> exp.Expr:
     """Write what sqlglot leaves as it is, though Spark reads it otherwise."""
     if isinstance(node, exp.CTE) and node.args.get("materialized") is not None:
         node.set("materialized", None)  # a hint for DuckDB's planner
@@ -150,16 +144,16 @@ def _rewritten(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _translated(node: exp.Expression) -> str:
+def _translated(node: exp.Expr) -> str:
     """Write a part of a query for Spark; what replaces a node is not looked at again."""
     return node.transform(_rewritten).sql(dialect="spark")
 
 
-def _div(left: str, right: str) -> exp.Expression:
+def _div(left: str, right: str) -> exp.Expr:
     return exp.paren(sqlglot.parse_one(f"({left}) div ({right})", dialect="spark"))
 
 
-def _rounded(value: str, decimals: str) -> exp.Expression:
+def _rounded(value: str, decimals: str) -> exp.Expr:
     """Round half away from zero in doubles, as DuckDB does; Spark rounds the decimals it prints."""
     text, scale = f"cast({value} as double)", f"1e{decimals}"
     return sqlglot.parse_one(
