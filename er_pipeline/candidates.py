@@ -16,6 +16,7 @@ from typing import TypedDict
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine_of_step import engine_of
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.files import link_file, made_folder, point, write_whole
 from er_pipeline.blocking.tables.in_force import LATEST, LearnedSet, promote, read_sets
@@ -286,7 +287,7 @@ class _Clock:
                 continue
             logger.info("%s", step.name)
             began = time.process_time()
-            with DuckDBEngine(spec.threads, spec.memory_limit, lake.spill) as engine:
+            with engine_of(step, lake, spec.threads, spec.memory_limit) as engine:
                 run_step(step, engine, lake)
             self._spent[step.name] = time.process_time() - began
 

@@ -5,6 +5,7 @@ for step, facts in run(flow(spec), open_lake(Path("lake"), spec)):
     print(step.name, facts)
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from er_pipeline.blocking.blocks import blocks, em_training_blocks, filtered_blocks
@@ -40,6 +41,11 @@ __all__ = ["flow", "open_lake", "run"]
 
 def flow(spec: PipelineSpec) -> list[Step]:
     """List the steps of a dataset; each reads only tables that steps before it make."""
+    steps, cluster = _steps(spec), spec.cluster
+    return steps if cluster is None else [replace(step, cluster=cluster) for step in steps]
+
+
+def _steps(spec: PipelineSpec) -> list[Step]:
     scorer = scorer_of(spec)
     steps = [
         *cleaned_records.steps(spec),

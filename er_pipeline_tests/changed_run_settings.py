@@ -1,4 +1,4 @@
-"""One change of each setting of when runs start, what holds for them and who hears of them.
+"""One change of each setting of when and where runs are, what holds for them, who hears of them.
 
 None of them shapes a table.
 """
@@ -13,6 +13,8 @@ PARQUET = {"publish": [{"parquet": "out", "tables": ["unified_pairs"]}]}
 DATABASE = {"publish": [{"database": "sqlite:///a", "tables": ["unified_pairs"]}]}
 VARIABLE = {"publish": [{"database_env": "A", "tables": ["unified_pairs"]}]}
 DUCKLAKE = {"publish": [{"ducklake": "a.ducklake", "tables": ["unified_pairs"]}]}
+ON_SPARK = {"engine": "spark", "embedding": None, "spark": {"url": "sc://host:1"}}
+BY_VARIABLE = {**ON_SPARK, "spark": {"url_env": "SPARK_REMOTE"}}
 
 # (setting, its other value, what else the change takes)
 OF_RUNS: Sequence[tuple[str, Any, Mapping[str, Any]]] = (
@@ -47,4 +49,10 @@ OF_RUNS: Sequence[tuple[str, Any, Mapping[str, Any]]] = (
     ("publish[].ducklake", "b.ducklake", DUCKLAKE),
     ("publish[].data_path", "files", DUCKLAKE),
     ("publish[].schema", "er", DUCKLAKE),
+    ("spark.url", "sc://host:2", ON_SPARK),
+    ("spark.url_env", "TEAM_REMOTE", BY_VARIABLE),
+    ("spark.conf", {"spark.sql.shuffle.partitions": 400}, ON_SPARK),
+    ("spark.driver_values", 1_000, ON_SPARK),
+    ("spark.driver_records", 1_000, ON_SPARK),
+    ("spark.driver_rows", 1_000, ON_SPARK),
 )

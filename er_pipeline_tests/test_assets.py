@@ -19,6 +19,9 @@ from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.small_spec import small_spec
 from er_pipeline_tests.test_definitions import people as people
 from er_pipeline_tests.test_definitions import run_graph, shown
+from er_pipeline_tests.two_engines import need_sail, on_cluster
+
+BLOCKS = "blocks_soundex"
 
 
 def test_assets_show_rows_place_lineage_and_pictures(people: Dataset) -> None:
@@ -37,6 +40,23 @@ def test_assets_show_rows_place_lineage_and_pictures(people: Dataset) -> None:
     records = shown(result, "cleaned_records")
     lineage = records["dagster/column_lineage"].deps_by_column
     assert [dep.asset_key.path[-1] for dep in lineage["email"]] == ["source_people"]
+
+
+def test_steps_run_on_a_cluster_and_show_the_same(people: Dataset) -> None:
+    need_sail()
+    people.spec = on_cluster(people.spec)
+    result = run_graph(
+        people, asset_selection=[dg.AssetKey(["people", n]) for n in ("cleaned_records", BLOCKS)]
+    )
+    assert result.success
+    blocks = shown(result, BLOCKS)
+    assert blocks["dagster/row_count"] == 5
+    assert [column.name for column in blocks["columns"].columns] == [
+        *("block_key", "record_id", "source")
+    ]
+    assets = specs_of(dataset_assets(people.spec, flow(people.spec)))
+    assert assets[BLOCKS].kinds == {"spark", "parquet"}
+    assert assets["cleaned_records"].kinds == {"duckdb", "parquet"}
 
 
 def specs_of(settings: Sequence[dg.AssetsDefinition | dg.AssetSpec]) -> dict[str, dg.AssetSpec]:

@@ -93,6 +93,8 @@ def test_settings_in_the_text_are_valid(name: str) -> None:
             declared["sources"] = [{"path": "people.csv"}, {"path": "others.csv"}]
         if declared.get("strategies") == {}:
             declared["embedding"] = True
+        if "spark" in declared:
+            declared["engine"] = "spark"
         flow(PipelineSpec.model_validate(declared))
 
 

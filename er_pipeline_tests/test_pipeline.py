@@ -48,6 +48,13 @@ EVERY_SECTION: dict[str, Any] = {
     "threads": 2,
     "memory_limit": "4GB",
 }
+# It has no neighbours.
+ON_SPARK: dict[str, Any] = {
+    **{name: of for name, of in EVERY_SECTION.items() if name != "embedding"},
+    "second_pass": {"strategies": {"city": "city"}},
+    "engine": "spark",
+    "spark": {"url": "sc://host:1", "conf": {"b": 1, "a": True}},
+}
 
 
 def test_a_declared_kind_wins_over_a_guess_and_mapped_fields_count() -> None:
@@ -163,14 +170,17 @@ def test_every_section_dumps_to_the_same_json_in_every_process(tmp_path: Path) -
     assert dumped[0] == dumped[1]
     spec = PipelineSpec.model_validate(EVERY_SECTION)
     assert json.loads(dumped[0]) == spec.model_dump(mode="json")
+    on_spark = PipelineSpec.model_validate(ON_SPARK)
     for section in PipelineSpec.model_fields:
-        assert getattr(spec, section) is not None, f"{section} is not tried"
-        alone = TypeAdapter(Any).dump_python(getattr(spec, section), mode="json")
-        assert json.dumps(alone) == json.dumps(spec.model_dump(mode="json")[section])
+        tried = on_spark if section == "spark" else spec
+        assert getattr(tried, section) is not None, f"{section} is not tried"
+        alone = TypeAdapter(Any).dump_python(getattr(tried, section), mode="json")
+        assert json.dumps(alone) == json.dumps(tried.model_dump(mode="json")[section])
 
 
-def test_a_dump_read_again_is_the_same_spec(tmp_path: Path) -> None:
-    spec = PipelineSpec.model_validate(EVERY_SECTION)
+@pytest.mark.parametrize("declared", [EVERY_SECTION, ON_SPARK])
+def test_a_dump_read_again_is_the_same_spec(declared: dict[str, Any]) -> None:
+    spec = PipelineSpec.model_validate(declared)
     assert PipelineSpec.model_validate(spec.model_dump()) == spec
     assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
 

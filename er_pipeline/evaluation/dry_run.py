@@ -19,6 +19,7 @@ from er_pipeline.blocking.spec.expectations_section import RECORDS
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine_of_step import engine_of
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.blocking.tables.step import Step
@@ -56,7 +57,7 @@ def count_dataset(
             if spec.is_taught_by_model:
                 teacher = "; a run has the trained model teach, and may choose a few others"
             yield f"learning rules{teacher} ..."
-        with DuckDBEngine(spec.threads, spec.memory_limit, lake.spill) as engine:
+        with engine_of(step, lake, spec.threads, spec.memory_limit) as engine:
             facts[step.name] = step.count(engine, lake)
             if step.name == "cleaned_records":
                 yield from _records_lines(engine, lake, spec, facts[step.name])

@@ -17,6 +17,7 @@ import dagster as dg
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.current import unchanged_since, why_to_run
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine_of_step import engine_of
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.failures import may_pass, sentence_of
 from er_pipeline.blocking.tables.files import files_of_mode
@@ -81,7 +82,7 @@ def step_asset(
                 description=" ".join(part for part in (table.about, spec.description) if part),
                 group_name=group_of(spec.dataset, step.stage),
                 tags={"er_pipeline/stage": step.stage},
-                kinds={"duckdb", "parquet"},
+                kinds={kind_of(step), "parquet"},
                 owners=spec.owners,
                 code_version=planned[table.name],
                 metadata={
@@ -108,9 +109,13 @@ def step_asset(
             files_of_mode(spec.lake.file_mode),
             noting_failure(tables, step.name),
         ):
-            with DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as engine:
+            with engine_of(step, tables, spec.threads, spec.memory_limit) as engine:
                 facts = run_step(step, engine, tables)
-                looks = looks_of(engine, tables, step, steps)
+                if isinstance(engine, DuckDBEngine):
+                    looks = looks_of(engine, tables, step, steps)
+            if not isinstance(engine, DuckDBEngine):  # what people see is looked at on the driver
+                with DuckDBEngine(spec.threads, spec.memory_limit, tables.spill) as driver:
+                    looks = looks_of(driver, tables, step, steps)
             costs = clock.figures()
             figures = {"rows": looks[step.name].rows, **numbers(step.show(facts)), **costs}
             note_run_metrics(tables, context.run.run_id, step.name, figures)
@@ -236,6 +241,11 @@ def ends_of(spec: PipelineSpec, steps: Sequence[Step]) -> list[str]:
     read = [key for step in steps for key in upstream_assets(spec, step, steps)]
     written = [table.name for step in steps for table in step.assets]
     return [name for name in written if [spec.dataset, name] not in read]
+
+
+def kind_of(step: Step) -> str:
+    """Name what makes a step's tables, as Dagster shows it."""
+    return "spark" if step.cluster is not None and step.place == "cluster" else "duckdb"
 
 
 def _column_schema(columns: Sequence[Column]) -> dg.TableSchema:

@@ -87,6 +87,7 @@ def _step(spec: PipelineSpec, strategy: Conjunction) -> Step:
         settings=[strategy.identity, *size_limits(spec)],
         run=partial(build_blocks, conjunction=strategy, spec=spec),
         stage="blocks",
+        place="cluster",
         show=_show,
         lineage={"block_key": strategy.source_columns},
     )
@@ -110,9 +111,9 @@ def build_blocks(engine: Engine, lake: Lake, conjunction: Conjunction, spec: Pip
     lake.open(engine, "cleaned_records")
     table = blocks_table(conjunction)
     check_memberships(engine, conjunction, spec)
-    keyed = conjunction.keyed_records(engine, "cleaned_records")
     with lake.writing(table, {"expression": conjunction.expression}) as draft:
         with named_failures(engine, "cleaned_records", [conjunction], "strategy"):
+            keyed = conjunction.keyed_records(engine, "cleaned_records")
             engine.write(f"select block_key, record_no from ({keyed})", draft.file())
         engine.read_folder(draft.folder, table)
         check_made_memberships(engine, conjunction, spec, table)

@@ -90,6 +90,7 @@ def steps(spec: PipelineSpec, propose: Propose | None = None) -> list[Step]:
             run=partial(build_em_training_blocks, spec=spec, is_chosen=is_chosen),
             count=partial(count_training_rules, spec=spec, is_chosen=is_chosen),
             stage="training",
+            place="cluster",
             checks=(*CHECKS, MIX_CHECK) if spec.matching else CHECKS,
             judge=partial(_judge, spec=spec),
             show=_show,

@@ -74,6 +74,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             run=partial(filter_blocks, spec=spec),
             count=partial(count_strategies, spec=spec),
             stage="blocks",
+            place="cluster",
             checks=CHECKS,
             judge=partial(_judge, spec=spec),
             show=_show,

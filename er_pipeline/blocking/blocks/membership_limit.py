@@ -97,8 +97,8 @@ def _count_keys(
 ) -> tuple[int, float]:
     """Count the keys of some records: all of them, and at most so many of each record."""
     engine.make_table("counted_records", f"select * from cleaned_records where {some}")
-    keyed = conjunction.keyed_records(engine, "counted_records")
     with named_failures(engine, "counted_records", [conjunction], what):
+        keyed = conjunction.keyed_records(engine, "counted_records")
         n_keys, n_sure = engine.row(
             f"select coalesce(sum(n), 0)::bigint, coalesce(sum(least(n, {most!r})), 0)::double"
             f" from (select count(*) as n from ({keyed}) group by record_no)"

@@ -147,8 +147,8 @@ def _divide(engine: Engine, spec: PipelineSpec, key: Conjunction) -> tuple[Sized
         "oversized_records",
         "select * from cleaned_records where record_no in (select record_no from oversized)",
     )
-    keyed = key.keyed_records(engine, "oversized_records")
     with named_failures(engine, "oversized_records", [key], "blocks.refine_by"):
+        keyed = key.keyed_records(engine, "oversized_records")
         engine.make_table(
             "keyed_members",
             f"""

@@ -85,8 +85,8 @@ def sum_training_rules(
     strong = strong_identifiers(engine, spec)
     for rule in spec.training_conjunctions:
         blocks = SizedBlocks(f"keyed_{rule.name}", f"rule_sizes_{rule.name}")
-        keyed = rule.keyed_records(engine, "cleaned_records")
         with named_failures(engine, "cleaned_records", [rule], "training rule"):
+            keyed = rule.keyed_records(engine, "cleaned_records")
             engine.make_table(blocks.members, keyed)
         size_blocks(engine, blocks.members, blocks.sizes, spec.link_mode, spec.blocks)
         sized[rule.name] = blocks

@@ -100,6 +100,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             settings=size_limits(spec),
             run=partial(build_learned_blocks, spec=spec),
             stage="blocks",
+            place="cluster",
             show=_show,
             count=partial(build_learned_blocks, spec=spec),
         )
@@ -185,8 +186,8 @@ def _size_by_texts(
     engine: Engine, rule: Conjunction, blocks: RuleBlocks, spec: PipelineSpec
 ) -> None:
     """Block the records by the texts of their keys, as a strategy does."""
-    keyed = rule.keyed_records(engine, "cleaned_records")
     with named_failures(engine, "cleaned_records", [rule], "learned rule"):
+        keyed = rule.keyed_records(engine, "cleaned_records")
         engine.make_table("keyed_records", keyed)
     size_blocks(engine, "keyed_records", blocks.sizes, spec.link_mode, spec.blocks)
     engine.make_table(

@@ -37,16 +37,23 @@ FLOOR_JOIN = " left join floor_pairs as f on f.left_no = p.left_no and f.right_n
 IS_ON_FLOOR = "f.left_no is not null"
 
 
-def weight_sql(weights: PairWeights, evidence: str, similarity: str | None = None) -> str:
+def weight_sql(
+    weights: PairWeights, evidence: str, similarity: str | None = None, *, is_stored: bool = False
+) -> str:
     """Write the expression of a pair's own weight, rivals left aside.
 
     evidence: expression of its evidence in nats. similarity: of its cosine, if there is an encoder.
+    is_stored: the evidence is a FLOAT. Its quotient is said to be one, too: other engines than
+    DuckDB would divide doubles, and of 100,000 pairs 80 would weigh 0.0001 more or less.
     """
+    units = f"({evidence}) / {weights.unit:.6f}"
+    if is_stored:
+        units = f"cast(({evidence}) / cast({weights.unit:.6f} as FLOAT) as FLOAT)"
     cosine = ""
     if similarity is not None:
         cosine = f" + {weights.cosine_weight} * coalesce({similarity}, 0)"
     # FLOAT is how a stored view shows it again; a catalog is compared with what was written.
-    return f"cast(round(({evidence}) / {weights.unit:.6f}{cosine}, {DECIMALS}) as FLOAT)"
+    return f"cast(round({units}{cosine}, {DECIMALS}) as FLOAT)"
 
 
 def rank_pairs(
@@ -137,7 +144,8 @@ def judge_ranking(facts: Mapping[str, Any], spec: PipelineSpec) -> Iterator[Verd
 
 def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
     """Make weighed_pairs: made_pairs with weight, own (without rivals) and probability."""
-    own = weight_sql(weights, "evidence", "similarity" if spec.encoder else None)
+    similarity = "similarity" if spec.encoder else None
+    own = weight_sql(weights, "evidence", similarity, is_stored=True)
     probability = weights.probability_sql("evidence")
     if spec.link_mode != "link":
         engine.make_view(
@@ -157,11 +165,11 @@ def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
         "select record_no, max(own) as own from (select record_no, own from best_left"
         " union all select record_no, own from best_right) group by record_no",
     )
-    rivals = f"{RIVALS_SHARE} * (l.own + r.own) / 2"
+    rivals = f"cast({RIVALS_SHARE} as float) * (l.own + r.own) / 2"
     engine.make_view(
         "weighed_pairs",
         f"""
-        select p.*, cast(round(p.own - {rivals}, {DECIMALS}) as float) as weight,
+        select p.*, cast(round(cast(p.own - {rivals} as float), {DECIMALS}) as float) as weight,
             {probability} as probability
         from own_pairs as p join best_of_record as l on l.record_no = p.left_no
         join best_of_record as r on r.record_no = p.right_no
@@ -270,7 +278,7 @@ def _mark_floor(engine: Engine, floor: int, whose: str) -> None:
                 partition by record_no order by own desc, left_no, right_no) as rank
             from sided{whose}
         )
-        select left_no, right_no, any_value(weight) as weight, count(*) as sides
+        select left_no, right_no, max(weight) as weight, count(*) as sides
         from ranked where rank <= {floor} group by left_no, right_no
         """,
     )

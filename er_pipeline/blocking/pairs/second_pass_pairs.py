@@ -85,6 +85,7 @@ def steps_after_matches(spec: PipelineSpec) -> list[Step]:
         settings=[spec.link_mode, spec.encoder is not None],
         run=partial(join_passes, spec=spec),
         stage="pairs",
+        place="cluster",
         checks=pair_checks(spec),
         judge=partial(judge_unified, spec=spec),
         show=show_pairs,
@@ -128,6 +129,7 @@ def _second_step(spec: PipelineSpec) -> Step:
         ],
         run=partial(build_second_pass_pairs, spec=spec),
         stage="pairs",
+        place="cluster",
     )
 
 
@@ -294,7 +296,9 @@ def _weight_sql(lake: Lake, spec: PipelineSpec) -> str:
     weights = read_weights(lake)
     similarity = "p.similarity" if spec.encoder else None
     own = weight_sql(weights, weights.evidence_sql(), similarity)
-    return f"{own} * {1 - RIVALS_SHARE:g}" if spec.link_mode == "link" else own
+    if spec.link_mode != "link":
+        return own
+    return f"cast({own} * cast({1 - RIVALS_SHARE:g} as float) as float)"
 
 
 def _count_strategies(engine: Engine, spec: PipelineSpec) -> dict[str, int]:
@@ -305,8 +309,8 @@ def _count_strategies(engine: Engine, spec: PipelineSpec) -> dict[str, int]:
     for strategy in spec.second_conjunctions:
         name = f"second_{strategy.name}"
         check_memberships(engine, strategy, spec, "second_pass strategy")
-        keyed = strategy.keyed_records(engine, "cleaned_records")
         with named_failures(engine, "cleaned_records", [strategy], "second_pass strategy"):
+            keyed = strategy.keyed_records(engine, "cleaned_records")
             engine.make_table(
                 name,
                 "select k.record_no, k.source_no, k.block_key,"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NotRequired, TypedDict, cast
 
+from er_pipeline.blocking.blocks.filtered_facts import filtered_facts
 from er_pipeline.blocking.neighbours.vector_files import TEXT_VECTORS, WHOLE_VECTORS
 from er_pipeline.blocking.pairs.mask_layout import MaskLayout
 from er_pipeline.blocking.pairs.pair_queries import pair_queries
@@ -138,6 +139,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
         ],
         run=partial(unify_pairs, spec=spec, table=name),
         stage="pairs",
+        place="cluster",
         show=show_pairs,
     )
     if spec.has_two_passes:  # judged when the pairs of both passes are there
@@ -204,6 +206,8 @@ def unify_pairs(
         tables.append("key_codes")
     for name in tables:
         lake.open(engine, name)
+    if spec.cluster:
+        spec.cluster.check_pairs(table, _most_pairs(lake, spec))
     layout = MaskLayout.of(spec, lake)
     listed = "select strategy, block_no, record_no from filtered_blocks"
     if spec.learns:
@@ -242,6 +246,13 @@ def unify_pairs(
                 account_for_sample(engine, lake, spec, "written_pairs", summed["pairs"])
             )
         return dict(draft.facts)
+
+
+def _most_pairs(lake: Lake, spec: PipelineSpec) -> int:
+    """Count the pairs of all blocks, repeats too, or what the budget keeps if that is less."""
+    facts = filtered_facts(lake)
+    kept = spec.budget.pairs(facts["records"]) if spec.budget else facts["pairs"]
+    return min(facts["pairs"], kept)
 
 
 def unified_facts(lake: Lake, table: str = "unified_pairs") -> UnifiedFacts:

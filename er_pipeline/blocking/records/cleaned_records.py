@@ -173,6 +173,8 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
 def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     raw = read_raw_records(engine, spec, read_tombstones(lake.folder))
+    if spec.cluster:  # how many there are is known only now
+        spec.cluster.check_records("cleaned_records", raw.n_records)
     readings = read_columns(engine, raw.table, spec)
     cleaned = list(clean_columns(engine, raw.table, spec, readings))
     with lake.writing("rejected_records") as draft:

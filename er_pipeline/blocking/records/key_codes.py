@@ -56,6 +56,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
             run=partial(index_keys, spec=spec),
             count=partial(index_keys, spec=spec) if spec.learns else None,
             stage="blocks",
+            place="cluster",
         )
     ]
 

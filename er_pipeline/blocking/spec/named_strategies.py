@@ -23,7 +23,7 @@ NAMED_STRATEGIES = {**DEFAULT_STRATEGIES, **OPTIONAL_STRATEGIES}
 
 
 def strategies_or_auto(value: Any) -> Any:
-    """Say of what is neither auto nor named keys what to write; anything else is left as it is."""
+    """Refuse what is neither auto nor a mapping of names to keys, and say what to write."""
     if isinstance(value, str) and value != "auto":
         raise ValueError(
             f"{value!r} is neither auto nor a mapping of name: key; write strategies: auto, or"

@@ -46,7 +46,9 @@ from er_pipeline.blocking.spec.settings import (
     validation_error,
 )
 from er_pipeline.blocking.spec.sources_section import Cleaning, Source
+from er_pipeline.blocking.spec.spark_section import Spark
 from er_pipeline.blocking.spec.survivorship_section import Survivorship
+from er_pipeline.blocking.tables.cluster import Cluster
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.blocking.values.key_choices import KeyChoice, key_choices
 from er_pipeline.blocking.values.key_parser import parse_conjunction
@@ -137,7 +139,10 @@ class PipelineSpec(Settings):
     lake: LakeSettings = LakeSettings()
     truth: Truth | None = Field(None, description="Known matches, for evaluation only.")
     labels: Labels | None = Field(None, description="Pairs judged by people; off if omitted.")
-    engine: Literal["duckdb"] = Field("duckdb", description="What runs the SQL.")
+    engine: Literal["duckdb", "spark"] = Field(
+        "duckdb", description="What runs the SQL; spark needs the section spark."
+    )
+    spark: Spark | None = Field(None, description="The cluster, where engine is spark.")
     threads: int | None = Field(
         None,
         ge=1,
@@ -214,6 +219,11 @@ class PipelineSpec(Settings):
     def name_parts(self) -> dict[str, tuple[str, NamePart]]:
         """The fields that full names are taken apart into: field -> (full name, part)."""
         return name_parts(self.declared_kinds)
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster that steps run on, where the engine is one."""
+        return self.spark.cluster if self.spark and self.engine == "spark" else None
 
     @property
     def source_labels(self) -> list[str]:

@@ -21,6 +21,7 @@ from er_pipeline.blocking.spec.publish_section import publish_problems
 from er_pipeline.blocking.spec.reserved_fields import is_reserved
 from er_pipeline.blocking.spec.schedule_section import schedule_problems
 from er_pipeline.blocking.spec.settings import IDENTIFIER, KeyExpressions, Problem
+from er_pipeline.blocking.spec.spark_section import spark_problems
 from er_pipeline.blocking.spec.survivorship_section import survivorship_problems
 from er_pipeline.blocking.tables.errors import SpecError, did_you_mean
 from er_pipeline.blocking.values.pair_conditions import parse_condition
@@ -67,6 +68,7 @@ def problems(spec: "PipelineSpec") -> Iterator[Problem]:
     yield from _second_pass_problems(spec)
     yield from _limit_problems(spec)
     yield from survivorship_problems(spec)
+    yield from spark_problems(spec)
 
 
 def _source_problems(spec: "PipelineSpec") -> Iterator[Problem]:

@@ -111,3 +111,12 @@ class Engine(Protocol):
 
         kept: an expression over value that stands in the table in its place.
         """
+
+    def record_wise(
+        self, records: str, columns: Sequence[str], query: "Callable[[Engine, str], str]"
+    ) -> str:
+        """Write the query of rows that each follow from one record alone, whatever the engine.
+
+        records: engine table. columns: those of it that are read. query: takes an engine and the
+        name of such a table in it, returns DuckDB's SQL; any of its functions may stand in it.
+        """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import duckdb
 import pyarrow as pa
 
-from er_pipeline.blocking.tables.engine import Result
+from er_pipeline.blocking.tables.engine import Engine, Result
 from er_pipeline.blocking.tables.files import made_folder
 from er_pipeline.blocking.tables.sql import literal, quoted
 
@@ -319,6 +319,12 @@ class DuckDBEngine:
             self.con.register("mapped", arrow)
             self.con.execute(f"insert into {quoted(name)} select {kept}, result from mapped")
             self.con.unregister("mapped")
+
+    def record_wise(
+        self, records: str, columns: Sequence[str], query: Callable[[Engine, str], str]
+    ) -> str:
+        """Write the query of rows that each follow from one record alone."""
+        return query(self, records)
 
 
 def _ran_out_of_memory(error: BaseException | None) -> bool:

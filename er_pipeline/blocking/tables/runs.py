@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from er_pipeline.blocking.tables.current import unchanged_since, why_to_run
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine_of_step import engine_of
 from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.failures import explained_failures
 from er_pipeline.blocking.tables.lake import Lake
@@ -31,7 +31,7 @@ def run(
 
     until: only what this table is made of, and itself; None runs all. full: run those steps, too,
     whose tables are current, and take nothing over from the last good run.
-    threads, memory_limit: of each engine, as `DuckDBEngine` takes them.
+    threads, memory_limit: of each DuckDB, as `DuckDBEngine` takes them.
     Raises KeyError if no step makes `until`, and what the steps raise.
     """
     if full:
@@ -42,7 +42,7 @@ def run(
             logger.info("%s: unchanged since %s, skipped", step.name, since)
             yield step, lake.facts(step.name)
             continue
-        with DuckDBEngine(threads, memory_limit, lake.spill) as engine:
+        with engine_of(step, lake, threads, memory_limit) as engine:
             facts = run_step(step, engine, lake)
         yield step, facts
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
+from er_pipeline.blocking.tables.cluster import Cluster, Place
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Shown, numbers
@@ -46,6 +47,8 @@ class Step:
     wrong with them. Only a table that breaks its contract, or is missing, keeps it from being run.
     outside: finds what the step reads that is no table of its inputs, such as files, or what is
     published: place -> fingerprint, see `outside.py`. None if it reads nothing else.
+    place: where its work is done if the dataset has a cluster; else all of it is on the driver.
+    cluster: the dataset's, None if it has none; a flow sets it.
     """
 
     writes: Sequence[Table]
@@ -60,6 +63,8 @@ class Step:
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tolerates: Sequence[str] = ()
     outside: Callable[[Lake], Mapping[str, str]] | None = None
+    place: Place = "driver"
+    cluster: Cluster | None = None
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.sql import quoted
 
 # Tables joined at a time. Every join copies the columns of those before it, so that the time grows
 # with the square of the tables: to clean 10,000 records of 150 fields takes 12 CPU s in one piece
@@ -35,7 +36,8 @@ def join_in_parts(
             f" from {rows} as r{''.join(join for _, join in tables)}",
         )
         same = " and ".join(f"_p{i}._{column} = r.{column}" for column in identity)
-        own = ", ".join(f"_{column}" for column in identity)
-        columns += f", _p{i}.* exclude ({own})"
+        own = [f"_{column}" for column in identity]
+        made = engine.described(f"select * from {part}_{i}")
+        columns += "".join(f", _p{i}.{quoted(name)}" for name, _ in made if name not in own)
         joins += f" join {part}_{i} as _p{i} on {same}"
     return columns, joins

@@ -72,8 +72,8 @@ def _reason(engine: Engine, records: str, key: Key, low: int, high: int) -> str 
         "tried_records",
         f"select * from {records} where record_no between {low} and {high}",
     )
-    keyed = Conjunction("tried", (key,)).keyed_records(engine, "tried_records")
     try:
+        keyed = Conjunction("tried", (key,)).keyed_records(engine, "tried_records")
         engine.row(f"select count(block_key) from ({keyed})")
     except OF_VALUES as error:
         return first_line(error)

@@ -83,8 +83,14 @@ class Conjunction:
 
         One row per record and key; a record whose key has a NULL or blank member has no row.
         records: name of a table of the engine with the cleaned records. Runs the Python functions
-        over the distinct values of their arguments, as tables _lookup_... of the engine.
+        over the distinct values of their arguments, as tables _lookup_... of the engine. The keys
+        are DuckDB's expressions on every engine: one on a cluster computes them here and now, and
+        may fail on a value.
         """
+        ids = ("record_no", "record_id", "source", "source_no")
+        return engine.record_wise(records, [*ids, *self.source_columns], self._keyed_sql)
+
+    def _keyed_sql(self, engine: Engine, records: str) -> str:
         relation = records
         for lookup in self.lookups:
             engine.map_distinct(

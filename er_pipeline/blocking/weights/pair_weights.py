@@ -303,7 +303,7 @@ def sample_records(engine: Engine, n_pairs: int, seed: str, records: str, most: 
     engine.make_table(
         records,
         "select record_no from key_codes"
-        f" order by md5(concat({literal(seed)}, ' ', record_no)), record_no"
+        f" order by md5({literal(f'{seed} ')} || cast(record_no as varchar)), record_no"
         f" limit {max(1, round(share * n_records))}",
     )
 

@@ -1,0 +1,349 @@
+"""The engine of a cluster: the SQL of the steps on Spark Connect, tables as parquet files.
+
+Every engine table is a folder of parquet files below `scratch`, so that no plan grows from
+statement to statement and a lost executor costs nothing that was done. The cluster and the driver
+both see that folder and the lake, by the same path.
+"""
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from er_pipeline.blocking.tables.cluster import Cluster
+from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.errors import BudgetError, LakeError, first_line
+from er_pipeline.blocking.tables.files import link_file, made_folder
+from er_pipeline.blocking.tables.spark_session import spark_session
+from er_pipeline.blocking.tables.spark_sql import signed_hash, to_spark, without_order
+from er_pipeline.blocking.tables.sql import quoted
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
+
+# Rows that a result may have in this process: sizes and counts, never pairs.
+MOST_ROWS = 5_000_000
+
+
+class SparkEngine:
+    """One session on a cluster. Use it as a context manager: `with SparkEngine(...) as engine`.
+
+    scratch: a folder that cluster and driver see alike; each engine has a folder of its own in it.
+    threads, memory_limit: of the DuckDB on the driver that computes what follows from one record.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        scratch: Path,
+        threads: int | None = None,
+        memory_limit: str | None = None,
+    ) -> None:
+        """Open the session."""
+        self.cluster, self.threads, self.memory_limit = cluster, threads, memory_limit
+        self._held = ExitStack()
+        self.scratch = scratch.absolute() / f"spark-{secrets.token_hex(4)}"
+        self._files: dict[str, list[Path]] = {}  # of tables, by their names; views have none
+        self._made = 0
+        try:
+            self._held.enter_context(made_folder(self.scratch))
+            self._held.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+            self.session = self._held.enter_context(spark_session(cluster))
+        except BaseException:
+            self._held.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Give the engine itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the session; its tables are gone."""
+        self._held.close()
+
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> NoReturn:
+        """Refuse: a cluster's tables are made anew, never changed."""
+        raise LakeError(f"a step on the cluster changes no table: {' '.join(sql.split())[:200]}")
+
+    def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Fetch a small result as Python rows."""
+        assert not parameters, "values are written into the SQL of a cluster"
+        found = self.arrow(sql)
+        columns = [[_plain(value) for value in column.to_pylist()] for column in found.columns]
+        return list(zip(*columns, strict=True))
+
+    def row(self, sql: str) -> tuple[Any, ...]:
+        """Fetch the one row of an aggregate."""
+        rows = self.rows(sql)
+        assert len(rows) == 1, f"an aggregate gives one row: {sql}"
+        return rows[0]
+
+    def columns(
+        self, sql: str, parameters: Sequence[Any] | None = None
+    ) -> "Mapping[str, NDArray[Any]]":
+        """Fetch a result as one array per column; a column with NULLs is a masked array."""
+        assert not parameters, "values are written into the SQL of a cluster"
+        found = self.arrow(sql)
+        return {name: _array(found[name]) for name in found.schema.names}
+
+    def batches(self, sql: str, n_rows: int) -> "Iterator[Mapping[str, NDArray[Any]]]":
+        """Stream a result without NULLs, some so many rows at a time, one array per column."""
+        with self._driver() as driver:
+            driver.read_folder(self._written(sql), "streamed")
+            yield from driver.batches("select * from streamed", n_rows)
+
+    def arrow(self, sql: str) -> pa.Table:
+        """Fetch a bounded result as an Arrow table."""
+        found: pa.Table = self._run(lambda: self._query(sql).limit(MOST_ROWS + 1).toArrow(), sql)
+        if found.num_rows > MOST_ROWS:
+            raise LakeError(
+                f"a step on the cluster fetches more than {MOST_ROWS:,} rows into this process"
+                f" ({' '.join(sql.split())[:200]})"
+            )
+        return found
+
+    def frame(self, sql: str) -> "pd.DataFrame":
+        """Fetch a bounded result as a data frame."""
+        frame: pd.DataFrame = self.arrow(sql).to_pandas()
+        return frame
+
+    def described(self, sql: str) -> list[tuple[str, str]]:
+        """List the (name, type) of a query's columns, in DuckDB's names, without running it."""
+        empty = self.arrow(f"select * from ({sql}) as described limit 0")
+        with self._driver() as driver:
+            driver.put("described", empty)
+            return driver.described("select * from described")
+
+    def make_table(self, name: str, sql: str) -> None:
+        """Make (or replace) a table from a query."""
+        self._show(name, self._written(sql, name))
+
+    def make_view(self, name: str, sql: str) -> None:
+        """Make (or replace) a view; what it reads is not replaced afterwards."""
+        self._run(lambda: self._query(sql).createOrReplaceTempView(name), sql)
+        self._files.pop(name.lower(), None)
+
+    def append(self, name: str, sql: str) -> None:
+        """Add the rows of a query to a table, column by column in their order."""
+        old = self._query(f"select * from {quoted(name)}")
+        added = self._query(sql).toDF(*old.columns)
+        fitted = added.select(*(added[f.name].cast(f.dataType) for f in old.schema.fields))
+        folder = self._write(fitted, sql, name)
+        self._show_files(name, [*self._files[name.lower()], *_parquet(folder)])
+
+    def drop(self, name: str) -> None:
+        """Drop a table."""
+        self.session.catalog.dropTempView(name)
+        self._files.pop(name.lower(), None)
+
+    def put(self, name: str, values: "pa.Table | Mapping[str, NDArray[Any]]") -> None:
+        """Make (or replace) a table from values in memory."""
+        table = values if isinstance(values, pa.Table) else pa.table(dict(values))
+        folder = self._folder(name)
+        folder.mkdir()
+        pq.write_table(table, folder / "part.parquet")
+        self._show(name, folder)
+
+    def read_folder(self, folder: Path, name: str, *, row_numbers: bool = False) -> None:
+        """Make all parquet files of a folder readable as one table."""
+        self._read(_parquet(folder), name, row_numbers)
+
+    def read_file(self, path: Path, name: str, *, row_numbers: bool = False) -> None:
+        """Make one parquet file readable as a table."""
+        self._read([path], name, row_numbers)
+
+    def write(self, sql: str, path: Path, *, bulk: bool = False) -> None:
+        """Write a query's result to one parquet file where it has an order, else to several.
+
+        Several begin with the file's name. An order is put in by the driver: a server may leave it
+        out where it writes, as Sail does.
+        """
+        unordered, order = (sql, "") if bulk else without_order(sql)
+        folder = self._written(unordered, path.stem)
+        if order:
+            with self._driver() as driver:
+                driver.read_folder(folder, "written")
+                driver.write(f"select * from written {order}", path)
+            return
+        for i, file in enumerate(_parquet(folder)):
+            shutil.move(file, path.with_name(f"{path.stem}-{i:05}.parquet"))
+
+    def fingerprint(self, table: str, columns: Sequence[str]) -> str:
+        """Return a text that changes with the rows of a table, whatever their order."""
+        texts = ", ".join(
+            f"coalesce(cast(`{column.replace('`', '``')}` as string), char(30))"
+            for column in columns
+        )
+        query = (
+            f"select count(*), bit_xor({signed_hash(f'concat_ws(char(31), {texts})')})"
+            f" from `{table.replace('`', '``')}`"
+        )
+        counted = self._run(lambda: self.session.sql(query).toArrow(), query)
+        n_rows, digest = (column[0].as_py() for column in counted.columns)
+        return f"{n_rows}-{None if digest is None else digest % (1 << 64)}"
+
+    def row_hash(self, sql: str) -> str:
+        """Write the expression of a well-mixed whole number below 2^64, for a text expression."""
+        return f"md5_number_lower({sql})"
+
+    def map_distinct(
+        self,
+        name: str,
+        values_sql: str,
+        call: Callable[[str], str | None],
+        kept: str = "value",
+    ) -> None:
+        """Make the table `name` (value, result): a Python function over distinct values.
+
+        It runs on the driver. Raises BudgetError beyond `driver_values`.
+        """
+        distinct = f"select distinct v from ({values_sql}) as t(v) where v is not null"
+        folder = self._written(distinct, name)
+        self._check_values(name, folder)
+        with self._driver() as driver:
+            driver.read_folder(folder, "distinct_values")
+            driver.map_distinct("mapped_values", "select v from distinct_values", call, kept)
+            self._take_over(driver, "select * from mapped_values", name)
+
+    def record_wise(
+        self, records: str, columns: Sequence[str], query: Callable[[Engine, str], str]
+    ) -> str:
+        """Write the query of rows that each follow from one record; DuckDB computes it.
+
+        It runs on the driver. Raises BudgetError beyond `driver_records`.
+        """
+        files = self._files.get(records.lower())
+        if files is None:  # a view
+            listed = ", ".join(quoted(column) for column in columns)
+            files = _parquet(self._written(f"select {listed} from {records}", "viewed"))
+        n_records = _rows_of(files)
+        if n_records > self.cluster.driver_records:
+            raise BudgetError(
+                f"keys of {n_records:,} records: the driver computes those of up to"
+                f" {self.cluster.driver_records:,}; raise spark: driver_records"
+            )
+        name = f"record_wise_{self._made}"
+        with self._driver() as driver:
+            driver.read_folder(self._one_folder(files), "records")
+            self._take_over(driver, query(driver, "records"), name)
+        return f"select * from {name}"
+
+    def _one_folder(self, files: Sequence[Path]) -> Path:
+        """Return a folder that holds these files and no others."""
+        parents = {file.parent for file in files}
+        if len(parents) == 1 and _parquet(*parents) == sorted(files):
+            return parents.pop()
+        folder = self._folder("gathered")
+        folder.mkdir()
+        for i, file in enumerate(files):
+            link_file(file, folder / f"{i:05}.parquet")
+        return folder
+
+    def _driver(self) -> DuckDBEngine:
+        return DuckDBEngine(self.threads, self.memory_limit, self.scratch / "spill")
+
+    def _take_over(self, driver: DuckDBEngine, sql: str, name: str) -> None:
+        """Make a table of what DuckDB computes on the driver."""
+        folder = self._folder(name)
+        folder.mkdir()
+        driver.write(sql, folder / "part.parquet", bulk=True)
+        self._show(name, folder)
+
+    def _check_values(self, name: str, folder: Path) -> None:
+        n_values, most = _rows_of(_parquet(folder)), self.cluster.driver_values
+        if n_values > most:
+            raise BudgetError(
+                f"{name}: a function of Python would map {n_values:,} distinct values on the"
+                f" driver, which takes up to {most:,}; raise spark: driver_values, or take a key"
+                " without such a function"
+            )
+
+    def _query(self, sql: str) -> "DataFrame":
+        frame: DataFrame = self._run(lambda: self.session.sql(to_spark(sql)), sql)
+        return frame
+
+    def _run(self, call: Callable[[], Any], sql: str) -> Any:
+        """Run what a statement needs of the server; say which one failed."""
+        from pyspark.errors import PySparkException
+
+        try:
+            return call()
+        except PySparkException as error:
+            raise LakeError(
+                f"engine: spark: {first_line(error)} (in: {' '.join(sql.split())[:400]})"
+            ) from error
+
+    def _folder(self, name: str) -> Path:
+        self._made += 1
+        return self.scratch / f"{self._made:05}-{name[:60]}"
+
+    def _written(self, sql: str, name: str = "rows") -> Path:
+        """Run a query into a folder of its own; return it."""
+        return self._write(self._query(sql), sql, name)
+
+    def _write(self, frame: "DataFrame", sql: str, name: str) -> Path:
+        folder = self._folder(name)
+        self._run(lambda: frame.write.mode("overwrite").parquet(str(folder)), sql)
+        if not _parquet(folder):  # Sail writes no file for no rows, and a table has its columns
+            folder.mkdir(exist_ok=True)
+            empty = self._run(lambda: frame.limit(0).toArrow(), sql)
+            pq.write_table(empty, folder / "part-0.parquet")
+        return folder
+
+    def _read(self, files: list[Path], name: str, row_numbers: bool) -> None:
+        if row_numbers:
+            raise LakeError(f"{name}: rows are numbered on the driver alone")
+        self._show_files(name, files)
+
+    def _show(self, name: str, folder: Path) -> None:
+        self._show_files(name, _parquet(folder))
+
+    def _show_files(self, name: str, files: list[Path]) -> None:
+        frame = self.session.read.parquet(*map(str, files))
+        self._run(lambda: frame.createOrReplaceTempView(name), f"select * from {name}")
+        self._files[name.lower()] = files
+
+
+def _parquet(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.parquet"))
+
+
+def _rows_of(files: Sequence[Path]) -> int:
+    return sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def _plain(value: Any) -> Any:
+    """Take a whole number for what it is, however wide its column."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value
+
+
+def _array(column: pa.ChunkedArray) -> "NDArray[Any]":
+    if not column.null_count:
+        return np.asarray(column.combine_chunks().to_numpy(zero_copy_only=False))
+    mask = np.asarray(column.is_null().to_numpy())
+    kept = column.combine_chunks().fill_null(_nothing(column.type))
+    return np.ma.masked_array(kept.to_numpy(zero_copy_only=False), mask)
+
+
+def _nothing(kind: pa.DataType) -> Any:
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return ""
+    return pa.scalar(0).cast(kind)
