@@ -163,7 +163,7 @@ def _where(
 
 
 def _how_to_show(defs: Path, tables: Lake) -> str:
-    from er_pipeline.orchestration.resources import default_lake
+    from er_pipeline.blocking.tables.default_lake import default_lake
 
     lake = () if tables.root == default_lake() else ("--lake", str(tables.root))
     return shlex.join(["er-pipeline", "show", str(defs), "unified_pairs", *lake])

@@ -48,7 +48,8 @@ def judge_expectations(
     declared: what is expected of it beyond what always is. Of cleaned_records that is record_no
     unique and never NULL, ids never NULL, every field at most as empty as
     `expectations: max_null_rate` says, and every value of a field of the form that
-    `expectations: formats` says. It looks at an evenly spread sample of about `expectations: sample` rows, and at the columns
+    `expectations: formats` says.
+    It looks at an evenly spread sample of about `expectations: sample` rows, and at the columns
     expected of alone, so its memory does not grow with the table.
     Raises SpecError if a file of expectations is wrong.
     """
