@@ -112,6 +112,7 @@ def test_a_dropped_block_is_shown_with_its_size(lossy_people: Dataset) -> None:
     )
     found = explained(lossy_people, str(left), str(right))
     (block,) = [b for keys in found.keys for b in keys.blocks if b.why == "oversized"]
+    assert block.records is not None
     assert block.records > 6
     assert found.missed
     assert str(block.records) in found.missed.detail

@@ -162,7 +162,7 @@ def explain_pair(
         truth = "known_pairs"
         lake.open(engine, "true_pairs", truth)
     ask_records(engine, ends, ASKED)
-    explained = explain_pairs(engine, lake, spec, threshold, truth, ASKED, also_unlikely=True)
+    explained = explain_pairs(engine, lake, spec, threshold, truth, few=ASKED)
     found = engine.rows(f"select cause, detail, remedy from {explained.table}")
     missed = _missed(engine, lake, spec, *found[0]) if found else None
     names = {bit: name for name, bit in unified_facts(lake)["strategy_bits"].items()}

@@ -16,6 +16,7 @@ from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.evaluation.entity_past import past_of
 from er_pipeline.evaluation.missed_keys import list_proposers
+from er_pipeline.evaluation.proposed_true import tables_of_proposals
 from er_pipeline.evaluation.record_candidates import Candidate, find_candidates
 from er_pipeline.evaluation.record_keys import (
     KeyBlock,
@@ -110,8 +111,7 @@ def explain_record(
     Raises InputError if there is no such record; LakeError if a table is missing or stale.
     """
     tables = ["cleaned_records", "unified_pairs", "dropped_blocks"]
-    if spec.learns:
-        tables.append("learned_blocks")
+    tables += [table for table in tables_of_proposals(spec) if table != "true_pairs"]
     if spec.matching:
         tables += ["em_model", "entities", "entity_events"]
     for table in tables:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
+from er_pipeline.blocking.pairs.weighed_when_read import holds_weights
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -48,29 +49,23 @@ def explain_pairs(
     spec: PipelineSpec,
     threshold: float | None,
     truth: str | None,
-    records: str = "cleaned_records",
-    *,
-    also_unlikely: bool = False,
+    few: str | None = None,
 ) -> ExplainedPairs:
     """Find the cause of every pair of the engine's true_pairs that is not found.
 
     Reads the engine's tables that missed_matches declares. threshold: least probability of a match;
     None where nothing is scored, and every candidate is found. truth: engine table of all true
-    pairs, None if they are not known. Makes proposed_true, too: the pairs that were ever proposed,
-    see `propose_true_pairs`; and candidate_true: their rows of unified_pairs. records: engine table
-    with their records at least, as cleaned_records. also_unlikely: whether a change is sought for
-    pairs, too, that it would make candidates, and no matches.
+    pairs, None if they are not known. few: where only a few pairs are asked about, the engine table
+    of their records, as cleaned_records. Then a change is sought, too, that makes pairs candidates
+    and no matches; and unified_pairs is read only where it must be.
+    Makes proposed_true, too: the pairs that were ever proposed, see `propose_true_pairs`; and
+    candidate_true: those that are candidates.
     """
     missed = MissedTables()
     bits = unified_facts(lake)["strategy_bits"]
     propose_true_pairs(engine, lake, spec, bits, PROPOSED)
-    (n_proposed,) = engine.row(f"select count(*) from {PROPOSED}")
-    engine.make_table(
-        CANDIDATES,
-        "select u.* from unified_pairs as u join true_pairs as t"
-        " on t.left_no = u.left_no and t.right_no = u.right_no"
-        + ("" if n_proposed else " limit 0"),  # the pairs are long: what nothing made is not there
-    )
+    _find_candidates(engine, spec, is_few=few is not None)
+    records = few or "cleaned_records"
     find_missed(engine, PROPOSED, CANDIDATES, missed.pairs, threshold)
     if spec.second_pass:
         helped = helped_records(engine, lake, spec)
@@ -97,7 +92,7 @@ def explain_pairs(
     causes, unlikely, cheapest = "missed_causes", "unlikely_true", "missed_remedies"
     engine.make_table(causes, causes_sql(missed, dropped, threshold))
     _find_unlikely(engine, lake, spec, missed.pairs, unlikely, threshold, records)
-    if not also_unlikely:
+    if few is None:
         _leave_out(engine, missed, unlikely)
     (n_unlikely,) = engine.row(f"select count(*) from {unlikely}")
     remedies = find_remedies(engine, lake, spec, missed, cheapest, threshold=threshold, truth=truth)
@@ -117,6 +112,24 @@ def explain_pairs(
         """,
     )
     return ExplainedPairs(table, n_unlikely, remedies)
+
+
+def _find_candidates(engine: Engine, spec: PipelineSpec, *, is_few: bool) -> None:
+    """Make candidate_true: the pairs of true_pairs that are candidates, as in unified_pairs.
+
+    is_few: take it that what was proposed is there, where nothing is cut and no weight is kept; all
+    pairs are long to look through.
+    """
+    if is_few and spec.budget is None and not holds_weights(spec):
+        engine.make_table(CANDIDATES, f"select * from {PROPOSED}")
+        return
+    (n_proposed,) = engine.row(f"select count(*) from {PROPOSED}")
+    engine.make_table(
+        CANDIDATES,
+        "select u.* from unified_pairs as u join true_pairs as t"
+        " on t.left_no = u.left_no and t.right_no = u.right_no"
+        + ("" if n_proposed else " limit 0"),
+    )
 
 
 def _find_unlikely(
