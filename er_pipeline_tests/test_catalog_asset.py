@@ -7,8 +7,8 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.errors import LakeError
 from er_pipeline.blocking.tables.files import point
 from er_pipeline.blocking.tables.locks import catalog_lock
-from er_pipeline.blocking.tables.publications import CURRENT
 from er_pipeline.blocking.tables.run_metrics import note_run_metrics
+from er_pipeline.blocking.tables.shown_links import CURRENT
 from er_pipeline.catalog import CATALOG
 from er_pipeline.flow import flow
 from er_pipeline.flow import run as run_flow

@@ -42,3 +42,10 @@ def test_what_has_no_like_is_written_as_text() -> None:
     assert column_is_text("UUID")
     assert column_is_text("ENUM('a')")
     assert not column_is_text("TIMESTAMP WITH TIME ZONE")
+
+
+def test_no_list_is_none_and_an_empty_one_is_empty(engine: DuckDBEngine) -> None:
+    sql = "select []::varchar[] as empty, null::varchar[] as none"
+    columns = engine.described(sql)
+    assert engine.rows(selected(columns, sql, has_arrays=True)) == [("{}", None)]
+    assert engine.rows(selected(columns, sql, has_arrays=False)) == [("[]", None)]

@@ -5,6 +5,7 @@ from er_pipeline.blocking.tables.errors import (
     BudgetError,
     InputError,
     LakeError,
+    SinkError,
     SpecError,
     did_you_mean,
     first_line,
@@ -19,6 +20,7 @@ from er_pipeline.terminal.exit_codes import FAILED, WRONG_USE, exit_code_of
         (InputError, FAILED),
         (LakeError, FAILED),
         (BudgetError, FAILED),
+        (SinkError, FAILED),
         (BlockingError, FAILED),
     ],
 )
@@ -31,7 +33,7 @@ def test_every_error_is_caught_as_one_and_ends_a_command_with_its_code(
 
 def test_every_kind_of_error_is_among_those_with_a_code() -> None:
     ours = {kind for kind in BlockingError.__subclasses__() if kind.__module__.endswith(".errors")}
-    assert ours == {SpecError, InputError, LakeError, BudgetError}
+    assert ours == {SpecError, InputError, LakeError, BudgetError, SinkError}
 
 
 @pytest.mark.parametrize("kind", [Exception, ValueError, KeyError, OSError])

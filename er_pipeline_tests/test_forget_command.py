@@ -1,5 +1,6 @@
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from er_pipeline.terminal.cli import main
@@ -15,6 +16,7 @@ def forget(project: Project, *arguments: str) -> int:
 def test_a_record_is_forgotten_and_the_nights_go_on(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    project.declare(SMALL + "  publish: [{parquet: out, tables: [cleaned_records]}]\n")
     assert project.run() == 0
     capsys.readouterr()
     assert forget(project, "people", "2", "--dry-run") == 0
@@ -23,10 +25,13 @@ def test_a_record_is_forgotten_and_the_nights_go_on(
     answer = capsys.readouterr().out
     assert "nothing of record people:2 is left" in answer
     assert "searched " in answer
+    assert "The places of `publish` (parquet) hold it until the next run writes them." in answer
     assert [row[0] for row in project.catalog()["cleaned_records"]] == ["1", "3", "4"]
     assert project.run() == 0
     report = capsys.readouterr().out
     assert "Forgotten records:     1 of the sources" in report
+    sent = pq.read_table(project.folder / "out" / "cleaned_records.parquet")
+    assert sent["record_id"].to_pylist() == ["1", "3", "4"]
     assert [row[0] for row in project.catalog()["cleaned_records"]] == ["1", "3", "4"]
     assert forget(project, "people", "2", "--allow-again") == 0
     assert project.run() == 0

@@ -31,7 +31,8 @@ def test_a_place_gets_what_the_catalog_shows_once(people: Dataset, tmp_path: Pat
     publish(people, {})
     (place,) = published_to(parquet="out").publish
     assert write_place(people.spec, people.lake, place) == {"unified_pairs": 4}
-    rows = duckdb.sql(f"from '{tmp_path}/out/unified_pairs.parquet'").fetchall()
+    with duckdb.connect() as con:
+        rows = con.execute(f"from '{tmp_path}/out/unified_pairs.parquet'").fetchall()
     assert ("0", "1", ["last"]) in [row[:3] for row in rows]
     assert is_current(people.spec, people.lake, place)
     assert write_place(people.spec, people.lake, place) is None

@@ -15,7 +15,7 @@ from er_pipeline_tests.object_store import object_store
 from er_pipeline_tests.small_spec import small_spec
 from er_pipeline_tests.test_sources import Reader
 
-RECORDS = {
+RECORDS: dict[str, list[Any]] = {
     "id": [1, 2, 3],
     "Name": ["Ann", "Bob", None],
     "score": [1.0, 0.5, None],

@@ -62,7 +62,9 @@ def _flat(value: str, kind: str, has_arrays: bool) -> str:
     if is_list(kind) and has_arrays and not is_list(kind[: kind.rindex("[")]):
         escaped = r"""regexp_replace(cast(v as varchar), '(["\\])', '\\\1', 'g')"""
         item = f"""case when v is null then 'NULL' else '"' || {escaped} || '"' end"""
-        return f"'{{' || array_to_string(list_transform({value}, lambda v: {item}), ',') || '}}'"
+        items = f"array_to_string(list_transform({value}, lambda v: {item}), ',')"
+        # In DuckDB 1.4 an empty list has no text.
+        return f"case when {value} is not null then '{{' || coalesce({items}, '') || '}}' end"
     if is_list(kind) or kind.startswith(NESTED):
         return f"cast(to_json({value}) as varchar)"
     if kind in ("HUGEINT", "UHUGEINT", "UBIGINT") or column_is_text(kind):

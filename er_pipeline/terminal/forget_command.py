@@ -1,7 +1,7 @@
 """The command forget: records taken out of a lake, and the proof that nothing of them is left."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -10,6 +10,7 @@ from er_pipeline.terminal.exit_codes import FAILED, OK, UsageError
 from er_pipeline.terminal.options import Defs, JsonOption, LakeOption
 
 if TYPE_CHECKING:
+    from er_pipeline.blocking.spec.publish_section import PublishPlace
     from er_pipeline.forgetting import Forgotten
 
 
@@ -81,7 +82,7 @@ def forget(
     if as_json:
         print_json(asdict(done))
     else:
-        print_lines(_lines(done, named, dry_run=dry_run))
+        print_lines([*_lines(done, named, dry_run=dry_run), *_elsewhere(spec.publish, dry_run)])
     return FAILED if done.left else OK
 
 
@@ -105,6 +106,13 @@ def _lines(done: "Forgotten", named: str, *, dry_run: bool) -> Iterator[str]:
     yield f"{searched}: something of record {named} is left in"
     yield from (f"  {place}" for place in done.left)
     yield "Run the command again; if it stays, look at the file and delete it."
+
+
+def _elsewhere(places: "Sequence[PublishPlace]", dry_run: bool) -> Iterator[str]:
+    """Say where else a record stands until the next run."""
+    if places and not dry_run:
+        names = ", ".join(place.label for place in places)
+        yield f"The places of `publish` ({names}) hold it until the next run writes them."
 
 
 def _size(n_bytes: int) -> str:

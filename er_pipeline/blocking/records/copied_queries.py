@@ -62,7 +62,8 @@ def _columns(con: "sa.Connection", within: str) -> dict[str, tuple[str, str]]:
     """
     result = con.exec_driver_sql(f"select * from {within} limit 0")
     assert result.cursor is not None
-    oids = [(column[0], int(column[1])) for column in result.cursor.description]
+    described: Sequence[Any] = result.cursor.description
+    oids = [(column[0], int(column[1])) for column in described]
     result.close()
     listed = ", ".join(str(oid) for oid in {oid for _, oid in oids})
     found = con.exec_driver_sql(
@@ -112,7 +113,7 @@ def _copy(con: "sa.Connection", sql: str, out: Any) -> None:
 
 def _errors_of(con: "sa.Connection") -> type[Exception]:
     """Return what the driver raises by itself, without SQLAlchemy."""
-    error: type[Exception] = con.dialect.loaded_dbapi.Error  # type: ignore[attr-defined]
+    error: type[Exception] = con.dialect.loaded_dbapi.Error
     return error
 
 

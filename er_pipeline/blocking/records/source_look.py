@@ -31,7 +31,8 @@ def look_at(source: Source, folder: Path) -> SourceLook:
     Raises InputError if there are no such files, OSError if one cannot be looked at.
     """
     if format_of_table(source, folder):
-        return SourceLook(*table_outside(source, folder))
+        (place,) = table_outside(source, folder)
+        return SourceLook(place)
     if source.path and is_remote(source.path):
         remote = list_remote(source.path, "path")
         ages = [file.changed for file in remote if file.changed]
