@@ -97,6 +97,7 @@ def data_docs_page(
         ExpectationValidationResult,
     )
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.expectations.metadata_types import FailureSeverity
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
@@ -110,8 +111,8 @@ def data_docs_page(
                 success=outcome.succeeded,
                 expectation_config=ExpectationConfiguration(
                     type=expectation.name,
-                    kwargs=_escaped(expectation.kwargs),
-                    severity=expectation.severity,
+                    kwargs=dict(expectation.kwargs),  # the library escapes these
+                    severity=FailureSeverity(expectation.severity),
                 ),
                 result=_escaped(result),
                 meta={},
@@ -139,7 +140,8 @@ def data_docs_page(
         },
     )
     rendered = ValidationResultsPageRenderer().render(suite)
-    return _complete(str(DefaultJinjaPageView().render(rendered)), f"{dataset}.{table}")
+    view: Any = DefaultJinjaPageView()  # without types
+    return _complete(str(view.render(rendered)), f"{dataset}.{table}")
 
 
 def _escaped(value: Any) -> Any:
