@@ -60,11 +60,10 @@ def test_a_setting_that_stands_twice_is_refused() -> None:
 
 
 def test_a_suite_that_is_wrong_is_an_error_when_the_dataset_is_loaded() -> None:
-    with (
-        pytest.raises(Exception, match=r"gone\.json: no such file"),
-        loaded(HEAD + "  expectations: {suites: [gone.json]}\n"),
-    ):
+    declared = HEAD + "  expectations: {suites: [gone.json]}\n"
+    with pytest.raises(Exception, match="loading component") as caught, loaded(declared):
         pass
+    assert "gone.json: no such file" in str(caught.value.__cause__)
 
 
 def test_the_definitions_are_of_one_dataset_over_one_lake(tmp_path: Path) -> None:
