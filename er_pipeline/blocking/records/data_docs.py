@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.records.expectation_outcomes import Outcome
-from er_pipeline.blocking.records.expectation_sentences import without_values
+from er_pipeline.blocking.records.expectation_sentences import reason, without_values
 from er_pipeline.blocking.tables.errors import first_line
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.page_style import page_colours
@@ -105,7 +105,7 @@ def data_docs_page(
     for outcome in outcomes:
         expectation = outcome.expectation
         result = outcome.result if with_values else without_values(outcome.result)
-        why_not = outcome.why_not
+        why_not = reason(outcome, with_values=with_values)
         results.append(
             ExpectationValidationResult(
                 success=outcome.succeeded,
@@ -117,8 +117,8 @@ def data_docs_page(
                 result=_escaped(result),
                 meta={},
                 exception_info={
-                    "raised_exception": why_not is not None,
-                    "exception_message": escape(why_not or ""),
+                    "raised_exception": bool(why_not),
+                    "exception_message": escape(why_not),
                     "exception_traceback": "",
                 },
             )
