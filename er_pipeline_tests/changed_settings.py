@@ -119,7 +119,7 @@ DATABASE = {"sources": [{"database": "shop.duckdb", "table": "people"}]}
 QUERY = {"sources": [{"url": "sqlite:///a.db", "query": "select 1", "name": "shop"}]}
 EXPECTED = {
     "expectations": {
-        "expect": [{"type": "expect_column_values_to_be_unique", "kwargs": {"column": "city"}}],
+        "expect": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "city"}}],
         "suites": [{"path": "suite.json"}],
     }
 }
@@ -287,6 +287,13 @@ CHANGES: Sequence[Change] = (
     Change("checks.max_recall_drop", 0.5),
     Change("expectations.max_null_rate", {"email": 0.5}),
     Change("expectations.formats", {"email": ".+@.+"}),
+    Change("expectations.expect[].type", "ExpectColumnToExist", given=EXPECTED),
+    Change("expectations.expect[].kwargs", {"column": "email"}, given=EXPECTED),
+    Change("expectations.expect[].severity", "info", given=EXPECTED),
+    Change("expectations.expect[].table", "unified_pairs", given=EXPECTED),
+    Change("expectations.suites[].path", "other.json", given=EXPECTED),
+    Change("expectations.suites[].table", "unified_pairs", given=EXPECTED),
+    Change("expectations.data_docs", False),
     Change("expectations.sample", 1_000),
     Change("schedule.cron", "0 3 * * *"),
     Change("schedule.timezone", "Europe/Berlin"),

@@ -180,6 +180,8 @@ def test_records_that_miss_the_expectations_stop_the_run(
         people(expectations=expectations), "cleaned_records.fits_expectations", words
     )
     assert numbers["records_looked_at"] == 4
+    assert numbers["data_docs"].endswith("data_docs/index.html")
+    assert "| failed |" in numbers["found"]
 
 
 def test_a_field_emptied_by_its_kind_warns(people: Callable[..., Dataset]) -> None:

@@ -59,6 +59,13 @@ def test_a_setting_that_stands_twice_is_refused() -> None:
     assert "mode stands a second time (first in line 6)" in str(caught.value.__cause__)
 
 
+def test_a_suite_that_is_wrong_is_an_error_when_the_dataset_is_loaded() -> None:
+    declared = HEAD + "  expectations: {suites: [gone.json]}\n"
+    with pytest.raises(Exception, match="loading component") as caught, loaded(declared):
+        pass
+    assert "gone.json: no such file" in str(caught.value.__cause__)
+
+
 def test_the_definitions_are_of_one_dataset_over_one_lake(tmp_path: Path) -> None:
     definitions = BlockingPipeline(small_spec()).definitions(tmp_path)
     graph = definitions.resolve_asset_graph()

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from er_pipeline.blocking.labels.labels import Journal, Label, RecordName
+from er_pipeline.blocking.records.data_docs import DATA_DOCS
 from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
 from er_pipeline.blocking.tables.errors import InputError, LakeError, SpecError
 from er_pipeline.blocking.tables.lake import Lake
@@ -108,11 +109,15 @@ def views(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
 def test_nothing_of_a_record_is_left_in_any_file(nights: Nights) -> None:
     lake = nights.lake
     page = lake.folder / PAGE_FILE
-    page.write_text(f"<td>{NAME}</td>", "utf-8")
+    docs = lake.folder / DATA_DOCS / "cleaned_records.html"
+    docs.parent.mkdir()
+    for file in (page, docs):
+        file.write_text(f"<td>{NAME}</td>", "utf-8")
     assert str(page) in holding(lake, NAME, TOWN), "the search of this test can find something"
     done = forget(nights.spec, lake, "crm", ["17"])
     assert done.left == []
     assert not page.exists()
+    assert not docs.parent.exists()
     assert holding(lake, NAME, TOWN) == set()
     assert done.rows["cleaned_records"] == 1
     assert done.labels == 1

@@ -171,14 +171,13 @@ def test_options_of_the_browser_need_it(capsys: pytest.CaptureFixture[str]) -> N
     assert "--port" in capsys.readouterr().err
 
 
-def test_neither_help_nor_lines_of_a_pipe_load_the_screen(declared: Dataset) -> None:
-    arguments = command(declared)[3:]
+def test_the_screen_and_the_server_are_loaded_only_where_they_show_pairs() -> None:
     code = (
-        "import io, sys\n"
+        "import sys\n"
         "from er_pipeline.terminal.cli import main\n"
-        "sys.stdin = io.StringIO('m')\n"
-        f"codes = [main(['label', '--help']), main({arguments!r})]\n"
-        "print(codes, [name for name in ('textual', 'http.server') if name in sys.modules])"
+        "code = main(['label', '--help'])\n"
+        "import er_pipeline.terminal.labels\n"
+        "print(code, [name for name in ('textual', 'http.server') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines()[-1] == "[0, 0] []"
+    assert ran.stdout.splitlines()[-1] == "0 []"

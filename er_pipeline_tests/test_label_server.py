@@ -41,15 +41,17 @@ def asked(
 ) -> tuple[int, Any, http.client.HTTPMessage]:
     """Send what the page sends; a header that is None is left out."""
     own = f"127.0.0.1:{server.server_port}"
-    sent = {"Host": own, **({"Origin": f"http://{own}"} if method == "POST" else {})}
+    sent: dict[str, str | None] = {
+        "Host": own,
+        **({"Origin": f"http://{own}"} if method == "POST" else {}),
+    }
     sent |= {"Content-Type": "application/json"} if method == "POST" else {}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     connection = http.client.HTTPConnection(own, timeout=20)
     text = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     try:
-        connection.request(
-            method, path, text, {name: value for name, value in sent.items() if value is not None}
-        )
+        given = {name: value for name, value in sent.items() if value is not None}
+        connection.request(method, path, text, given)
         answer = connection.getresponse()
         content = answer.read()
     finally:

@@ -6,7 +6,7 @@ import pytest
 
 from er_pipeline.blocking.tables.pictures import Grid
 from er_pipeline.evaluation.page.page_markup import json_text, page_html, read_made_from
-from er_pipeline.evaluation.page.page_parts import Chart, Listing, PairViewer, Section
+from er_pipeline.evaluation.page.page_parts import Chart, Link, Listing, PairViewer, Section
 
 HARMFUL = "</script><img src=x onerror=alert(1)>\u2028'\"&"
 
@@ -39,6 +39,7 @@ def page(made_from: str = "ab12") -> str:
             Listing(HARMFUL, Grid((HARMFUL, "pairs"), [(HARMFUL, "1,000")]), HARMFUL),
             Listing(HARMFUL, Grid((HARMFUL,), []), is_folded=True),
             PairViewer(HARMFUL, [{"left": HARMFUL}], {}),
+            Link(HARMFUL, HARMFUL),
         ],
     )
     return page_html(HARMFUL, [HARMFUL, HARMFUL], [section], ["var library;"], made_from)

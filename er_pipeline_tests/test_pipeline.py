@@ -41,7 +41,15 @@ EVERY_SECTION: dict[str, Any] = {
     "matching": {"recall": {"records": 5}},
     "survivorship": {"fields": {}},
     "checks": {"max_pairs_per_strategy": {"name": 5, "email": 6}},
-    "expectations": {"max_null_rate": {"email": 0.5}, "formats": {"email": "@"}},
+    "expectations": {
+        "max_null_rate": {"email": 0.5},
+        "formats": {"email": "@"},
+        "expect": [
+            {"expect_column_values_to_be_unique": {"column": "email", "severity": "warning"}},
+            {"expect_table_row_count_to_equal": {"value": 5}, "table": "unified_pairs"},
+        ],
+        "suites": ["suite.json", {"path": "pairs.yaml", "table": "unified_pairs"}],
+    },
     "schedule": {"timezone": "Europe/Berlin"},
     "truth": {"path": "truth.csv", "left_source": "l", "right_source": "r"},
     "labels": {},

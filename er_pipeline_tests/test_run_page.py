@@ -54,6 +54,20 @@ def test_a_page_has_all_sections_and_values_do_no_harm(page: Path) -> None:
     assert "secretive" in text
 
 
+def test_what_was_expected_is_shown_and_linked(made: Dataset, page: Path) -> None:
+    assert "data_docs/" not in page.read_text("utf-8")
+    index = made.lake.folder / "data_docs" / "index.html"
+    index.parent.mkdir()
+    index.write_text("pages")
+    try:
+        keep(made)
+        link = '<a href="data_docs/index.html">Data Docs of Great Expectations</a>'
+        assert link in page.read_text("utf-8")
+    finally:
+        index.unlink()
+        index.parent.rmdir()
+
+
 def test_the_same_lake_makes_the_same_page_and_one_that_fits_stays(
     made: Dataset, page: Path
 ) -> None:

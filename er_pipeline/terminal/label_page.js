@@ -61,7 +61,7 @@
       const answered = await fetch(path, { cache: "no-store", ...options });
       const found = await answered.json();
       if (found.rows) show(found);
-      say(found.error || found.said || "", Boolean(found.error));
+      say(found.error || (found.said ? "→ " + found.said : ""), Boolean(found.error));
     } catch {
       say("The session has ended: the command er-pipeline label was stopped. What was answered is kept.", true);
     }

@@ -41,7 +41,7 @@ class LabelScreen(App[None]):
     #said, #advice { margin: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(f"{key},{key.upper()}", f"answer('{answer}')", answer.replace("_", " "), key)
+        *(Binding(f"{key},{key.upper()}", f"answer('{answer}')", answer.replace("_", " "))
           for key, answer in KEYS.items()),
         Binding(f"{UNDO},{UNDO.upper()}", "undo", "undo"),
         Binding(f"{QUIT},{QUIT.upper()}", "stop", "quit"),

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.records.expectation_outcomes import Outcome
-from er_pipeline.blocking.records.expectation_sentences import without_values
+from er_pipeline.blocking.records.expectation_sentences import reason, without_values
 from er_pipeline.blocking.tables.errors import first_line
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.page_style import page_colours
@@ -97,6 +97,7 @@ def data_docs_page(
         ExpectationValidationResult,
     )
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.expectations.metadata_types import FailureSeverity
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
@@ -104,20 +105,20 @@ def data_docs_page(
     for outcome in outcomes:
         expectation = outcome.expectation
         result = outcome.result if with_values else without_values(outcome.result)
-        why_not = outcome.why_not
+        why_not = reason(outcome, with_values=with_values)
         results.append(
             ExpectationValidationResult(
                 success=outcome.succeeded,
                 expectation_config=ExpectationConfiguration(
                     type=expectation.name,
-                    kwargs=_escaped(expectation.kwargs),
-                    severity=expectation.severity,
+                    kwargs=dict(expectation.kwargs),  # the library escapes these
+                    severity=FailureSeverity(expectation.severity),
                 ),
                 result=_escaped(result),
                 meta={},
                 exception_info={
-                    "raised_exception": why_not is not None,
-                    "exception_message": escape(why_not or ""),
+                    "raised_exception": bool(why_not),
+                    "exception_message": escape(why_not),
                     "exception_traceback": "",
                 },
             )
@@ -139,7 +140,8 @@ def data_docs_page(
         },
     )
     rendered = ValidationResultsPageRenderer().render(suite)
-    return _complete(str(DefaultJinjaPageView().render(rendered)), f"{dataset}.{table}")
+    view: Any = DefaultJinjaPageView()  # without types
+    return _complete(str(view.render(rendered)), f"{dataset}.{table}")
 
 
 def _escaped(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Expectations run by Great Expectations, one outcome for each, in their order."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -186,13 +187,15 @@ def _prose(config: Any) -> str:
 
     try:
         content = InlineRenderer(render_object=config).get_rendered_content()
-        value = content[0].to_json_dict()["value"]
+        value: Any = content[0].to_json_dict()["value"]
     except Exception:  # an expectation without words of its own
         return ""
     if not isinstance(value, dict) or not value.get("template"):
         return ""
-    prose = str(value["template"])
-    # Longer names first: $v__1 begins $v__10.
-    for name, param in sorted(value.get("params", {}).items(), key=lambda item: -len(item[0])):
-        prose = prose.replace(f"${name}", str(param.get("value")))
-    return " ".join(prose.split()).rstrip(".")
+    params = value.get("params") or {}
+    prose = re.sub(
+        r"\$(\w+)",
+        lambda found: str(params[found[1]]["value"]) if found[1] in params else found[0],
+        str(value["template"]).rstrip("."),
+    )
+    return " ".join(prose.split())

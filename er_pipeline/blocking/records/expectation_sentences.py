@@ -22,7 +22,7 @@ def sentence(outcome: Outcome, *, with_values: bool) -> str:
     about = f"{columns}: " if columns else ""
     kwargs, name = outcome.expectation.kwargs, outcome.expectation.name
     if outcome.why_not:
-        return f"{about}{name} could not be judged: {outcome.why_not}"
+        return f"{about}{name} could not be judged: {reason(outcome, with_values=with_values)}"
     share = _percent(outcome)
     examples = ", ".join(_unexpected(outcome, SHOWN_IN_SENTENCE)) if with_values else ""
     such_as = f", such as {examples}" if examples else ""
@@ -41,6 +41,13 @@ def sentence(outcome: Outcome, *, with_values: bool) -> str:
     return f"{about if columns and columns not in expected else ''}{expected}" + (
         f"; it is {observed}" if observed else ""
     )
+
+
+def reason(outcome: Outcome, *, with_values: bool) -> str:
+    """Say why an expectation could not be judged; the library's own words may quote a value."""
+    if outcome.why_not and not with_values and not outcome.needs_all:
+        return "Great Expectations could not run it; with report: {record_values: true} it says why"
+    return outcome.why_not or ""
 
 
 def grid_of(outcomes: Iterable[Outcome], *, with_values: bool) -> Grid:
@@ -90,7 +97,7 @@ def _row(outcome: Outcome, *, with_values: bool) -> tuple[str, ...]:
         outcome.prose or f"{', '.join(outcome.columns)}: {expectation.name}",
         expectation.severity,
         verdict,
-        outcome.why_not or _observed(outcome, with_values=with_values),
+        reason(outcome, with_values=with_values) or _observed(outcome, with_values=with_values),
         "" if n is None else f"{n:,}",
         "" if n is None else f"{_percent(outcome):.1f}%",
         ", ".join(_unexpected(outcome, SHOWN_IN_GRID)) if with_values else "",

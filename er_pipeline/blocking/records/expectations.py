@@ -27,7 +27,7 @@ FITS_EXPECTATIONS = Check(
     " field emptier than allowed, formats kept; and what `expect` and `suites` add.",
     limits=(
         *("expectations.max_null_rate", "expectations.formats"),
-        *("expectations.expect", "expectations.suites"),
+        *("expectations.expect[]", "expectations.suites[]"),
     ),
 )
 # How long a table is shapes no verdict on this column: that it is numbered is held elsewhere.
@@ -46,9 +46,8 @@ def judge_expectations(
     """Run the suite of a table, and keep its page among the Data Docs.
 
     declared: what is expected of it beyond what always is. Of cleaned_records that is record_no
-    unique and never NULL, ids never NULL, every field at most as empty as
-    `expectations: max_null_rate` says, and every value of a field of the form that
-    `expectations: formats` says.
+    unique, ids never NULL, every field at most as empty as `expectations: max_null_rate` says, and
+    every value of a field of the form that `expectations: formats` says.
     It looks at an evenly spread sample of about `expectations: sample` rows, and at the columns
     expected of alone, so its memory does not grow with the table.
     Raises SpecError if a file of expectations is wrong.

@@ -109,5 +109,5 @@ class Expectations(Settings):
     @property
     def tables(self) -> set[str]:
         """The tables of which anything is expected beyond what always is."""
-        named = {one.table for one in (*self.expect, *self.suites)}
+        named = {one.table for one in self.expect} | {suite.table for suite in self.suites}
         return named | ({RECORDS} if self.max_null_rate or self.formats else set())
