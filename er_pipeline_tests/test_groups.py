@@ -1,4 +1,8 @@
+import re
 from pathlib import Path
+
+import dagster_webserver
+import pytest
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.orchestration.component import BlockingPipeline
@@ -6,6 +10,16 @@ from er_pipeline.orchestration.groups import BOXES, LAST_BOX, graph_path, group_
 from er_pipeline.terminal.widest_flows import DECLARATIONS
 
 IN_A_ROW = ("records", "pairs", "results")
+# Pixels beside both menus of the UI, in a window of 1,440.
+WIDTH = 900
+# As the UI's source has them, which is installed with it: how wide a graph is, and from which scale
+# on a closed box says how many of its assets failed.
+IN_THE_UI = {
+    "box": r"const ASSET_NODE_WIDTH = (\d+)",
+    "between": r"horizontal: \{\\n.*?ranksep: (\d+)",
+    "margin": r"const MARGIN = (\d+)",
+    "scale": r"const MINIMAL_SCALE = ([\d.]+)",
+}
 
 
 def test_a_group_is_a_box_of_one_dataset() -> None:
@@ -32,6 +46,24 @@ def test_the_boxes_of_every_dataset_stand_in_a_row_of_three(tmp_path: Path) -> N
         ]
         # The one line back joins two boxes that a line joins already.
         assert set(back) <= {"second_pass_pairs reads first_pass_matches"}
+
+
+def test_three_boxes_in_a_row_are_shown_large_enough_to_say_what_failed() -> None:
+    build = Path(dagster_webserver.__file__).parent / "webapp" / "build"
+    sources = [path.read_text("utf-8") for path in build.rglob("*.js.map")]
+    found = {
+        name: next((float(m[1]) for text in sources if (m := re.search(pattern, text))), None)
+        for name, pattern in IN_THE_UI.items()
+    }
+    if None in found.values():
+        pytest.skip(f"the UI's source is not installed, or written otherwise: {found}")
+    box, between, margin, least = (float(value or 0) for value in found.values())
+
+    def scale(boxes: int) -> float:
+        return WIDTH / (2 * margin + boxes * box + (boxes - 1) * between)
+
+    assert scale(len(IN_A_ROW)) >= least
+    assert scale(len(IN_A_ROW) + 1) < least
 
 
 def test_the_page_of_a_graph_shows_one_dataset() -> None:

@@ -41,6 +41,7 @@ def diff(
 
     from er_pipeline.blocking.spec.yaml_file import read_spec
     from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+    from er_pipeline.blocking.tables.files import scratch_folder
     from er_pipeline.evaluation.compared_runs import compare_runs
     from er_pipeline.terminal.answer import print_json, print_lines, terminal_width
     from er_pipeline.terminal.diff_lines import diff_lines
@@ -49,7 +50,10 @@ def diff(
 
     spec = read_spec(defs)
     place = open_lake(spec, lake)
-    with DuckDBEngine(spec.threads, spec.memory_limit, place.spill) as engine:
+    with (
+        scratch_folder() as scratch,  # who looks may have no right to write in the lake
+        DuckDBEngine(spec.threads, spec.memory_limit, scratch) as engine,
+    ):
         named = NamedRuns(engine, place)
         sides = named.both(before, now)
         found = compare_runs(engine, place, *sides, named.between(*sides))

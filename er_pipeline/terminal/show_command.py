@@ -70,6 +70,7 @@ def show(
     """
     from er_pipeline.blocking.spec.yaml_file import read_spec
     from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+    from er_pipeline.blocking.tables.files import scratch_folder
     from er_pipeline.terminal.lakes import open_lake
     from er_pipeline.terminal.published_tables import Asked, PublishedTables
     from er_pipeline.terminal.versions import publication_at
@@ -85,7 +86,10 @@ def show(
         order_by=order_by,
         limit=limit or (None if as_csv else FEW),
     )
-    with DuckDBEngine(spec.threads, spec.memory_limit, place.spill) as engine:
+    with (
+        scratch_folder() as scratch,  # who looks may have no right to write in the lake
+        DuckDBEngine(spec.threads, spec.memory_limit, scratch) as engine,
+    ):
         tables = PublishedTables(engine, place, spec, publication)
         if table is not None:
             _show_rows(tables, table, asked, as_csv=as_csv, as_json=as_json)
