@@ -1,10 +1,16 @@
+import pickle
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from er_pipeline.blocking.values.cleaning import KINDS, CleaningOptions, cleaner
+from er_pipeline.blocking.values.cleaning import (
+    KINDS,
+    CleaningOptions,
+    PortableCleaner,
+    cleaner,
+)
 
 OPTIONS = CleaningOptions()
 CLEANERS = {kind: cleaner(kind, OPTIONS) for kind in KINDS}
@@ -159,3 +165,13 @@ def test_a_megabyte_takes_no_more_than_seconds(kind: str, piece: str) -> None:
     begin = time.process_time()
     CLEANERS[kind](piece * (1_000_000 // len(piece)))
     assert time.process_time() - begin < 3
+
+
+@pytest.mark.parametrize("kind", [*KINDS, None])
+def test_another_process_cleans_alike(kind: str | None) -> None:
+    here = PortableCleaner(kind, CleaningOptions(phone_region="DE", day_first=True))
+    texts = ["Ann von Miller", "a@b.org", "030 1234567", "03/04/2020", "Acme GmbH", "n/a", ""]
+    cleaned = [here(text) for text in texts]
+    there = pickle.loads(pickle.dumps(here))
+    assert [there(text) for text in texts] == cleaned
+    assert there == here

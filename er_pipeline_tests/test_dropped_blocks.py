@@ -98,3 +98,16 @@ def test_labels_of_other_records_are_refused(dataset: Callable[..., Dataset]) ->
     with DuckDBEngine(threads=2) as engine:
         filter_blocks(engine, people.lake, people.spec)
     assert people.rows("dropped_blocks", "block_key, matches_lost") == [("york", 1.0)]
+
+
+def test_the_blocks_of_most_pairs_come_first_in_the_order_of_strategies_and_keys(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(YORK, strategies={"last": "last", "city": "city"}, blocks={"max_size": 2})
+    people.filter()
+    with DuckDBEngine(threads=2) as engine:
+        people.lake.open(engine, "dropped_blocks")
+        rows = engine.rows("select -pairs, strategy, block_key from dropped_blocks")
+    assert rows == sorted(rows)
+    assert {strategy for pairs, strategy, _ in rows if pairs == 0} == {"last"}
+    assert any(pairs < 0 for pairs, _, _ in rows)

@@ -12,10 +12,8 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted, short_form
 from er_pipeline.blocking.values.cleaning import (
-    Cleaner,
     CleaningOptions,
-    cleaner,
-    full_name_cleaner,
+    PortableCleaner,
     several_values,
 )
 
@@ -135,5 +133,5 @@ def clean_column(
     return CleanColumn(name, f"clean_{name}", readings, several=several)
 
 
-def _cleaner(kind: str, options: CleaningOptions) -> Cleaner:
-    return full_name_cleaner(options) if kind == FULL_NAME else cleaner(kind, options)
+def _cleaner(kind: str, options: CleaningOptions) -> PortableCleaner:
+    return PortableCleaner(None if kind == FULL_NAME else kind, options)

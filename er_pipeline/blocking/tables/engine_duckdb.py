@@ -17,6 +17,7 @@ import pyarrow as pa
 from er_pipeline.blocking.tables.engine import Engine, Result
 from er_pipeline.blocking.tables.files import made_folder
 from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.value_workers import ValueWorkers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +30,8 @@ logger = logging.getLogger(__name__)
 VALUES_PER_BATCH = 100_000
 CHARACTERS_PER_BATCH = 10_000_000
 VALUES_PER_FETCH = 10_000
-# What a frugal call may take. Ten million people are cleaned so in a process of 2.4 GiB, in the
-# time that it takes unbounded, at 0.8 GiB per million.
+# What a frugal call may take. Ten million people are cleaned so in a process of 2.2 GiB; unbounded
+# each million takes 0.8 GiB. At three million a bound of 1 GB costs no more CPU than none.
 FRUGAL = "2GB"
 # Few values, and tables without rows, do without Arrow: to take a table of it DuckDB imports
 # pandas, for a third of a second.
@@ -87,9 +88,10 @@ class DuckDBEngine:
         spill_to: Path | None = None,
     ) -> None:
         """Open the connection."""
+        n_threads = threads or os.cpu_count() or 1
         config: dict[str, Any] = {
             "autoinstall_known_extensions": "false",  # nothing is fetched at run time
-            "threads": threads or os.cpu_count() or 1,
+            "threads": n_threads,
             # What a query gave free goes back to the machine while the next one runs: 100 MiB less
             # at the peak of 200,000 records of 500 characters.
             "allocator_background_threads": "true",
@@ -98,6 +100,7 @@ class DuckDBEngine:
             config["memory_limit"] = memory_limit
         self._spilled = ExitStack()
         self._is_bounded = memory_limit is not None or spill_to is None
+        self._workers = ValueWorkers(n_threads)
         if spill_to:
             folder = spill_to / f"{os.getpid()}-{secrets.token_hex(3)}"
             self._spilled.enter_context(made_folder(folder))
@@ -122,6 +125,7 @@ class DuckDBEngine:
         trace: TracebackType | None,
     ) -> None:
         """Close the connection; its tables are gone."""
+        self._workers.close()
         self.con.close()
         self._spilled.close()
 
@@ -295,14 +299,15 @@ class DuckDBEngine:
 
         values_sql: a query of one VARCHAR column; NULLs and repeats in it are ignored. kept: an
         expression over value that stands in the table in its place.
-        Joining the table back is 3 to 11 times cheaper than calling the function for each row.
+        Joining the table back is 3 to 11 times cheaper than calling the function for each row. A
+        function that can be pickled is called in several processes, if there are many values.
         """
         self.con.execute(f"create or replace table {quoted(name)} (value varchar, result varchar)")
         distinct = f"select distinct v from ({values_sql}) as t(v) where v is not null"
         reader = self.con.cursor()  # a second cursor, so that rows can be written while reading
         reader.execute(distinct)
         while values := _next_values(reader):
-            results = [call(value) for value in values]
+            results = self._workers.results(call, values)
             if len(values) <= VALUES_AS_PARAMETERS:
                 mapped = "select unnest($1::varchar[]) as value, unnest($2::varchar[]) as result"
                 self.con.execute(

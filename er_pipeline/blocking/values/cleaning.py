@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import phonenumbers
 
@@ -145,6 +146,32 @@ def cleaner(kind: str, options: CleaningOptions) -> Cleaner:
         return shape(text) if bare in options.kept else clean(text)
 
     return clean_by_column if options.marks or options.kept else clean
+
+
+@dataclass(frozen=True)
+class PortableCleaner:
+    """The cleaner of a kind, or of full names, as a value that another process can be given.
+
+    kind: None is for full names, taken apart.
+    """
+
+    kind: str | None
+    options: CleaningOptions
+
+    @cached_property
+    def clean(self) -> Cleaner:
+        """Make the function."""
+        if self.kind is None:
+            return full_name_cleaner(self.options)
+        return cleaner(self.kind, self.options)
+
+    def __call__(self, text: str) -> str | None:
+        """Clean a text."""
+        return self.clean(text)
+
+    def __reduce__(self) -> tuple[type["PortableCleaner"], tuple[str | None, CleaningOptions]]:
+        """Hand over what the function is made from, not the function."""
+        return PortableCleaner, (self.kind, self.options)
 
 
 def full_name_cleaner(options: CleaningOptions) -> Cleaner:
