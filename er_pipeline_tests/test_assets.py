@@ -22,6 +22,7 @@ from er_pipeline_tests.test_definitions import run_graph, shown
 from er_pipeline_tests.two_engines import need_sail, on_cluster
 
 BLOCKS = "blocks_soundex"
+RECORDS = ("cleaned_records", "rejected_records")
 
 
 def test_assets_show_rows_place_lineage_and_pictures(people: Dataset) -> None:
@@ -46,7 +47,7 @@ def test_steps_run_on_a_cluster_and_show_the_same(people: Dataset) -> None:
     need_sail()
     people.spec = on_cluster(people.spec)
     result = run_graph(
-        people, asset_selection=[dg.AssetKey(["people", n]) for n in ("cleaned_records", BLOCKS)]
+        people, asset_selection=[dg.AssetKey(["people", n]) for n in (*RECORDS, BLOCKS)]
     )
     assert result.success
     blocks = shown(result, BLOCKS)

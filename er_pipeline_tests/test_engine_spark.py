@@ -18,6 +18,7 @@ from er_pipeline_tests.two_engines import SAIL, need_sail
 need_sail()
 
 from er_pipeline.blocking.tables.engine_spark import SparkEngine  # noqa: E402
+from er_pipeline.blocking.tables.spark_session import sail_url  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +117,22 @@ def test_an_engine_leaves_nothing_behind(tmp_path: Path) -> None:
         engine.make_table("t", "select 1 as a")
         assert list(tmp_path.iterdir())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_writes_elsewhere_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Sail as a server of its own address; what it writes is taken away, as on another machine.
+    elsewhere = replace(SAIL, is_local=False, url=sail_url())
+    with SparkEngine(elsewhere, tmp_path, 1) as engine:
+        assert engine.row("select 1") == (1,)
+        monkeypatch.setattr("er_pipeline.blocking.tables.engine_spark._parquet", lambda folder: [])
+        with pytest.raises(LakeError, match=r"what was written to .* is not there"):
+            engine.make_table("t", "select 1 as a")
+    with pytest.raises(LakeError, match=r"does not share the folder .*by the same path"):
+        SparkEngine(elsewhere, tmp_path, 1)
+
+
+def test_a_lake_whose_path_is_a_pattern_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match=r"for a pattern; name another lake"):
+        SparkEngine(SAIL, tmp_path / "lake[1]", 1)

@@ -54,12 +54,18 @@ class SparkEngine:
         self.cluster, self.threads, self.memory_limit = cluster, threads, memory_limit
         self._held = ExitStack()
         self.scratch = scratch.absolute() / f"spark-{secrets.token_hex(4)}"
+        if set(str(scratch)) & set("*?[]{}"):
+            raise LakeError(
+                f"{scratch}: Spark takes one of *?[]{{}} in a path for a pattern; name another lake"
+            )
         self._files: dict[str, list[Path]] = {}  # of tables, by their names; views have none
         self._made = 0
         try:
             self._held.enter_context(made_folder(self.scratch))
             self._held.callback(shutil.rmtree, self.scratch, ignore_errors=True)
             self.session = self._held.enter_context(spark_session(cluster))
+            if not cluster.is_local:
+                self._check_folder()
         except BaseException:
             self._held.close()
             raise
@@ -289,6 +295,22 @@ class SparkEngine:
                 f"engine: spark: {first_line(error)} (in: {' '.join(sql.split())[:400]})"
             ) from error
 
+    def _check_folder(self) -> None:
+        """Raise LakeError if what the server writes is not seen here, or the other way round."""
+        folder, reason = self._folder("seen"), "what it writes there is not seen here"
+        try:
+            self.session.range(1).write.parquet(str(folder))
+            seen = _parquet(folder)
+            if seen and self.session.read.parquet(*map(str, seen)).count() == 1:
+                return
+        except Exception as error:
+            reason = first_line(error)
+        raise LakeError(
+            f"engine: spark: the server does not share the folder {self.scratch.parent} ({reason});"
+            " the lake must be a folder that the driver and all executors see by the same path,"
+            " and may write to"
+        )
+
     def _folder(self, name: str) -> Path:
         self._made += 1
         return self.scratch / f"{self._made:05}-{name[:60]}"
@@ -302,7 +324,9 @@ class SparkEngine:
         self._run(lambda: frame.write.mode("overwrite").parquet(str(folder)), sql)
         if not _parquet(folder):  # Sail writes no file for no rows, and a table has its columns
             folder.mkdir(exist_ok=True)
-            empty = self._run(lambda: frame.limit(0).toArrow(), sql)
+            empty = self._run(lambda: frame.limit(1).toArrow(), sql)
+            if empty.num_rows:
+                raise LakeError(f"engine: spark: what was written to {folder} is not there")
             pq.write_table(empty, folder / "part-0.parquet")
         return folder
 
