@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from er_pipeline.blocking.tables.cluster import Cluster
-from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.engine import Engine, Result
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError, LakeError, first_line
 from er_pipeline.blocking.tables.files import link_file, made_folder
@@ -114,6 +114,12 @@ class SparkEngine:
             driver.read_folder(self._written(sql), "streamed")
             yield from driver.batches("select * from streamed", n_rows)
 
+    def record_batches(self, sql: str, n_rows: int) -> "Iterator[pa.RecordBatch]":
+        """Stream a result, some so many rows at a time, as Arrow; memory stays flat."""
+        with self._driver() as driver:
+            driver.read_folder(self._written(sql), "streamed")
+            yield from driver.record_batches("select * from streamed", n_rows)
+
     def arrow(self, sql: str) -> pa.Table:
         """Fetch a bounded result as an Arrow table."""
         found: pa.Table = self._run(lambda: self._query(sql).limit(MOST_ROWS + 1).toArrow(), sql)
@@ -189,6 +195,16 @@ class SparkEngine:
             return
         for i, file in enumerate(_parquet(folder)):
             shutil.move(file, path.with_name(f"{path.stem}-{i:05}.parquet"))
+
+    def write_folder(self, sql: str, folder: Path, *, file_size: str) -> None:
+        """Write a query's result to parquet files of about a size ("256MB") in a new folder."""
+        with self._driver() as driver:
+            driver.read_folder(self._written(sql), "written")
+            driver.write_folder("select * from written", folder, file_size=file_size)
+
+    def frugally(self, call: Callable[[], Result]) -> Result:
+        """Call a function; how much memory it may take is the cluster's to say."""
+        return call()
 
     def fingerprint(self, table: str, columns: Sequence[str]) -> str:
         """Return a text that changes with the rows of a table, whatever their order."""
