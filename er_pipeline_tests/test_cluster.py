@@ -30,7 +30,7 @@ def test_records_beyond_the_bound_stop_a_step_with_what_to_change() -> None:
 def test_rows_are_those_of_all_files_of_a_table(lake: Lake) -> None:
     assert rows_of(lake, "pairs") == 6
     FEW.check_tables("matches", lake, ["not_there"])
-    with pytest.raises(BudgetError, match=r"matches is made.*reads pairs, which has 6 rows.*5"):
+    with pytest.raises(BudgetError, match=r"matches: done on.*from pairs, which has 6 rows.*5"):
         FEW.check_tables("matches", lake, ["pairs"])
 
 

@@ -56,7 +56,7 @@ def test_a_step_is_stopped_before_it_runs_and_so_are_checks(people: Dataset) -> 
     ):
         raise AssertionError("not opened")
     with (
-        pytest.raises(BudgetError, match=r"reads cleaned_records, which has 60 rows"),
+        pytest.raises(BudgetError, match=r"the checks of cleaned_records: .* has 60 rows"),
         DuckDBEngine(1) as engine,
     ):
         judge_and_note(engine, lake, steps["cleaned_records"], steps["cleaned_records"].writes[0])

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import pyarrow.parquet as pq
-
 from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake
 
@@ -45,14 +43,17 @@ class Cluster:
                 " time, or take fewer records"
             )
 
-    def check_tables(self, step: str, lake: Lake, tables: Iterable[str]) -> None:
-        """Raise BudgetError if the driver would have to read more rows of a table than it takes."""
+    def check_tables(self, what: str, lake: Lake, tables: Iterable[str]) -> None:
+        """Raise BudgetError if the driver would have to read more rows of a table than it takes.
+
+        what: what would read them, as the sentence begins: matches, the checks of matches.
+        """
         for table in tables:
             n_rows = rows_of(lake, table) if lake.has(table) else 0
             if n_rows > self.driver_rows:
                 raise BudgetError(
-                    f"{step} is made and checked on the driver and reads {table}, which has"
-                    f" {n_rows:,} rows; {self._what_to_change()}"
+                    f"{what}: done on the driver from {table}, which has {n_rows:,} rows;"
+                    f" {self._what_to_change()}"
                 )
 
     def check_pairs(self, table: str, most_pairs: int) -> None:
@@ -73,4 +74,6 @@ class Cluster:
 
 def rows_of(lake: Lake, table: str) -> int:
     """Count the rows of a table from the notes of its files."""
+    import pyarrow.parquet as pq  # needed with a cluster alone
+
     return sum(pq.read_metadata(file).num_rows for file in lake.path(table).glob("*.parquet"))

@@ -135,7 +135,7 @@ def verdicts_in_force(lake: Lake, step: Step, table: Table) -> list[Verdict] | N
 def judge_and_note(engine: Engine, lake: Lake, step: Step, table: Table) -> list[Verdict]:
     """Judge one table, and note the verdicts for the catalog and the report."""
     if step.cluster is not None:
-        step.cluster.check_tables(step.name, lake, [table.name])
+        step.cluster.check_tables(f"the checks of {table.name}", lake, [table.name])
     verdicts = list(judge_table(engine, lake, step, table))
     note_verdicts(lake, table.name, verdicts, step.judged_by)
     return verdicts
