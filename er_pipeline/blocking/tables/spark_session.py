@@ -85,7 +85,7 @@ def sail_url() -> str:
 
     Raises LakeError if it is not installed.
     """
-    os.environ.setdefault("RUST_LOG", "warn")
+    os.environ.setdefault("RUST_LOG", "error")
     try:
         from pysail.spark import SparkConnectServer
     except ImportError as error:
