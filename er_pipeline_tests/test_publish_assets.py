@@ -1,6 +1,7 @@
 import dagster as dg
 
 from er_pipeline.flow import flow
+from er_pipeline.orchestration.groups import CATALOG, group_of
 from er_pipeline.orchestration.jobs import publish_request
 from er_pipeline.orchestration.partial_jobs import partial_jobs
 from er_pipeline.orchestration.publish_assets import last_assets, publish_assets
@@ -21,7 +22,7 @@ def test_every_place_is_an_asset_after_the_catalog() -> None:
     for asset in publish_assets(SPEC):
         (spec,) = asset.specs
         assert [dep.asset_key.path for dep in spec.deps] == [["people", "catalog"]]
-        assert spec.group_name == "people_catalog"
+        assert spec.group_name == group_of("people", CATALOG)
 
 
 def test_a_change_of_tables_makes_another_code_version() -> None:

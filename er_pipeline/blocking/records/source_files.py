@@ -12,7 +12,7 @@ from er_pipeline.blocking.records.file_contents import check_is_table
 from er_pipeline.blocking.records.json_files import find_json
 from er_pipeline.blocking.records.parquet_files import parquet_parts
 from er_pipeline.blocking.records.parts import Into, Part, append_parts
-from er_pipeline.blocking.spec.pipeline import resolved
+from er_pipeline.blocking.spec.settings import resolved
 from er_pipeline.blocking.spec.sources_section import CsvFormat
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError

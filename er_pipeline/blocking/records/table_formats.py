@@ -13,7 +13,7 @@ from er_pipeline.blocking.records.parts import Into
 from er_pipeline.blocking.records.remote_files import is_remote, origin_of
 from er_pipeline.blocking.records.text_values import keep_wanted
 from er_pipeline.blocking.records.wanted_columns import find_columns
-from er_pipeline.blocking.spec.pipeline import resolved
+from er_pipeline.blocking.spec.settings import resolved
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import parquet_file

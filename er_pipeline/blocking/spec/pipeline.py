@@ -43,6 +43,7 @@ from er_pipeline.blocking.spec.settings import (
     MemorySize,
     Settings,
     on_or_off,
+    resolved,
     validation_error,
 )
 from er_pipeline.blocking.spec.sources_section import Cleaning, Source
@@ -396,8 +397,3 @@ class PipelineSpec(Settings):
     def declared_training_rules(self) -> dict[str, KeyExpressions]:
         """Return the training rules as written; none where the data are asked for them."""
         return dict(self.training_rules or {})
-
-
-def resolved(value: str, folder: Path) -> Path:
-    """Read a path of the settings: relative ones lie beside the defs.yaml."""
-    return (folder / Path(value).expanduser()).absolute()

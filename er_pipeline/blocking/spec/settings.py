@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -133,3 +134,8 @@ class Settings(BaseModel):
                     text = f"unknown setting {shown(place[0])};{near or there_are}"
                 problems.append((place, text))
             raise validation_error(cls.__name__, problems) from error
+
+
+def resolved(value: str, folder: Path) -> Path:
+    """Read a path of the settings: relative ones lie beside the defs.yaml."""
+    return (folder / Path(value).expanduser()).absolute()
