@@ -15,8 +15,11 @@ PEOPLE = ["1,Ann,Smith", "2,Bob,Smith", "3,Ann,Jones", "4,Cy,Jones"]
 def test_reasons_are_named_only_where_something_is_left_out() -> None:
     left = LeftOut(["a", "b"], ["a"], "2026-11-26 02:00 UTC", False, {"c": "c.csv has changed"})
     assert list(left_out_lines(left, 3)) == [
-        "2 of 3 steps unchanged since 2026-11-26 02:00 UTC: skipped",
+        "at least 2 of 3 steps unchanged since 2026-11-26 02:00 UTC: will be skipped",
         "c runs: c.csv has changed",
+    ]
+    assert list(left_out_lines(LeftOut(["a"], ["a"], "2026-11-26 02:00 UTC"), 1)) == [
+        "1 of 1 steps unchanged since 2026-11-26 02:00 UTC: will be skipped",
     ]
     assert list(left_out_lines(LeftOut(reasons={"c": "is not in the lake"}), 3)) == []
 

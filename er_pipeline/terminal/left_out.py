@@ -111,9 +111,14 @@ def leave_out(
 
 
 def left_out_lines(left_out: LeftOut, n_steps: int) -> Iterator[str]:
-    """Say how many steps a run leaves out, and why it begins with the others."""
+    """Say how many steps a run will leave out, and why it begins with the others.
+
+    While others run, more may turn out to be unchanged: it is a forecast, and the least.
+    """
     if left_out.steps:
-        yield f"{skipped_text(len(left_out.steps), n_steps, left_out.since)}: skipped"
+        n_skipped = len(left_out.steps)
+        least = "at least " if n_skipped < n_steps else ""
+        yield f"{least}{skipped_text(n_skipped, n_steps, left_out.since)}: will be skipped"
         for step, reason in left_out.reasons.items():
             yield f"{step} runs: {reason}"
 
