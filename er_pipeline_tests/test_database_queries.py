@@ -29,6 +29,9 @@ def test_a_query_on_a_database_is_read(reader: Reader) -> None:
         ("007", "Ann", "x", "José"),
         ("1.0", "3.5", None, None),
     ]
+    # As a path does, a relative one starts where the declaration lies.
+    rows = reader.rows(["id"], url="sqlite:///people.sqlite", query="select id from people")
+    assert rows == [("007",), ("1.0",)]
     query = "select id, '12:30' as name from people where id like '0%' and name <> ':x'"
     assert reader.rows(["id", "name"], url=url, query=query) == [("007", "12:30")]
 

@@ -29,7 +29,7 @@ def test_a_run_writes_places_once_and_again_what_is_gone(
     code, printed = run(project, capsys)
     assert code == 0
     assert f"Placed:   unified_pairs, cleaned_records in parquet in {project.folder}/out" in printed
-    assert "Placed:   unified_pairs in sqlite:///out.sqlite" in printed
+    assert f"Placed:   unified_pairs in sqlite:///{project.folder}/out.sqlite" in printed
     code, printed = run(project, capsys, "--json")
     assert json.loads(printed)["published"] == {"parquet": "unchanged", "db": "unchanged"}
     (project.folder / "out" / "unified_pairs.parquet").unlink()
@@ -49,7 +49,7 @@ def test_a_place_that_fails_fails_the_run_and_leaves_the_lake_published(
     assert code == 1
     answer = json.loads(said.out)
     assert answer["published"] == {"parquet": "written", "db": "failed"}
-    assert "publish_db: sqlite:///out.sqlite: " in said.err
+    assert f"publish_db: sqlite:///{project.folder}/out.sqlite: " in said.err
     assert "file is not a database; it is as it was" in said.err
     assert "unified_pairs" in project.catalog()
     (project.folder / "out.sqlite").unlink()
@@ -62,7 +62,7 @@ def test_a_dry_run_says_what_would_go_where(
     project.declare(SMALL + PUBLISH)
     code, printed = run(project, capsys, "--dry-run")
     assert code == 0
-    assert "would publish unified_pairs to sqlite:///out.sqlite" in printed
+    assert f"would publish unified_pairs to sqlite:///{project.folder}/out.sqlite" in printed
     assert not (project.folder / "out").exists()
     code, printed = run(project, capsys, "--dry-run", "--json")
     assert len(json.loads(printed)["figures"]["would_publish"]) == 2

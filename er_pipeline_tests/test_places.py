@@ -70,7 +70,7 @@ def test_what_would_go_where_is_said_without_a_password(monkeypatch: pytest.Monk
     )
     first, second, third = place_lines(spec)
     assert first == "would publish unified_pairs, dropped_blocks to parquet in /out"
-    assert second == "would publish unified_pairs to sqlite:///x.sqlite"
+    assert second == f"would publish unified_pairs to sqlite:///{spec.folder}/x.sqlite"
     assert "other (the environment variable NONE is not set" in third
 
 
@@ -78,3 +78,8 @@ def test_a_ducklake_lies_where_the_declaration_does(tmp_path: Path) -> None:
     spec = published_to(ducklake="meta.ducklake").located_in(tmp_path)
     where = sink_of(spec, spec.publish[0]).where
     assert where == f"DuckLake {tmp_path}/meta.ducklake, schema people"
+
+
+def test_a_sqlite_file_lies_where_the_declaration_does(tmp_path: Path) -> None:
+    spec = published_to(database="sqlite:///crm.db").located_in(tmp_path)
+    assert sink_of(spec, spec.publish[0]).where == f"sqlite:///{tmp_path}/crm.db"

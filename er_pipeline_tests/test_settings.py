@@ -12,6 +12,7 @@ from er_pipeline.blocking.spec.settings import (
     Settings,
     Share,
     on_or_off,
+    resolved_url,
     validation_error,
 )
 from er_pipeline_tests.small_spec import read_small_spec, small_spec
@@ -156,3 +157,20 @@ def test_keys_that_yaml_cuts_at_their_commas_are_put_together_again(keys: list[s
 def test_an_expression_that_never_ends_is_left_for_the_parser_to_refuse() -> None:
     adapter = TypeAdapter(KeyExpressionsList)
     assert adapter.validate_python(["email", "left(name", "3"]) == ["email", "left(name, 3"]
+
+
+@pytest.mark.parametrize(
+    ("url", "full"),
+    [
+        ("sqlite:///a.db", "sqlite:////data/shop/a.db"),
+        ("sqlite+pysqlite:///b/a.db?timeout=3", "sqlite+pysqlite:////data/shop/b/a.db?timeout=3"),
+        ("duckdb:///a.duckdb", "duckdb:////data/shop/a.duckdb"),
+        ("sqlite:////full/a.db", None),
+        ("sqlite://", None),
+        ("sqlite:///:memory:", None),
+        ("sqlite:///file:a.db?uri=true", None),
+        ("postgresql+psycopg://ann@host/name", None),
+    ],
+)
+def test_a_database_that_is_a_file_lies_beside_the_declaration(url: str, full: str | None) -> None:
+    assert resolved_url(url, Path("/data/shop")) == (full or url)

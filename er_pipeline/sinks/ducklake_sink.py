@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from er_pipeline.blocking.spec.settings import resolved
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.errors import InputError, SinkError
 from er_pipeline.blocking.tables.extensions import load_extension
@@ -46,12 +47,15 @@ class DuckLakeSink:
         """Name the place; nothing is read or made yet. folder: where relative paths start."""
         found = IN_DATABASE.match(metadata)
         self._kind = found[1] if found else None
-        self._metadata = (
-            metadata if found else str((folder / Path(metadata).expanduser()).absolute())
-        )
+        if not found:
+            self._metadata = str(resolved(metadata, folder))
+        elif self._kind == "sqlite":
+            self._metadata = f"sqlite:{resolved(metadata[found.end() :], folder)}"
+        else:
+            self._metadata = metadata
         self._data_path = data_path
         if data_path and "://" not in data_path:
-            self._data_path = str((folder / Path(data_path).expanduser()).absolute())
+            self._data_path = str(resolved(data_path, folder))
         self.dataset, self.schema = dataset, schema or dataset
 
     @property

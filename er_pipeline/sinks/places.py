@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from er_pipeline.blocking.records.remote_files import is_remote
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.publish_section import PublishPlace
-from er_pipeline.blocking.spec.settings import Problem
+from er_pipeline.blocking.spec.settings import Problem, resolved_url
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import SinkError, SpecError, did_you_mean
 from er_pipeline.blocking.tables.files import files_of_mode
@@ -33,7 +33,7 @@ def sink_of(spec: PipelineSpec, place: PublishPlace) -> Sink:
     if place.ducklake:
         metadata = place.ducklake.get_secret_value()
         return DuckLakeSink(metadata, spec.dataset, place.schema_name, place.data_path, spec.folder)
-    return DatabaseSink(_url(place), spec.dataset, place.schema_name)
+    return DatabaseSink(resolved_url(_url(place), spec.folder), spec.dataset, place.schema_name)
 
 
 def write_place(

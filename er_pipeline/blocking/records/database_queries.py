@@ -13,6 +13,7 @@ from er_pipeline.blocking.records.copied_queries import copy_query
 from er_pipeline.blocking.records.parts import Into
 from er_pipeline.blocking.records.text_values import BETWEEN, EXACT, keep_wanted
 from er_pipeline.blocking.records.wanted_columns import find_columns
+from er_pipeline.blocking.spec.settings import resolved_url
 from er_pipeline.blocking.spec.sources_section import Source
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.engine_duckdb import parquet_file
@@ -29,10 +30,16 @@ URL_ADVICE = (
 
 
 def read_query(
-    engine: Engine, source: Source, wanted: Sequence[str], scratch: Path, into: Into
+    engine: Engine,
+    source: Source,
+    wanted: Sequence[str],
+    folder: Path,
+    scratch: Path,
+    into: Into,
 ) -> str:
     """Read the wanted columns of a query's rows into a table; return what to call the query.
 
+    folder: where the relative path of a database that is a file starts.
     The rows are streamed into a parquet file in scratch, by COPY from PostgreSQL and else batch by
     batch, and read back.
     Raises InputError if the database cannot be reached, the query fails or a value has no text; no
@@ -43,7 +50,7 @@ def read_query(
     assert source.url
     assert source.query
     try:
-        url = sa.make_url(source.url)
+        url = sa.make_url(resolved_url(source.url, folder))
         # Some drivers take the password as a parameter.
         origin = f"query on {url.set(query={}).render_as_string(hide_password=True)}"
         connect = sa.create_engine(url)

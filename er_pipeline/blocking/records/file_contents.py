@@ -46,7 +46,7 @@ _OTHER_FILES = {
     b"%PDF": ("a PDF", "export the table as csv"),
     b"SQLite format 3\x00": (
         "a SQLite database",
-        "write `url: sqlite:////full/path` and a `query` in place of `path`",
+        "write `url: sqlite:///the/same/path` and a `query` in place of `path`",
     ),
     b"ARROW1": ("a Feather (Arrow) file", "write it as parquet"),
     b"Obj\x01": ("an Avro file", "write it as parquet"),

@@ -38,7 +38,7 @@ _CURE_OF_ENDING = {
     ),
     **dict.fromkeys(
         (".db", ".sqlite", ".sqlite3"),
-        "is a database; write `url: sqlite:////full/path` and a `query` in place of `path`",
+        "is a database; write `url: sqlite:///the/same/path` and a `query` in place of `path`",
     ),
     **dict.fromkeys(
         (".feather", ".arrow", ".avro", ".orc", ".pkl", ".pickle", ".h5", ".dta", ".sav"),

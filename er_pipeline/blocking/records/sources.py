@@ -78,7 +78,7 @@ def read_source(
     if source.database and source.table:
         origin = _read_database(engine, source, wanted, folder, into)
     elif source.url and source.query:
-        origin = read_query(engine, source, wanted, scratch, into)
+        origin = read_query(engine, source, wanted, folder, scratch, into)
     elif format_of_table(source, folder):
         origin = read_table(engine, source, wanted, folder, scratch, into)
     else:

@@ -42,6 +42,8 @@ def _memory_in_range(limit: str) -> str:
 
 
 MemorySize = Annotated[str, Field(pattern=MEMORY_SIZE), AfterValidator(_memory_in_range)]
+# The URL of a database that is a file, up to that, which is relative; :memory: and file: are not.
+RELATIVE_FILE_URL = re.compile(r"^((?:sqlite|duckdb)(?:\+\w+)?:///)(?!/|:|\w{2,}:)([^?]+)")
 # Where a setting stands, and what is wrong with it.
 Problem = tuple[tuple[str | int, ...], str]
 
@@ -139,3 +141,12 @@ class Settings(BaseModel):
 def resolved(value: str, folder: Path) -> Path:
     """Read a path of the settings: relative ones lie beside the defs.yaml."""
     return (folder / Path(value).expanduser()).absolute()
+
+
+def resolved_url(url: str, folder: Path) -> str:
+    """Let the URL of a database that is a file name it in full, relative ones beside the defs.yaml.
+
+    Other URLs are left as they are.
+    """
+    found = RELATIVE_FILE_URL.match(url)
+    return f"{found[1]}{resolved(found[2], folder)}{url[found.end() :]}" if found else url
