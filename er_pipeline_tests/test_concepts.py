@@ -21,6 +21,10 @@ from er_pipeline.blocking.spec.concepts import (
         ("city", ["Ort", "ville", "ciudad", "città", "City"]),
         ("street", ["Straße", "Strasse und Hausnr.", "adresse", "dirección", "Address"]),
         ("company", ["Firma", "raison sociale", "empresa", "company_name"]),
+        ("title", ["title", "Bezeichnung", "Artikelname", "Produktname", "titre", "product_name"]),
+        ("price", ["price", "Preis", "prix", "precio", "list price", "Preis_EUR", "cena"]),
+        ("brand", ["brand", "Hersteller", "marque", "marca", "manufacturer"]),
+        ("ean", ["EAN", "ean13", "gtin", "EAN-Code", "barcode"]),
         ("full_name", ["nom complet", "Customer Name", "full_name", "Nombre y Apellidos"]),
     ],
 )
@@ -31,7 +35,9 @@ def test_a_column_is_recognised_in_several_languages(field: str, names: list[str
         assert concept.field == field, name
 
 
-@pytest.mark.parametrize("name", ["title", "description", "price", "id", "Kunden-Nr.", "candidate"])
+@pytest.mark.parametrize(
+    "name", ["remarks", "colour", "product_id", "item_count", "id", "Kunden-Nr.", "candidate"]
+)
 def test_other_columns_mean_nothing_by_their_names(name: str) -> None:
     assert concept_of(name) is None
 
@@ -42,6 +48,8 @@ def test_a_name_is_the_last_one_beside_a_first_name() -> None:
     found = concepts_of(["nombre", "apellidos"])
     assert [concept.field for concept in found.values() if concept] == ["first_name", "last_name"]
     assert concepts_of(["nom", "ville"])["nom"] is None
+    found = concepts_of(["nombre", "precio"])
+    assert [concept.field for concept in found.values() if concept] == ["title", "price"]
     assert may_be_full_name("nom")
     assert not may_be_full_name("prénom")
 

@@ -30,13 +30,10 @@ from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.folded_text import fold
 from er_pipeline.blocking.values.key_choices import whole_value
 from er_pipeline.terminal.exit_codes import UsageError
+from er_pipeline.terminal.paired_columns import GuessedTable, join_fields
 
 # Rows that share a strong value with another of the same table; above it, a table has duplicates.
 DUPLICATES = 0.02
-# Columns of two tables whose values are the same this often are one field, whatever their names.
-SHARED_VALUES = 0.2
-# The same, where they look like different kinds.
-MOSTLY_SHARED = 0.5
 # Up to so many records neighbours cost less than a few minutes.
 MOST_WITH_NEIGHBOURS = 500_000
 _NO_ID = (
@@ -49,30 +46,19 @@ MOST_REJECTS = 0.01
 DIALLED = 0.5
 
 
-@dataclass
-class _Table:
-    """One table with the guess of every column, and the names of its fields.
-
-    record_id: None if no column can be one.
-    """
-
-    look: TableLook
-    label: str
-    record_id: str | None
-    id_evidence: str
-    guesses: Sequence[ColumnGuess]
-    fields: dict[str, ColumnGuess]
-
-
 @dataclass(frozen=True)
 class Declared:
-    """What was written: the file, and what it says of the tables. fields: field -> kind."""
+    """What was written: the file, and what it says of the tables.
+
+    fields: field -> kind. left_out: columns that are none, each with the reason.
+    """
 
     file: Path
     dataset: str
     mode: str
     records: int
     fields: Mapping[str, str]
+    left_out: Sequence[str] = ()
 
     def lines(self) -> Iterator[str]:
         """Say it to people, with what to do next."""
@@ -80,6 +66,8 @@ class Declared:
         width = max(map(len, self.fields)) + 2
         for name, kind in self.fields.items():
             yield f"  {name:<{width}}{kind}"
+        for column in self.left_out:
+            yield f"  left out: {column}"
         yield "Each guess has its evidence beside it, as a comment. Look through it, then:"
         for command in ("check {}", "run {} --dry-run", "run {}"):
             yield f"  er-pipeline {command.format(shlex.quote(str(self.file)))}"
@@ -100,7 +88,10 @@ def write_declaration(files: Sequence[Path], out: Path, *, force: bool) -> Decla
         explained_failures("init"),
     ):
         looks = [look_at(engine, f, f"table_{i}", Path(scratch)) for i, f in enumerate(files)]
-        text = "\n".join(_declaration(engine, looks, out)) + "\n"
+        tables = _tables(looks)
+        alone = join_fields(engine, tables)
+        left_out = [line for t in tables for line in _left_out(t, alone.get(t.label, []))]
+        text = "\n".join(_declaration(engine, tables, left_out, out)) + "\n"
     with explained_failures(str(out)):
         out.parent.mkdir(parents=True, exist_ok=True)
         draft = out.with_name(f".{out.name}.tmp")
@@ -116,12 +107,13 @@ def write_declaration(files: Sequence[Path], out: Path, *, force: bool) -> Decla
         finally:
             draft.unlink(missing_ok=True)
     n_records = sum(look.n_rows for look in looks)
-    return Declared(out, spec.dataset, spec.link_mode, n_records, spec.declared_kinds)
+    return Declared(out, spec.dataset, spec.link_mode, n_records, spec.declared_kinds, left_out)
 
 
-def _declaration(engine: Engine, looks: Sequence[TableLook], out: Path) -> Iterator[str]:
-    tables = _tables(looks)
-    left_out = _join_fields(engine, tables)
+def _declaration(
+    engine: Engine, tables: Sequence[GuessedTable], left_out: Sequence[str], out: Path
+) -> Iterator[str]:
+    looks = [table.look for table in tables]
     names = list(tables[0].fields)
     if not names:
         raise InputError(
@@ -150,8 +142,8 @@ def _declaration(engine: Engine, looks: Sequence[TableLook], out: Path) -> Itera
     for name in names:
         guess = tables[0].fields[name]
         yield f"    {name}: {guess.kind} # {_comment(guess.evidence)}"
-    for table in tables:
-        yield from _left_out_lines(table, left_out.get(table.label, []))
+    for column in left_out:
+        yield f"    # left out: {column}"
     cleaning = list(_cleaning_lines(tables, region))
     if cleaning:
         yield ""
@@ -175,8 +167,8 @@ def _declaration(engine: Engine, looks: Sequence[TableLook], out: Path) -> Itera
     yield '  # schedule: {cron: "0 2 * * *", timezone: UTC} # every night, in dagster dev'
 
 
-def _tables(looks: Sequence[TableLook]) -> list[_Table]:
-    tables: list[_Table] = []
+def _tables(looks: Sequence[TableLook]) -> list[GuessedTable]:
+    tables: list[GuessedTable] = []
     for look in looks:
         guesses = guess_columns(look.columns)
         ids = [guess for guess in guesses if guess.role == "id"]
@@ -187,7 +179,7 @@ def _tables(looks: Sequence[TableLook]) -> list[_Table]:
         label = _label(look.file, [table.label for table in tables])
         record_id = ids[0].column if ids else None
         evidence = ids[0].evidence if ids else _NO_ID
-        tables.append(_Table(look, label, record_id, evidence, guesses, fields))
+        tables.append(GuessedTable(look, label, record_id, evidence, guesses, fields))
     return tables
 
 
@@ -228,53 +220,7 @@ def _dataset_name(looks: Sequence[TableLook], out: Path) -> str:
     return f"{name}_records" if name.lower() in reserved else name
 
 
-def _join_fields(engine: Engine, tables: Sequence[_Table]) -> dict[str, list[str]]:
-    """Keep the fields that all tables have, under one name; return label -> columns left out."""
-    if len(tables) == 1:
-        return {}
-    first, *others = tables
-    for table in others:
-        for name in [name for name in table.fields if name not in first.fields]:
-            partner = _same_values(engine, first, table, name)
-            if partner is not None:
-                table.fields[partner] = table.fields.pop(name)
-    common = [name for name in first.fields if all(name in table.fields for table in others)]
-    left_out = {}
-    for table in tables:
-        left_out[table.label] = [g.column for n, g in table.fields.items() if n not in common]
-        table.fields = {name: table.fields[name] for name in common}
-    for name in common:
-        kinds = [table.fields[name].kind for table in tables]
-        concept = first.fields[name].concept
-        if len(set(kinds)) > 1 and not (concept and concept.kind in kinds):
-            general = "text" if "text" in kinds else kinds[0]  # it fits both
-            first.fields[name] = replace(first.fields[name], kind=general)
-    return left_out
-
-
-def _same_values(engine: Engine, first: _Table, table: _Table, name: str) -> str | None:
-    """Find the field of the first table whose values a column of another table repeats."""
-    column = table.fields[name]
-    best: tuple[float, str] | None = None
-    for other, guess in first.fields.items():
-        if other in table.fields:
-            continue
-        own, theirs = (
-            f"select distinct lower(trim({quoted(c)})) as v from {t} where trim({quoted(c)}) <> ''"
-            for c, t in ((column.column, table.look.table), (guess.column, first.look.table))
-        )
-        (n_same,) = engine.row(f"select count(*) from (({own}) intersect ({theirs}))")
-        (n_least,) = engine.row(
-            f"select least((select count(*) from ({own})), (select count(*) from ({theirs})))"
-        )
-        share = n_same / max(1, n_least)
-        least = SHARED_VALUES if guess.kind == column.kind else MOSTLY_SHARED
-        if share >= least and (best is None or share > best[0]):
-            best = (share, other)
-    return best[1] if best else None
-
-
-def _mode(engine: Engine, tables: Sequence[_Table]) -> tuple[str, str]:
+def _mode(engine: Engine, tables: Sequence[GuessedTable]) -> tuple[str, str]:
     """Say whether tables hold duplicates of their own, and the evidence."""
     for table in tables:
         for name, guess in table.fields.items():
@@ -295,7 +241,7 @@ def _mode(engine: Engine, tables: Sequence[_Table]) -> tuple[str, str]:
     return "link", "the tables with each other; link_and_dedupe compares within them, too"
 
 
-def _source_lines(table: _Table, out: Path) -> Iterator[str]:
+def _source_lines(table: GuessedTable, out: Path) -> Iterator[str]:
     look = table.look
     rows = f"{look.n_rows:,} rows" if look.is_whole else f"its first {look.n_rows:,} rows seen"
     yield f"    - path: {_quoted(_path(look.file, out))} # {rows}"
@@ -310,7 +256,8 @@ def _source_lines(table: _Table, out: Path) -> Iterator[str]:
     if renamed:
         yield "      columns: # field: the column of this table"
         for name, column in renamed.items():
-            yield f"        {name}: {_quoted(column)}"
+            why = f" # {_comment(table.pairings[name])}" if name in table.pairings else ""
+            yield f"        {name}: {_quoted(column)}{why}"
 
 
 def _path(file: Path, out: Path) -> str:
@@ -319,17 +266,18 @@ def _path(file: Path, out: Path) -> str:
     return str(file) if relative.startswith(os.path.join("..", "..")) else relative
 
 
-def _left_out_lines(table: _Table, alone: Sequence[str]) -> Iterator[str]:
+def _left_out(table: GuessedTable, alone: Sequence[str]) -> Iterator[str]:
+    """Name the columns of a table that are no fields, each with the reason."""
     for guess in table.guesses:
         if guess.role == "none":
-            yield f"    # left out: {_comment(guess.column)} ({_comment(guess.evidence)})"
+            yield f"{_comment(guess.column)} ({_comment(guess.evidence)})"
     for column, why in table.look.unreadable.items():
-        yield f"    # left out: {_comment(column)} ({_comment(why)})"
+        yield f"{_comment(column)} ({_comment(why)})"
     for column in alone:
-        yield f"    # left out: {_comment(column)} of {table.label} (not in every table)"
+        yield f"{_comment(column)} of {table.label} (not in every table)"
 
 
-def _phone_region(tables: Sequence[_Table]) -> tuple[str, str] | None:
+def _phone_region(tables: Sequence[GuessedTable]) -> tuple[str, str] | None:
     """Guess the country of phone numbers, with the evidence; None if no field holds any.
 
     Numbers without their area code are no phone numbers to cleaning: such a field becomes one of
@@ -356,7 +304,9 @@ def _phone_region(tables: Sequence[_Table]) -> tuple[str, str] | None:
     return region if any(g.kind == "phone" for g in tables[0].fields.values()) else None
 
 
-def _cleaning_lines(tables: Sequence[_Table], region: tuple[str, str] | None) -> Iterator[str]:
+def _cleaning_lines(
+    tables: Sequence[GuessedTable], region: tuple[str, str] | None
+) -> Iterator[str]:
     if region is not None:
         yield f"    phone_region: {region[0]} # {_comment(region[1])}"
     day_first, evidence = guess_day_first(_samples(tables, "date"))
@@ -372,7 +322,7 @@ def _cleaning_lines(tables: Sequence[_Table], region: tuple[str, str] | None) ->
         yield f"    max_reject_rate: {MOST_REJECTS} # {_comment(found)}"
 
 
-def _samples(tables: Sequence[_Table], kind: str) -> list[str]:
+def _samples(tables: Sequence[GuessedTable], kind: str) -> list[str]:
     """Put the sampled values of all fields of a kind together."""
     columns = {
         (i, guess.column)

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import phonenumbers
 
-from er_pipeline.blocking.spec.concepts import Concept, concepts_of, kind_by_name, may_be_full_name
+from er_pipeline.blocking.spec.concepts import (
+    PRODUCT_TEXTS,
+    Concept,
+    concepts_of,
+    kind_by_name,
+    may_be_full_name,
+)
 from er_pipeline.blocking.spec.concepts import words_of_name as words
 from er_pipeline.blocking.spec.kinds import FULL_NAME
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
@@ -153,6 +159,8 @@ def _guess(column: ColumnValues, concept: Concept | None) -> ColumnGuess:
 
 def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
     """Return a column's kind and the evidence for it."""
+    if concept and concept.field in PRODUCT_TEXTS:
+        return "text", f"{column.distinct:,} different values, and the column is called so"
     by_name = concept.kind if concept else kind_by_name(column.name)
     n = len(column.sample)
     shares = {kind: share_that(column.sample, looks) for kind, looks in _LOOKS.items()}

@@ -1,4 +1,4 @@
-"""Concepts: what the columns of tables of people and companies are called, in several languages.
+"""Concepts: what columns of people, companies and products are called, in several languages.
 
 English names alone have a kind by `guess_kind`; here the same column of two tables, vorname and
 given_name, is recognised as one field.
@@ -98,11 +98,45 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     ),
     ("country", "text", r"country|land|pays|pais|paese|kraj|nation"),
     ("state", "text", r"state|province|region|bundesland|provincia|departement|estado"),
+    (
+        "title",
+        "text",
+        r"title|(product|item|article) ?(name|title|label)|product|item"
+        r"|(artikel|produkt|waren?) ?(name|bezeichnung|titel)|bezeichnung|titel|artikel|produkt"
+        r"|titre|nom (du |de )?(produit|l ?article)|produit|libelle|designation|intitule"
+        r"|nombre (del? )?(producto|articulo)|producto|articulo|titulo"
+        r"|nome (del |do )?(prodotto|produto|articolo)|prodotto|articolo|titolo|produto"
+        r"|(product|artikel) ?naam|nazwa (produktu|towaru)|tytul",
+    ),
+    (
+        "brand",
+        "text",
+        r"brand( ?name)?|manufacturer|maker|hersteller( ?name)?|marke|marque|fabricant"
+        r"|marca|fabricante|produttore|merk|fabrikant|marka|producent",
+    ),
+    (
+        "price",
+        "text",
+        r"((list|retail|sales?|unit|net|gross)? ?price)( ?(eur|usd|gbp))?"
+        r"|((verkaufs|einzel|netto|brutto|stuck|listen)? ?preis)( ?eur)?"
+        r"|prix( (unitaire|ht|ttc))?|precio|prezzo|preco|prijs|cena",
+    ),
+    ("ean", "identifier", r"(ean|gtin|upc)( ?1[234])?( ?(code|nr|no|nummer|number))?|bar ?code"),
+    (
+        "description",
+        "text",
+        r"(product|item|long|short)? ?description|(artikel|produkt)? ?beschreibung|descripcion"
+        r"|descrizione|descricao|omschrijving|opis",
+    ),
 )
-# What only says a name beside another column: in French, nom beside prenom.
-_BESIDE: tuple[tuple[str, str, str], ...] = (
-    ("last_name", "first_name", r"nom|name|nazwisko|naam"),
-    ("first_name", "last_name", r"nombres?|nome|imie|name"),
+# Fields of products: what their values look like says less than the name, a title may be anything.
+PRODUCT_TEXTS = frozenset({"title", "brand", "price", "description"})
+# What only says a name beside another column: in French, nom beside prenom; of a product, beside
+# its price.
+_BESIDE: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    ("last_name", "person_name", ("first_name",), r"nom|name|nazwisko|naam"),
+    ("first_name", "person_name", ("last_name",), r"nombres?|nome|imie|name"),
+    ("title", "text", ("price", "brand", "ean"), r"name|nom|nombre|nome|naam|nazwa"),
 )
 _ALONE = r"name|names|nom|nombre|nome|naam|kunde|client|cliente|klant|customer|person|contact"
 
@@ -131,11 +165,11 @@ def concepts_of(names: list[str]) -> dict[str, Concept | None]:
     """Return what each column of a table means by its name and the others' names."""
     found = {name: concept_of(name) for name in names}
     fields = {concept.field for concept in found.values() if concept}
-    for field, beside, pattern in _BESIDE:
-        if beside in fields and field not in fields:
+    for field, kind, beside, pattern in _BESIDE:
+        if fields.intersection(beside) and field not in fields:
             for name in names:
                 if found[name] is None and re.fullmatch(pattern, words_of_name(name)):
-                    found[name] = Concept(field, "person_name")
+                    found[name] = Concept(field, kind)
                     fields.add(field)
                     break
     return found
