@@ -139,3 +139,13 @@ def test_tables_that_cannot_be_compared_are_refused_with_a_cure(
         declared(tmp_path, files)
     assert not (tmp_path / "defs.yaml").exists()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_declaration_can_be_copied_away_from_a_table_of_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "crm.csv").write_text(CRM)
+    for out, path in (
+        (tmp_path / "crm" / "defs.yaml", str(tmp_path / "crm.csv")),
+        (tmp_path / "defs.yaml", "crm.csv"),
+    ):
+        write_declaration([tmp_path / "crm.csv"], out, force=False)
+        assert read_spec(out).sources[0].path == path

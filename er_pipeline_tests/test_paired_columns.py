@@ -35,6 +35,13 @@ def test_product_columns_of_two_languages_are_one_field(tmp_path: Path) -> None:
     assert spec.declared_kinds == {"title": "text", "brand": "text", "price": "text"}
     assert spec.sources[1].columns["title"] == "bezeichnung"
     assert spec.sources[1].columns["price"] == "preis"
+    assert [source.record_id for source in spec.sources] == ["id", "id"]
+
+
+def test_prices_that_differ_in_every_row_are_no_ids(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("price,sku\n" + "".join(f"{i}.5,A{i}\n" for i in range(30)))
+    write_declaration([tmp_path / "a.csv"], tmp_path / "defs.yaml", force=False)
+    assert read_spec(tmp_path / "defs.yaml").sources[0].record_id == "sku"
 
 
 def test_columns_of_other_names_are_paired_by_their_words_with_the_evidence(

@@ -261,9 +261,9 @@ def _source_lines(table: GuessedTable, out: Path) -> Iterator[str]:
 
 
 def _path(file: Path, out: Path) -> str:
-    file, folder = file.absolute(), out.absolute().parent
-    relative = os.path.relpath(file, folder)
-    return str(file) if relative.startswith(os.path.join("..", "..")) else relative
+    """Name a table from its declaration's folder, in full if it is not in there: a copy runs."""
+    relative = os.path.relpath(file.absolute(), out.absolute().parent)
+    return os.path.abspath(file) if relative.startswith("..") else relative
 
 
 def _left_out(table: GuessedTable, alone: Sequence[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import phonenumbers
 from er_pipeline.blocking.spec.concepts import (
     PRODUCT_TEXTS,
     Concept,
+    concept_of,
     concepts_of,
     kind_by_name,
     may_be_full_name,
@@ -44,7 +45,9 @@ _CLUSTER = re.compile(
 _ID_NAME = re.compile(
     r"(id|ids|uid|uuid|guid|key|pk|no|nr|number|nummer|index|row ?id|rec(ord)? ?(id|no|nr)?)"
 )
-_ID_END = re.compile(r".*\b(id|uuid|guid|key|no|nr|number|nummer|num|numero|code|ref|kennung)")
+_ID_END = re.compile(
+    r".*\b(id|uuid|guid|key|no|nr|number|nummer|num|numero|code|ref|kennung|sku|asin)"
+)
 # Words that significant_words leaves out, and which are no legal form.
 _SMALL_WORDS = frozenset({"the", "a", "an", "and"})
 _STREET = re.compile(
@@ -137,7 +140,10 @@ def guess_id(columns: Sequence[ColumnValues]) -> ColumnValues | None:
             if pattern.fullmatch(words(column.name)):
                 return column
     plain = [
-        c for c in unique if share_that(c.sample, lambda v: " " not in v and "@" not in v) == 1
+        c
+        for c in unique
+        if share_that(c.sample, lambda v: " " not in v and "@" not in v) == 1
+        and not ((concept := concept_of(c.name)) and concept.field in PRODUCT_TEXTS)
     ]
     return plain[0] if plain else None
 
