@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import pytest
+
 import er_pipeline
 from er_pipeline.blocking.spec.blocking_section import Blocks
 from er_pipeline.blocking.spec.checks_section import Checks
 from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline_tests.small_spec import read_small_spec, small_spec
 
 
@@ -67,3 +70,18 @@ def test_a_built_in_strategy_is_switched_on_by_name(tmp_path: Path) -> None:
         "first_name_soundex": "soundex(first_name)",
         "mine": "email",
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{a: left(last_name, 3)}", '{ } needs quotes: a: "left(last_name, 3)"'),
+        ("{b: email, a: substr(last_name, 1, 3), c: email}", 'a: "substr(last_name, 1, 3)"'),
+    ],
+)
+def test_a_key_that_a_comma_cuts_is_said_to_need_quotes(
+    tmp_path: Path, written: str, meant: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_small_spec(tmp_path, f"  strategies: {written}\n")
+    assert meant in str(caught.value)

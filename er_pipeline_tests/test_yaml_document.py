@@ -39,6 +39,9 @@ def test_values_are_read_as_dagster_reads_them(tmp_path: Path) -> None:
         ("a: 1\nb: !!int x\n", 2, "not YAML"),
         ("a: 1\n---\na: 2\n", 2, "one dataset per file"),
         ("a: 1\n\tb: 2\n", 2, "not YAML"),
+        ("a:\n  b: {c: 1}\n    d: 2\n", 3, "begins in another column than those beside"),
+        ("a:\n  b: 1\n d: 2\n", 3, "begins in another column than those beside"),
+        ("a:\n  b: 1\n    d: 2\n", 3, "indent a setting of its own as those beside it"),
         ("a: {b: 1,\n    b: 2}\n", 2, "b stands a second time (first in line 1)"),
     ],
 )

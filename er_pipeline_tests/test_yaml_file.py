@@ -139,3 +139,11 @@ def test_a_wrong_override_is_refused(tmp_path: Path) -> None:
         read_small_spec(tmp_path, overrides={"blocks.max_size": "many"})
     with pytest.raises(SpecError, match=r"blocks\.maxsize: unknown setting"):
         read_small_spec(tmp_path, overrides={"blocks.maxsize": 3})
+
+
+def test_a_setting_that_stands_too_far_left_is_said_to_belong_below_attributes(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_small_spec(tmp_path, "matching: true\n")
+    assert ":6: matching belongs below attributes: indent it by two blanks" in str(caught.value)

@@ -29,6 +29,7 @@ def strategies_or_auto(value: Any) -> Any:
             f"{value!r} is neither auto nor a mapping of name: key; write strategies: auto, or"
             " strategies: {email: email, ...}"
         )
+    _check_commas(value)
     for name, keys in value.items() if isinstance(value, dict) else ():
         if not isinstance(keys, str | list | bool):
             raise ValueError(
@@ -36,3 +37,21 @@ def strategies_or_auto(value: Any) -> Any:
                 f" {shown(keys)} is none"
             )
     return value
+
+
+def _check_commas(value: Any) -> None:
+    """Refuse a key that YAML has cut at a comma: {a: left(b, 3)} is a: left(b and "3)": nothing.
+
+    In a list of keys the parts are put together again where they are read.
+    """
+    names = list(value) if isinstance(value, dict) else []
+    for i, name in enumerate(names):
+        text = value[name]
+        if not isinstance(text, str):
+            continue
+        for part in names[i + 1 :]:
+            if text.count("(") == text.count(")") or value[part] is not None:
+                break
+            text += f", {part}"
+        if text != value[name] and text.count("(") == text.count(")"):
+            raise ValueError(f'a comma inside {{ }} needs quotes: {name}: "{text}"')

@@ -95,6 +95,13 @@ def read_document(path: Path) -> YamlDocument:
         mark = getattr(error, "problem_mark", None)
         if "single document" in str(getattr(error, "context", "")):
             reason = "a second document begins here; keep one dataset per file, without ---"
+        elif "but found '<block" in reason:
+            reason = "this line begins in another column than those beside it; indent them alike"
+        elif reason == "mapping values are not allowed here":
+            reason = (
+                "there is a second `: ` here; indent a setting of its own as those beside it, or"
+                " put a text that holds one in quotes"
+            )
         elif "'\\t'" in reason:
             reason = f"{reason}; indent with blanks, not tabs"
         raise SpecError(pointed_out(path, mark, f"not YAML: {reason}", lines)) from error

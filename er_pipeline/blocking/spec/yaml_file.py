@@ -82,6 +82,9 @@ def read_declaration(path: Path) -> YamlDocument:
             f"{path}:1: must begin with `type: {COMPONENT_TYPE}` and `attributes:`{found}"
         )
     for name in declared:
+        if name in PipelineSpec.model_fields:
+            text = f"{name} belongs below attributes: indent it by two blanks"
+            raise SpecError(document.error((name,), text))
         if name not in TOP_LEVEL:
             near = did_you_mean(str(name), TOP_LEVEL) or f" there are {', '.join(TOP_LEVEL)}"
             raise SpecError(document.error((str(name),), f"unknown word {shown(name)};{near}"))
