@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from er_pipeline.blocking.records.data_docs import data_docs_of
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
+from er_pipeline.blocking.tables.failures import explained_failures
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.standing import Standing, standing_of
 from er_pipeline.evaluation.kept_report import (
@@ -29,6 +30,7 @@ from er_pipeline.terminal.declared_places import (
 )
 from er_pipeline.terminal.demo import DEMO_DEFS
 from er_pipeline.terminal.exit_codes import FAILED, OK
+from er_pipeline.terminal.last_declaration import note_declaration, other_declaration
 from er_pipeline.terminal.run_notice import (
     notify_of_run,
     notifying_of_declaration,
@@ -66,6 +68,8 @@ def run_and_report(
     from er_pipeline.terminal.run import run_dataset
 
     folder = lake_folder(lake)
+    if warning := other_declaration(path, folder / spec.dataset):
+        print(warning, file=sys.stderr)
     with notifying_of_errors(spec, folder, wanted=notify), time_limit(spec.runs.timeout_minutes):
         result = run_dataset(
             path, spec, overrides, lake=folder, executor=executor, selection=selection, full=full
@@ -76,6 +80,8 @@ def run_and_report(
     )
     for error in result.errors:
         print_error(error)
+    with explained_failures(str(folder)):
+        note_declaration(path, folder / spec.dataset)
     tables = open_lake(spec, lake)
     standing = standing_of(flow(spec), tables)
     published = result.shows_catalog
@@ -108,7 +114,7 @@ def run_and_report(
                 "unchanged_since": result.unchanged_since or None,
                 "figures": figures,
                 "failed_checks": result.failed_checks,
-                "withheld": standing.withheld,
+                "withheld": standing.missed,
                 "errors": result.errors,
                 "notified": sent,
                 "published": placed,
