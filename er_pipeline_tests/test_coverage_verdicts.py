@@ -104,3 +104,17 @@ def test_neighbours_alone_need_no_key(dataset: Callable[..., Dataset]) -> None:
     assert list(verdicts) == [check.name for check in CHECKS]
     assert all(verdict.passed for verdict in verdicts.values())
     assert verdicts["key_coverage_is_enough"].numbers["key_coverage"] == 1
+    assert verdicts["key_coverage_is_enough"].text.startswith(
+        "There is no strategy; neighbours alone propose pairs."
+    )
+
+
+def test_where_nothing_proposes_pairs_coverage_is_not_enough(
+    dataset: Callable[..., Dataset],
+) -> None:
+    rows = [{"id": str(i), "last": f"{i}x"} for i in range(4)]  # no rule makes a pair
+    verdict = verdicts_of(dataset(rows, strategies="auto"))["key_coverage_is_enough"]
+    assert not verdict.passed
+    assert verdict.severity == "warn"
+    assert verdict.text.startswith("No rule was found, so nothing proposes pairs: write a strategy")
+    assert verdict.numbers["key_coverage"] == 0

@@ -114,3 +114,16 @@ def test_what_cleaning_would_empty_is_named_with_raw_values(
     assert "emptied of born: 1 values and 1 marks of no value, such as 'soon' (1), '\\\\N' (1)" in (
         lines
     )
+
+
+def test_neighbours_alone_are_said_to_propose_where_no_rule_was_found(
+    dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    budget = {"max_pairs": 7}
+    people = dataset(FIVE, strategies={}, embedding=True, budget=budget)
+    lines, _, verdicts = counted(people, tmp_path)
+    assert "There is no strategy; neighbours alone propose pairs." in lines
+    assert not [line for line in lines if line.startswith("strategy ")]
+    assert verdicts["budget_is_kept"].text == (
+        "At most 7 pairs are kept; how many there are to choose from is not counted."
+    )

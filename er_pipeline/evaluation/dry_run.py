@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from er_pipeline.blocking.blocks.blocks import over_the_cap
-from er_pipeline.blocking.blocks.coverage_verdicts import judge_strategies
+from er_pipeline.blocking.blocks.coverage_verdicts import judge_strategies, no_strategy_text
 from er_pipeline.blocking.blocks.filtered_facts import FilteredFacts
 from er_pipeline.blocking.blocks.refined_blocks import divisions_text
 from er_pipeline.blocking.blocks.training_facts import TrainingFacts
@@ -78,7 +78,7 @@ def count_dataset(
             f"{filtered['records_empty']:,} records are empty in every field; coverage leaves them"
             " out."
         )
-    yield from _strategies_lines(filtered)
+    yield from _strategies_lines(filtered, spec)
     if training:
         yield from _training_lines(training)
     cost = _matching_cost(filtered, training, spec) if spec.matching and training else None
@@ -164,8 +164,11 @@ def _records_lines(
             )
 
 
-def _strategies_lines(facts: FilteredFacts) -> Iterator[str]:
+def _strategies_lines(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[str]:
     yield ""
+    if not facts["strategies"]:
+        yield f"{no_strategy_text(spec)}."
+        return
     width = max([24, *(len(name) + 2 for name in facts["strategies"])])
     yield f"{'strategy':<{width}}{'blocks':>12}{'pairs':>16}{'over the cap':>14}{'avoided':>18}"
     for name, counts in facts["strategies"].items():
@@ -230,6 +233,12 @@ def _judge_budget(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdict]
     )
     over = at_least > budget and spec.budget.on_over_budget == "fail"
     text = f"The best {budget:,} pairs are kept of at least {at_least:,} and at most {at_most:,}."
+    if not facts["strategies"]:
+        text = (
+            f"At most {budget:,} pairs are kept; how many there are to choose from is not counted."
+        )
+        if not (spec.encoder or spec.second_pass):
+            text = f"Nothing proposes pairs, so the budget of {budget:,} is not used."
     if over:
         text = (
             f"At least {at_least:,} pairs would be made, {at_least - budget:,} more than the budget"

@@ -41,6 +41,16 @@ CHECKS = (
 )
 
 
+def no_strategy_text(spec: PipelineSpec) -> str:
+    """Say what is left where there is no strategy: no rule was found; neighbours alone propose."""
+    found = "No rule was found" if spec.learns else "There is no strategy"
+    if spec.encoder:
+        return f"{found}; neighbours alone propose pairs"
+    if spec.second_pass:
+        return f"{found}; the second pass alone proposes pairs"
+    return f"{found}, so nothing proposes pairs: write a strategy of your own, or embedding: true"
+
+
 def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge coverage and budgets from the facts of `sum_strategies`, before any pair is made."""
     checks, n_empty = spec.checks, facts["records_empty"]
@@ -57,16 +67,24 @@ def judge_strategies(facts: FilteredFacts, spec: PipelineSpec) -> Iterator[Verdi
     only_warns = "min_key_coverage" not in checks.model_fields_set and (
         is_chosen or most >= checks.min_key_coverage
     )
-    yield Verdict(
-        "key_coverage_is_enough",
-        coverage >= checks.min_key_coverage,
-        "warn" if only_warns else "error",
+    is_enough = coverage >= checks.min_key_coverage
+    text = (
         f"{coverage:.2%} of {n_records:,} records have a blocking key"
         f" (at least {checks.min_key_coverage:.0%} wanted).{empty}"
-        + unless(
-            coverage >= checks.min_key_coverage,
-            " Add a strategy over fields that are filled, or lower checks: min_key_coverage.",
-        ),
+    )
+    text += unless(
+        is_enough,
+        " Add a strategy over fields that are filled, or lower checks: min_key_coverage.",
+    )
+    if not facts["strategies"]:
+        is_enough = bool(spec.encoder or spec.second_pass)
+        text = f"{no_strategy_text(spec)}.{empty}"
+        only_warns, coverage = True, 1.0 if is_enough else 0.0
+    yield Verdict(
+        "key_coverage_is_enough",
+        is_enough,
+        "warn" if only_warns else "error",
+        text,
         {
             "key_coverage": coverage,
             "min_key_coverage": checks.min_key_coverage,
