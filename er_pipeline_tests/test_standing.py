@@ -67,6 +67,26 @@ def test_a_failed_step_withholds_what_is_made_of_it_though_older_tables_lie_ther
     assert found.withheld["filtered_blocks"] == "out of memory"
     assert found.withheld["unified_pairs"] == "filtered_blocks is withheld"
     assert "unified_pairs" not in found.stale
+    (said,) = found.withheld_by_cause()
+    assert said.startswith("filtered_blocks is withheld (out of memory); and so are ")
+    assert "unified_pairs" in said
+
+
+def test_only_tables_with_a_view_are_missed_each_cause_once(people: Dataset) -> None:
+    note_verdicts(people.lake, "filtered_blocks", [BAD])
+    note_verdicts(people.lake, "true_pairs", [BAD])
+    found = standing(people)
+    views = {t.name for step in flow(people.spec) for t in step.writes if t.view}
+    assert "record_codes" in found.withheld
+    assert set(found.missed) == set(found.withheld) & views
+    assert found.n_seen == len(views)
+    one, other = sorted(found.withheld_by_cause())
+    assert one.startswith("filtered_blocks is withheld (check holds failed); and so are ")
+    assert other.startswith("true_pairs is withheld (check holds failed)")
+    named = [
+        table for text in (one, other) for table in found.missed if table in text.split("; ")[-1]
+    ]
+    assert "record_codes" not in named
 
 
 def test_a_warning_withholds_nothing(people: Dataset) -> None:

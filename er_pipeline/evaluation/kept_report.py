@@ -68,8 +68,7 @@ def _failure(standing: Standing, lake: Lake) -> str:
         published = PAIRS in lake.published()["tables"]
         pairs = "there are no new candidate pairs"
         pairs += "; those of the last good run stay" if published else ""
-    withheld, good = len(standing.withheld), len(standing.good)
-    return f"[FAILED] {withheld} of {withheld + good} tables are withheld, {pairs}"
+    return f"[FAILED] {len(standing.missed)} of {standing.n_seen} tables are withheld, {pairs}"
 
 
 def next_step(standing: Standing) -> str:
@@ -108,13 +107,15 @@ def _withheld(standing: Standing, lake: Lake) -> Iterator[str]:
     if not standing.withheld:
         return
     yield ""
-    hanging = [table for table, why in standing.withheld.items() if why.endswith(MADE_OF_WITHHELD)]
-    causes = [table for table in standing.withheld if table not in hanging]
-    yield from _wrapped("Withheld:   ", ", ".join(causes))
+    missed = standing.missed
+    hanging = [table for table, why in missed.items() if why.endswith(MADE_OF_WITHHELD)]
+    causes = [table for table in missed if table not in hanging]
+    if causes:
+        yield from _wrapped("Withheld:   ", ", ".join(causes))
     if hanging:
         yield from _wrapped("Made of it: ", ", ".join(hanging))
     shown = lake.published()["tables"]
-    kept = [table for table in standing.withheld if table in shown]
+    kept = [table for table in missed if table in shown]
     if kept:
         time = time_text(max(shown[table] for table in kept))
         yield from _wrapped("Earlier:    ", f"the catalog shows {', '.join(kept)} of {time}")

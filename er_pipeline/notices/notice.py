@@ -142,7 +142,7 @@ def what_is_left(tables: Lake, standing: Standing) -> str:
     if standing.withheld and new:
         return (
             f"the catalog in {tables.root} shows the {len(new)} tables that do not hang on what"
-            f" failed; {len(standing.withheld)} are withheld"
+            f" failed; {len(standing.missed)} are withheld"
         )
     if any(name in tables.plans for name in shown):  # the numbers of runs are always there
         return f"the catalog in {tables.root} still shows the tables of the last good run"

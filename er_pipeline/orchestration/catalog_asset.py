@@ -89,12 +89,12 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
             keep_report(place, report)
             page = keep_page(spec, place, found.standing, figures, report)
         docs = data_docs_of(place.folder)
-        withheld = found.standing.withheld
+        withheld = found.standing.missed
         version = catalog_version(place, found.standing)
         checked = dg.AssetCheckResult(
             check_name=EVERY_TABLE_IS_PUBLISHED.name,
             passed=not withheld,
-            description="; ".join(f"{t} is withheld: {why}" for t, why in withheld.items())
+            description=". ".join(found.standing.withheld_by_cause())
             or "Every table is published.",
         )
         declared = context.assets_def.specs_by_key[context.asset_key]

@@ -39,7 +39,8 @@ class Standing:
     good: tables whose own checks and those of all they are made of hold, in the order of the flow.
     withheld: table -> why it may not be shown. failures: step -> why it made nothing. errors,
     warnings: verdicts that failed. stale: tables that follow neither from the settings nor from the
-    tables as they are, though nothing failed: somebody ran a part of the graph.
+    tables as they are, though nothing failed: somebody ran a part of the graph. unseen: tables that
+    have no view, so people cannot miss them.
     """
 
     good: list[str] = field(default_factory=list)
@@ -48,6 +49,33 @@ class Standing:
     errors: list[Found] = field(default_factory=list)
     warnings: list[Found] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    unseen: set[str] = field(default_factory=set)
+
+    @property
+    def missed(self) -> dict[str, str]:
+        """What is withheld of the tables that have a view, with the reasons; all if none has."""
+        seen = {table: why for table, why in self.withheld.items() if table not in self.unseen}
+        return seen or self.withheld
+
+    @property
+    def n_seen(self) -> int:
+        """How many tables there are, of which `missed` are some."""
+        return len(self.missed) + sum(table not in self.unseen for table in self.good)
+
+    def withheld_by_cause(self) -> Iterator[str]:
+        """Say once of each cause what it is, and name the tables that are withheld for it."""
+        causes: dict[str, tuple[str, list[str]]] = {}
+        for table in self.missed:
+            root = table
+            while (above := self.withheld[root].removesuffix(MADE_OF_WITHHELD)) in self.withheld:
+                root = above
+            why = self.withheld[root]
+            failed = [step for step, text in self.failures.items() if text == why]
+            causes.setdefault(failed[0] if failed else root, (why, []))[1].append(table)
+        for root, (why, tables) in causes.items():
+            others = [table for table in tables if table != root]
+            with_it = f"; and so are {', '.join(others)}, made of it" if others else ""
+            yield f"{root} is withheld ({why}){with_it}"
 
 
 def standing_of(steps: Sequence[Step], lake: Lake, judge: Judge | None = None) -> Standing:
@@ -61,6 +89,7 @@ def standing_of(steps: Sequence[Step], lake: Lake, judge: Judge | None = None) -
     shown_as = {
         t.name: step.name if t.is_internal else t.name for step in steps for t in step.writes
     }
+    found.unseen.update(t.name for step in steps for t in step.writes if t.view is None)
     for step in steps:
         failure = noted_failure(lake, step.name)
         of_main: str | None = None

@@ -123,10 +123,8 @@ def _verdict_section(run: RunOnPage, lines: Sequence[str]) -> Section:
     if not standing.warnings:
         answer = "Every table is published, and every check has passed."
     if standing.withheld:
-        n = len(standing.withheld)
-        answer = (
-            f"{count_of(n, 'table')} of {n + len(standing.good)} are withheld, with {warnings}."
-        )
+        n = len(standing.missed)
+        answer = f"{count_of(n, 'table')} of {standing.n_seen} are withheld, with {warnings}."
     parts: list[Part] = []
     errors = [(step, "", run.message(text)) for step, text in standing.failures.items()]
     errors += [(f.table, f.verdict.check, run.message(f.verdict.text)) for f in standing.errors]
@@ -136,7 +134,7 @@ def _verdict_section(run: RunOnPage, lines: Sequence[str]) -> Section:
         found = [(f.table, f.verdict.check, run.message(f.verdict.text)) for f in standing.warnings]
         parts.append(Listing("Warnings", Grid(("table", "check", "finding"), found)))
     if standing.withheld:
-        withheld = [(table, run.message(why)) for table, why in standing.withheld.items()]
+        withheld = [(table, run.message(why)) for table, why in standing.missed.items()]
         grid = Grid(("table", "why"), withheld)
         about = "The catalog shows those of the last good run, as far as there was one."
         parts.append(Listing("Tables that are withheld", grid, about, is_folded=True))
