@@ -41,9 +41,12 @@ class PrecisionDoubts(TypedDict):
 
 
 def checks_of(spec: PipelineSpec) -> list[Check]:
-    """List the checks on precision; that on partners only where sources are linked."""
+    """List the checks on precision; that on partners only where sources are linked.
+
+    Where truth is known, match_quality judges the odd levels by it.
+    """
     contested = [FEW_ARE_CONTESTED] if spec.link_mode == "link" else []
-    return [IN_DOUBT, *contested, NEAR_IS_A_SIGN]
+    return [IN_DOUBT, *contested, *([NEAR_IS_A_SIGN] if spec.truth is None else [])]
 
 
 def find_precision_doubts(
@@ -71,8 +74,8 @@ def judge_precision(
         yield judge_doubts(found["doubts"], n_matches, most)
     if contested := found.get("contested"):
         yield judge_contested(contested, most, one_to_one=spec.matching.one_to_one)
-    if "odd_levels" in found:
-        yield judge_odd_levels(found["odd_levels"], n_matches, most)
+    if "odd_levels" in found and spec.truth is None:
+        yield judge_odd_levels(found["odd_levels"], n_matches, spec)
 
 
 def doubts_grid(found: PrecisionDoubts) -> Grid | None:
