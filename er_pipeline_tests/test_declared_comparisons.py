@@ -30,7 +30,8 @@ def test_what_is_declared_stays_declared() -> None:
     }
     spec = spec_with(fields=FIELDS, comparisons=declared)
     changed = pasted(spec, comparisons_with(spec, {"city": {"term_frequency": False}}))
-    assert changed.comparisons and spec.comparisons
+    assert changed.comparisons
+    assert spec.comparisons
     assert changed.comparisons["city"].term_frequency is False
     for name in ("name", "email"):
         assert changed.comparisons[name] == spec.comparisons[name]

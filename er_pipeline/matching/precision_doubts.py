@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.pictures import Grid
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.contested_matches import (
@@ -41,12 +42,9 @@ class PrecisionDoubts(TypedDict):
 
 
 def checks_of(spec: PipelineSpec) -> list[Check]:
-    """List the checks on precision; that on partners only where sources are linked.
-
-    Where truth is known, match_quality judges the odd levels by it.
-    """
+    """List the checks on precision; that on partners only where sources are linked."""
     contested = [FEW_ARE_CONTESTED] if spec.link_mode == "link" else []
-    return [IN_DOUBT, *contested, *([NEAR_IS_A_SIGN] if spec.truth is None else [])]
+    return [IN_DOUBT, *contested, NEAR_IS_A_SIGN]
 
 
 def find_precision_doubts(
@@ -67,7 +65,10 @@ def find_precision_doubts(
 def judge_precision(
     found: PrecisionDoubts, n_matches: int, spec: PipelineSpec
 ) -> Iterator[Verdict]:
-    """Judge whether more of the matches are in doubt than may be."""
+    """Judge whether more of the matches are in doubt than may be.
+
+    Where truth is known, match_quality judges the odd levels by it.
+    """
     assert spec.matching is not None, "matching is on"
     most = spec.checks.max_doubtful_matches
     if "doubts" in found:
@@ -76,6 +77,10 @@ def judge_precision(
         yield judge_contested(contested, most, one_to_one=spec.matching.one_to_one)
     if "odd_levels" in found and spec.truth is None:
         yield judge_odd_levels(found["odd_levels"], n_matches, spec)
+    elif "odd_levels" in found:
+        n = len(found["odd_levels"])
+        text = f"{count_of(n, 'odd level')}; truth is known, so match_quality judges by it."
+        yield Verdict(NEAR_IS_A_SIGN.name, True, "warn", text, {"odd_levels": n})
 
 
 def doubts_grid(found: PrecisionDoubts) -> Grid | None:

@@ -27,7 +27,8 @@ class CheckedDeclaration:
     """What was found.
 
     problems: of the settings, one text of several lines. failures: one text per source or file that
-    cannot be used. records: those of each source that can. remark: what one that is right may not mean.
+    cannot be used. records: those of each source that can. remark: what may not be meant although
+    nothing is wrong with it.
     """
 
     file: Path
