@@ -114,7 +114,7 @@ def test_the_best_threshold_is_that_of_brute_force(
         (
             40,
             False,
-            "Set matching: threshold to 0.9, the best threshold: precision 100.00%, recall",
+            "The best threshold is 0.9, of precision 100.00%, recall 71.43% (now 100.00%)",
         ),
     ],
 )
@@ -147,4 +147,16 @@ def test_the_proposed_threshold_is_never_above_a_match_of_it(tmp_path: Path) -> 
     true = {(i, i + 1) for i in range(100)}
     facts = measured(Lake(tmp_path, "people"), scores, true, 0.95)
     verdict, _ = judge_quality(facts, spec_with())
-    assert "threshold to 0.999978, the best" in verdict.text
+    assert verdict.text.endswith("Write matching: threshold: 0.999978.")
+
+
+def test_where_the_best_threshold_is_not_precise_enough_one_that_is_stands_beside_it(
+    tmp_path: Path,
+) -> None:
+    # Of 100 at 0.95 all are true, of 100 at 0.7 80, of 100 at 0.3 none.
+    scores = {(i, i + 1): (0.95, 0.7, 0.3)[i // 100] for i in range(300)}
+    facts = measured(Lake(tmp_path, "people"), scores, {(i, i + 1) for i in range(180)}, 0.2)
+    verdict, _ = judge_quality(facts, spec_with())
+    assert "The best threshold is 0.7, of precision 90.00%" in verdict.text
+    assert "; 0.8 is precise enough: precision 100.00%, recall 55.56%" in verdict.text
+    assert verdict.text.endswith("Write matching: threshold: 0.7.")

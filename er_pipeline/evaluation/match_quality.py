@@ -196,28 +196,38 @@ def judge_quality(facts: QualityFacts, spec: PipelineSpec) -> Iterator[Verdict]:
 
 
 def _cure(facts: QualityFacts, wanted: float) -> str:
-    """Name the threshold to raise to: the best one, else the lowest that is precise enough."""
+    """Name the best threshold, and the lowest that is precise enough where the best one is not."""
     now, best = facts["at_threshold"], facts["at_best"]
-    higher = [
-        of for of in (best, *facts["thresholds"]) if of["threshold"] > now["threshold"] and of["f1"]
-    ]
-    better = next((of for of in higher if of["precision"] >= wanted), None)
-    if better is None and best in higher and best["precision"] > now["precision"]:
-        better = best
-    if better is None:
+    higher = [of for of in facts["thresholds"] if of["threshold"] > now["threshold"] and of["f1"]]
+    precise = next((of for of in higher if of["precision"] >= wanted), None)
+    best_helps = best in higher and best["precision"] > now["precision"]
+    if not best_helps and not precise:
         return (
             "No higher threshold parts them: compare a field in which such pairs differ, or label"
             " some of them."
         )
-    of = better["threshold"]
-    written = floor(of * 1e6) / 1e6  # never above a match of it
-    written = written if written > now["threshold"] else of
-    named = "the best threshold" if better is best else "a threshold precise enough"
-    return (
-        f"Set matching: threshold to {written!r}, {named}: precision {better['precision']:.2%},"
-        f" recall {better['recall']:.2%} instead of {now['recall']:.2%}, F1 {better['f1']:.2%}"
-        f" instead of {now['f1']:.2%}."
-    )
+    named = []
+    if best_helps:
+        named.append(
+            f"The best threshold is {_written(best, now)}, of precision {best['precision']:.2%},"
+            f" recall {best['recall']:.2%} (now {now['recall']:.2%}) and F1 {best['f1']:.2%} (now"
+            f" {now['f1']:.2%})"
+        )
+    if precise and not (best_helps and best["precision"] >= wanted):
+        named.append(
+            f"{_written(precise, now)} is precise enough: precision {precise['precision']:.2%},"
+            f" recall {precise['recall']:.2%}, F1 {precise['f1']:.2%}"
+        )
+    first = best if best_helps else precise
+    assert first is not None, "one of both helps"
+    return f"{'; '.join(named)}. Write matching: threshold: {_written(first, now)}."
+
+
+def _written(quality: Quality, now: Quality) -> str:
+    """Write a threshold in six decimals, never above a match of it, where it is still a higher."""
+    threshold = quality["threshold"]
+    short = floor(threshold * 1e6) / 1e6
+    return repr(short if short > now["threshold"] else threshold)
 
 
 def quality_figures(facts: QualityFacts) -> Iterator[tuple[str, float]]:
