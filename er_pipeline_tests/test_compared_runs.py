@@ -1,13 +1,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.publications import Shown
 from er_pipeline.blocking.tables.verdict_notes import note_verdicts
 from er_pipeline.blocking.tables.verdicts import Verdict
-from er_pipeline.evaluation.compared_runs import Compared, compare_runs, side_of
+from er_pipeline.evaluation.compared_runs import Compared, Side, compare_runs, side_of
 from er_pipeline.terminal.versions import every_publication
 from er_pipeline_tests.nights import Nights
 
@@ -55,6 +57,17 @@ def test_figures_stand_side_by_side(nights: Nights, engine: Engine) -> None:
     records = figures["records"]
     assert (records["before"], records["now"], records["change"]) == (4, 3, "-25.0%")
     assert figures["pairs"]["before_text"] == "3"
+
+
+def test_a_bound_without_truth_does_not_stand_beside_truth(engine: Engine, tmp_path: Path) -> None:
+    def figures(**now: float) -> set[str]:
+        sides = Side("then", {"recall_low": 0.5}), Side("now", {"recall_low": 0.52, **now})
+        return {
+            row["figure"] for row in compare_runs(engine, Lake(tmp_path, "p"), *sides, ()).figures
+        }
+
+    assert figures() == {"recall_low"}
+    assert figures(pairs_completeness=0.9563) == {"pairs_completeness"}
 
 
 def test_pairs_of_one_night_have_its_causes(nights: Nights, engine: Engine) -> None:

@@ -30,6 +30,14 @@ def test_a_declaration_that_runs_is_ok_and_its_records_are_counted(folder: Path)
     assert sorted(path.name for path in folder.iterdir()) == ["a.csv", "b.csv", "defs.yaml"]
 
 
+def test_a_declaration_that_compares_some_fields_only_names_the_others(folder: Path) -> None:
+    text = "  sources: [{path: a.csv}]\n" + FIELDS
+    code, said = check(folder, text + "  comparisons: {city: exact}\n  matching: true\n")
+    assert code == OK
+    assert "only city is compared by the matching model; left out: name" in said
+    assert "compared" not in check(folder, text)[1]
+
+
 def test_every_source_is_looked_at_and_named_by_its_line(folder: Path) -> None:
     sources = (
         "  sources:\n    - {path: nobody.csv}\n    - {path: b.csv}\n"

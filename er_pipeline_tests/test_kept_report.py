@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
-from er_pipeline.evaluation.kept_report import REPORT_FILE
+from er_pipeline.blocking.tables.standing import Found, Standing
+from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.evaluation.kept_report import REPORT_FILE, next_step
 from er_pipeline.evaluation.page.run_page import PAGE_FILE
 from er_pipeline_tests.conftest import made_up_people
 from er_pipeline_tests.declared_dataset import DeclaredDataset
@@ -165,3 +167,18 @@ def test_empty_records_are_counted_and_left_out_of_coverage(
     printed = capsys.readouterr().out
     assert "4 records are empty in every field" in printed
     assert "Key coverage:          100.00%" in printed
+
+
+def test_the_next_step_is_what_hurts_most() -> None:
+    def found(table: str, check: str, text: str) -> Found:
+        return Found(table, Verdict(check, False, "warn", text))
+
+    budget = found("unified_pairs", "budget_loses_little", "an estimate of a budget")
+    model = found("em_model", "sessions_agree", "an estimate of the model")
+    known = found("match_quality", "most_matches_are_true", "a known precision")
+    assert next_step(Standing(warnings=[budget])) == "unified_pairs: an estimate of a budget"
+    assert next_step(Standing(warnings=[budget, model])) == "em_model: an estimate of the model"
+    everything = Standing(warnings=[budget, model, known])
+    assert next_step(everything) == "match_quality: a known precision"
+    everything.errors.append(Found("matches", Verdict("is_right", False, "error", "an error")))
+    assert next_step(everything) == "matches: an error"

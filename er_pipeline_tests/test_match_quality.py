@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.evaluation.match_quality import measure_matches, quality_figures
+from er_pipeline.evaluation.match_quality import judge_quality, measure_matches, quality_figures
+from er_pipeline_tests.test_contested_matches import SOURCES
+from er_pipeline_tests.test_entities import spec_with
 
 Scores = Mapping[tuple[int, int], float]
 
@@ -43,7 +45,8 @@ def measured(
         with lake.writing("true_pairs") as draft:
             engine.write("select l as left_no, r as right_no from t", draft.file())
     with DuckDBEngine(threads=2) as engine:
-        return measure_matches(engine, lake, threshold=threshold, one_to_one=one_to_one)
+        matching = {"threshold": threshold, "one_to_one": one_to_one}
+        return measure_matches(engine, lake, spec_with(matching=matching, sources=SOURCES))
 
 
 SCORES = {(0, 1): 0.99, (2, 3): 0.8, (0, 2): 0.8, (4, 5): 0.4, (1, 3): 0.3}
@@ -102,3 +105,58 @@ def test_the_best_threshold_is_that_of_brute_force(
 
     assert facts["at_threshold"]["f1"] == pytest.approx(f1(threshold))
     assert facts["at_best"]["f1"] == pytest.approx(max([f1(p) for p in scores.values()] or [0]))
+
+
+@pytest.mark.parametrize(
+    ("n_true_low", "passed", "said"),
+    [
+        (95, True, "97.50% of 200 matches (of at least 0.5) are true pairs (at least 95.0%"),
+        (
+            40,
+            False,
+            "The best threshold is 0.9, of precision 100.00%, recall 71.43% (now 100.00%)",
+        ),
+    ],
+)
+def test_known_wrong_matches_warn_with_the_threshold_that_parts_them(
+    tmp_path: Path, n_true_low: int, passed: bool, said: str
+) -> None:
+    scores = {(i, i + 1): 0.9 if i < 100 else 0.6 for i in range(200)}
+    true = {(i, i + 1) for i in range(100 + n_true_low)}
+    facts = measured(Lake(tmp_path, "people"), scores, true, 0.5)
+    verdict, of_levels = judge_quality(facts, spec_with())
+    assert (verdict.check, verdict.passed, verdict.severity) == (
+        "most_matches_are_true",
+        passed,
+        "warn",
+    )
+    assert said in verdict.text
+    assert (of_levels.check, of_levels.passed) == ("near_values_mean_a_match", True)
+
+
+def test_where_no_threshold_is_better_something_else_is_proposed(tmp_path: Path) -> None:
+    scores = {(i, i + 1): 0.9 for i in range(100)}
+    facts = measured(Lake(tmp_path, "people"), scores, {(i, i + 1) for i in range(50)}, 0.5)
+    verdict, _ = judge_quality(facts, spec_with())
+    assert "No higher threshold parts them" in verdict.text
+
+
+def test_the_proposed_threshold_is_never_above_a_match_of_it(tmp_path: Path) -> None:
+    least = 0.99997812
+    scores = {(i, i + 1): least if i < 100 else 0.96 for i in range(200)}
+    true = {(i, i + 1) for i in range(100)}
+    facts = measured(Lake(tmp_path, "people"), scores, true, 0.95)
+    verdict, _ = judge_quality(facts, spec_with())
+    assert verdict.text.endswith("Write matching: threshold: 0.999978.")
+
+
+def test_where_the_best_threshold_is_not_precise_enough_one_that_is_stands_beside_it(
+    tmp_path: Path,
+) -> None:
+    # Of 100 at 0.95 all are true, of 100 at 0.7 80, of 100 at 0.3 none.
+    scores = {(i, i + 1): (0.95, 0.7, 0.3)[i // 100] for i in range(300)}
+    facts = measured(Lake(tmp_path, "people"), scores, {(i, i + 1) for i in range(180)}, 0.2)
+    verdict, _ = judge_quality(facts, spec_with())
+    assert "The best threshold is 0.7, of precision 90.00%" in verdict.text
+    assert "; 0.8 is precise enough: precision 100.00%, recall 55.56%" in verdict.text
+    assert verdict.text.endswith("Write matching: threshold: 0.7.")

@@ -1,12 +1,17 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.evaluation.missed_causes import MISSED_CAUSES
+from er_pipeline.evaluation.missed_matches import judge_candidates_by_truth, missed_facts
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.explained_matches import TRUTH, explained, many
+from er_pipeline_tests.test_entities import spec_with
 from er_pipeline_tests.test_real_data import DBLP_ACM, FAKE_1000, FEBRL3, FEBRL4
 
 ABT_BUY = """
@@ -62,3 +67,56 @@ def test_found_and_missed_are_all_true_pairs_of_real_data(
     facts, missed = explained(dataset)
     assert facts["found"] + len(missed) == facts["true_pairs"] > 1_000
     assert all(detail and remedy for _, detail, remedy in missed.values())
+
+
+def by_truth(last: int | None = None, **causes: int) -> dict[str, Any]:
+    """Judge 1,000 true pairs, of which as many are missed; last: missed in the last good run."""
+    spec = spec_with(**TRUTH, budget={"pairs_per_record": 5})
+
+    def facts(causes: dict[str, int]) -> Any:
+        missed = sum(causes.values())
+        counted = {**dict.fromkeys(MISSED_CAUSES, 0), **causes}
+        return {"true_pairs": 1_000, "missed": missed, "causes": counted}
+
+    before = None if last is None else facts({"keys_differ": last})
+    verdicts = list(judge_candidates_by_truth(facts(causes), before, spec))
+    assert {verdict.severity for verdict in verdicts} == {"warn"}
+    return {verdict.check: verdict for verdict in verdicts}
+
+
+def test_known_completeness_is_judged_without_what_the_model_refused() -> None:
+    found = by_truth(keys_differ=44, below_threshold=300)["known_matches_are_candidates"]
+    assert found.passed
+    assert found.text.startswith("95.60% of 1,000 known matches are candidates")
+    found = by_truth(keys_differ=200, no_key=50)["known_matches_are_candidates"]
+    assert not found.passed
+    assert "Most of the others: keys differ; missed_matches says why" in found.text
+
+
+def test_known_completeness_that_falls_is_a_warning() -> None:
+    assert by_truth(last=40, keys_differ=50)["known_matches_are_candidates"].passed
+    found = by_truth(last=10, keys_differ=50)["known_matches_are_candidates"]
+    assert not found.passed
+    assert "It was 99.00% in the last good run" in found.text
+
+
+def test_what_the_budget_cut_is_judged_by_the_pairs_that_are_known() -> None:
+    kept = by_truth(keys_differ=100)["budget_keeps_known_matches"]
+    assert (kept.passed, kept.numbers["known_matches_cut"]) == (True, 0)
+    cut = by_truth(cut_by_budget=30)["budget_keeps_known_matches"]
+    assert not cut.passed
+    assert "The budget cut 30 of 1,000 known matches, 3.00%" in cut.text
+
+
+def test_known_completeness_is_that_of_the_pairs(lossy_people: Dataset) -> None:
+    with DuckDBEngine(threads=2) as engine:
+        for table in ("true_pairs", "unified_pairs"):
+            lossy_people.lake.open(engine, table)
+        (share,) = engine.row(
+            "select count(u.left_no) / count(*) from true_pairs as t"
+            " left join unified_pairs as u using (left_no, right_no)"
+        )
+    facts = missed_facts(lossy_people.lake)
+    verdict, *_ = judge_candidates_by_truth(facts, None, lossy_people.spec)
+    assert verdict.numbers["pairs_completeness"] == pytest.approx(share)
+    assert 0 < share < 1

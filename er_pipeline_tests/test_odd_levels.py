@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.matching.odd_levels import (
     OddLevel,
@@ -25,7 +26,11 @@ MODEL: Mapping[str, Any] = {
 }
 
 
-def odd_levels(counts: Mapping[tuple[int, int], int], probability: float = 0.99) -> list[OddLevel]:
+def odd_levels(
+    counts: Mapping[tuple[int, int], int],
+    probability: float = 0.99,
+    spec: PipelineSpec | None = None,
+) -> list[OddLevel]:
     """counts: matches by the levels of email and name; 2 is equal, 1 near, 0 other."""
     with DuckDBEngine(threads=2) as engine:
         engine.execute(
@@ -41,7 +46,7 @@ def odd_levels(counts: Mapping[tuple[int, int], int], probability: float = 0.99)
             "cleaned_records",
             "select range::integer as record_no, 'r' || range as record_id from range(1000)",
         )
-        return find_odd_levels(engine, spec_with(), MODEL, "m", 0.9)
+        return find_odd_levels(engine, spec or spec_with(), MODEL, "m", 0.9)
 
 
 STRANGERS = {(2, 2): 300, (2, 0): 10, (1, 0): 40, (1, 2): 20}
@@ -78,13 +83,20 @@ def test_missing_values_and_pairs_below_the_threshold_do_not_count() -> None:
 
 def test_the_warning_names_both_fields_and_what_to_do() -> None:
     found = odd_levels(STRANGERS)
-    assert judge_odd_levels(found, 370, 0.2).passed
-    assert judge_odd_levels([], 370, 0.05).passed
-    verdict = judge_odd_levels(found, 370, 0.05)
+    spec = spec_with(fields={"name": "text", "email": "email"})
+    lax = spec_with(checks={"max_doubtful_matches": 0.2})
+    assert judge_odd_levels(found, 370, lax).passed
+    assert judge_odd_levels([], 370, spec).passed
+    verdict = judge_odd_levels(found, 370, spec)
     assert (verdict.passed, verdict.severity) == (False, "warn")
     assert "40 of 60 matches with email only near (near) differ altogether in name" in verdict.text
     assert "such as r0 and r1" in verdict.text
-    assert "comparisons: {email: exact}" in verdict.text
+    assert "(comparisons: {name: true, email: exact})" in verdict.text
+
+
+def test_two_parts_of_one_address_are_not_held_against_each_other() -> None:
+    spec = spec_with(fields={"name": "address", "email": "address"})
+    assert odd_levels(STRANGERS, spec=spec) == []
 
 
 def test_levels_of_several_fields_are_not_summed() -> None:

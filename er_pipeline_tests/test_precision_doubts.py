@@ -26,6 +26,11 @@ def test_what_was_looked_for_is_judged_by_the_checks_that_are_declared(
     verdicts = list(judge_precision(doubts, 100, spec))
     assert [verdict.check for verdict in verdicts] == [check.name for check in checks_of(spec)]
     assert not any(verdict.passed for verdict in verdicts)
+    with_truth = spec_with(sources=sources, truth={"cluster_column": "person_id"})
+    by_truth = list(judge_precision(doubts, 100, with_truth))
+    assert [verdict.check for verdict in by_truth] == [verdict.check for verdict in verdicts]
+    assert by_truth[-1].passed
+    assert "1 odd level; truth is known" in by_truth[-1].text
 
 
 def test_nothing_is_judged_that_was_not_looked_for() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from er_pipeline.blocking.pairs.ranked_pairs import judge_ranking
 from er_pipeline.blocking.pairs.unified_pairs import unify_pairs
 from er_pipeline.blocking.pairs.weighed_when_read import with_weights
 from er_pipeline.blocking.spec.blocking_section import Budget
@@ -16,6 +17,7 @@ from er_pipeline.flow import flow
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.charts import INLINE_LIMIT
 from er_pipeline_tests.conftest import Dataset, Rows
+from er_pipeline_tests.test_entities import spec_with
 
 Pair = tuple[int, int]
 
@@ -314,3 +316,32 @@ def test_the_asset_shows_weights_and_ranks_as_pictures(dataset: Callable[..., Da
         assert "data:image/svg+xml" in str(drawn[name].value)
         assert len(str(drawn[name].value)) < INLINE_LIMIT
     assert (shown["pairs"], shown["pairs_cut"], shown["budget_pairs"]) == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("cut", "truth", "passed", "said"),
+    [
+        (137_408, False, False, "all 137,408 of them would buy about 60 matches"),
+        (2_000_000, False, False, "a million more pairs would buy about 60 matches"),
+        (137_408, True, True, "missed_matches counts what the cut lost"),
+    ],
+)
+def test_no_more_is_promised_than_was_cut_and_truth_comes_before_the_estimate(
+    cut: int, truth: bool, passed: bool, said: str
+) -> None:
+    spec = spec_with(
+        budget={"max_pairs": 1_000}, **({"truth": {"cluster_column": "person_id"}} if truth else {})
+    )
+    facts = {
+        "pairs": 1_000,
+        "pairs_made": 1_000 + cut,
+        "pairs_cut": cut,
+        "budget_pairs": 1_000,
+        "expected_matches": 742.0,
+        "expected_matches_cut": 60.0,
+        "matches_per_million_more_pairs": 60.0,
+    }
+    _, verdict = judge_ranking(facts, spec)
+    assert (verdict.check, verdict.passed) == ("budget_loses_little", passed)
+    assert said in verdict.text
+    assert ("would buy" in verdict.text) != truth

@@ -118,19 +118,24 @@ def test_the_curve_is_drawn_to_scale(truth: dict[str, Any], of: str) -> None:
 
 
 def test_a_budget_says_what_it_cut_and_what_more_pairs_would_find() -> None:
-    lines = report(
-        {
-            "pairs_cut_by_the_budget": 400,
-            "expected_matches_cut": 3.2,
-            "expected_matches": 90.4,
-            "matches_per_million_more_pairs": 8_000.0,
-        }
-    )
+    run = {
+        "pairs_cut_by_the_budget": 4_000_000,
+        "expected_matches_cut": 3.2,
+        "expected_matches": 90.4,
+        "matches_per_million_more_pairs": 8_000.0,
+    }
+    lines = report(run)
     (without,) = starting(lines, "Without a shared key:")
     assert without.endswith("; the budget cut the pairs of the others")
     (cut,) = starting(lines, "Cut by the budget:")
-    assert cut.endswith("the 400 pairs of least weight, with about 3 of 90 expected matches;")
+    assert cut.endswith("the 4,000,000 pairs of least weight, with about 3 of 90 expected matches;")
     assert lines[lines.index(cut) + 1].endswith("a million more pairs would find about 8,000 more")
+    few = report({**run, "pairs_cut_by_the_budget": 400})
+    assert any(line.endswith(" all of them would find about 8,000 more") for line in few)
+    found = {"city": {**COUNTS, **FOUND}}
+    known = report(run, found, truth={**TRUTH, "true_pairs_cut_by_the_budget": 0})
+    assert any(line.endswith("of the known matches they hold 0") for line in known)
+    assert not any("would find" in line for line in known)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,15 @@
+from pathlib import Path
+
 import pytest
 
+from er_pipeline.blocking.tables.runs import run
 from er_pipeline.evaluation.table_answers import COUNTED, answer_of
+from er_pipeline.flow import flow, open_lake
 from er_pipeline.terminal.widest_flows import widest_flows
+from er_pipeline_tests.learned_people import made_up
 
 # Handed from step to step, or read by nobody but the next one: their rows are all there is to say.
-PLAIN = {"blocks_train", "weak_labels", "encoder_statistics", "record_embeddings"}
+PLAIN = {"weak_labels", "encoder_statistics", "record_embeddings"}
 
 
 def test_every_table_that_people_see_answers_its_question() -> None:
@@ -52,3 +57,16 @@ def test_an_answer_says_what_came_out(
     table: str, facts: dict[str, object], rows: int, said: str
 ) -> None:
     assert answer_of(table).sentence(facts, rows).startswith(said)
+
+
+def test_every_table_of_a_run_that_learns_and_matches_makes_its_sentence(tmp_path: Path) -> None:
+    people = made_up(tmp_path, 300)
+    spec = people.spec(matching=True)
+    steps = flow(spec)
+    lake = open_lake(people.lake.root, spec)
+    facts = {step.name: of_step for step, of_step in run(steps, lake, threads=1)}
+    assert {"blocks_train", "matches"} <= {table.name for step in steps for table in step.assets}
+    for step in steps:
+        for table in step.assets:
+            for rows in (0, 3):
+                assert answer_of(table.name).sentence(facts[step.name], rows)

@@ -15,6 +15,7 @@ from er_pipeline.blocking.records.cleaned_records import (
     judge_records,
 )
 from er_pipeline.blocking.records.emptied_values import examples_text
+from er_pipeline.blocking.spec.declared_comparisons import comparisons_with, not_compared
 from er_pipeline.blocking.spec.expectations_section import RECORDS
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -81,6 +82,9 @@ def count_dataset(
     yield from _strategies_lines(filtered, spec)
     if training:
         yield from _training_lines(training)
+    if spec.matching and (left_out := not_compared(spec)):
+        yield ""
+        yield f"{left_out}."
     cost = _matching_cost(filtered, training, spec) if spec.matching and training else None
     if cost:
         yield ""
@@ -129,7 +133,7 @@ def judge_lengths(engine: Engine, spec: PipelineSpec) -> Verdict:
         not cut,
         "warn",
         f"Matching compares the first {MOST_COMPARED} characters of {listed}. Leave such fields out"
-        " by comparisons: [...] if what sets records apart comes later."
+        f" by {comparisons_with(spec, dict.fromkeys(cut))} if what sets records apart comes later."
         if cut
         else f"No compared value is longer than {MOST_COMPARED} characters.",
         {f"longest_{name}": n for name, n in lengths.items()},

@@ -10,13 +10,14 @@ from typing import Any
 
 from er_pipeline.blocking.changes.change_texts import pair_sentences
 from er_pipeline.blocking.changes.pair_changes import pair_changes_facts
+from er_pipeline.blocking.pairs.unified_pairs import LOSES_LITTLE
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import write_whole
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.moments import time_text
 from er_pipeline.blocking.tables.printable import count_of
-from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, Standing
+from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, Found, Standing
 from er_pipeline.evaluation.blocking_report import gather_figures
 from er_pipeline.evaluation.in_force_report import in_force_lines
 from er_pipeline.evaluation.report import report_lines
@@ -25,6 +26,8 @@ from er_pipeline.matching.match_changes import match_changes_facts, match_senten
 REPORT_FILE = "report.txt"
 # What people came for; the verdict says how these stand.
 PAIRS = "unified_pairs"
+# Their checks judge by truth.
+BY_TRUTH = ("missed_matches", "match_quality")
 WIDTH = 98
 
 
@@ -77,9 +80,21 @@ def next_step(standing: Standing) -> str:
         return f"{found.table}: {found.verdict.text}"
     for step, text in standing.failures.items():
         return f"{step}: {text}"
-    for found in standing.warnings:
+    for found in by_importance(standing.warnings):
         return f"{found.table}: {found.verdict.text}"
     return f"nothing to mend; read {PAIRS} in the catalog"
+
+
+def by_importance(warnings: Sequence[Found]) -> list[Found]:
+    """Put what hurts known completeness or precision before all estimates, those of budgets last.
+
+    Within each the warnings stay in the order of the flow.
+    """
+    return sorted(warnings, key=lambda found: (found.table not in BY_TRUTH, _is_of_budget(found)))
+
+
+def _is_of_budget(found: Found) -> bool:
+    return found.verdict.check == LOSES_LITTLE.name
 
 
 def _changes(standing: Standing, lake: Lake) -> Iterator[str]:

@@ -6,22 +6,43 @@ recall: share of all true pairs that are matches, also of those that blocking mi
 harmonic mean.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from math import floor
 from typing import TypedDict, cast
 
+from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.pictures import Grid, Shown
 from er_pipeline.blocking.tables.pictures import Quality as QualityPicture
 from er_pipeline.blocking.tables.step import Step
-from er_pipeline.blocking.tables.table import LEFT_NO, RIGHT_NO, Column, Facts, Table, arrow_of
+from er_pipeline.blocking.tables.table import (
+    LEFT_NO,
+    RIGHT_NO,
+    Check,
+    Column,
+    Facts,
+    Table,
+    arrow_of,
+)
+from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import all_columns
+from er_pipeline.evaluation.known_odd_levels import known_odd_levels
 from er_pipeline.matching.entity_links import choose_links
+from er_pipeline.matching.matches import matches_facts
+from er_pipeline.matching.odd_levels import NEAR_IS_A_SIGN, OddLevel, judge_odd_levels
 
 # Thresholds of the curve, besides the best one.
 CURVE = (0.01, 0.05, *(round(0.1 * i, 1) for i in range(1, 10)), 0.95, 0.99, 0.999, 0.9999)
+
+ARE_TRUE = Check(
+    "most_matches_are_true",
+    "Wrong matches join strangers; where truth is known, nobody has to guess how many they are.",
+    stops=False,
+    limits=("checks.max_doubtful_matches",),
+)
 
 
 class Quality(TypedDict):
@@ -36,12 +57,16 @@ class Quality(TypedDict):
 
 
 class QualityFacts(TypedDict):
-    """The facts kept beside match_quality; thresholds: lowest first."""
+    """The facts kept beside match_quality; thresholds: lowest first.
+
+    odd_levels: see `known_odd_levels`.
+    """
 
     true_pairs: int
     thresholds: list[Quality]
     at_threshold: Quality
     at_best: Quality
+    odd_levels: list[OddLevel]
 
 
 QUALITY = Table(
@@ -72,29 +97,35 @@ def steps(spec: PipelineSpec) -> list[Step]:
     return [
         Step(
             writes=[QUALITY],
-            reads=["true_pairs", "matches", *(["cleaned_records"] if one_to_one else [])],
+            reads=["true_pairs", "matches", "cleaned_records"],
             settings=[spec.matching.threshold, one_to_one],
-            run=partial(measure_matches, threshold=spec.matching.threshold, one_to_one=one_to_one),
+            run=partial(measure_matches, spec=spec),
             stage="evaluation",
+            checks=(ARE_TRUE, NEAR_IS_A_SIGN),
+            judge=partial(_judge, spec=spec),
             show=_show,
         )
     ]
 
 
-def measure_matches(engine: Engine, lake: Lake, *, threshold: float, one_to_one: bool) -> Facts:
+def measure_matches(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     """Hold the matches against the true pairs; write match_quality.
 
-    Reads matches (left_no, right_no, match_probability), true_pairs and, one-to-one,
-    cleaned_records. Writes match_quality
+    Reads matches (left_no, right_no, match_probability, gamma_<field>) with its facts, true_pairs
+    and cleaned_records. Writes match_quality
     (threshold, matches, true_matches BIGINT, precision, recall, f1 DOUBLE), a row for each of
     `CURVE`, the threshold and the best one, lowest first.
     Returns the facts kept beside it: true_pairs, "thresholds" with all rows, and those
-    "at_threshold" and "at_best". The best threshold is the one of most F1 of all probabilities that
-    occur, the highest among equals.
+    "at_threshold" and "at_best", and "odd_levels". The best threshold is the one of most F1 of all
+    probabilities that occur, the highest among equals.
     """
-    for table in ("matches", "true_pairs"):
+    assert spec.matching is not None, "matching is on"
+    threshold = spec.matching.threshold
+    for table in ("matches", "true_pairs", "cleaned_records"):
         lake.open(engine, table)
-    matches = _best_links(engine, lake) if one_to_one else "matches"
+    matches = _best_links(engine) if spec.matching.one_to_one else "matches"
+    odd_levels = matches_facts(lake).get("odd_levels", [])
+    odd_levels = known_odd_levels(engine, spec, odd_levels, matches, threshold)
     (n_true,) = engine.row("select count(*) from true_pairs")
     engine.make_table(
         "matches_of_probability",
@@ -126,6 +157,7 @@ def measure_matches(engine: Engine, lake: Lake, *, threshold: float, one_to_one:
         "thresholds": list(rows.values()),
         "at_threshold": rows[threshold],
         "at_best": rows[best_threshold],
+        "odd_levels": odd_levels,
     }
     with lake.writing("match_quality", facts) as draft:
         engine.put("quality_rows", QUALITY.arrow(tuple(row.values()) for row in rows.values()))
@@ -133,16 +165,69 @@ def measure_matches(engine: Engine, lake: Lake, *, threshold: float, one_to_one:
     return dict(facts)
 
 
-def _best_links(engine: Engine, lake: Lake) -> str:
+def _best_links(engine: Engine) -> str:
     """Make the links that are taken one-to-one, of any threshold at once; return their table.
 
     They are taken in the order of their weight, so those below a threshold take none from those
     above it: the links of a threshold are those of all that reach it.
     """
-    lake.open(engine, "cleaned_records")
     engine.put("answers", arrow_of([LEFT_NO, RIGHT_NO, Column("answer", "VARCHAR", "")]))
     choose_links(engine, 0.0, one_to_one=True)
     return "entity_links"
+
+
+def judge_quality(facts: QualityFacts, spec: PipelineSpec) -> Iterator[Verdict]:
+    """Judge how many of the matches are wrong, from the facts of `measure_matches`.
+
+    It warns unless the 95% interval of the precision reaches what is wanted.
+    """
+    now, most = facts["at_threshold"], spec.checks.max_doubtful_matches
+    _, high = interval(now["true_matches"], now["matches"])
+    right = high >= 1 - most or not now["matches"]
+    text = (
+        f"{now['precision']:.2%} of {now['matches']:,} matches (of at least"
+        f" {now['threshold']:.6g}) are true pairs (at least {1 - most:.1%} wanted)."
+    )
+    if not right:
+        text += f" {_cure(facts, 1 - most)}"
+    numbers = {"precision": now["precision"], "best_threshold": facts["at_best"]["threshold"]}
+    yield Verdict(ARE_TRUE.name, right, "warn", text, numbers)
+    yield judge_odd_levels(facts["odd_levels"], now["matches"], spec)
+
+
+def _cure(facts: QualityFacts, wanted: float) -> str:
+    """Name the best threshold, and the lowest that is precise enough where the best one is not."""
+    now, best = facts["at_threshold"], facts["at_best"]
+    higher = [of for of in facts["thresholds"] if of["threshold"] > now["threshold"] and of["f1"]]
+    precise = next((of for of in higher if of["precision"] >= wanted), None)
+    best_helps = best in higher and best["precision"] > now["precision"]
+    if not best_helps and not precise:
+        return (
+            "No higher threshold parts them: compare a field in which such pairs differ, or label"
+            " some of them."
+        )
+    named = []
+    if best_helps:
+        named.append(
+            f"The best threshold is {_written(best, now)}, of precision {best['precision']:.2%},"
+            f" recall {best['recall']:.2%} (now {now['recall']:.2%}) and F1 {best['f1']:.2%} (now"
+            f" {now['f1']:.2%})"
+        )
+    if precise and not (best_helps and best["precision"] >= wanted):
+        named.append(
+            f"{_written(precise, now)} is precise enough: precision {precise['precision']:.2%},"
+            f" recall {precise['recall']:.2%}, F1 {precise['f1']:.2%}"
+        )
+    first = best if best_helps else precise
+    assert first is not None, "one of both helps"
+    return f"{'; '.join(named)}. Write matching: threshold: {_written(first, now)}."
+
+
+def _written(quality: Quality, now: Quality) -> str:
+    """Write a threshold in six decimals, never above a match of it, where it is still a higher."""
+    threshold = quality["threshold"]
+    short = floor(threshold * 1e6) / 1e6
+    return repr(short if short > now["threshold"] else threshold)
 
 
 def quality_figures(facts: QualityFacts) -> Iterator[tuple[str, float]]:
@@ -168,6 +253,10 @@ def _figures(engine: Engine, threshold: float, n_true: int) -> Quality:
         "recall": true_matches / n_true if n_true else 0.0,
         "f1": 2 * true_matches / (matches + n_true) if matches + n_true else 0.0,
     }
+
+
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    return judge_quality(quality_facts(lake), spec)
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:

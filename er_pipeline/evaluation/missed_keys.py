@@ -1,6 +1,5 @@
 """Missed pairs as keys see them: which keys the two records share, differ in, and lack."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal
 from er_pipeline.blocking.values.keys import Conjunction, Key
-
-logger = logging.getLogger(__name__)
 
 # Values and keys are shown, and compared, up to so many characters.
 SHOWN = 60
@@ -71,7 +68,6 @@ def compare_keys(
     proposer declared first.
     """
     keys = list({k.expression: k for p in proposers for k in p.conjunction.keys}.values())
-    logger.info("%s keys of %s strategies and rules", len(keys), len(proposers))
     shared = _list_values(engine, keys, pairs, records)
     agree, apart = "", ""
     for j, key in enumerate(keys):

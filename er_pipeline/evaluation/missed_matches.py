@@ -12,6 +12,7 @@ from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.neighbours.vector_files import TEXT_VECTORS
 from er_pipeline.blocking.pairs.unified_pairs import CUT_PAIRS, keeps_cut_pairs
+from er_pipeline.blocking.records.intervals import interval
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -25,7 +26,7 @@ from er_pipeline.blocking.tables.table import (
     Facts,
     Table,
 )
-from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.blocking.tables.verdicts import Verdict, share_of, unless
 from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.evaluation.missed_causes import MISSED_CAUSES
 from er_pipeline.evaluation.pair_causes import explain_pairs
@@ -34,6 +35,18 @@ from er_pipeline.evaluation.remedies import Remedy
 from er_pipeline.matching.term_frequencies import FREQUENCIES
 
 ADDS_UP = Check("missed_matches_add_up", "A true pair is found, or missed for one cause.")
+ARE_CANDIDATES = Check(
+    "known_matches_are_candidates",
+    "A true pair that is no candidate is lost; where truth is known, nobody has to guess.",
+    stops=False,
+    limits=("checks.min_estimated_recall", "checks.max_recall_drop"),
+)
+BUDGET_KEEPS_THEM = Check(
+    "budget_keeps_known_matches",
+    "True pairs that the budget cuts are lost for good.",
+    stops=False,
+    limits=("checks.max_matches_cut",),
+)
 # Remedies that the asset shows first; the table has one for every pair.
 REMEDIES_SHOWN = 15
 
@@ -120,8 +133,8 @@ def steps(spec: PipelineSpec) -> list[Step]:
             run=partial(explain_missed, spec=spec, threshold=threshold),
             stage="evaluation",
             tolerates=["entities"],  # of giant ones it only wants to know
-            checks=(ADDS_UP,),
-            judge=_judge,
+            checks=(ADDS_UP, ARE_CANDIDATES, *([BUDGET_KEEPS_THEM] if spec.budget else [])),
+            judge=partial(_judge, spec=spec),
             show=_show,
         )
     ]
@@ -225,8 +238,67 @@ def _found_sql(threshold: float | None) -> str:
     )
 
 
-def _judge(engine: Engine, lake: Lake) -> Iterable[Verdict]:
-    return judge_missed(missed_facts(lake))
+def judge_candidates_by_truth(
+    facts: MissedFacts, last_facts: MissedFacts | None, spec: PipelineSpec
+) -> Iterator[Verdict]:
+    """Judge which share of the true pairs are candidates, and how many the budget cut.
+
+    facts: of `explain_missed`; last_facts: those of the last good run, None where there is none.
+    The share warns unless its 95% interval reaches what is wanted.
+    """
+    checks, true = spec.checks, facts["true_pairs"]
+    share = _share_of_candidates(facts)
+    before = _share_of_candidates(last_facts) if last_facts else share
+    enough = not true or interval(share * true, true)[1] >= checks.min_estimated_recall
+    kept = before - share <= checks.max_recall_drop
+    text = (
+        f"{share:.2%} of {true:,} known matches are candidates"
+        f" (at least {checks.min_estimated_recall:.0%} wanted)."
+    )
+    if not kept:
+        text += (
+            f" It was {before:.2%} in the last good run (a warning when it falls by more than"
+            f" {checks.max_recall_drop:.1%})."
+        )
+    if not enough or not kept:
+        text += f" {_first_remedy(facts)}"
+    numbers = {"pairs_completeness": share, "drop": max(0.0, before - share)}
+    yield Verdict(ARE_CANDIDATES.name, enough and kept, "warn", text, numbers)
+    if spec.budget is None:
+        return
+    cut = facts["causes"]["cut_by_budget"]
+    lost = share_of(cut, true)
+    yield Verdict(
+        BUDGET_KEEPS_THEM.name,
+        lost <= checks.max_matches_cut,
+        "warn",
+        f"The budget cut {cut:,} of {true:,} known matches, {lost:.2%} (a warning above"
+        f" {checks.max_matches_cut:.0%})."
+        + unless(
+            lost <= checks.max_matches_cut,
+            " Raise the budget: missed_matches has the least that keeps each of them.",
+        ),
+        {"known_matches_cut": cut, "known_matches_cut_share": lost},
+    )
+
+
+def _share_of_candidates(facts: MissedFacts) -> float:
+    true, missed = facts["true_pairs"], facts["missed"]
+    return share_of(true - missed + facts["causes"].get("below_threshold", 0), true)
+
+
+def _first_remedy(facts: MissedFacts) -> str:
+    causes = {cause: n for cause, n in facts["causes"].items() if n and cause != "below_threshold"}
+    most = max(causes, key=lambda cause: causes[cause], default="")
+    because = f"Most of the others: {most.replace('_', ' ')}; " if most else ""
+    return f"{because}missed_matches says why each is lost, and the cheapest change."
+
+
+def _judge(engine: Engine, lake: Lake, spec: PipelineSpec) -> Iterable[Verdict]:
+    facts = missed_facts(lake)
+    yield from judge_missed(facts)
+    before = cast(MissedFacts | None, lake.last_good_facts("missed_matches"))
+    yield from judge_candidates_by_truth(facts, before, spec)
 
 
 def _show(facts: Facts) -> Mapping[str, Shown]:

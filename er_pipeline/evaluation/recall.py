@@ -226,7 +226,8 @@ def judge_recall(
 ) -> Iterator[Verdict]:
     """Judge the estimate, from the facts of `estimate_recall`.
 
-    last_facts: those of the last good run, None where there is none.
+    last_facts: those of the last good run, None where there is none. Where truth is known,
+    missed_matches judges by it, and the estimate never warns.
     """
     checks, sample = spec.checks, facts["sample"]
     recall, low, high = sample["recall"], sample["recall_low"], sample["recall_high"]
@@ -238,16 +239,18 @@ def judge_recall(
         f" (at least {checks.min_estimated_recall:.0%} wanted). It is the model that says so, and"
         " it learned from pairs that the rules brought; recall_views asks others, too."
     )
-    if not kept:
+    if spec.truth:
+        text += " Truth is known: missed_matches says which share it is in fact."
+    elif not kept:
         text += (
             f" It was {before:.1%} in the last good run (a warning when it falls by more than"
             f" {checks.max_recall_drop:.1%}): what changed?"
         )
-    if not enough or not kept:
+    if not spec.truth and not (enough and kept):
         text += " See recall_sample; add a strategy, or raise the cap or the budget."
     yield Verdict(
         IS_KEPT.name,
-        enough and kept,
+        (enough and kept) or spec.truth is not None,
         "warn",
         text,
         {

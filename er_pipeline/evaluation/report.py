@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
+from er_pipeline.blocking.pairs.ranked_facts import A_MILLION
 from er_pipeline.blocking.records.emptied_values import examples_text
 
 # Changes that would find missed pairs; the asset missed_matches shows more.
@@ -67,10 +68,20 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
             f" with about {run['expected_matches_cut']:,.0f} of"
             f" {run['expected_matches']:,.0f} expected matches;"
         )
-        yield (
-            "                       a million more pairs would find about"
-            f" {run['matches_per_million_more_pairs']:,.0f} more"
-        )
+        truth = figures.get("truth", {})
+        if "true_pairs_cut_by_the_budget" in truth:
+            yield (
+                "                       of the known matches they hold"
+                f" {truth['true_pairs_cut_by_the_budget']:,}"
+            )
+        else:
+            more = "a million more pairs"
+            if run["pairs_cut_by_the_budget"] < A_MILLION:
+                more = "all of them"
+            yield (
+                f"                       {more} would find about"
+                f" {run['matches_per_million_more_pairs']:,.0f} more"
+            )
     if "learned_rules" in run:
         held_out = ""
         # What a strategy finds is not counted again.

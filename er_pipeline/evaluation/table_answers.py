@@ -224,6 +224,9 @@ ANSWERS: Mapping[str, Answer] = {
         lambda facts, _: f"{count_of(len(facts['rules']), 'rule')} chosen from the data.",
         ("n_rules",),
     ),
+    "blocks_train": Answer(
+        _rows_say("{rows:,} records were learned from, with their keys.", "No record.")
+    ),
     "filtered_blocks": Answer(
         _filtered, ("records_in_a_block", "pairs", "records_empty"), "block_sizes"
     ),

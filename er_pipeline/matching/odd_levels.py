@@ -8,12 +8,17 @@ ann.moller@mail.com, whose surname is another. No truth is needed.
 
 That the threshold cuts off pairs of two damages makes such pairs rarer, not more frequent.
 Sources that swap two columns damage both wholly, so only the levels in between are looked at.
+
+Two parts of one address, such as zip and street, are not damaged independently: who moves within a
+city has a near zip and another street. They are not held against each other.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from er_pipeline.blocking.records.intervals import interval
+from er_pipeline.blocking.spec.concepts import concept_of
+from er_pipeline.blocking.spec.declared_comparisons import comparisons_with
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import quoted
@@ -36,23 +41,30 @@ MOST = 0.4
 FEW = 0.25
 # Matches on a level that say something about it.
 LEAST_MATCHES = 10
+# Parts of an address, as fields are called.
+OF_ADDRESS = ("street", "zip", "city", "state", "country")
 
 
 class OddLevel(TypedDict):
     """A level of one field whose matches mostly differ altogether in another.
 
-    near: the field of the level; label: what it is called. field: the other field. known: matches
-    of the level in which both fields are filled; differ: those of them that differ in the other
-    field. of_equal: the share that differs of those equal in `near`. example: two records.
+    near: the field of the level; label: what it is called; level: its gamma. field: the other
+    field. known: matches of the level in which both fields are filled; differ: those of them that
+    differ in the other field. of_equal: the share that differs of those equal in `near`. example:
+    two records. matches, wrong: where truth is known, all matches of the level, and those of them
+    that are not true.
     """
 
     near: str
     label: str
+    level: int
     field: str
     known: int
     differ: int
     of_equal: float
     example: list[str]
+    matches: NotRequired[int]
+    wrong: NotRequired[int]
 
 
 def find_odd_levels(
@@ -87,6 +99,8 @@ def find_odd_levels(
             n_equal, differ_of_equal = equal[2 * i : 2 * i + 2]
             if name == near or share_of(differ_of_equal, n_equal) >= FEW:
                 continue
+            if _is_of_address(spec, near) and _is_of_address(spec, name):
+                continue
             for level, row in sorted(rows.items()):
                 known, differ = row[2 * i : 2 * i + 2]
                 if known < LEAST_MATCHES or interval(differ, known)[0] < MOST:
@@ -95,6 +109,7 @@ def find_odd_levels(
                     OddLevel(
                         near=near,
                         label=str(of_near[top - level]["label_for_charts"]),
+                        level=level,
                         field=name,
                         known=known,
                         differ=differ,
@@ -124,33 +139,51 @@ def odd_matches(found: Sequence[OddLevel]) -> float:
     """
     by_field: dict[str, float] = {}
     for odd in found:
-        more = odd["differ"] - odd["of_equal"] * odd["known"]
+        more = odd.get("wrong", odd["differ"] - odd["of_equal"] * odd["known"])
         by_field[odd["field"]] = by_field.get(odd["field"], 0.0) + more
     return max(by_field.values(), default=0.0)
 
 
-def judge_odd_levels(found: Sequence[OddLevel], matches: int, most: float) -> Verdict:
-    """Judge how many of the matches stand on odd levels.
+def judge_odd_levels(found: Sequence[OddLevel], matches: int, spec: PipelineSpec) -> Verdict:
+    """Judge how many of the matches stand on odd levels; where truth is known, how many are wrong.
 
-    matches: at the threshold. most: share of them that may.
+    matches: at the threshold.
     """
+    most = spec.checks.max_doubtful_matches
     share = share_of(odd_matches(found), matches)
     numbers: dict[str, int | float] = {"odd_levels": len(found), "odd_share": share}
     if share <= most:
         text = f"{share:.1%} of the matches stand on odd levels (at most {most:.1%} wanted)."
         return Verdict(NEAR_IS_A_SIGN.name, True, "warn", text, numbers)
-    first = found[0]
-    left, right = first["example"]
+    first = max(found, key=lambda odd: odd.get("wrong", odd["differ"]))
+    exact = comparisons_with(spec, {first["near"]: "exact"})
     text = (
         f"About {share:.1%} of {matches:,} matches (at most {most:.1%} wanted) seem to join"
-        f" strangers. {first['differ']:,} of {first['known']:,} matches with {first['near']} only"
-        f" near ({first['label']}) differ altogether in {first['field']}, such as {left} and"
-        f" {right}; of those with equal {first['near']} {first['of_equal']:.0%} do. So that level"
-        f" is no sign of a match: compare it exactly (comparisons: {{{first['near']}: exact}}) or"
-        " with a higher threshold. If they are one, set checks: max_doubtful_matches to"
-        f" {min(1.0, (int(share * 100) + 1) / 100):g}."
+        f" strangers. {_counted(first)}. So that level is no sign of a match: compare it exactly"
+        f" ({exact}) or with a higher threshold. If they are one, set checks:"
+        f" max_doubtful_matches to {min(1.0, (int(share * 100) + 1) / 100):g}."
     )
     return Verdict(NEAR_IS_A_SIGN.name, False, "warn", text, numbers)
+
+
+def _counted(odd: OddLevel) -> str:
+    near, (left, right) = f"{odd['near']} only near ({odd['label']})", odd["example"]
+    if "wrong" in odd:
+        return (
+            f"{odd['wrong']:,} of {odd['matches']:,} matches with {near} are no true pairs, such as"
+            f" {left} and {right}; most of them differ altogether in {odd['field']}"
+        )
+    return (
+        f"{odd['differ']:,} of {odd['known']:,} matches with {near} differ altogether in"
+        f" {odd['field']}, such as {left} and {right}; of those with equal {odd['near']}"
+        f" {odd['of_equal']:.0%} do"
+    )
+
+
+def _is_of_address(spec: PipelineSpec, field: str) -> bool:
+    concept = concept_of(field)
+    called = concept is not None and concept.field in OF_ADDRESS
+    return called or spec.field_kinds.get(field) == "address"
 
 
 def _level(field: str) -> str:

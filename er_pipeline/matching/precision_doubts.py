@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.pictures import Grid
+from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.table import Check
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.matching.contested_matches import (
@@ -64,15 +65,22 @@ def find_precision_doubts(
 def judge_precision(
     found: PrecisionDoubts, n_matches: int, spec: PipelineSpec
 ) -> Iterator[Verdict]:
-    """Judge whether more of the matches are in doubt than may be."""
+    """Judge whether more of the matches are in doubt than may be.
+
+    Where truth is known, match_quality judges the odd levels by it.
+    """
     assert spec.matching is not None, "matching is on"
     most = spec.checks.max_doubtful_matches
     if "doubts" in found:
         yield judge_doubts(found["doubts"], n_matches, most)
     if contested := found.get("contested"):
         yield judge_contested(contested, most, one_to_one=spec.matching.one_to_one)
-    if "odd_levels" in found:
-        yield judge_odd_levels(found["odd_levels"], n_matches, most)
+    if "odd_levels" in found and spec.truth is None:
+        yield judge_odd_levels(found["odd_levels"], n_matches, spec)
+    elif "odd_levels" in found:
+        n = len(found["odd_levels"])
+        text = f"{count_of(n, 'odd level')}; truth is known, so match_quality judges by it."
+        yield Verdict(NEAR_IS_A_SIGN.name, True, "warn", text, {"odd_levels": n})
 
 
 def doubts_grid(found: PrecisionDoubts) -> Grid | None:

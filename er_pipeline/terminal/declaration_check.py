@@ -10,6 +10,7 @@ from pathlib import Path
 
 from er_pipeline.blocking.records.raw_records import read_raw_records
 from er_pipeline.blocking.records.truth_files import check_truth_file
+from er_pipeline.blocking.spec.declared_comparisons import not_compared
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_document import YamlDocument
 from er_pipeline.blocking.spec.yaml_file import examine
@@ -26,7 +27,8 @@ class CheckedDeclaration:
     """What was found.
 
     problems: of the settings, one text of several lines. failures: one text per source or file that
-    cannot be used. records: those of each source that can.
+    cannot be used. records: those of each source that can. remark: what may not be meant although
+    nothing is wrong with it.
     """
 
     file: Path
@@ -34,6 +36,7 @@ class CheckedDeclaration:
     problems: str = ""
     failures: list[str] = field(default_factory=list)
     records: dict[str, int] = field(default_factory=dict)
+    remark: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -50,6 +53,8 @@ class CheckedDeclaration:
         if self.exit_code == OK:
             counts = ", ".join(f"{n:,} records in {name}" for name, n in self.records.items())
             yield f"{self.file}: ok, dataset {self.dataset}: {counts}"
+            if self.remark:
+                yield f"{self.file}: {self.remark}"
 
 
 def check_declaration(file: Path) -> CheckedDeclaration:
@@ -64,6 +69,7 @@ def check_declaration(file: Path) -> CheckedDeclaration:
     if spec is None:
         return found
     found.dataset = spec.dataset
+    found.remark = not_compared(spec)
     if not problems:
         found.problems = "\n".join(placed_problems(document, spec, flow(spec)))
     wrong = {place[1] for place in places if place[:1] == ("sources",) and len(place) > 1}

@@ -87,6 +87,7 @@ def check(
                     "problems": checked.problems,
                     "failures": checked.failures,
                     "records": checked.records,
+                    "remark": checked.remark,
                 }
             )
         else:

@@ -204,7 +204,7 @@ def _quality(lake: Lake, spec: PipelineSpec, pairs: str) -> tuple[int, str, str,
             " semi join true_pairs using (left_no, right_no)), (select count(*) from true_pairs)"
         )
     with DuckDBEngine() as engine:
-        facts = measure_matches(engine, lake, threshold=spec.matching.threshold, one_to_one=False)
+        facts = measure_matches(engine, lake, spec)
     at, best = facts["at_threshold"], facts["at_best"]
     print(
         f"  {spec.dataset}, {pairs}: at the threshold precision {at['precision']:.4f}, recall"

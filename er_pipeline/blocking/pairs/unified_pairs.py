@@ -65,18 +65,19 @@ CHECKS = (
     Check("every_id_exists", "A pair of an unknown record cannot be scored."),
     PAIRS_KEPT,
 )
+LOSES_LITTLE = Check(
+    "budget_loses_little",
+    "Matches that the budget cuts are lost for good.",
+    stops=False,
+    limits=("checks.max_matches_cut",),
+)
 BUDGET_CHECKS = (
     Check(
         "budget_is_kept",
         "Every pair beyond the budget costs money; the ledger adds up.",
         limits=("budget.pairs_per_record", "budget.max_pairs"),
     ),
-    Check(
-        "budget_loses_little",
-        "Matches that the budget cuts are lost for good.",
-        stops=False,
-        limits=("checks.max_matches_cut",),
-    ),
+    LOSES_LITTLE,
 )
 
 

@@ -37,7 +37,9 @@ class Checks(Settings):
         10_000_000, ge=0, description="Most pairs of all training rules, summed."
     )
     max_matches_cut: Share = Field(
-        0.02, description="Share of the expected matches a budget may cut; above it, a warning."
+        0.02,
+        description="Share of the expected matches, or of the known ones where there is truth, that"
+        " a budget may cut; above it, a warning.",
     )
     max_largest_block_share: Share = Field(
         0.1, description="Share of all pairs that the largest block may hold; above it, a warning."
@@ -66,10 +68,10 @@ class Checks(Settings):
     )
     max_doubtful_matches: Share = Field(
         0.05,
-        description="Share of the matches that may be wrong, as estimated without truth: two who"
-        " are alike, such as twins, a second partner in a linked source, near values that are no"
-        " sign of a match; above it, a warning. Where truth is known, no remedy lowers precision"
-        " below the rest.",
+        description="Share of the matches that may be wrong, as truth says or as estimated without"
+        " it: two who are alike, such as twins, a second partner in a linked source, near values"
+        " that are no sign of a match; above it, a warning. Where truth is known, no remedy lowers"
+        " precision below the rest.",
     )
     max_entity_size: int = Field(
         100, ge=2, description="Records of the largest entity; above it, the run stops."
@@ -91,8 +93,8 @@ class Checks(Settings):
     )
     min_estimated_recall: Share = Field(
         0.9,
-        description="Share of the likely matches that must be candidates, estimated from a sample;"
-        " below it, a warning.",
+        description="Share of the likely matches that must be candidates, estimated from a sample,"
+        " or of the known ones where there is truth; below it, a warning.",
     )
     max_recall_drop: Share = Field(
         0.02,

@@ -14,6 +14,7 @@ from er_pipeline.blocking.spec.blocking_section import (
     MAX_STRATEGIES,
     SECOND_EMBEDDING,
 )
+from er_pipeline.blocking.spec.declared_comparisons import comparisons_with
 from er_pipeline.blocking.spec.expectation_problems import expectation_problems
 from er_pipeline.blocking.spec.matching_section import Comparison
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
@@ -257,7 +258,7 @@ def _frequency_problems(spec: "PipelineSpec") -> Iterator[Problem]:
                 _place_of_field(spec, name),
                 f"Splink cannot count the values of a field called {name!r}, a word of SQL; rename"
                 f" it: columns: {{my_{name}: {name}}}, or write"
-                f" comparisons: {{{name}: {{term_frequency: false}}}}",
+                f" {comparisons_with(spec, {name: {'term_frequency': False}})}",
             )
 
 
