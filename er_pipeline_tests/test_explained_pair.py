@@ -104,6 +104,30 @@ def test_every_stored_score_is_the_sum_of_its_terms(lossy_people: Dataset) -> No
         assert score.probability == pytest.approx(probability, rel=1e-6)
 
 
+def test_of_a_pair_that_scores_too_little_it_is_said_what_speaks_against_it(
+    lossy_people: Dataset,
+) -> None:
+    listed = rows(
+        lossy_people,
+        f"select left_id, right_id from {IDS.format('missed_matches')}"
+        " where cause = 'below_threshold' order by left_no, right_no limit 1",
+    )
+    listed += rows(  # one that is not even kept
+        lossy_people,
+        f"select left_id, right_id from {IDS.format('unified_pairs')} anti join matches as m"
+        " using (left_no, right_no) order by left_no, right_no limit 1",
+    )
+    for left, right in listed:
+        found = explained(lossy_people, str(left), str(right))
+        assert found.score
+        assert found.missed
+        worst = min(found.score.terms, key=lambda term: term.weight)
+        assert f"Most against it: {worst.comparison} ({worst.weight:+.2f} bits)" in found.sentence
+    assert found.score.probability < 0.01
+    assert "less than 0.01, the least that matches keeps" in found.missed.detail
+    assert "label it" in found.missed.remedy
+
+
 def test_a_dropped_block_is_shown_with_its_size(lossy_people: Dataset) -> None:
     ((left, right),) = rows(
         lossy_people,

@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.evaluation.contrary_terms import contrary_text
 from er_pipeline.evaluation.entity_chain import ChainLink, strongest_chain
 from er_pipeline.evaluation.entity_merges import count_merged
 from er_pipeline.evaluation.explained_record import find_record
@@ -28,7 +29,7 @@ from er_pipeline.evaluation.record_keys import (
     blocks_of_keys,
     keys_of_records,
 )
-from er_pipeline.evaluation.remedy_settings import Change, change_of
+from er_pipeline.evaluation.remedy_settings import NO_MATCH, Change, change_of
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
@@ -119,8 +120,19 @@ class ExplainedPair:
             )
         return (
             f"{names} are not together: {cause} ({self.missed.detail})."
-            f" Cheapest change: {self.missed.remedy}." + (self._merged() if self.entities else "")
+            f" Cheapest change: {self.missed.remedy}."
+            + (self._merged() if self.entities else "")
+            + self._contrary()
         )
+
+    def _contrary(self) -> str:
+        """Say what speaks against a pair that the model gives too little."""
+        assert self.missed, "they are not together"
+        is_doubted = self.missed.remedy.startswith(NO_MATCH)
+        if self.score is None or not (is_doubted or self.missed.cause == "below_threshold"):
+            return ""
+        text = contrary_text(self.score, self.values)
+        return f" {text}" if text else ""
 
     def _merged(self) -> str:
         assert self.entities, "there are entities"
