@@ -27,6 +27,9 @@ def test_tables_that_failed_a_check_are_named_where_they_are_read_or_sought(
     assert withheld_line(withheld) == (
         "This reads tables of the last run that are withheld (unified_pairs: check holds failed)."
     )
+    made_of_it = withheld_tables(lake, spec, ["blocking_report"])
+    assert "unified_pairs" not in made_of_it
+    assert made_of_it["blocking_report"].endswith(" is withheld (check holds failed)")
     capsys.readouterr()
     for records in (["1"], ["1", "2"]):
         command = ["explain", str(project.defs), *records, "--lake", str(project.lake)]

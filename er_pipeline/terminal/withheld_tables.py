@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.standing import standing_of
+from er_pipeline.blocking.tables.standing import MADE_OF_WITHHELD, standing_of
 from er_pipeline.flow import flow
 
 
@@ -17,10 +17,21 @@ def withheld_tables(lake: Lake, spec: PipelineSpec, tables: Collection[str]) -> 
     shown = {table.name for step in steps for table in step.writes if not table.is_internal}
     standing = standing_of(steps, lake)
     return {
-        table: why
+        table: _first_reason(standing.withheld, why)
         for table, why in standing.withheld.items()
         if table in tables and table in shown and table not in standing.stale and lake.has(table)
     }
+
+
+def _first_reason(withheld: Mapping[str, str], why: str) -> str:
+    """Follow a reason that names another withheld table to the one that names a check."""
+    first = why
+    while first.endswith(MADE_OF_WITHHELD):
+        before = withheld.get(first.removesuffix(MADE_OF_WITHHELD))
+        if before is None:  # an internal table, which has another name here
+            return why
+        first = before
+    return why if first == why else f"{why} ({first})"
 
 
 def withheld_line(withheld: Mapping[str, str]) -> str:
