@@ -4,6 +4,7 @@ from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.evaluation.entity_chain import ChainLink
 from er_pipeline.evaluation.explained_pair import ExplainedPair, Missed, PairKeys
 from er_pipeline.evaluation.pair_score import PairScore, Term
+from er_pipeline.evaluation.parted_pair import PairLabel
 from er_pipeline.evaluation.record_keys import KeyBlock
 from er_pipeline.evaluation.remedy_settings import Change
 from er_pipeline.terminal.explain_lines import explained_lines
@@ -60,11 +61,52 @@ def test_a_chain_is_listed_link_by_link() -> None:
     assert "1 and 2 are one entity by a chain of 2 matches" in lines[-1]
 
 
+def test_a_link_that_people_made_is_listed_as_such() -> None:
+    links = (ChainLink("1", "3", None, answered=True), ChainLink("3", "2", 0.5, answered=True))
+    lines = list(explained_lines(replace(APART, entities=(("1", 3), ("1", 3)), chain=links)))
+    assert "  1 and 3 (called a match)" in lines
+    assert "  3 and 2 (0.500000, called a match)" in lines
+    assert "by a chain of 2 links; not by themselves" in lines[-1]
+
+
+def test_one_entity_comes_before_what_the_model_makes_of_the_pair() -> None:
+    label = PairLabel("match", "max", "2026-01-02T03:04:05+00:00", "human", "bridge")
+    joined = replace(APART, entities=(("1", 2), ("1", 2)), label=label)
+    lines = list(explained_lines(joined))
+    by = "(max, 2026-01-02T03:04:05+00:00)"
+    assert f"label           match {by}" in lines
+    assert lines[-1] == (
+        f"1 and 2 are one entity: a label calls them a match {by}; the model gives them 0.2000."
+    )
+    assert not any(line.startswith("to declare") for line in lines)
+
+
+def test_no_change_is_proposed_for_two_that_people_call_no_match() -> None:
+    change = Change({"blocks": {"max_size": 700}}, "blocks", 12)
+    assert APART.missed
+    missed = replace(APART.missed, change=change)
+    label = PairLabel("no_match", "max", "", "human", "bridge")
+    lines = list(explained_lines(replace(APART, label=label, missed=missed)))
+    assert "label           no match (max)" in lines
+    assert "a label calls them no match (max); besides, the block" in lines[-1]
+    assert not any(line.startswith("to declare") or "Cheapest" in line for line in lines)
+
+
+def test_two_that_match_and_are_apart_say_why() -> None:
+    found = replace(APART, missed=None, apart="one_to_one: 1 went to 3 (0.9900)")
+    assert found.sentence == (
+        "1 and 2 match (0.2000), and are kept apart: one_to_one: 1 went to 3 (0.9900)."
+    )
+
+
 def test_a_pair_that_is_found_says_so() -> None:
     found = replace(APART, missed=None, proposed_by=("name",), entities=(("1", 2), ("1", 2)))
     *_, last = explained_lines(found)
     assert last == "1 and 2 are one entity: they match (0.2000)."
-    assert replace(found, score=None).sentence == "1 and 2 are a candidate pair, made by name."
+    assert (
+        replace(found, score=None, entities=None).sentence
+        == "1 and 2 are a candidate pair, made by name."
+    )
 
 
 def test_a_change_is_written_as_it_is_declared() -> None:

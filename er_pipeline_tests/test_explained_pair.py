@@ -1,13 +1,15 @@
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
 
-from er_pipeline.blocking.labels.labels import RecordName
+from er_pipeline.blocking.labels.labels import Journal, Label, RecordName
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.evaluation.explained_pair import ExplainedPair, explain_pair
+from er_pipeline.evaluation.parted_pair import PairLabel
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.lossy_people import MATCHED
 
@@ -102,6 +104,65 @@ def test_every_stored_score_is_the_sum_of_its_terms(lossy_people: Dataset) -> No
         score = explained(lossy_people, str(left), str(right)).score
         assert score
         assert score.probability == pytest.approx(probability, rel=1e-6)
+
+
+def test_of_a_pair_that_scores_too_little_it_is_said_what_speaks_against_it(
+    lossy_people: Dataset,
+) -> None:
+    listed = rows(
+        lossy_people,
+        f"select left_id, right_id from {IDS.format('missed_matches')}"
+        " where cause = 'below_threshold' order by left_no, right_no limit 1",
+    )
+    listed += rows(  # one that is not even kept
+        lossy_people,
+        f"select left_id, right_id from {IDS.format('unified_pairs')} anti join matches as m"
+        " using (left_no, right_no) order by left_no, right_no limit 1",
+    )
+    for left, right in listed:
+        found = explained(lossy_people, str(left), str(right))
+        assert found.score
+        assert found.missed
+        worst = min(found.score.terms, key=lambda term: term.weight)
+        assert f"Most against it: {worst.comparison} ({worst.weight:+.2f} bits)" in found.sentence
+    assert found.score
+    assert found.missed
+    assert found.score.probability < 0.01
+    assert "less than 0.01, the least that matches keeps" in found.missed.detail
+    assert "label it" in found.missed.remedy
+
+
+def test_what_people_said_of_a_pair_comes_first(lossy_people: Dataset, tmp_path: Path) -> None:
+    ((joined_left, joined_right), (parted_left, parted_right)) = rows(
+        lossy_people,
+        f"(select left_id, right_id from {IDS.format('matches')} where match_probability < 0.5"
+        " order by match_probability, left_no, right_no limit 1) union all"
+        f" (select left_id, right_id from {IDS.format('matches')} join"
+        " (select entity_no from entities group by 1 having count(*) = 2) as e"
+        " on e.entity_no = left_no where match_probability > 0.99"
+        " order by left_no, right_no limit 1)",
+    )
+    Journal(tmp_path / "labels.jsonl").append(
+        [
+            Label(name(str(left)), name(str(right)), answer, "max", "2026-01-02")
+            for left, right, answer in (
+                (joined_left, joined_right, "match"),
+                (parted_left, parted_right, "no_match"),
+            )
+        ]
+    )
+    labels = {"labels": {"path": str(tmp_path / "labels.jsonl")}}
+    judged = Dataset.of(lossy_people.spec.changed(labels), tmp_path / "judged")
+    judged.make("missed_matches")
+    joined = explained(judged, str(joined_left), str(joined_right))
+    assert joined.is_together
+    assert joined.label == PairLabel("match", "max", "2026-01-02", "human", "imported")
+    assert "are one entity: a label calls them a match (max, 2026-01-02)" in joined.sentence
+    parted = explained(judged, str(parted_left), str(parted_right))
+    assert not parted.is_together
+    assert parted.sentence.endswith(
+        "and are kept apart: a label calls them no match (max, 2026-01-02)."
+    )
 
 
 def test_a_dropped_block_is_shown_with_its_size(lossy_people: Dataset) -> None:

@@ -1,3 +1,5 @@
+import pytest
+
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.evaluation.lower_thresholds import lower_thresholds
 
@@ -46,4 +48,20 @@ def test_where_nothing_is_a_match_yet_there_is_no_precision_to_lose() -> None:
 
 
 def test_without_truth_nothing_is_said_of_precision() -> None:
-    assert offered(0.99, truth=None) == [("matching: threshold 0.81 (+2 matches)", 2, 1)]
+    assert offered(0.7, truth=None) == [("matching: threshold 0.81 (+2 matches)", 2, 1)]
+
+
+def test_without_truth_the_model_itself_bounds_what_a_threshold_may_add() -> None:
+    # Of the four matches that there would be it expects 0.16 + 0.19 of the new ones to be false.
+    assert offered(1 - 0.35 / 4 - 0.001, truth=None)
+    assert offered(1 - 0.35 / 4 + 0.001, truth=None) == []
+
+
+def test_without_truth_no_pair_is_called_a_match_that_the_model_takes_for_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unlikely = [*SCORED, (8, 9, 0.5, True), (10, 11, 0.49, True), (12, 13, 0.04, True)]
+    monkeypatch.setattr("er_pipeline_tests.test_lower_thresholds.SCORED", unlikely)
+    steps = [remedy.split()[2] for remedy, _, _ in offered(0.0, truth=None)]
+    assert sorted(steps) == ["0.5", "0.81"]
+    assert len(offered(0.0)) == 4

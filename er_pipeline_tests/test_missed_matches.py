@@ -36,7 +36,7 @@ def test_a_score_below_the_threshold_is_shown(dataset: Callable[..., Dataset]) -
         ),
         (4, 5): (
             "below_threshold",
-            "the model gives it less than the least probability kept, the threshold is 0.9",
+            "the model gives it less than the least that matches keeps, the threshold is 0.9",
             missed[4, 5][2],
         ),
     }

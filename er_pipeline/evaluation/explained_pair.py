@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.blocking.tables.sql import quoted
+from er_pipeline.evaluation.contrary_terms import contrary_text
 from er_pipeline.evaluation.entity_chain import ChainLink, strongest_chain
 from er_pipeline.evaluation.entity_merges import count_merged
 from er_pipeline.evaluation.explained_record import find_record
@@ -22,13 +23,16 @@ from er_pipeline.evaluation.missed_keys import list_proposers
 from er_pipeline.evaluation.missed_matches import tables_read
 from er_pipeline.evaluation.pair_causes import CANDIDATES, PROPOSED, explain_pairs
 from er_pipeline.evaluation.pair_score import PairScore, score_pair
+from er_pipeline.evaluation.parted_pair import PairLabel, read_label, why_apart
 from er_pipeline.evaluation.record_keys import (
     KeyBlock,
     ask_records,
     blocks_of_keys,
     keys_of_records,
 )
-from er_pipeline.evaluation.remedy_settings import Change, change_of
+from er_pipeline.evaluation.remedy_settings import NO_MATCH, Change, change_of
+from er_pipeline.matching.entity_cuts import ENTITY_CUTS
+from er_pipeline.matching.entity_links import ENTITY_LINKS
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
@@ -80,8 +84,9 @@ class ExplainedPair:
     values: field -> both clean values. proposed_by: the strategies and rules that make the pair.
     weight, least_weight: the pair's where it is kept, and the least that is kept. similarity, rank:
     of the lists of neighbours, where the pair stands in them. entities: (of the left one, of the
-    right one) as (entity_id, records); chain: the matches that join them, where they are in one.
-    missed: None where the pair is found.
+    right one) as (entity_id, records); chain: the links that join them, where they are in one.
+    missed: None where the pair is found. label: what people said of the pair. apart: why the two
+    are in two entities though they match, or were called a match; None if they are not.
     """
 
     left: RecordName
@@ -99,28 +104,65 @@ class ExplainedPair:
     entities: tuple[tuple[str, int], tuple[str, int]] | None
     chain: tuple[ChainLink, ...]
     missed: Missed | None
+    label: PairLabel | None = None
+    apart: str | None = None
+
+    @property
+    def is_together(self) -> bool:
+        """Whether both are in one entity."""
+        return self.entities is not None and self.entities[0] == self.entities[1]
 
     @property
     def sentence(self) -> str:
         """What became of the pair, what parts it first, and what would unite it at least cost."""
         names = f"{self.left.record_id} and {self.right.record_id}"
+        if self.is_together:
+            return f"{names} are one entity{self._joined()}."
         if self.missed is None:
             if self.score is None:
                 return f"{names} are a candidate pair, made by {', '.join(self.proposed_by)}."
-            if self.entities and self.entities[0] != self.entities[1]:
-                return f"{names} match ({self.score.probability:.4f}), and are kept apart."
-            return f"{names} are one entity: they match ({self.score.probability:.4f})."
+            why = f": {self.apart}" if self.apart else ""
+            return f"{names} match ({self.score.probability:.4f}), and are kept apart{why}."
         cause = CAUSE_TEXTS[self.missed.cause]
-        if self.chain:
-            links = len(self.chain)
+        if self.label and self.label.answer == "no_match":
             return (
-                f"{names} are one entity by a chain of {links} matches; not by themselves: {cause}"
-                f" ({self.missed.detail})."
+                f"{names} are not together: a label calls them no match ({self.label.by});"
+                f" besides, {cause} ({self.missed.detail})."
+            )
+        if self.label and self.label.answer == "match" and self.apart:
+            return (
+                f"{names} are not together, though a label calls them a match"
+                f" ({self.label.by}): {self.apart}."
             )
         return (
             f"{names} are not together: {cause} ({self.missed.detail})."
-            f" Cheapest change: {self.missed.remedy}." + (self._merged() if self.entities else "")
+            f" Cheapest change: {self.missed.remedy}."
+            + (self._merged() if self.entities else "")
+            + self._contrary()
         )
+
+    def _joined(self) -> str:
+        """Say what joins two records of one entity."""
+        if self.label and self.label.answer == "match":
+            given = f"; the model gives them {self.score.probability:.4f}" if self.score else ""
+            return f": a label calls them a match ({self.label.by}){given}"
+        if self.missed is None:
+            assert self.score, "there are entities, so there is a model"
+            return f": they match ({self.score.probability:.4f})"
+        by = ""
+        if self.chain:
+            what = "links" if any(link.answered for link in self.chain) else "matches"
+            by = f" by a chain of {len(self.chain)} {what}"
+        return f"{by}; not by themselves: {CAUSE_TEXTS[self.missed.cause]} ({self.missed.detail})"
+
+    def _contrary(self) -> str:
+        """Say what speaks against a pair that the model gives too little."""
+        assert self.missed, "they are not together"
+        is_doubted = self.missed.remedy.startswith(NO_MATCH)
+        if self.score is None or not (is_doubted or self.missed.cause == "below_threshold"):
+            return ""
+        text = contrary_text(self.score, self.values)
+        return f" {text}" if text else ""
 
     def _merged(self) -> str:
         assert self.entities, "there are entities"
@@ -171,12 +213,18 @@ def explain_pair(
     is_candidate = missed is None or missed.cause == "below_threshold"
     weight, least = _weights(engine, lake, spec)
     neighbours = _of_pair(engine, "embedding_blocks", "similarity, rank", ends, spec.embedding)
-    score, entities = None, None
+    label = read_label(engine, lake, spec, ends)
+    score, entities, apart = None, None, None
     chain: Sequence[ChainLink] = ()
     if spec.matching:
         frequencies = read_frequencies(engine, lake)
         score = score_pair(engine, read_model(lake), frequencies, (ends[0], ends[1]), ASKED)
+        lake.open(engine, ENTITY_LINKS.name)
+        lake.open(engine, ENTITY_CUTS.name)
         entities, chain = _entities(engine, spec, given)
+        is_called = label is not None and label.answer == "match"
+        if entities and entities[0] != entities[1] and (missed is None or is_called):
+            apart = why_apart(engine, spec, ends, label)
     return ExplainedPair(
         left=left,
         right=right,
@@ -193,6 +241,8 @@ def explain_pair(
         entities=entities,
         chain=tuple(chain),
         missed=missed,
+        label=label,
+        apart=apart,
     )
 
 

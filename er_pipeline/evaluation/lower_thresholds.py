@@ -2,6 +2,10 @@
 
 from er_pipeline.blocking.tables.engine import Engine
 
+# Without truth no threshold below it is offered: of such pairs the model says that they are
+# likelier no match, which a label or another comparison may outweigh, and a threshold may not.
+LEAST_WITHOUT_TRUTH = 0.5
+
 
 def lower_thresholds(
     engine: Engine,
@@ -15,7 +19,9 @@ def lower_thresholds(
 
     missed: engine table (left_no, right_no, stage, match_probability). least_precision: steps that
     leave less are not offered. steps: engine table to make. truth: engine table of all true pairs;
-    without one nothing is known of precision. Reads the engine's matches.
+    without one the model's own probabilities stand for it: a step's new matches may be expected to
+    hold no more false ones than are allowed of all, and none is below `LEAST_WITHOUT_TRUTH`.
+    Reads the engine's matches.
     Returns the queries of the options (left_no, right_no, remedy) and costs (remedy, pairs, finds).
     """
     two_digits = "floor({0} * 100) / 100"
@@ -36,14 +42,17 @@ def lower_thresholds(
     )
     ledger = (
         f"select {step.format('match_probability')} as step, count(*) as pairs,"
-        f" sum(is_true) as n_true from scores_by_truth where match_probability < {threshold!r}"
+        " sum(is_true) as n_true, sum(1 - match_probability) as n_false from scores_by_truth"
+        f" where match_probability < {threshold!r}"
         " group by 1"
     )
     n_matches, n_right = engine.row(
         "select count(*), coalesce(sum(is_true), 0)::bigint from scores_by_truth"
         f" where match_probability >= {threshold!r}"
     )
-    precision, enough = "", "true"
+    most_false = f"{1 - least_precision!r} * ({n_matches} + pairs)"
+    precision = ""
+    enough = f"step >= {LEAST_WITHOUT_TRUTH} and n_false <= {most_false}"
     if truth is not None:
         before = "printf('%.1f%% to ', 100 * before)" if n_matches else "''"
         precision = f" || '; precision ' || {before} || printf('%.1f%%', 100 * after)"
@@ -52,13 +61,14 @@ def lower_thresholds(
         steps,
         f"""
         with counted as (
-            select step, 0 as pairs, 0 as n_true, count(*) as finds
+            select step, 0 as pairs, 0 as n_true, 0::double as n_false, count(*) as finds
             from unscored_true group by step
-            union all select step, pairs, n_true, 0 from ({ledger})
+            union all select step, pairs, n_true, n_false, 0 from ({ledger})
         ),
         running as (
             select step, sum(finds) as own, sum(sum(pairs)) over (order by step desc) as pairs,
                 sum(sum(n_true)) over (order by step desc) as n_true,
+                sum(sum(n_false)) over (order by step desc) as n_false,
                 sum(sum(finds)) over (order by step desc) as finds
             from counted group by step
         ),

@@ -85,13 +85,19 @@ def mark_lonely(
     )
 
 
-def causes_sql(missed: MissedTables, dropped: str, threshold: float | None) -> str:
-    """Write the query of the cause of every missed pair (left_no, right_no, cause, detail)."""
+def causes_sql(
+    missed: MissedTables, dropped: str, threshold: float | None, least: float | None
+) -> str:
+    """Write the query of the cause of every missed pair (left_no, right_no, cause, detail).
+
+    least: the least probability that matches keeps.
+    """
+    number = f"{least}, " if least is not None else ""
     near = f"(select left_no, right_no, detail from {missed.neighbours} where is_near)"
     return f"""
         select left_no, right_no, stage as cause,
             'the model gives it ' || case when match_probability is null
-                then 'less than the least probability kept'
+                then 'less than {number}the least that matches keeps'
                 else printf('%.4f', match_probability) end
             || ', the threshold is {threshold}' as detail
         from {missed.pairs} where stage = 'below_threshold'

@@ -26,6 +26,11 @@ from er_pipeline.matching.scored_pairs import SCORES
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
+# Said of a candidate that no threshold may be lowered for.
+NO_THRESHOLD = (
+    "none: no threshold may be lowered so far; if it is a match, label it, or compare its fields"
+    " otherwise"
+)
 PROPOSED, CANDIDATES = "proposed_true", "candidate_true"
 
 
@@ -89,8 +94,9 @@ def explain_pairs(
         has_keys=bool(proposers),
     )
     weigh_missed(engine, lake, spec, missed.pairs, missed.weights)
+    least = spec.matching.min_probability if spec.matching else None
     causes, unlikely, cheapest = "missed_causes", "unlikely_true", "missed_remedies"
-    engine.make_table(causes, causes_sql(missed, dropped, threshold))
+    engine.make_table(causes, causes_sql(missed, dropped, threshold, least))
     _find_unlikely(engine, lake, spec, missed.pairs, unlikely, threshold, records)
     if few is None:
         _leave_out(engine, missed, unlikely)
@@ -180,7 +186,7 @@ def _no_remedy(spec: PipelineSpec) -> str:
     if spec.learns:
         budget += ", with which the rules would be learned anew"
     return (
-        "case c.cause when 'below_threshold' then 'no threshold: compare its fields otherwise'"
+        f"case c.cause when 'below_threshold' then {literal(NO_THRESHOLD)}"
         f" when 'cut_by_budget' then {literal(budget)}"
         f" when 'block_dropped' then {literal(larger)} else {literal(text)} end"
     )

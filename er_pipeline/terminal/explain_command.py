@@ -39,18 +39,24 @@ def explain(
     one comparison after the other; and what joins them. If they are not
     together: the first thing that parts them, and the cheapest change that
     would unite them, with its cost in pairs.
+
+    Tables whose last version is withheld, since a check failed, are read
+    all the same; the first line then names them.
     """
     from dataclasses import asdict
 
     from er_pipeline.blocking.spec.yaml_file import read_spec
     from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+    from er_pipeline.evaluation.missed_matches import tables_read
     from er_pipeline.terminal.answer import print_json, print_lines
     from er_pipeline.terminal.lakes import open_lake
     from er_pipeline.terminal.record_arguments import record_named
+    from er_pipeline.terminal.withheld_tables import withheld_line, withheld_tables
 
     if candidates < 1:
         raise UsageError(f"--candidates {candidates}: list one or more")
     spec = read_spec(defs)
+    threshold = spec.matching.threshold if spec.matching else None
     place = open_lake(spec, lake)
     with DuckDBEngine(spec.threads, spec.memory_limit, place.spill) as engine:
         place.open(engine, "cleaned_records")
@@ -67,8 +73,11 @@ def explain(
 
             pair = explain_pair(engine, place, spec, named, record_named(engine, spec, other))
             answer, sentence, lines = asdict(pair), pair.sentence, explained_lines(pair)
+    withheld = withheld_tables(place, spec, tables_read(spec, threshold))
     if as_json:
-        print_json({**answer, "sentence": sentence})
+        print_json({**answer, "withheld": withheld, "sentence": sentence})
     else:
+        if withheld:
+            print_lines([withheld_line(withheld), ""])
         print_lines(lines)
     return OK

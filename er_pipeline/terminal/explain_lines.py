@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from er_pipeline.evaluation.entity_chain import ChainLink
 from er_pipeline.evaluation.explained_pair import ExplainedPair, PairKeys
 from er_pipeline.evaluation.remedy_settings import as_declared
 
@@ -49,12 +50,20 @@ def explained_lines(pair: ExplainedPair) -> Iterator[str]:
         yield ""
         yield "joined by"
         for link in pair.chain:
-            yield f"  {link.left} and {link.right} ({link.match_probability:.6f})"
-    if pair.missed is not None and pair.missed.change is not None:
+            yield f"  {link.left} and {link.right} ({_strength(link)})"
+    is_refused = pair.label is not None and pair.label.answer == "no_match"
+    is_settled = pair.is_together or is_refused
+    if pair.missed is not None and pair.missed.change is not None and not is_settled:
         yield ""
         yield f"to declare      {as_declared(pair.missed.change)}"
     yield ""
     yield pair.sentence
+
+
+def _strength(link: ChainLink) -> str:
+    scored = "" if link.match_probability is None else f"{link.match_probability:.6f}"
+    said = "called a match" if link.answered else ""
+    return ", ".join(filter(None, (scored, said)))
 
 
 def _pair_lines(pair: ExplainedPair) -> Iterator[str]:
@@ -66,6 +75,8 @@ def _pair_lines(pair: ExplainedPair) -> Iterator[str]:
         least = "" if pair.least_weight is None else f" (the least kept: {pair.least_weight:.4f})"
         yield f"weight          {pair.weight:.4f}{least}"
     yield f"candidate pair  {'yes' if pair.is_candidate else 'no'}"
+    if pair.label is not None:
+        yield f"label           {pair.label.line}"
     if pair.entities is not None:
         (left, n_left), (right, n_right) = pair.entities
         one = f"both in {left}, of {n_left:,} records"

@@ -23,6 +23,7 @@ from er_pipeline.blocking.tables.table import Column
 from er_pipeline.blocking.tables.view_columns import columns_of
 from er_pipeline.flow import flow
 from er_pipeline.terminal.exit_codes import UsageError
+from er_pipeline.terminal.withheld_tables import withheld_tables
 
 # A view whose tables have fewer rows is counted; of others the rows of the table itself are given,
 # since joining as many takes longer than anybody waits for a list.
@@ -68,7 +69,7 @@ class PublishedTables:
 
     def __init__(self, engine: Engine, lake: Lake, spec: PipelineSpec, shown: Shown) -> None:
         """Hold what was shown; raise LakeError if an older release did not note how."""
-        self.engine, self.lake, self.shown = engine, lake, shown
+        self.engine, self.lake, self.spec, self.shown = engine, lake, spec, shown
         if not shown["views"]:
             raise LakeError(
                 f"what was shown at {seconds_text(shown['at'])} was published by an older release,"
@@ -96,7 +97,8 @@ class PublishedTables:
         """Read rows of a table.
 
         Raises UsageError that names what could stand there if there is no such table or column, or
-        if a condition does not fit the table.
+        if a condition does not fit the table; LakeError if the table is withheld and was never
+        published.
         """
         sql = self.query(name, asked, more=1)
         columns = columns_of(self.engine, sql, self.tables.get(name), self.tables.values())
@@ -118,6 +120,12 @@ class PublishedTables:
         more: rows beyond the limit.
         """
         if name not in self.shown["views"]:
+            why = withheld_tables(self.lake, self.spec, [name]).get(name)
+            if why and not self.shown["until"]:
+                raise LakeError(
+                    f"{name} is withheld: {why}; it was never published. er-pipeline report shows"
+                    " the checks that failed"
+                )
             near = did_you_mean(name, self.shown["views"], NEAR)
             raise UsageError(
                 f"there is no table {name!r};{near} er-pipeline show without a table lists them all"
