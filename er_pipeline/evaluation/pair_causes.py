@@ -28,7 +28,7 @@ from er_pipeline.matching.term_frequencies import read_frequencies
 
 # Said of a candidate that no threshold may be lowered for.
 NO_THRESHOLD = (
-    "none: no threshold may be lowered so far; if it is a match, label it, or compare its fields"
+    "no setting, the threshold may not go so low; if it is a match, label it, or compare its fields"
     " otherwise"
 )
 PROPOSED, CANDIDATES = "proposed_true", "candidate_true"
