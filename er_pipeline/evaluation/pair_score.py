@@ -78,11 +78,8 @@ def score_pairs(
         records,
         f"select {_compared(comparisons)} from {of} where record_no in ({ends})",
     )
-    sides = (
-        f"select p.place, {_sides(comparisons, 'l', 'r')} from (values {wanted})"
-        f" as p(place, left_no, right_no) join {records} as l on l.record_no = p.left_no"
-        f" join {records} as r on r.record_no = p.right_no"
-    )
+    placed = f"(select * from (values {wanted}) as v(place, left_no, right_no))"
+    sides = _sides_of_pairs(comparisons, placed, records)
     weighed = weighed_sql(comparisons, frequencies, sides, records)
     columns = ", ".join(f"level_{i}, weight_{i}" for i in range(len(comparisons)))
     found = engine.rows(f"select {columns} from ({weighed}) order by place")
@@ -126,11 +123,7 @@ def scored_sql(
         f"select {_compared(comparisons)} from {of} where record_no in"
         f" (select left_no from {ends} union all select right_no from {ends})",
     )
-    sides = (
-        f"select p.place, {_sides(comparisons, 'l', 'r')} from {ends} as p"
-        f" join {records} as l on l.record_no = p.left_no"
-        f" join {records} as r on r.record_no = p.right_no"
-    )
+    sides = _sides_of_pairs(comparisons, ends, records)
     weighed = weighed_sql(comparisons, frequencies, sides, records)
     total = " + ".join(
         [repr(prior_weight(model)), *(f"weight_{i}" for i in range(len(comparisons)))]
@@ -206,6 +199,15 @@ def _columns(comparisons: Sequence[Comparison]) -> list[str]:
 
 def _compared(comparisons: Sequence[Comparison]) -> str:
     return ", ".join(["record_no", *map(compared_value, _columns(comparisons))])
+
+
+def _sides_of_pairs(comparisons: Sequence[Comparison], pairs: str, records: str) -> str:
+    """Write the query of both values of pairs; pairs: place, left_no, right_no."""
+    return (
+        f"select p.place, {_sides(comparisons, 'l', 'r')} from {pairs} as p"
+        f" join {records} as l on l.record_no = p.left_no"
+        f" join {records} as r on r.record_no = p.right_no"
+    )
 
 
 def _sides(comparisons: Sequence[Comparison], left: str, right: str) -> str:

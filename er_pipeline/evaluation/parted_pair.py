@@ -11,8 +11,6 @@ from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import quoted
 from er_pipeline.matching.record_names import record_names
 
-ANSWER_TEXTS = {"match": "match", "no_match": "no match", "unsure": "unsure"}
-
 
 @dataclass(frozen=True)
 class PairLabel:
@@ -32,7 +30,7 @@ class PairLabel:
     @property
     def line(self) -> str:
         """What was said, by whom and when."""
-        return f"{ANSWER_TEXTS[self.answer]} ({self.by})"
+        return f"{self.answer.replace('_', ' ')} ({self.by})"
 
 
 def read_label(

@@ -1,6 +1,6 @@
 """The report of a run, as the terminal shows it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -107,7 +107,7 @@ def report_lines(figures: Mapping[str, Any]) -> Iterator[str]:
             f" {run['second_pass_records']:,} records"
         )
     yield ""
-    yield from _table(
+    yield from aligned_rows(
         ("block size", "blocks", "pairs"),
         [
             (name, f"{counts['blocks']:,}", f"{counts['pairs']:,}")
@@ -158,7 +158,7 @@ def _strategies(strategies: Mapping[str, Mapping[str, Any]], with_truth: bool) -
                 f"{counts['pairs_completeness']:.2%}",
             ]
         rows.append(tuple(row))
-    yield from _table(tuple(header), rows)
+    yield from aligned_rows(tuple(header), rows)
 
 
 def _emptied(
@@ -174,7 +174,7 @@ def _emptied(
         )
         for name, counts in emptied.items()
     ]
-    lines = list(_table(("cleaning emptied", "values", "of all", "NULL marks"), rows))
+    lines = list(aligned_rows(("cleaning emptied", "values", "of all", "NULL marks"), rows))
     yield f"{lines[0]}  raw values, for example"
     for line, name in zip(lines[1:], emptied, strict=True):
         yield f"{line}  {examples_text(examples[name])}"
@@ -277,7 +277,7 @@ def _recall_of_views(figures: Mapping[str, Any]) -> Iterator[str]:
         for reason in figures.get("recall_unknown", {}):
             yield from wrap(f"- {reason}", 78, initial_indent="  ", subsequent_indent="    ")
     views = figures["recall_views"]
-    yield from _table(
+    yield from aligned_rows(
         ("view of recall", "share found", "95% interval", "likely matches"),
         [
             (
@@ -296,7 +296,7 @@ def _missed(
     remedies: Mapping[str, Mapping[str, Any]],
     matching: Mapping[str, Any],
 ) -> Iterator[str]:
-    yield from _table(
+    yield from aligned_rows(
         ("why true pairs are missed", "pairs", "of all true pairs"),
         [
             (
@@ -321,8 +321,10 @@ def _missed(
             yield f"{n['finds']:>10,}  {n['pairs_per_match']:>10,.1f}  {change}"
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def aligned_rows(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Write rows of texts below a header, the first column on the left, the others on the right."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     for row in (header, *rows):
         first, *others = zip(row, widths, strict=True)
-        yield "  ".join([first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)])
+        cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
+        yield "  ".join(cells).rstrip()

@@ -134,16 +134,16 @@ class ParquetSink:
 
     def _noted(self) -> dict[str, Any]:
         """Return what this dataset has written here: table -> stamp and files."""
+        own = self._noted_of_all().get(self.dataset)
+        return own if isinstance(own, dict) else {}
+
+    def _noted_of_all(self) -> dict[str, Any]:
+        """Return what every dataset has written here; a note that cannot be read is none."""
         try:
-            note: Any = json.loads((self.folder / NOTE).read_text("utf-8"))
-            return dict(note["datasets"].get(self.dataset, {}))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return dict(json.loads((self.folder / NOTE).read_text("utf-8"))["datasets"])
+        except (OSError, ValueError, TypeError, KeyError):
             return {}
 
     def _note(self, tables: dict[str, Any]) -> None:
-        try:
-            others = json.loads((self.folder / NOTE).read_text("utf-8"))["datasets"]
-        except (OSError, ValueError, TypeError, KeyError):
-            others = {}
-        whole = {"datasets": {**others, self.dataset: tables}}
+        whole = {"datasets": {**self._noted_of_all(), self.dataset: tables}}
         write_whole(self.folder / NOTE, json.dumps(whole, indent=1))

@@ -6,6 +6,7 @@ from textwrap import wrap
 from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.evaluation.compared_runs import Compared
 from er_pipeline.evaluation.page.night_changes import CAUSES
+from er_pipeline.evaluation.report import aligned_rows
 from er_pipeline.terminal.text_table import table_lines
 
 # Strategies, checks and settings that are listed; --json has all.
@@ -21,7 +22,7 @@ def diff_lines(found: Compared, width: int | None) -> Iterator[str]:
         yield f"({found.nights} publications later; what each one gained and lost is added up)"
     yield ""
     rows = [(f["title"], f["before_text"], f["now_text"], f["change"]) for f in found.figures]
-    yield from _right(("figure", "before", "now", "change"), rows)
+    yield from aligned_rows(("figure", "before", "now", "change"), rows)
     yield from _checks(found)
     yield from _changes(found, width)
     yield from _strategies(found, width)
@@ -30,14 +31,6 @@ def diff_lines(found: Compared, width: int | None) -> Iterator[str]:
         yield ""
     for text in found.unknown:
         yield f"Not known: {text}."
-
-
-def _right(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    for first, *others in [header, *rows]:
-        cells = [first.ljust(widths[0])]
-        cells += [text.rjust(n) for text, n in zip(others, widths[1:], strict=True)]
-        yield "  ".join(cells).rstrip()
 
 
 def _checks(found: Compared) -> Iterator[str]:

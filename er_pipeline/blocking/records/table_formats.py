@@ -101,13 +101,15 @@ def table_outside(source: Source, folder: Path) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Delta:
+class _Opened:
     table: Any
 
     @property
     def columns(self) -> Sequence[str]:
         return [field.name for field in self.table.schema().fields]
 
+
+class _Delta(_Opened):
     @property
     def version(self) -> str:
         return f"{self.table.metadata().id}:{self.table.version()}"
@@ -122,14 +124,7 @@ class _Delta:
         yield from pa.RecordBatchReader.from_stream(found)
 
 
-@dataclass(frozen=True)
-class _Iceberg:
-    table: Any
-
-    @property
-    def columns(self) -> Sequence[str]:
-        return [field.name for field in self.table.schema().fields]
-
+class _Iceberg(_Opened):
     @property
     def version(self) -> str:
         snapshot = self.table.current_snapshot()
@@ -169,7 +164,7 @@ def _metadata(place: str) -> str:
 
 
 def _number(name: str) -> int:
-    digits = "".join(sign for sign in name.lstrip("v").partition("-")[0].partition(".")[0])
+    digits = name.lstrip("v").partition("-")[0].partition(".")[0]
     return int(digits) if digits.isdigit() else -1
 
 

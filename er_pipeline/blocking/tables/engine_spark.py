@@ -8,7 +8,7 @@ both see that folder and the lake, by the same path.
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -110,15 +110,13 @@ class SparkEngine:
 
     def batches(self, sql: str, n_rows: int) -> "Iterator[Mapping[str, NDArray[Any]]]":
         """Stream a result without NULLs, some so many rows at a time, one array per column."""
-        with self._driver() as driver:
-            driver.read_folder(self._written(sql), "streamed")
-            yield from driver.batches("select * from streamed", n_rows)
+        with self._on_driver(sql) as driver:
+            yield from driver.batches("select * from written", n_rows)
 
     def record_batches(self, sql: str, n_rows: int) -> "Iterator[pa.RecordBatch]":
         """Stream a result, some so many rows at a time, as Arrow; memory stays flat."""
-        with self._driver() as driver:
-            driver.read_folder(self._written(sql), "streamed")
-            yield from driver.record_batches("select * from streamed", n_rows)
+        with self._on_driver(sql) as driver:
+            yield from driver.record_batches("select * from written", n_rows)
 
     def arrow(self, sql: str) -> pa.Table:
         """Fetch a bounded result as an Arrow table."""
@@ -198,8 +196,7 @@ class SparkEngine:
 
     def write_folder(self, sql: str, folder: Path, *, file_size: str) -> None:
         """Write a query's result to parquet files of about a size ("256MB") in a new folder."""
-        with self._driver() as driver:
-            driver.read_folder(self._written(sql), "written")
+        with self._on_driver(sql) as driver:
             driver.write_folder("select * from written", folder, file_size=file_size)
 
     def frugally(self, call: Callable[[], Result]) -> Result:
@@ -279,6 +276,13 @@ class SparkEngine:
 
     def _driver(self) -> DuckDBEngine:
         return DuckDBEngine(self.threads, self.memory_limit, self.scratch / "spill")
+
+    @contextmanager
+    def _on_driver(self, sql: str) -> Iterator[DuckDBEngine]:
+        """Run a query on the cluster; give DuckDB with its result, the table `written`."""
+        with self._driver() as driver:
+            driver.read_folder(self._written(sql), "written")
+            yield driver
 
     def _take_over(self, driver: DuckDBEngine, sql: str, name: str) -> None:
         """Make a table of what DuckDB computes on the driver."""
