@@ -40,6 +40,12 @@ from er_pipeline.evaluation.evidence_families import (
     evidence_families,
     recall_of_families,
 )
+from er_pipeline.evaluation.known_recall import (
+    KnownRecall,
+    count_known,
+    known_sentence,
+    truth_settles,
+)
 from er_pipeline.evaluation.sample_recall import SampleRecall, draw_records, sample_recall
 from er_pipeline.evaluation.score_bounds import ScoreBounds
 from er_pipeline.matching.level_conditions import weight_of
@@ -56,7 +62,10 @@ BOUNDS_PER_COMPARISON = 50
 
 
 class RecallFacts(TypedDict):
-    """The facts kept beside recall_sample; families: where there are at least two of them."""
+    """The facts kept beside recall_sample.
+
+    families: where there are at least two of them. known: None without truth.
+    """
 
     seed: int
     records_sampled: int
@@ -66,6 +75,7 @@ class RecallFacts(TypedDict):
     pairs_scored: int
     min_probability: float
     sample: SampleRecall
+    known: KnownRecall | None
     families: NotRequired[FamilyRecall]
 
 
@@ -119,6 +129,7 @@ def steps(spec: PipelineSpec) -> list[Step]:
                 "unified_pairs",
                 "matches",
                 *(["learned_rules"] if spec.learns else []),
+                *(["true_pairs"] if spec.truth else []),
             ],
             settings=[
                 sample.records,
@@ -214,6 +225,7 @@ def estimate_recall(
             pairs_scored=n_scored,
             min_probability=min_probability,
             sample=sample_recall(engine, n_sampled, min_probability),
+            known=count_known(engine, lake) if spec.truth else None,
         )
         families = evidence_families(spec, lake)
         if len(families) > 1:
@@ -226,8 +238,8 @@ def judge_recall(
 ) -> Iterator[Verdict]:
     """Judge the estimate, from the facts of `estimate_recall`.
 
-    last_facts: those of the last good run, None where there is none. Where truth is known,
-    missed_matches judges by it, and the estimate never warns.
+    last_facts: those of the last good run, None where there is none. Where known matches settle
+    it, missed_matches judges by them, and the estimate does not warn.
     """
     checks, sample = spec.checks, facts["sample"]
     recall, low, high = sample["recall"], sample["recall_low"], sample["recall_high"]
@@ -239,18 +251,19 @@ def judge_recall(
         f" (at least {checks.min_estimated_recall:.0%} wanted). It is the model that says so, and"
         " it learned from pairs that the rules brought; recall_views asks others, too."
     )
-    if spec.truth:
-        text += " Truth is known: missed_matches says which share it is in fact."
-    elif not kept:
+    known = facts["known"]
+    settled = truth_settles(known, checks.min_estimated_recall)
+    text += known_sentence(known, checks.min_estimated_recall)
+    if not settled and not kept:
         text += (
             f" It was {before:.1%} in the last good run (a warning when it falls by more than"
             f" {checks.max_recall_drop:.1%}): what changed?"
         )
-    if not spec.truth and not (enough and kept):
+    if not settled and not (enough and kept):
         text += " See recall_sample; add a strategy, or raise the cap or the budget."
     yield Verdict(
         IS_KEPT.name,
-        (enough and kept) or spec.truth is not None,
+        (enough and kept) or settled,
         "warn",
         text,
         {

@@ -28,6 +28,12 @@ from er_pipeline.blocking.tables.table import (
 from er_pipeline.blocking.tables.verdicts import Verdict
 from er_pipeline.blocking.tables.views import pairs_by_id
 from er_pipeline.blocking.weights.pair_weights import read_weights
+from er_pipeline.evaluation.known_recall import (
+    KnownRecall,
+    count_known,
+    known_sentence,
+    truth_settles,
+)
 from er_pipeline.evaluation.recall import recall_facts
 from er_pipeline.evaluation.record_texts import Likeness, RecordTexts
 from er_pipeline.evaluation.sample_recall import draw_records
@@ -55,7 +61,8 @@ class ViewFacts(TypedDict):
 
     recall_low, recall_high: the interval over all views. is_known: whether it says what recall is;
     why: the reasons if not. views: recall in each of them. unseen: share of the matches that is
-    estimated, not seen. records: those compared with, of all drawn by lot.
+    estimated, not seen. records: those compared with, of all drawn by lot. known: None without
+    truth.
     """
 
     seed: int
@@ -68,6 +75,7 @@ class ViewFacts(TypedDict):
     why: list[str]
     unseen: float
     views: dict[str, ViewOfRecall]
+    known: KnownRecall | None
 
 
 MAY_SUFFICE = Check(
@@ -125,6 +133,8 @@ def _reads(spec: PipelineSpec) -> list[str]:
         tables += ["key_codes", "pair_weights"]
     if spec.matching and spec.matching.recall:
         tables.append("recall_sample")
+    if spec.truth:
+        tables.append("true_pairs")
     return tables
 
 
@@ -206,6 +216,7 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         "why": why,
         "unseen": unseen,
         "views": views,
+        "known": count_known(engine, lake) if spec.truth else None,
     }
     engine.put("likely_rows", {"n": np.flatnonzero(likely)})
     with lake.writing("recall_views", cast(dict[str, Any], facts)) as draft:
@@ -277,15 +288,15 @@ def _differing(
 def judge_views(facts: ViewFacts, spec: PipelineSpec) -> Iterator[Verdict]:
     """Judge what is known of recall, from the facts of `estimate_by_views`.
 
-    Where truth is known, missed_matches judges by it, and the views never warn.
+    Where known matches settle it, missed_matches judges by them, and the views do not warn.
     """
     low, high = facts["recall_low"], facts["recall_high"]
     wanted = spec.checks.min_estimated_recall
-    if spec.truth:
+    settled = truth_settles(facts["known"], wanted)
+    if settled:
         text = (
             f"{len(facts['views'])} views of {facts['records_sampled']:,} sampled records, which do"
-            f" not look at truth, reach from {low:.0%} to {high:.0%}. Truth is known:"
-            " missed_matches says which share of the matches are candidates in fact."
+            f" not look at truth, reach from {low:.0%} to {high:.0%}."
         )
     elif facts["is_known"]:
         text = (
@@ -295,13 +306,14 @@ def judge_views(facts: ViewFacts, spec: PipelineSpec) -> Iterator[Verdict]:
         )
     else:
         text = (
-            f"Which share of the matches are candidates is not known without truth or labels: views"
+            f"Which share of the matches are candidates is not known: views"
             f" reach from {low:.0%} to {high:.0%}. Why: {'; '.join(facts['why'])}."
             f" See the pairs of recall_views that are no candidates (up to {wanted:.0%} wanted)."
         )
+    text += known_sentence(facts["known"], wanted)
     yield Verdict(
         MAY_SUFFICE.name,
-        high >= wanted or spec.truth is not None,
+        high >= wanted or settled,
         "warn",
         text,
         {"recall_low": low, "recall_high": high, "unseen": facts["unseen"]},
