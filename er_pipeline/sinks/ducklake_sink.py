@@ -9,7 +9,7 @@ import duckdb
 
 from er_pipeline.blocking.spec.settings import resolved
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.errors import InputError, SinkError
+from er_pipeline.blocking.tables.errors import InputError, SinkError, first_line
 from er_pipeline.blocking.tables.extensions import load_extension
 from er_pipeline.blocking.tables.moments import moment
 from er_pipeline.blocking.tables.sql import literal, quoted
@@ -143,7 +143,7 @@ class DuckLakeSink:
             finally:
                 engine.execute(f"detach {ATTACHED}")
         except duckdb.Error as error:
-            said = next(iter(str(error).splitlines()), "")[:400]
+            said = first_line(error)
             if self._kind:  # how to log in stands in it
                 said = said.replace(self._metadata, f"{self._kind}:…")
                 for word in self._metadata.split():
