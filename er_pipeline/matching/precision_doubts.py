@@ -1,9 +1,10 @@
 """Doubts about precision: what speaks against the matches of a threshold, without truth.
 
-Three views, since wrong matches show in three ways: two who are alike are each recorded twice
+Four views, since wrong matches show in four ways: two who are alike are each recorded twice
 (`match_doubts`), a record gets two partners in a source that holds nobody twice
 (`contested_matches`), near values of a field stand beside quite other ones of another
-(`odd_levels`). Each has a check of its own, which names the columns; they share a limit.
+(`odd_levels`), what is equal is shared by strangers, and the rest is missing (`shared_values`).
+Each has a check of its own, which names the columns; they share a limit.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,12 @@ from er_pipeline.matching.odd_levels import (
     find_odd_levels,
     judge_odd_levels,
 )
+from er_pipeline.matching.shared_values import (
+    SHARED_IS_A_SIGN,
+    SharedValues,
+    find_shared_values,
+    judge_shared_values,
+)
 
 
 class PrecisionDoubts(TypedDict):
@@ -39,12 +46,13 @@ class PrecisionDoubts(TypedDict):
     doubts: NotRequired[list[Doubt]]
     contested: NotRequired[Contested | None]
     odd_levels: NotRequired[list[OddLevel]]
+    shared_values: NotRequired[list[SharedValues]]
 
 
 def checks_of(spec: PipelineSpec) -> list[Check]:
     """List the checks on precision; that on partners only where sources are linked."""
     contested = [FEW_ARE_CONTESTED] if spec.link_mode == "link" else []
-    return [IN_DOUBT, *contested, NEAR_IS_A_SIGN]
+    return [IN_DOUBT, *contested, NEAR_IS_A_SIGN, SHARED_IS_A_SIGN]
 
 
 def find_precision_doubts(
@@ -59,6 +67,7 @@ def find_precision_doubts(
         doubts=find_doubts(engine, spec, model, matches, threshold),
         contested=find_contested(engine, spec, matches, threshold),
         odd_levels=find_odd_levels(engine, spec, model, matches, threshold),
+        shared_values=find_shared_values(engine, spec, model, matches, threshold),
     )
 
 
@@ -81,6 +90,12 @@ def judge_precision(
         n = len(found["odd_levels"])
         text = f"{count_of(n, 'odd level')}; truth is known, so match_quality judges by it."
         yield Verdict(NEAR_IS_A_SIGN.name, True, "warn", text, {"odd_levels": n})
+    if "shared_values" in found and spec.truth is None:
+        yield judge_shared_values(found["shared_values"], n_matches, spec)
+    elif "shared_values" in found:
+        n = len(found["shared_values"])
+        text = f"{count_of(n, 'set of shared values', 'sets of shared values')}; truth is known, so match_quality judges."
+        yield Verdict(SHARED_IS_A_SIGN.name, True, "warn", text, {"shared_sets": n})
 
 
 def doubts_grid(found: PrecisionDoubts) -> Grid | None:
