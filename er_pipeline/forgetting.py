@@ -25,6 +25,7 @@ from er_pipeline.blocking.neighbours.vector_files import (
     texts_of_records,
 )
 from er_pipeline.blocking.records.data_docs import DATA_DOCS
+from er_pipeline.blocking.records.record_changes import SINCE
 from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -322,6 +323,7 @@ def _erase(engine: Engine, lake: Lake, found: _Found, say: Callable[[str], None]
     read = {v for tables in lake.published()["reads"].values() for v in tables.items()}
     for version in found.kept:
         numbers, moved = found.of_run(version)
+        clear_left(version.folder.glob(f"{SINCE}*"))  # found again when it is asked for
         vectors = list(version.folder.rglob("*.npy")) if numbers or not version.records else []
         is_cache = version.table == TEXT_VECTORS and version.records in embeddings
         if vectors and is_cache and found.keeps_vectors:  # encoding all texts anew may take hours

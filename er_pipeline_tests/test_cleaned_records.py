@@ -302,7 +302,7 @@ def test_a_failed_source_leaves_the_tables_as_they_were(tmp_path: Path) -> None:
     people = Declared(tmp_path)
     people.clean()
     before = {table: people.lake.version(table) for table in people.lake.tables()}
-    assert sorted(before) == ["cleaned_records", "rejected_records"]
+    assert sorted(before) == ["cleaned_records", "record_contents", "rejected_records"]
     for content in ("", "id,name\n", "id\n1\n", "id,name\n1,a\n1,b\n", "id,name\n1\n"):
         (tmp_path / "people.csv").write_text(content)
         with pytest.raises(InputError):

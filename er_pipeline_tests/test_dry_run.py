@@ -43,7 +43,9 @@ def test_what_is_counted_is_what_a_run_makes(
     lines, figures, _ = counted(people, tmp_path / "scratch")
     assert not people.root.exists()
     made = set(open_lake(tmp_path / "scratch", people.spec).tables())
-    assert made == {"cleaned_records", "rejected_records", "true_clusters", "true_pairs"}
+    assert made == {
+        *("cleaned_records", "record_contents", "rejected_records", "true_clusters", "true_pairs")
+    }
     blocks = people.filter()
     people.make("em_training_rules")
     rules = people.lake.facts("em_training_rules")

@@ -10,13 +10,13 @@ from er_pipeline.blocking.values.cleaning import CleaningOptions
 
 
 def counted(engine: Engine, *dates: str | None) -> dict[str, object]:
-    engine.execute("create table raw (source_no smallint, born varchar)")
-    for date in dates:
-        engine.execute("insert into raw values (0, ?)", [date])
+    engine.execute("create table raw (source_no smallint, record_id varchar, born varchar)")
+    for i, date in enumerate(dates):
+        engine.execute("insert into raw values (0, ?, ?)", [str(i), date])
     column = clean_column(engine, "raw", "born", "date", [CleaningOptions()])
     engine.make_table(
         "cleaned",
-        f"select c.result as born from raw as r left join {column.table} as c"
+        f"select r.source_no, r.record_id, c.result as born from raw as r left join {column.table} as c"
         f" on {column.same('r', 'c')}",
     )
     return dict(values_of_fields(engine, "raw", "cleaned", [column])["born"])

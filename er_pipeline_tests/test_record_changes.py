@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from er_pipeline.blocking.records.record_changes import find_record_changes
+from er_pipeline.blocking.records.record_changes import SINCE, find_record_changes
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline_tests.nights import Nights
 
@@ -78,3 +78,26 @@ def test_sources_that_change_places_are_those_of_their_names(tmp_path: Path) -> 
     nights.settings["sources"] = sources[::-1]
     nights.night(FIRST, FIRST[:2], publish=False)
     assert [(old, new) for old, new, _ in changes(nights)] == [(i, (i + 2) % 6) for i in range(6)]
+
+
+def test_the_answer_is_kept_with_the_records_and_read_again(tmp_path: Path) -> None:
+    nights = Nights(tmp_path, ONE)
+    nights.night(FIRST)
+    lake = nights.night(FIRST[1:], publish=False)
+    found = changes(nights)
+    (kept,) = lake.path("cleaned_records").glob(f"{SINCE}*")
+    written = kept.stat().st_mtime_ns
+    assert changes(nights) == found == [(0, None, "gone"), *((i, i - 1, "same") for i in (1, 2, 3))]
+    assert kept.stat().st_mtime_ns == written
+    # Whatever else asks, the table is its own file alone, and it stays as it was stamped.
+    assert [file.name for file in lake.path("cleaned_records").glob("*.parquet")] == ["part-0.parquet"]
+    assert nights.rows("cleaned_records")[0][1] == "c"
+
+
+def test_since_another_night_there_are_other_changes(tmp_path: Path) -> None:
+    nights = Nights(tmp_path, ONE)
+    nights.night(FIRST)
+    nights.night(FIRST[1:])
+    assert {change for *_, change in changes(nights)} == {"same"}
+    nights.night(FIRST, publish=False)
+    assert [row for row in changes(nights) if row[2] != "same"] == [(None, 0, "new")]

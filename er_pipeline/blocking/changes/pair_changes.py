@@ -259,9 +259,11 @@ def list_pairs(engine: Engine, sides: tuple[Side, Side], file: Path) -> list[Cau
     for count in sorted(counted, key=lambda c: c["pairs"]):
         count["is_listed"] = count["pairs"] <= room
         room -= count["pairs"] if count["is_listed"] else 0
+    # By numbers, which follow source and id: to sort by texts took a third of the time.
+    rows = " union all ".join(f"from ({_rows_of(own, counted)})" for own in sides[::-1])
     engine.write(
-        " union all ".join(f"from ({_rows_of(own, counted)})" for own in sides[::-1])
-        + " order by change desc, left_source, left_id, right_source, right_id",
+        f"select * exclude (left_place, right_place) from ({rows})"
+        " order by change desc, left_place, right_place",
         file,
     )
     return by_weight(counted)
@@ -328,7 +330,8 @@ def _rows_of(own: Side, counted: list[CauseCount]) -> str:
         )
         select '{change}' as change, cause, l.n_no as left_no, r.n_no as right_no,
             l.record_id as left_id, r.record_id as right_id, l.source as left_source,
-            r.source as right_source, strategy, block_key, size_before, size_now
+            r.source as right_source, strategy, block_key, size_before, size_now,
+            l.place as left_place, r.place as right_place
         from found
     """
 

@@ -3,8 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
+from er_pipeline.blocking.records.cleaned_before import (
+    CONTENTS,
+    CleanedBefore,
+    find_cleaned_before,
+    hash_contents,
+    say_readings,
+    source_case,
+    write_contents,
+)
 from er_pipeline.blocking.records.column_readings import CleanColumn, clean_columns, read_columns
 from er_pipeline.blocking.records.day_orders import DAY_ORDER_CHECK, DayOrder, judge_day_orders
 from er_pipeline.blocking.records.drop_verdicts import RECORDS_KEPT, judge_records_drop
@@ -14,9 +23,10 @@ from er_pipeline.blocking.records.emptied_values import (
     values_of_fields,
 )
 from er_pipeline.blocking.records.expectations import FITS_EXPECTATIONS, judge_expectations
-from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
+from er_pipeline.blocking.records.raw_records import read_raw_records
 from er_pipeline.blocking.records.sources import EXAMPLES, source_outside
 from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
+from er_pipeline.blocking.records.true_clusters import clusters_tables, write_clusters
 from er_pipeline.blocking.records.truth_files import check_truth_file
 from er_pipeline.blocking.spec.expectations_section import RECORDS
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -40,7 +50,6 @@ from er_pipeline.blocking.tables.table import (
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.tables.views import all_columns, some_columns
 from er_pipeline.blocking.tables.wide_joins import join_in_parts
-from er_pipeline.blocking.values.null_marks import is_null_mark
 
 CHECKS = (
     FITS_EXPECTATIONS,
@@ -65,15 +74,13 @@ CHECKS = (
     RECORDS_KEPT,
 )
 
-# Who is who by the truth's cluster column stands apart, so that truth shapes nothing else.
-TRUE_CLUSTERS = "true_clusters"
-
 
 class CleanedFacts(TypedDict):
     """What is noted beside cleaned_records.
 
     forgotten_of_source: records that the sources hold and that are left out, since `er-pipeline
-    forget` has forgotten them.
+    forget` has forgotten them. readings: a digest of how columns are read. taken_over: records that
+    are as the night before cleaned them; done_in_full: why none are.
     """
 
     records: int
@@ -83,6 +90,9 @@ class CleanedFacts(TypedDict):
     values_of_field: dict[str, FieldValues]
     reading_notes: list[str]
     day_orders: list[dict[str, Any]]
+    readings: str
+    taken_over: NotRequired[int]
+    done_in_full: NotRequired[str]
 
 
 def steps(spec: PipelineSpec) -> list[Step]:
@@ -100,23 +110,10 @@ def steps(spec: PipelineSpec) -> list[Step]:
         all_columns("rejected_records"),
         is_from_outside=True,
     )
-    clusters = []
-    if spec.truth and spec.truth.cluster_column:
-        clusters.append(
-            Table(
-                TRUE_CLUSTERS,
-                "The known entity of every record that has one.",
-                [RECORD_NO, Column("true_cluster", "VARCHAR", "The known entity")],
-                view=None,
-                is_internal=True,
-                shape=spec.truth.cluster_column,
-                is_from_outside=True,
-            )
-        )
     options = spec.cleaning.model_dump(mode="json", exclude={"free_mail_domains"})  # of keys
     return [
         Step(
-            writes=[records, rejected, *clusters],
+            writes=[records, rejected, *clusters_tables(spec), CONTENTS],
             reads=[],
             settings=[
                 [source.identity for source in spec.sources],
@@ -176,18 +173,25 @@ def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     if spec.cluster:  # how many there are is known only now
         spec.cluster.check_records("cleaned_records", raw.n_records)
     readings = read_columns(engine, raw.table, spec)
-    cleaned = list(clean_columns(engine, raw.table, spec, readings))
+    fields = [*spec.field_kinds, *(["user_vector"] if spec.vector_column else [])]
+    hash_contents(engine, raw.table, fields)
+    how = say_readings(readings)
+    before = find_cleaned_before(engine, lake, raw.table, fields, how)
+    known = before if isinstance(before, CleanedBefore) else None
+    to_clean = known.to_clean if known else raw.table
+    cleaned = list(clean_columns(engine, to_clean, spec, readings))
     with lake.writing("rejected_records") as draft:
         engine.write(raw.rejects, draft.file())
         engine.read_folder(draft.folder, "written_rejects")
         draft.content = engine.fingerprint("written_rejects", ["source", "line", "reason"])
     with lake.writing("cleaned_records") as draft:
-        engine.write(_cleaned_sql(engine, spec, raw, cleaned), draft.file())
+        engine.write(_cleaned_sql(engine, spec, to_clean, cleaned, known), draft.file())
         engine.read_folder(draft.folder, "written_records")
         columns = [name for name, _ in engine.described("select * from written_records")]
         draft.content = engine.fingerprint("written_records", columns)
+        write_contents(engine, lake, "written_records")
         if spec.truth and spec.truth.cluster_column:
-            _write_clusters(engine, lake, raw)
+            write_clusters(engine, lake, raw.table, "written_records")
         facts = CleanedFacts(
             records=raw.n_records,
             rejected_rows=raw.n_rejects,
@@ -196,7 +200,12 @@ def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             values_of_field=values_of_fields(engine, raw.table, "written_records", cleaned),
             day_orders=[asdict(order) for order in readings.orders],
             reading_notes=list(raw.notes),
+            readings=how,
         )
+        if known:
+            facts["taken_over"] = known.n_records
+        elif before:
+            facts["done_in_full"] = str(before)
         draft.facts.update(facts)
         return dict(draft.facts)
 
@@ -332,8 +341,13 @@ def _show(facts: Facts) -> Mapping[str, Shown]:
 
 
 def _cleaned_sql(
-    engine: Engine, spec: PipelineSpec, raw: RawRecords, cleaned: Sequence[CleanColumn]
+    engine: Engine,
+    spec: PipelineSpec,
+    raw: str,
+    cleaned: Sequence[CleanColumn],
+    known: CleanedBefore | None,
 ) -> str:
+    """Write the query of all records; raw: engine table of those that `cleaned` is of."""
     joined = [
         (
             f", {column.result(f'c{i}')} as {quoted(column.field)}",
@@ -342,40 +356,15 @@ def _cleaned_sql(
         for i, column in enumerate(cleaned)
     ]
     identity = ["source_no", "record_id"]
-    columns, joins = join_in_parts(engine, raw.table, identity, joined, "cleaned_part")
+    columns, joins = join_in_parts(engine, raw, identity, joined, "cleaned_part")
     if spec.vector_column:
         columns += ", try_cast(r.user_vector as float[]) as user_vector"
+    records = f"select r.record_id, r.source_no{columns} from {raw} as r{joins}"
+    if known:
+        records += f" union all {known.records}"
     # Sorted once: a window over the ids and a sort by its number would hold all records twice.
     return f"""
-        select cast(row_number() over () - 1 as integer) as record_no, *
-        from (
-            select r.record_id, r.source, r.source_no{columns}
-            from {raw.table} as r{joins}
-            order by r.source_no, r.record_id
-        )
+        select cast(row_number() over () - 1 as integer) as record_no, record_id,
+            {source_case(spec.source_labels)} as source, source_no, * exclude (record_id, source_no)
+        from (select * from ({records}) order by source_no, record_id)
     """
-
-
-def _write_clusters(engine: Engine, lake: Lake, raw: RawRecords) -> None:
-    known = "known_clusters"  # NaN, NULL and the like name no entity
-    engine.map_distinct(
-        known, f"select true_cluster from {raw.table}", lambda text: _known(text.strip())
-    )
-    with lake.writing(TRUE_CLUSTERS) as draft:
-        engine.write(
-            f"""
-            select w.record_no, k.result as true_cluster
-            from written_records as w
-            join {raw.table} as r on r.source_no = w.source_no and r.record_id = w.record_id
-            join {known} as k on k.value = r.true_cluster
-            where k.result is not null
-            order by w.record_no
-            """,
-            draft.file(),
-        )
-        engine.read_folder(draft.folder, "written_clusters")
-        draft.content = engine.fingerprint("written_clusters", ["record_no", "true_cluster"])
-
-
-def _known(cluster: str) -> str | None:
-    return None if cluster == "" or is_null_mark(cluster) else cluster

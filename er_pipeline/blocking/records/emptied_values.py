@@ -35,7 +35,7 @@ def values_of_fields(
 ) -> dict[str, FieldValues]:
     """Count what became of every field's values.
 
-    raw, cleaned: engine tables with the fields.
+    raw, cleaned: engine tables with source_no, record_id and the fields.
     """
     fields = [column.field for column in columns]
     counts = [
@@ -48,11 +48,16 @@ def values_of_fields(
         + f" from {raw}"
     )
     found: dict[str, FieldValues] = {}
+    n_emptied_of = {
+        column.field: 0 if column.part == "first" else given[i] - clean[2 * i]  # Cher has none
+        for i, column in enumerate(columns)
+    }
+    _collect_emptied(engine, raw, cleaned, [name for name, n in n_emptied_of.items() if n])
     for i, column in enumerate(columns):
         n_marks, examples = 0, dict[str, int]()
-        n_emptied = 0 if column.part == "first" else given[i] - clean[2 * i]  # Cher has none
+        n_emptied = n_emptied_of[column.field]
         if n_emptied:
-            n_marks, examples = _emptied(engine, raw, column)
+            n_marks, examples = _emptied(engine, column)
         found[column.field] = {
             "filled": clean[2 * i],
             "distinct": clean[2 * i + 1],
@@ -89,14 +94,29 @@ def examples_text(examples: Mapping[str, int]) -> str:
     return ", ".join(f"{value!r} ({n:,})" for value, n in examples.items())
 
 
-def _emptied(engine: Engine, raw: str, column: CleanColumn) -> tuple[int, dict[str, int]]:
+def _collect_emptied(engine: Engine, raw: str, cleaned: str, fields: Sequence[str]) -> None:
+    """Make emptied_cells: of some fields, the raw values that cleaning made nothing of."""
+    if not fields:
+        return
+    columns = ", ".join(
+        f"case when c.{name} is null and trim(r.{name}) <> '' then r.{name} end as {name}"
+        for name in map(quoted, fields)
+    )
+    emptied = " or ".join(f"{quoted(name)} is not null" for name in fields)
+    engine.make_table(
+        "emptied_cells",
+        f"select * from (select {columns} from {raw} as r join {cleaned} as c"
+        f" on c.source_no = r.source_no and c.record_id = r.record_id) where {emptied}",
+    )
+
+
+def _emptied(engine: Engine, column: CleanColumn) -> tuple[int, dict[str, int]]:
     """Count the marks among a field's emptied values; give examples, marks after all others."""
-    value = f"r.{quoted(column.field)}"
+    value = quoted(column.field)
     engine.make_table(
         "emptied_values",
-        f"select {value} as value, count(*) as n from {raw} as r"
-        f" join {quoted(column.table)} as c on {column.same('r', 'c')}"
-        f" where {column.result('c')} is null and trim({value}) <> '' group by {value}",
+        f"select {value} as value, count(*) as n from emptied_cells"
+        f" where {value} is not null group by {value}",
     )
     engine.map_distinct(
         "emptied_marks",

@@ -3,16 +3,24 @@
 A record is the same one where its source and its id are; it is unchanged where all its cleaned
 fields are. Records are numbered anew every night, so what is taken over from the night before is
 renumbered by this table.
+
+Several steps of a night ask. Who asks first keeps the answer beside the records, where it goes with
+them; it follows from two versions of the records, so it is no table of its own.
 """
 
+import secrets
 from pathlib import Path
 
 from er_pipeline.blocking.tables.engine import Engine
+from er_pipeline.blocking.tables.files import replace
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal, quoted
+from er_pipeline.blocking.tables.stamps import code_version
 
 RECORDS = "cleaned_records"
 RECORD_CHANGES = "record_changes"
+# Begins the name of the file that keeps the changes since another version: no part of the table.
+SINCE = "since-"
 IDENTITY = ("record_no", "record_id", "source", "source_no")
 
 
@@ -39,6 +47,19 @@ def compare_records(engine: Engine, lake: Lake, old: Path) -> None:
     """
     lake.open(engine, RECORDS)
     engine.read_folder(old, f"old_{RECORDS}")
+    kept = lake.path(RECORDS) / f"{SINCE}{old.name}-{code_version(__name__)}"
+    if not kept.exists():
+        draft = kept.with_name(f"{kept.name}.{secrets.token_hex(3)}.tmp")
+        try:
+            engine.write(_changes_sql(engine), draft)
+            replace(draft, kept)
+        finally:
+            draft.unlink(missing_ok=True)
+    engine.read_file(kept, "kept_changes")
+    engine.make_table(RECORD_CHANGES, "from kept_changes")
+
+
+def _changes_sql(engine: Engine) -> str:
     now = _fields(engine, RECORDS)
     before = _fields(engine, f"old_{RECORDS}")
     every = list(dict.fromkeys([*now, *before]))
@@ -47,16 +68,13 @@ def compare_records(engine: Engine, lake: Lake, old: Path) -> None:
         f" {f'o.{quoted(name)}' if name in before else 'null'}"
         for name in every
     )
-    engine.make_table(
-        RECORD_CHANGES,
-        f"""
+    return f"""
         select o.record_no as old_no, n.record_no,
             case when o.record_no is null then 'new' when n.record_no is null then 'gone'
                 when {differs or "false"} then 'changed' else 'same' end as change
         from {RECORDS} as n full join old_{RECORDS} as o
             on o.record_id = n.record_id and {_same_source(engine)}
-        """,
-    )
+    """
 
 
 def _fields(engine: Engine, records: str) -> list[str]:

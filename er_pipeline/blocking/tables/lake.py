@@ -220,6 +220,21 @@ class Lake:
                     return None
         return folders
 
+    def is_made_alike(self, table: str, folder: Path) -> bool:
+        """Say whether a version of a table was made by the code, settings and libraries of now.
+
+        Of the same inputs it would then come out as it is; one that forgotten records were taken
+        out of would not.
+        """
+        stamp, plan = read_stamp(folder), self.plans.get(table)
+        return (
+            stamp is not None
+            and plan is not None
+            and stamp.thinned is None
+            and (stamp.code, stamp.settings) == (plan.code, plan.settings)
+            and stamp.libraries == library_versions()
+        )
+
     def ledger(self, table: str, kept_with: Sequence[str]) -> dict[str, Path] | None:
         """Return the folders of a ledger and of what it is kept with, as it was last published.
 
