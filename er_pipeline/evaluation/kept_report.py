@@ -11,6 +11,7 @@ from typing import Any
 from er_pipeline.blocking.changes.change_texts import pair_sentences
 from er_pipeline.blocking.changes.pair_changes import pair_changes_facts
 from er_pipeline.blocking.pairs.unified_pairs import LOSES_LITTLE
+from er_pipeline.blocking.records.snapshots import snapshot_in
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import write_whole
@@ -49,6 +50,8 @@ def run_report(standing: Standing, lake: Lake, figures: Mapping[str, Any]) -> li
     warned = f", with {count_of(len(standing.warnings), 'warning')}" if standing.warnings else ""
     verdict = _failure(standing, lake) if standing.withheld or standing.stale else created
     lines = [verdict + warned, f"Next:    {next_step(standing)}"]
+    if day := snapshot_in(lake):
+        lines.append(f"Sources: the snapshot of {day}")
     if standing.withheld and "strategies" in figures:
         lines += ["", created.removeprefix("[OK] ")]
     learned = list(in_force_lines(lake)) if "strategies" in figures else []

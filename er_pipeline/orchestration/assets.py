@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from er_pipeline.blocking.records.snapshots import check_is_of
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.current import unchanged_since, why_to_run
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -36,6 +37,7 @@ from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.groups import group_of
 from er_pipeline.orchestration.looks import Look, looks_of
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.snapshot_partitions import snapshot_of
 from er_pipeline.orchestration.source_assets import source_assets, source_observations
 from er_pipeline.orchestration.source_keys import source_key
 from er_pipeline.orchestration.unchanged import (
@@ -96,7 +98,11 @@ def step_asset(
     def asset(
         context: dg.AssetExecutionContext, config: Again, lake: LakeFolder
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        tables = lake.of(spec)
+        with as_dagster_failures():
+            day = snapshot_of(context)
+            tables = lake.of(spec).at_snapshot(day)
+            if step.reads:
+                check_is_of(tables, day)
         if config.full or is_full(context):
             tables = tables.taking_nothing_over()
         elif why_to_run(step, tables) is None:
@@ -138,7 +144,7 @@ def _unchanged(
     """Show the tables of a step that need not run; as made if the instance does not know them."""
     since = unchanged_since([step], lake)
     declared = context.assets_def.specs_by_key
-    known = known_tags(context.instance, list(declared))
+    known = known_tags(context.instance, list(declared), lake.snapshot)
     for table in step.assets:
         key = dg.AssetKey([spec.dataset, table.name])
         version = lake.stamp(table.name)

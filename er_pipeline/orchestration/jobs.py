@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import dagster as dg
 
+from er_pipeline.blocking.records.snapshots import is_by_date
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.blocking.tables.failures import explained_failures
@@ -23,6 +24,7 @@ from er_pipeline.orchestration.run_tags import (
     retry_policy,
     run_tags,
 )
+from er_pipeline.orchestration.snapshot_partitions import PARTITION_TAG, snapshot_schedule
 
 # Loaded once before workers are forked; torch and faiss must never be here.
 PRELOADED_MODULES = ["dagster", "duckdb", "er_pipeline.orchestration.component"]
@@ -145,13 +147,30 @@ def publish_request(spec: PipelineSpec, run: dg.DagsterRun) -> dg.RunRequest | d
     if not was_meant:
         return dg.SkipReason("the run did not mean to publish this dataset")
     tags = {KIND_TAG: PUBLISHES}
-    return dg.RunRequest(run_key=run.run_id, asset_selection=last, tags=tags)
+    return dg.RunRequest(
+        run_key=run.run_id,
+        asset_selection=last,
+        tags=tags,
+        partition_key=run.tags.get(PARTITION_TAG),
+    )
+
+
+def dataset_schedule(spec: PipelineSpec, job: Any) -> dg.ScheduleDefinition:
+    """Run the job of a dataset at its hour, on the newest snapshot where sources have one."""
+    if is_by_date(spec):
+        return snapshot_schedule(spec, schedule_name(spec.dataset), spec.schedule, job)
+    return nightly_schedule(spec.dataset, spec.schedule, job)
+
+
+def schedule_name(dataset: str) -> str:
+    """Name the schedule of a dataset."""
+    return f"{dataset}_nightly_schedule"
 
 
 def nightly_schedule(dataset: str, schedule: Schedule, job: Any) -> dg.ScheduleDefinition:
     """Run the job at the dataset's hour; on as soon as the project loads, unless disabled."""
     return dg.ScheduleDefinition(
-        name=f"{dataset}_nightly_schedule",
+        name=schedule_name(dataset),
         job=job,
         cron_schedule=schedule.cron,
         execution_timezone=schedule.timezone,

@@ -17,6 +17,7 @@ from er_pipeline.orchestration.catalog_last import (
 )
 from er_pipeline.orchestration.groups import CATALOG, group_of
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.snapshot_partitions import snapshot_of
 from er_pipeline.orchestration.unchanged import (
     DATA_VERSION,
     UNCHANGED_SINCE,
@@ -67,10 +68,12 @@ def _publish_asset(spec: PipelineSpec, place: PublishPlace) -> dg.AssetsDefiniti
         tables = lake.of(spec)
         clock = Clock()
         with as_dagster_failures():
+            day = snapshot_of(context)
             rows = write_place(spec, tables, place, again=is_full(context))
             where = sink_of(spec, place).where
             version = digest(version_of(contents_of(tables, place.tables)))
-        known = known_tags(context.instance, [context.asset_key]).get(context.asset_key, {})
+        key = context.asset_key
+        known = known_tags(context.instance, [key], day).get(key, {})
         since = time_text(tables.published()["at"])
         if rows is None and known.get(DATA_VERSION) == version:
             context.log_event(observation(context.asset_key, since, version))

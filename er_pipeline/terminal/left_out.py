@@ -64,7 +64,7 @@ def leave_out(
     if not (lake.folder / PUBLISHED).exists():
         return LeftOut()
     with run_alone(lake.root, [lake.dataset], lambda text: print(text, file=sys.stderr)):
-        known = known_tags(instance, sorted(keys)) if instance else None
+        known = known_tags(instance, sorted(keys), lake.snapshot) if instance else None
         own = [step for step in steps if _keys(step, lake.dataset) <= keys]
         reasons = reasons_to_run(own, lake)
         left_out = [

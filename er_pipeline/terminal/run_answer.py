@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ from er_pipeline.terminal.time_limit import time_limit
 if TYPE_CHECKING:
     from er_pipeline.terminal.run import RunResult
 
+Answer = Callable[[Any], None]
+
 
 def run_and_report(
     path: Path,
@@ -52,10 +54,13 @@ def run_and_report(
     as_json: bool,
     full: bool = False,
     notify: bool = False,
+    snapshot: str | None = None,
+    answer: Answer = print_json,
 ) -> int:
     """Run a dataset and print what came of it; return the exit code.
 
-    notify: whether to send the messages that the declaration wants.
+    notify: whether to send the messages that the declaration wants. snapshot: the date that the
+    sources are to be of. answer: takes the JSON object.
     Raises SpecError if the declaration is wrong, before Dagster is loaded.
     """
     with notifying_of_declaration(path, overrides, wanted=notify):
@@ -72,7 +77,14 @@ def run_and_report(
         print(warning, file=sys.stderr)
     with notifying_of_errors(spec, folder, wanted=notify), time_limit(spec.runs.timeout_minutes):
         result = run_dataset(
-            path, spec, overrides, lake=folder, executor=executor, selection=selection, full=full
+            path,
+            spec,
+            overrides,
+            lake=folder,
+            executor=executor,
+            selection=selection,
+            full=full,
+            snapshot=snapshot,
         )
     print(
         f"{result.seconds:.1f} s wall, {result.cpu_seconds:.1f} s CPU in this process",
@@ -104,11 +116,12 @@ def run_and_report(
     sent = notify_of_run(spec, tables, standing, result, succeeded=succeeded, wanted=notify)
     placed = outcome_of_places(spec, result)
     if as_json:
-        print_json(
+        answer(
             {
                 "verdict": "ok" if succeeded else "failed",
                 "next": next_step(standing) if figures is not None else None,
                 "dataset": spec.dataset,
+                "snapshot": result.snapshot,
                 "tables": result.tables,
                 "unchanged": result.unchanged,
                 "unchanged_since": result.unchanged_since or None,

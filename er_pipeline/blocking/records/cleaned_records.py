@@ -15,6 +15,11 @@ from er_pipeline.blocking.records.emptied_values import (
 )
 from er_pipeline.blocking.records.expectations import FITS_EXPECTATIONS, judge_expectations
 from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
+from er_pipeline.blocking.records.snapshots import (
+    at_snapshot,
+    check_order,
+    chosen_snapshot,
+)
 from er_pipeline.blocking.records.sources import EXAMPLES, source_outside
 from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
 from er_pipeline.blocking.records.truth_files import check_truth_file
@@ -73,7 +78,7 @@ class CleanedFacts(TypedDict):
     """What is noted beside cleaned_records.
 
     forgotten_of_source: records that the sources hold and that are left out, since `er-pipeline
-    forget` has forgotten them.
+    forget` has forgotten them. snapshot: the date that was read, None where no source has one.
     """
 
     records: int
@@ -83,6 +88,7 @@ class CleanedFacts(TypedDict):
     values_of_field: dict[str, FieldValues]
     reading_notes: list[str]
     day_orders: list[dict[str, Any]]
+    snapshot: str | None
 
 
 def steps(spec: PipelineSpec) -> list[Step]:
@@ -165,13 +171,16 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     Returns the facts kept beside the table, see `CleanedFacts`.
 
     Raises InputError if a source cannot be read, an id is missing or stands twice, or more rows
-    are unreadable than `max_reject_rate` allows. Nothing is written then.
+    are unreadable than `max_reject_rate` allows, or there is no such snapshot; LakeError if the
+    snapshot is older than the one that the catalog shows. Nothing is written then.
     """
+    day = chosen_snapshot(spec, lake.snapshot)
+    check_order(lake, day)
     check_truth_file(engine, spec)
-    return engine.frugally(partial(_read_and_clean, engine, lake, spec))
+    return engine.frugally(partial(_read_and_clean, engine, lake, at_snapshot(spec, day), day))
 
 
-def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
+def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec, day: str | None) -> Facts:
     raw = read_raw_records(engine, spec, read_tombstones(lake.folder))
     if spec.cluster:  # how many there are is known only now
         spec.cluster.check_records("cleaned_records", raw.n_records)
@@ -196,13 +205,15 @@ def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             values_of_field=values_of_fields(engine, raw.table, "written_records", cleaned),
             day_orders=[asdict(order) for order in readings.orders],
             reading_notes=list(raw.notes),
+            snapshot=day,
         )
         draft.facts.update(facts)
         return dict(draft.facts)
 
 
 def _outside(spec: PipelineSpec, lake: Lake) -> dict[str, str]:
-    found = [source_outside(source, spec.folder) for source in spec.sources]
+    dated = at_snapshot(spec, lake.snapshot)
+    found = [source_outside(source, spec.folder) for source in dated.sources]
     tombstones = lake.folder / FORGOTTEN
     if tombstones.exists():
         found.append(files_outside([tombstones], lake.folder))
@@ -323,6 +334,7 @@ def _show(facts: Facts) -> Mapping[str, Shown]:
         *("marks of no value", "emptied, for example"),
     )
     return {
+        **({"snapshot": facts["snapshot"]} if facts.get("snapshot") else {}),
         "records": n_records,
         "rejected_rows": facts["rejected_rows"],
         "forgotten_records": sum(facts["forgotten_of_source"].values()),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from er_pipeline.blocking.spec.dated_paths import is_dated, label_of, path_problem
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
 from er_pipeline.blocking.tables.printable import shown, without_password
 from er_pipeline.blocking.values.checked_numbers import checked_number
@@ -101,7 +102,8 @@ class Source(Settings):
         None,
         description="csv, parquet or json file, folder or glob of such, or a table of Delta or"
         " Iceberg, relative to the defs.yaml; or s3://bucket/people.parquet,"
-        " https://example.org/people.csv.",
+        " https://example.org/people.csv. One snapshot for every date: 'people_{date}.parquet',"
+        " 'people_{date:%Y%m%d}.csv'.",
     )
     format: Literal["csv", "parquet", "json", "delta", "iceberg"] | None = Field(
         None, description="If omitted, it follows from the ending of path, or its folder."
@@ -131,6 +133,13 @@ class Source(Settings):
         default_factory=dict,
         description="field: column of this source; null where the source has no such column.",
     )
+
+    @field_validator("path")
+    @classmethod
+    def _dates_can_be_read(cls, path: str | None) -> str | None:
+        if path and (problem := path_problem(path)):
+            raise ValueError(problem)
+        return path
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -166,6 +175,8 @@ class Source(Settings):
         """The source's name as records show it."""
         if self.name:
             return self.name
+        if self.path and is_dated(self.path):
+            return _as_identifier(label_of(self.path))
         if self.path:
             path = self.path.split("?")[0] if "://" in self.path else self.path
             return _as_identifier(Path(path).stem)
