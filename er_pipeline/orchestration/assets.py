@@ -33,6 +33,7 @@ from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.table import Column, Table
 from er_pipeline.blocking.tables.verdict_notes import forget_failure, note_failure
 from er_pipeline.evaluation.first_screen import first_screen
+from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.groups import group_of
 from er_pipeline.orchestration.looks import Look, looks_of
@@ -79,7 +80,7 @@ def step_asset(
         name=f"{spec.dataset}__{step.name}",
         specs=[
             dg.AssetSpec(
-                key=[spec.dataset, table.name],
+                key=asset_key(spec, table.name),
                 deps=deps,
                 description=" ".join(part for part in (table.about, spec.description) if part),
                 group_name=group_of(spec.dataset, step.stage),
@@ -146,7 +147,7 @@ def _unchanged(
     declared = context.assets_def.specs_by_key
     known = known_tags(context.instance, list(declared), lake.snapshot)
     for table in step.assets:
-        key = dg.AssetKey([spec.dataset, table.name])
+        key = dg.AssetKey(asset_key(spec, table.name))
         version = lake.stamp(table.name)
         if is_shown(known, declared[key], lake, version):
             context.log_event(observation(key, since, version))
@@ -168,7 +169,7 @@ def _materialized(
     """Show a table: what came out and its figures first, what is there to be plotted last."""
     first = first_screen(step, table, lake, look.rows, look.rows_before)
     return dg.MaterializeResult(
-        asset_key=dg.AssetKey([spec.dataset, table.name]),
+        asset_key=dg.AssetKey(asset_key(spec, table.name)),
         data_version=dg.DataVersion(lake.stamp(table.name)),
         metadata={
             **metadata_values({**first, **more}),
@@ -239,14 +240,14 @@ def upstream_assets(spec: PipelineSpec, step: Step, steps: Sequence[Step]) -> li
     if not reads:  # what reads no table reads the sources
         keys = (tuple(source_key(spec, source)) for source in spec.sources)
         return [list(key) for key in dict.fromkeys(keys)]
-    return [[spec.dataset, name] for name in reads]
+    return [asset_key(spec, name) for name in reads]
 
 
 def ends_of(spec: PipelineSpec, steps: Sequence[Step]) -> list[str]:
     """List the assets that no step reads: whatever is made leads to one of them."""
     read = [key for step in steps for key in upstream_assets(spec, step, steps)]
     written = [table.name for step in steps for table in step.assets]
-    return [name for name in written if [spec.dataset, name] not in read]
+    return [name for name in written if asset_key(spec, name) not in read]
 
 
 def kind_of(step: Step) -> str:
@@ -289,7 +290,7 @@ def _lineage(spec: PipelineSpec, table: Table, step: Step) -> dict[str, Any]:
                 columns = [name]
             if columns:
                 deps[name] = [
-                    dg.TableColumnDep(dg.AssetKey([spec.dataset, "cleaned_records"]), column)
+                    dg.TableColumnDep(dg.AssetKey(asset_key(spec, "cleaned_records")), column)
                     for column in columns
                 ]
     if not deps:

@@ -34,6 +34,7 @@ from er_pipeline.catalog import (
 )
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
 from er_pipeline.evaluation.page.run_page import keep_page
+from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.assets import as_dagster_failures, code_references, ends_of
 from er_pipeline.orchestration.catalog_last import CATALOG_ASSET, RUN_LAST
 from er_pipeline.orchestration.groups import CATALOG, group_of
@@ -52,10 +53,10 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
     planned = planned_stamps(plans_of(steps))
 
     @dg.asset(
-        key=[spec.dataset, CATALOG_ASSET],
+        key=asset_key(spec, CATALOG_ASSET),
         # The ends of the graph alone, so that people can follow its lines. When a part of it is
         # selected, the catalog comes last all the same: see `catalog_last.py`.
-        deps=[[spec.dataset, name] for name in ends_of(spec, steps)],
+        deps=[asset_key(spec, name) for name in ends_of(spec, steps)],
         op_tags=RUN_LAST,
         description=(
             f"Schema {spec.dataset!r} of catalog.duckdb: one view per table, ids as they were"
@@ -70,7 +71,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         check_specs=[
             dg.AssetCheckSpec(
                 EVERY_TABLE_IS_PUBLISHED.name,
-                asset=[spec.dataset, CATALOG_ASSET],
+                asset=asset_key(spec, CATALOG_ASSET),
                 description=EVERY_TABLE_IS_PUBLISHED.why,
             )
         ],

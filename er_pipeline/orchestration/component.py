@@ -102,7 +102,7 @@ class BlockingPipeline(dg.Component):
             sensors=[
                 publishing_sensor(spec, job),
                 *source_sensors(spec, job),
-                *snapshot_sensors(spec),
+                *snapshot_sensors(spec, job),
                 *notice_sensors(spec, steps, lake),
                 *automation_sensors(spec),
             ],

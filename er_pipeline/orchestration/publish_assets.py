@@ -9,6 +9,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.publish_section import PublishPlace
 from er_pipeline.blocking.tables.moments import time_text
 from er_pipeline.blocking.tables.stamps import digest
+from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.assets import Clock, as_dagster_failures
 from er_pipeline.orchestration.catalog_last import (
     CATALOG_ASSET,
@@ -49,8 +50,8 @@ def last_assets(spec: PipelineSpec) -> list[str]:
 
 def _publish_asset(spec: PipelineSpec, place: PublishPlace) -> dg.AssetsDefinition:
     @dg.asset(
-        key=[spec.dataset, publish_asset_name(place)],
-        deps=[[spec.dataset, CATALOG_ASSET]],
+        key=asset_key(spec, publish_asset_name(place)),
+        deps=[asset_key(spec, CATALOG_ASSET)],
         op_tags=RUN_AFTER_CATALOG,
         description=(
             f"Writes {', '.join(place.tables)} as the catalog shows them to a place outside the"

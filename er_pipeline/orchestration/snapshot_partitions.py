@@ -15,6 +15,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.blocking.tables.errors import BlockingError, LakeError
 from er_pipeline.blocking.tables.printable import printable
+from er_pipeline.orchestration.asset_keys import path_of_dataset
 
 Asset = dg.AssetsDefinition | dg.AssetSpec
 PARTITION_TAG = "dagster/partition"
@@ -31,7 +32,7 @@ def partitions_of(spec: PipelineSpec) -> dg.DynamicPartitionsDefinition | None:
 
 def partitions_name(spec: PipelineSpec) -> str:
     """Name the partitions of a dataset in Dagster's instance."""
-    return f"{spec.dataset}_snapshots"
+    return "_".join([*path_of_dataset(spec), "snapshots"])
 
 
 def partitioned(spec: PipelineSpec, assets: Sequence[Asset]) -> list[Asset]:
@@ -70,8 +71,11 @@ def unknown_snapshots(instance: dg.DagsterInstance, spec: PipelineSpec) -> list[
     return [day for day in snapshots(spec) if day not in known]
 
 
-def snapshot_sensors(spec: PipelineSpec) -> list[dg.SensorDefinition]:
-    """Make the sensor that finds new snapshots, so that the UI lists them; it starts no run."""
+def snapshot_sensors(spec: PipelineSpec, job: Any) -> list[dg.SensorDefinition]:
+    """Make the sensor that finds new snapshots, so that the UI lists them; it starts no run.
+
+    job: the one that the snapshots are for.
+    """
     partitions = partitions_of(spec)
     if partitions is None:
         return []
@@ -81,7 +85,7 @@ def snapshot_sensors(spec: PipelineSpec) -> list[dg.SensorDefinition]:
         minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"List the snapshots of dataset {spec.dataset!r} as its partitions.",
-        asset_selection=dg.AssetSelection.key_prefixes(spec.dataset),
+        job=job,
     )
     def found(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:

@@ -73,6 +73,7 @@ def run_dataset(
     """
     import dagster as dg
 
+    from er_pipeline.orchestration.asset_keys import asset_key, name_of_dataset
     from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
     from er_pipeline.orchestration.declared_job import load_job
     from er_pipeline.orchestration.progress import show_steps_of_assets
@@ -91,10 +92,10 @@ def run_dataset(
         {"digest": hashlib.sha256(path.read_bytes()).hexdigest()},
     )
     definition = job.get_definition()
-    keys = selected_assets(definition, spec.dataset, selection)
+    keys = selected_assets(definition, name_of_dataset(spec), selection)
     steps, tables = flow(spec), open_lake(lake, spec)
     if is_by_date(spec):
-        reads_sources = dg.AssetKey([spec.dataset, "cleaned_records"]) in keys
+        reads_sources = dg.AssetKey(asset_key(spec, "cleaned_records")) in keys
         if snapshot is None and not reads_sources:  # the tables are taken as they are
             snapshot = snapshot_in(tables)
         snapshot = chosen_snapshot(spec, snapshot) if reads_sources else snapshot
@@ -102,7 +103,7 @@ def run_dataset(
         tables = tables.at_snapshot(snapshot)
         if snapshot is not None:
             print(f"the snapshot of {snapshot}", file=sys.stderr)
-    n_steps = sum(dg.AssetKey([spec.dataset, step.name]) in keys for step in steps)
+    n_steps = sum(dg.AssetKey(asset_key(spec, step.name)) in keys for step in steps)
     is_alone = (executor or spec.executor) == "in_process"
     has_bar = is_alone and takes_a_moving_line()
     if not has_bar:
@@ -182,6 +183,7 @@ def _execute(
     """Run the tables of some keys; return the results of one run or two, and why they failed."""
     import dagster as dg
 
+    from er_pipeline.orchestration.asset_keys import asset_key
     from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
     from er_pipeline.orchestration.publish_assets import last_assets
     from er_pipeline.terminal.project_runs import execute_in_project
@@ -197,7 +199,7 @@ def _execute(
     if any(_was_interrupted(event.step_failure_data.error) for event in failures):
         raise KeyboardInterrupt
     results = [result]
-    catalog, *places = (dg.AssetKey([spec.dataset, name]) for name in last_assets(spec))
+    catalog, *places = (dg.AssetKey(asset_key(spec, name)) for name in last_assets(spec))
     made, seen = _made_and_unchanged(results)
     is_published = CATALOG_ASSET in {*made, *seen}
     if not result.success and catalog in keys and len(keys) > 1 and not is_published:

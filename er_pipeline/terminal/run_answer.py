@@ -140,7 +140,7 @@ def run_and_report(
         )
     elif result.succeeded or lines:
         culprit = _culprit(spec, standing)
-        where = _where(tables, folder / CATALOG, path, page, culprit, published=published)
+        where = _where(spec, tables, folder / CATALOG, path, page, culprit, published=published)
         print_lines([*lines, "", *_skipped(result), *where, *outcome_lines(spec, placed)])
     return OK if succeeded else FAILED
 
@@ -156,6 +156,7 @@ def _culprit(spec: PipelineSpec, standing: Standing) -> tuple[str, str]:
 
 
 def _where(
+    spec: PipelineSpec,
     tables: Lake,
     catalog: Path,
     path: Path,
@@ -178,7 +179,7 @@ def _where(
     yield f"Catalog:  {catalog}"
     if "unified_pairs" in tables.published()["tables"]:
         yield f"          {_how_to_show(path, tables)}"
-    yield f"Graph:    {_how_to_open(path, tables, culprit)}"
+    yield f"Graph:    {_how_to_open(spec, path, tables, culprit)}"
 
 
 def _how_to_show(defs: Path, tables: Lake) -> str:
@@ -204,8 +205,9 @@ def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield failed_check_line(check["table"], check["check"], check["text"], is_error=False)
 
 
-def _how_to_open(defs: Path, tables: Lake, culprit: tuple[str, str]) -> str:
+def _how_to_open(spec: PipelineSpec, defs: Path, tables: Lake, culprit: tuple[str, str]) -> str:
     from er_pipeline.blocking.tables.default_lake import LAKE_VARIABLE, default_lake
+    from er_pipeline.orchestration.asset_keys import path_of_dataset
     from er_pipeline.orchestration.groups import graph_path
 
     if not defs.absolute().is_relative_to(DEMO_DEFS.parents[1].absolute()):
@@ -215,5 +217,5 @@ def _how_to_open(defs: Path, tables: Lake, culprit: tuple[str, str]) -> str:
             f" and start that with {LAKE_VARIABLE}={tables.root}"
         )
     variable = "" if tables.root == default_lake() else f"{LAKE_VARIABLE}={tables.root} "
-    page = f"http://127.0.0.1:3000{graph_path(tables.dataset, *culprit)}"
+    page = f"http://127.0.0.1:3000{graph_path(path_of_dataset(spec), *culprit)}"
     return f"{variable}DAGSTER_HOME=$PWD dagster dev, then {page}"

@@ -91,8 +91,8 @@ def day_in(path: str, place: str) -> str | None:
 def label_of(path: str) -> str:
     """Return what names the source in a dated path: the file without its date, or its folder."""
     for part in reversed(Path(path.split("?")[0] if "://" in path else path).parts):
-        name = MARK.sub("", part).partition(".")[0].strip("_-= ")
-        if name and not re.search(r"[*?:]", name):
+        name = MARK.sub("", part).partition(".")[0].strip("_- ")
+        if name and not re.search(r"[*?:]|=$", name):
             return name
     return "snapshots"
 

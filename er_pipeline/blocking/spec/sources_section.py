@@ -92,6 +92,25 @@ AssetPath = Annotated[
 ]
 
 
+def _prefix_path(prefix: Any) -> Any:
+    """Read crm/eu and a list alike; what a selection of Dagster would read as a sign is refused."""
+    parts = prefix.split("/") if isinstance(prefix, str) else prefix
+    if isinstance(parts, list) and not all(
+        isinstance(part, str) and re.fullmatch(r"[A-Za-z0-9_-]+", part) for part in parts
+    ):
+        raise ValueError(
+            f"{shown(prefix)} cannot begin keys; write letters, digits, _ and -, such as crm/eu"
+        )
+    return parts
+
+
+KeyPrefix = Annotated[
+    list[str],
+    BeforeValidator(_prefix_path, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
+
+
 class Source(Settings):
     """One table of records: a file, a table of a DuckDB file, or a query on a database."""
 
