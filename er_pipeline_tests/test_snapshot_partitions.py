@@ -74,7 +74,10 @@ def test_the_schedule_runs_the_newest_date_and_fails_without_one(tmp_path: Path)
     assert isinstance(schedule, dg.ScheduleDefinition)
 
     def tick() -> list[str | None]:
-        with dg.build_schedule_context(instance, datetime(2026, 11, 6, tzinfo=UTC)) as context:
+        at = datetime(2026, 11, 6, tzinfo=UTC)
+        with dg.build_schedule_context(
+            instance, at, repository_def=defs.get_repository_def()
+        ) as context:
             requests = schedule.evaluate_tick(context).run_requests or []
         return [request.partition_key for request in requests]
 
@@ -82,8 +85,9 @@ def test_the_schedule_runs_the_newest_date_and_fails_without_one(tmp_path: Path)
     assert instance.get_dynamic_partitions("people_snapshots") == ["2026-11-04"]
     for file in tmp_path.glob("*.csv"):
         file.unlink()
-    with pytest.raises(Exception, match="there is no snapshot yet"):
+    with pytest.raises(Exception, match="people_nightly_schedule") as failed:
         tick()
+    assert "there is no snapshot yet: people_{date}.csv has none" in str(failed.value.__cause__)
 
 
 def test_dates_run_in_their_order_each_a_partition_of_every_table(

@@ -43,8 +43,9 @@ def known_tags(
     known: dict[dg.AssetKey, Mapping[str, str]] = {}
     for record in instance.get_asset_records(keys):
         entry = record.asset_entry
-        if entry.last_materialization and entry.last_materialization.partition == snapshot:
-            known[entry.asset_key] = entry.last_materialization.asset_materialization.tags or {}
+        made = entry.last_materialization and entry.last_materialization.asset_materialization
+        if made and made.partition == snapshot:
+            known[entry.asset_key] = made.tags or {}
     return known
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from er_pipeline.blocking.spec.dated_paths import is_dated, label_of, path_problem
+from er_pipeline.blocking.spec.far_places import motherduck_problem, store_problem
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
 from er_pipeline.blocking.tables.printable import shown, without_password
 from er_pipeline.blocking.values.checked_numbers import checked_number
@@ -155,10 +156,18 @@ class Source(Settings):
 
     @field_validator("path")
     @classmethod
-    def _dates_can_be_read(cls, path: str | None) -> str | None:
-        if path and (problem := path_problem(path)):
-            raise ValueError(problem)
+    def _path_can_be_read(cls, path: str | None) -> str | None:
+        for problem in (path_problem(path or ""), store_problem(path)):
+            if problem:
+                raise ValueError(problem)
         return path
+
+    @field_validator("path", "database", "url")
+    @classmethod
+    def _is_not_motherduck(cls, address: str | None) -> str | None:
+        if problem := motherduck_problem(address, "url"):
+            raise ValueError(problem)
+        return address
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
