@@ -18,6 +18,7 @@ BY_VARIABLE = {**ON_SPARK, "spark": {"url_env": "SPARK_REMOTE"}}
 
 # (setting, its other value, what else the change takes)
 OF_RUNS: Sequence[tuple[str, Any, Mapping[str, Any]]] = (
+    ("key_prefix", ["crm", "eu"], {}),
     ("schedule.watch.quiet_seconds", 60, {}),
     ("schedule.watch.every_seconds", 30, {}),
     ("schedule.watch.compare", "content", {}),

@@ -1,5 +1,6 @@
 """An object store of this machine that answers as S3 does, and a web server of a folder."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,3 +73,20 @@ def web_server(folder: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+@contextmanager
+def google_store() -> Iterator[str]:
+    """Start a store that answers as Google's does, with a bucket `shop`; give what ends its URIs.
+
+    Skip the tests if its package is not installed.
+    """
+    reason = "the emulator is not installed: pip install gcp-storage-emulator"
+    emulator = pytest.importorskip("gcp_storage_emulator.server", reason=reason)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = emulator.create_server("127.0.0.1", port, in_memory=True, default_bucket="shop")
+    server.start()
+    yield f"?endpoint_override=127.0.0.1:{port}&scheme=http"
+    server.stop()

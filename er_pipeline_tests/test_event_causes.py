@@ -16,8 +16,8 @@ def causes(nights: LinkedNights) -> set[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("before", "after", "cause"),
     [
-        (JOINED, APART, "model_or_threshold_changed"),
-        (APART, JOINED, "model_or_threshold_changed"),
+        (JOINED, APART, "model_changed"),
+        (APART, JOINED, "model_changed"),
         (JOINED, {}, "pair_lost"),
         ({}, JOINED, "pair_gained"),
     ],
@@ -54,7 +54,26 @@ def test_a_raised_threshold_is_a_cause(tmp_path: Path) -> None:
     nights.night("a b", {("a", "b"): 0.95})
     nights.settings = {"matching": {"threshold": 0.99}}
     nights.night("a b", {("a", "b"): 0.95})
-    assert {cause for cause, _ in causes(nights)} == {"model_or_threshold_changed"}
+    assert {cause for cause, _ in causes(nights)} == {"threshold_changed"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cause"),
+    [
+        ({("a", "b"): 0.6}, {("a", "b"): 0.6}, "threshold_changed"),
+        ({}, {("a", "b"): 0.6}, "threshold_changed"),  # then too low to be kept, or no candidate
+        ({("a", "b"): 0.2}, {("a", "b"): 0.99}, "model_changed"),
+        ({}, {("a", "b"): 0.99}, "pair_gained"),
+    ],
+)
+def test_a_lowered_threshold_is_the_cause_of_what_it_alone_would_join(
+    tmp_path: Path, before: Any, after: Any, cause: str
+) -> None:
+    nights = LinkedNights(tmp_path)
+    nights.night("a b", before)
+    nights.settings = {"matching": {"threshold": 0.5}}
+    nights.night("a b", after)
+    assert {cause for cause, _ in causes(nights)} == {cause}
 
 
 def test_the_record_that_held_two_together_is_the_cause_of_what_came_and_went(

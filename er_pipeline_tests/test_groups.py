@@ -67,11 +67,11 @@ def test_three_boxes_in_a_row_are_shown_large_enough_to_say_what_failed() -> Non
 
 
 def test_the_page_of_a_graph_shows_one_dataset() -> None:
-    assert graph_path("people") == "/asset-groups~key%3A%22people%2F*%22/"
+    assert graph_path(["people"]) == "/asset-groups~key%3A%22people%2F*%22/"
 
 
 def test_the_page_of_a_graph_opens_at_a_table() -> None:
-    assert graph_path("people", "filtered_blocks", "blocks") == (
+    assert graph_path(["people"], "filtered_blocks", "blocks") == (
         "/asset-groups~key%3A%22people%2F*%22/people%2Ffiltered_blocks"
         "?expanded=global%40global%3Apeople_pairs"
     )

@@ -83,7 +83,7 @@ def test_matches_are_lost_and_gained_by_the_cause_of_their_pair_or_of_their_scor
     rows = changed(lake)
     fewer = matched(lake, 0.9999)
     assert pairs_of(rows, "lost") == first - fewer != set()
-    assert {row["cause"] for row in rows} == {"model_changed"}
+    assert {row["cause"] for row in rows} == {"threshold_changed"}
     assert all(0.9 <= row["probability_before"] < 0.9999 for row in rows)
     [sentence] = match_sentences(match_changes_facts(lake), pair_changes_facts(lake))
     assert sentence == (
@@ -97,8 +97,10 @@ def test_matches_are_lost_and_gained_by_the_cause_of_their_pair_or_of_their_scor
 
     # Records come, go and change; a strategy is removed.
     nights.settings["matching"] = {"threshold": 0.9}
-    second = matched(nights.night(people[:600], until="match_changes"), 0.9)
-    assert second == first
+    lake = nights.night(people[:600], until="match_changes")
+    assert matched(lake, 0.9) == first
+    assert pairs_of(changed(lake), "gained") == first - fewer
+    assert {row["cause"] for row in changed(lake)} == {"threshold_changed"}
     some = sorted(first)
     gone, moved = some[0][0], some[-1][0]
     edited = [row for row in people if row["id"] != gone]
@@ -115,6 +117,9 @@ def test_matches_are_lost_and_gained_by_the_cause_of_their_pair_or_of_their_scor
     with_gone = [cause[pair] for pair in cause if gone in pair]
     assert set(with_gone) == {"record_gone"}
     assert "strategy_changed" in cause.values()
+    assert "threshold_changed" not in cause.values()
+    counts = pair_changes_facts(lake)["records"]
+    assert counts == {"new": 20, "changed": 1, "gone": 1, "same": 598}
     assert "record_new" in cause.values()
     [verdict] = judge_changes(match_changes_facts(lake))
     assert verdict.passed, verdict.text
@@ -127,7 +132,7 @@ def test_another_threshold_is_seen_though_the_pairs_were_never_compared(nights: 
     lake = nights.night(people, until="match_changes")
     assert pair_changes_facts(lake)["since"] == ""
     assert pairs_of(changed(lake), "lost") == first - matched(lake, 0.9999) != set()
-    assert {row["cause"] for row in changed(lake)} == {"model_changed"}
+    assert {row["cause"] for row in changed(lake)} == {"threshold_changed"}
     [sentence] = match_sentences(match_changes_facts(lake), pair_changes_facts(lake))
     assert "because the threshold is 0.9999, 0.9 before" in sentence
     standing = Standing(good=["pair_changes", "match_changes"])

@@ -13,6 +13,7 @@ from er_pipeline.blocking.records.remote_files import (
     origin_of,
     remote_outside,
 )
+from er_pipeline.blocking.records.snapshots import at_snapshot, chosen_snapshot, snapshots
 from er_pipeline.blocking.records.source_look import look_at
 from er_pipeline.blocking.records.sources import source_outside
 from er_pipeline.blocking.records.watched_files import look_at_sources
@@ -129,3 +130,14 @@ def test_a_file_of_a_web_server_is_read(reader: Reader, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"none\.csv: cannot be read: HTTP Error 404") as said:
             reader.read(["id"], path=f"{address}/none.csv?token=hunter2")
         assert "hunter2" not in str(said.value)
+
+
+def test_snapshots_of_a_store_are_listed_and_a_missing_one_is_named(store: Store) -> None:
+    for day in ("2026-11-01", "2026-11-02"):
+        store.put(f"dated/{day}/part-0.csv", b"id,name\n1,Ann\n")
+    spec = small_spec(sources=[{"path": "s3://shop/dated/{date}/*.csv"}])
+    assert snapshots(spec) == ["2026-11-01", "2026-11-02"]
+    (source,) = at_snapshot(spec, None).sources
+    assert list(source_outside(source, Path())) == ["s3://shop/dated/2026-11-02/part-0.csv"]
+    with pytest.raises(InputError, match=r"s3://shop/dated/2026-11-03/\*\.csv: there is no such"):
+        chosen_snapshot(spec, "2026-11-03")

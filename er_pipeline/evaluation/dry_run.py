@@ -91,6 +91,7 @@ def count_dataset(
         yield cost.text()
     cleaned = cast(CleanedFacts, facts["cleaned_records"])
     yield {
+        "snapshot": cleaned["snapshot"],
         "records": cleaned["records"],
         "rejected_rows": cleaned["rejected_rows"],
         "fields": cleaned["values_of_field"],
@@ -144,7 +145,8 @@ def _records_lines(
     engine: Engine, lake: Lake, spec: PipelineSpec, cleaned: CleanedFacts
 ) -> Iterator[str]:
     records = cleaned["records"]
-    yield f"{records:,} records cleaned; nothing is kept."
+    of_date = f" of the snapshot of {cleaned['snapshot']}" if cleaned["snapshot"] else ""
+    yield f"{records:,} records{of_date} cleaned; nothing is kept."
     if cleaned["rejected_rows"]:
         yield f"{cleaned['rejected_rows']:,} rows cannot be read; a run puts them apart."
     yield ""

@@ -11,6 +11,8 @@ from typing import Any
 from er_pipeline.blocking.changes.change_texts import pair_sentences
 from er_pipeline.blocking.changes.pair_changes import pair_changes_facts
 from er_pipeline.blocking.pairs.unified_pairs import LOSES_LITTLE
+from er_pipeline.blocking.records.record_changes import record_sentence
+from er_pipeline.blocking.records.snapshots import snapshot_in
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.files import write_whole
@@ -49,6 +51,8 @@ def run_report(standing: Standing, lake: Lake, figures: Mapping[str, Any]) -> li
     warned = f", with {count_of(len(standing.warnings), 'warning')}" if standing.warnings else ""
     verdict = _failure(standing, lake) if standing.withheld or standing.stale else created
     lines = [verdict + warned, f"Next:    {next_step(standing)}"]
+    if day := snapshot_in(lake):
+        lines.append(f"Sources: the snapshot of {day}")
     if standing.withheld and "strategies" in figures:
         lines += ["", created.removeprefix("[OK] ")]
     learned = list(in_force_lines(lake)) if "strategies" in figures else []
@@ -112,6 +116,8 @@ def _changes(standing: Standing, lake: Lake) -> Iterator[str]:
     # Pairs that the last runs left as they were were compared before that.
     listed = pair_sentences(of_pairs) if since == of_pairs["since"] else ()
     sentences = list(listed) or ["The candidate pairs are the same."]
+    if since == of_pairs["since"] and (records := record_sentence(of_pairs.get("records"))):
+        sentences.insert(0, records)
     if of_matches and of_matches["since"]:
         sentences += list(match_sentences(of_matches, of_pairs)) or ["The matches are the same."]
     for sentence in sentences:

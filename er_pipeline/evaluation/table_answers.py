@@ -40,7 +40,8 @@ def _records(facts: Facts, rows: int) -> str:
     left_out = (
         f"; {count_of(rejected, 'row')} cannot be read" if rejected else ", every row was read"
     )
-    return f"{count_of(rows, 'record')} of {n_sources}{left_out}."
+    of_date = f", of the snapshot of {facts['snapshot']}" if facts.get("snapshot") else ""
+    return f"{count_of(rows, 'record')} of {n_sources}{of_date}{left_out}."
 
 
 def _rejected(facts: Facts, rows: int) -> str:

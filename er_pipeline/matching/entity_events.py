@@ -14,7 +14,7 @@ from er_pipeline.blocking.tables.lake import TableDraft, link_files
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.table import Column, Table
 from er_pipeline.blocking.tables.views import all_columns
-from er_pipeline.matching.event_causes import CAUSES
+from er_pipeline.matching.event_causes import CAUSES, PAST_CAUSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ ENTITY_EVENTS = Table(
         Column("records", "BIGINT", "Records that the event is about", minimum=0),
         Column("records_before", "BIGINT", "Records of the entity before the run", minimum=0),
         Column("records_after", "BIGINT", "Records of it after the run", minimum=0),
-        Column("cause", "VARCHAR", "Why", allowed=CAUSES),
+        Column("cause", "VARCHAR", "Why", allowed=(*CAUSES, *PAST_CAUSES)),
         Column("source", "VARCHAR", "Source of a record that shows why", required=False),
         Column("record_id", "VARCHAR", "Its id; NULL once it was forgotten", required=False),
     ],

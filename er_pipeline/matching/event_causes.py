@@ -12,19 +12,23 @@ from dataclasses import dataclass
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import literal
 
-# other_link: one-to-one, a better link took its place, or left it.
+# threshold_changed: it moved across the score. model_changed: the pair was scored on both nights,
+# otherwise. other_link: one-to-one, a better link took its place, or left it.
 CAUSES = (
     "first_run",
     "label",
     "record_new",
     "record_gone",
     "record_changed",
-    "model_or_threshold_changed",
+    "threshold_changed",
+    "model_changed",
     "settings_changed",
     "other_link",
     "pair_gained",
     "pair_lost",
 )
+# Of events that were noted before the threshold had a cause of its own; they stay as they are.
+PAST_CAUSES = ("model_or_threshold_changed",)
 
 
 @dataclass(frozen=True)
@@ -110,9 +114,11 @@ def _find_lost(engine: Engine, since: Since) -> None:
                 when 'gone' in (a.change, b.change) then 'record_gone'
                 when t.answer = 'no_match' or c.left_no is not null then 'label'
                 when l.answered and t.answer is null then 'label'
+                when l.match_probability < {since.threshold!r}
+                    and l.match_probability >= {since.old_threshold!r} then 'threshold_changed'
                 when 'changed' in (a.change, b.change) then 'record_changed'
                 when m.match_probability >= {since.threshold!r} then 'other_link'
-                when m.left_no is not null then 'model_or_threshold_changed'
+                when m.left_no is not null then 'model_changed'
                 else {literal("settings_changed" if since.settings_changed else "pair_lost")}
             end as cause
         from old_entity_links as l
@@ -141,9 +147,12 @@ def _find_gained(engine: Engine, since: Since) -> None:
                 when l.answered and coalesce(l.match_probability < {since.threshold!r}, true)
                     then 'label'
                 when 'new' in (a.change, b.change) then 'record_new'
+                when coalesce(m.match_probability >= {since.threshold!r}
+                    and m.match_probability < {since.old_threshold!r},
+                    l.match_probability < {since.old_threshold!r}) then 'threshold_changed'
                 when 'changed' in (a.change, b.change) then 'record_changed'
                 when m.match_probability >= {since.old_threshold!r} then 'other_link'
-                when m.left_no is not null then 'model_or_threshold_changed'
+                when m.left_no is not null then 'model_changed'
                 else {literal("settings_changed" if since.settings_changed else "pair_gained")}
             end as cause
         from entity_links as l

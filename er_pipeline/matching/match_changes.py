@@ -1,8 +1,9 @@
 """Match changes: the matches gained and lost since the last good run, each with its cause.
 
 A match that was gained or lost with its candidate pair has the cause of that. One whose pair was a
-candidate on both nights has another score, or another threshold: since one of its records was
-changed in what is compared, else since the model is another. Causes: see `change_causes`.
+candidate on both nights has another threshold, if that alone would have made or ended it; else
+another score: since one of its records was changed in what is compared, or the model is another.
+Causes: see `change_causes`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -178,10 +179,11 @@ def _find_changes(
     folders: Mapping[str, Path],
     threshold_before: float,
 ) -> None:
-    """Make changed_matches (lo, hi, change, before, now, is_new, is_gone, is_changed).
+    """Make changed_matches (lo, hi, change, before, now, is_new, is_gone, is_changed, is_crossed).
 
     lo, hi: numbers of both nights, see `numbered`. is_changed: whether one of the records has other
-    values in what is compared.
+    values in what is compared. is_crossed: whether the threshold moved across the score of then; or
+    across that of now, where that of then was too low to be kept.
     """
     assert spec.matching is not None, "matching is on"
     find_record_changes(engine, lake, *COMPARED)
@@ -221,7 +223,10 @@ def _find_changes(
         select m.lo, m.hi, case when is_match then 'gained' else 'lost' end as change, m.before,
             m.now, l.old_no is null or r.old_no is null as is_new,
             l.record_no is null or r.record_no is null as is_gone,
-            l.is_changed or r.is_changed as is_changed
+            l.is_changed or r.is_changed as is_changed,
+            case when is_match
+                then {now!r} < {before!r} and coalesce(m.before >= {now!r}, m.now < {before!r})
+                else m.before < {now!r} end as is_crossed
         from moved as m join numbered as l on l.who = m.lo join numbered as r on r.who = m.hi
         where is_match <> was_match
         """,
@@ -253,8 +258,8 @@ def _find_causes(
         "explained_matches",
         f"""
         select m.*, case when is_new then 'record_new' when is_gone then 'record_gone'
-            when p.cause is not null then p.cause when is_changed then 'record_changed'
-            else 'model_changed' end as cause, {columns}
+            when p.cause is not null then p.cause when is_crossed then 'threshold_changed'
+            when is_changed then 'record_changed' else 'model_changed' end as cause, {columns}
         from changed_matches as m left join listed_causes as p
             on p.lo = m.lo and p.hi = m.hi and p.change = m.change
         """,
@@ -357,9 +362,10 @@ def match_sentences(facts: MatchChangesFacts, of_pairs: PairChangesFacts) -> Ite
         return
     before = of_pairs["before"] or of_pairs["night"]  # the pairs are the same
     moved = "the model scores them otherwise"
-    if facts["threshold"] != facts["threshold_before"]:
-        moved = f"the threshold is {facts['threshold']:g}, {facts['threshold_before']:g} before"
-    yield from change_sentences(facts["causes"], "match", of_pairs["night"], before, moved)
+    threshold = f"the threshold is {facts['threshold']:g}, {facts['threshold_before']:g} before"
+    yield from change_sentences(
+        facts["causes"], "match", of_pairs["night"], before, moved, threshold
+    )
 
 
 def judge_changes(facts: MatchChangesFacts) -> Iterator[Verdict]:

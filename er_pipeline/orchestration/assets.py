@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from er_pipeline.blocking.records.snapshots import check_is_of
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.current import unchanged_since, why_to_run
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -32,10 +33,12 @@ from er_pipeline.blocking.tables.step import Step, plans_of
 from er_pipeline.blocking.tables.table import Column, Table
 from er_pipeline.blocking.tables.verdict_notes import forget_failure, note_failure
 from er_pipeline.evaluation.first_screen import first_screen
+from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.groups import group_of
 from er_pipeline.orchestration.looks import Look, looks_of
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.snapshot_partitions import snapshot_of
 from er_pipeline.orchestration.source_assets import source_assets, source_observations
 from er_pipeline.orchestration.source_keys import source_key
 from er_pipeline.orchestration.unchanged import (
@@ -77,7 +80,7 @@ def step_asset(
         name=f"{spec.dataset}__{step.name}",
         specs=[
             dg.AssetSpec(
-                key=[spec.dataset, table.name],
+                key=asset_key(spec, table.name),
                 deps=deps,
                 description=" ".join(part for part in (table.about, spec.description) if part),
                 group_name=group_of(spec.dataset, step.stage),
@@ -96,7 +99,11 @@ def step_asset(
     def asset(
         context: dg.AssetExecutionContext, config: Again, lake: LakeFolder
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        tables = lake.of(spec)
+        with as_dagster_failures():
+            day = snapshot_of(context)
+            tables = lake.of(spec).at_snapshot(day)
+            if step.reads:
+                check_is_of(tables, day)
         if config.full or is_full(context):
             tables = tables.taking_nothing_over()
         elif why_to_run(step, tables) is None:
@@ -138,9 +145,9 @@ def _unchanged(
     """Show the tables of a step that need not run; as made if the instance does not know them."""
     since = unchanged_since([step], lake)
     declared = context.assets_def.specs_by_key
-    known = known_tags(context.instance, list(declared))
+    known = known_tags(context.instance, list(declared), lake.snapshot)
     for table in step.assets:
-        key = dg.AssetKey([spec.dataset, table.name])
+        key = dg.AssetKey(asset_key(spec, table.name))
         version = lake.stamp(table.name)
         if is_shown(known, declared[key], lake, version):
             context.log_event(observation(key, since, version))
@@ -162,7 +169,7 @@ def _materialized(
     """Show a table: what came out and its figures first, what is there to be plotted last."""
     first = first_screen(step, table, lake, look.rows, look.rows_before)
     return dg.MaterializeResult(
-        asset_key=dg.AssetKey([spec.dataset, table.name]),
+        asset_key=dg.AssetKey(asset_key(spec, table.name)),
         data_version=dg.DataVersion(lake.stamp(table.name)),
         metadata={
             **metadata_values({**first, **more}),
@@ -233,14 +240,14 @@ def upstream_assets(spec: PipelineSpec, step: Step, steps: Sequence[Step]) -> li
     if not reads:  # what reads no table reads the sources
         keys = (tuple(source_key(spec, source)) for source in spec.sources)
         return [list(key) for key in dict.fromkeys(keys)]
-    return [[spec.dataset, name] for name in reads]
+    return [asset_key(spec, name) for name in reads]
 
 
 def ends_of(spec: PipelineSpec, steps: Sequence[Step]) -> list[str]:
     """List the assets that no step reads: whatever is made leads to one of them."""
     read = [key for step in steps for key in upstream_assets(spec, step, steps)]
     written = [table.name for step in steps for table in step.assets]
-    return [name for name in written if [spec.dataset, name] not in read]
+    return [name for name in written if asset_key(spec, name) not in read]
 
 
 def kind_of(step: Step) -> str:
@@ -283,7 +290,7 @@ def _lineage(spec: PipelineSpec, table: Table, step: Step) -> dict[str, Any]:
                 columns = [name]
             if columns:
                 deps[name] = [
-                    dg.TableColumnDep(dg.AssetKey([spec.dataset, "cleaned_records"]), column)
+                    dg.TableColumnDep(dg.AssetKey(asset_key(spec, "cleaned_records")), column)
                     for column in columns
                 ]
     if not deps:

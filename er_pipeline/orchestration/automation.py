@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.orchestration.asset_keys import path_of_dataset
 from er_pipeline.orchestration.run_tags import run_tags
 from er_pipeline.orchestration.source_keys import own_source_keys
 
@@ -47,7 +48,7 @@ def automation_sensors(spec: PipelineSpec) -> list[dg.SensorDefinition]:
     return [
         dg.AutomationConditionSensorDefinition(
             name=f"{spec.dataset}_automation",
-            target=dg.AssetSelection.key_prefixes(spec.dataset),
+            target=dg.AssetSelection.key_prefixes(path_of_dataset(spec)),
             default_status=dg.DefaultSensorStatus.RUNNING,
             run_tags=run_tags(spec, "automation"),
             description=f"Make tables of dataset {spec.dataset!r} when their conditions hold.",

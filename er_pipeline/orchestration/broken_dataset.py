@@ -32,10 +32,11 @@ def broken_dataset(file: Path, reason: str, taken: set[str]) -> dg.Definitions:
     """
     attributes = _attributes(file)
     name = _free_name([attributes.get("dataset"), file.parent.name], taken)
+    key = [*_prefix(attributes), name, TABLE]
     text = printable(reason)
 
     @dg.asset(
-        key=[name, TABLE],
+        key=key,
         group_name=group_of(name, "declaration"),
         kinds={"yaml"},
         tags={"er_pipeline/stage": "declaration"},
@@ -50,7 +51,7 @@ def broken_dataset(file: Path, reason: str, taken: set[str]) -> dg.Definitions:
 
     job: Any = dg.define_asset_job(
         name=f"{name}_nightly",
-        selection=dg.AssetSelection.assets([name, TABLE]),
+        selection=dg.AssetSelection.assets(key),
         description=f"Fails, and says why {file.name} of {name} cannot be loaded.",
         executor_def=dg.in_process_executor,
         tags={DATASET_TAG: name, KIND_TAG: "nightly"},
@@ -72,6 +73,15 @@ def _attributes(file: Path) -> dict[str, Any]:
         return {}
     attributes = value.get("attributes") if isinstance(value, dict) else None
     return attributes if isinstance(attributes, dict) else {}
+
+
+def _prefix(attributes: dict[str, Any]) -> list[str]:
+    """Read what the keys of the dataset's assets begin with, as far as it can be read."""
+    prefix = attributes.get("key_prefix")
+    parts = prefix.split("/") if isinstance(prefix, str) else prefix
+    if isinstance(parts, list) and all(isinstance(part, str) and part for part in parts):
+        return parts
+    return []
 
 
 def _schedule(attributes: dict[str, Any]) -> Schedule:

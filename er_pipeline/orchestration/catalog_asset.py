@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from er_pipeline.blocking.records.data_docs import data_docs_of
+from er_pipeline.blocking.records.snapshots import check_is_of
 from er_pipeline.blocking.spec.declared_settings import declared_settings
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -33,10 +34,12 @@ from er_pipeline.catalog import (
 )
 from er_pipeline.evaluation.kept_report import figures_of, keep_report, run_report
 from er_pipeline.evaluation.page.run_page import keep_page
+from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.assets import as_dagster_failures, code_references, ends_of
 from er_pipeline.orchestration.catalog_last import CATALOG_ASSET, RUN_LAST
 from er_pipeline.orchestration.groups import CATALOG, group_of
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.snapshot_partitions import snapshot_of
 from er_pipeline.orchestration.unchanged import is_shown, known_tags, observation, unlogged
 
 EVERY_TABLE_IS_PUBLISHED = Check(
@@ -50,10 +53,10 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
     planned = planned_stamps(plans_of(steps))
 
     @dg.asset(
-        key=[spec.dataset, CATALOG_ASSET],
+        key=asset_key(spec, CATALOG_ASSET),
         # The ends of the graph alone, so that people can follow its lines. When a part of it is
         # selected, the catalog comes last all the same: see `catalog_last.py`.
-        deps=[[spec.dataset, name] for name in ends_of(spec, steps)],
+        deps=[asset_key(spec, name) for name in ends_of(spec, steps)],
         op_tags=RUN_LAST,
         description=(
             f"Schema {spec.dataset!r} of catalog.duckdb: one view per table, ids as they were"
@@ -68,7 +71,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         check_specs=[
             dg.AssetCheckSpec(
                 EVERY_TABLE_IS_PUBLISHED.name,
-                asset=[spec.dataset, CATALOG_ASSET],
+                asset=asset_key(spec, CATALOG_ASSET),
                 description=EVERY_TABLE_IS_PUBLISHED.why,
             )
         ],
@@ -77,6 +80,8 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
         context: dg.AssetExecutionContext, lake: LakeFolder, catalog: DuckDBResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         place = lake.of(spec)
+        with as_dagster_failures():
+            day = snapshot_of(context)
         with (
             as_dagster_failures(),
             files_of_mode(spec.lake.file_mode),
@@ -88,6 +93,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
             report = run_report(found.standing, place, figures)
             keep_report(place, report)
             page = keep_page(spec, place, found.standing, figures, report)
+            check_is_of(place, day)  # what is good is shown, but it is of another date
         docs = data_docs_of(place.folder)
         withheld = found.standing.missed
         version = catalog_version(place, found.standing)
@@ -98,7 +104,7 @@ def catalog_asset(spec: PipelineSpec, steps: Sequence[Step]) -> dg.AssetsDefinit
             or "Every table is published.",
         )
         declared = context.assets_def.specs_by_key[context.asset_key]
-        known = known_tags(context.instance, [declared.key])
+        known = known_tags(context.instance, [declared.key], day)
         # Dagster knows an age by materializations alone, and a night without news is no old one.
         has_age = spec.runs.max_age_hours is not None
         if not found.is_new and not has_age and is_shown(known, declared, place, version):

@@ -17,6 +17,7 @@ from er_pipeline.blocking.tables.standing import judge_and_note, verdicts_in_for
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import Table
 from er_pipeline.blocking.tables.verdicts import Verdict
+from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.assets import as_dagster_failures
 from er_pipeline.orchestration.resources import LakeFolder
@@ -53,7 +54,7 @@ def table_checks(
         specs=[
             dg.AssetCheckSpec(
                 check.name,
-                asset=dg.AssetKey([spec.dataset, table.name]),
+                asset=dg.AssetKey(asset_key(spec, table.name)),
                 description=check.why,
                 blocking=check.name in stops,
             )
@@ -66,7 +67,7 @@ def table_checks(
     ) -> Iterator[dg.AssetCheckResult]:
         tables = lake.of(spec)
         # Whoever runs checks alone, or all again, has them judged.
-        asset = dg.AssetKey([spec.dataset, table.name])
+        asset = dg.AssetKey(asset_key(spec, table.name))
         in_run = context.job_def.asset_layer.executable_asset_keys
         is_anew = is_full(context) or asset not in in_run
         verdicts = None if is_anew else verdicts_in_force(tables, step, table)
@@ -117,7 +118,7 @@ def check_result(
     shown: dict[str, Shown] = {"found": verdict.grid} if verdict.grid else {}
     places = {"data_docs": dg.MetadataValue.path(page)} if page else {}
     return dg.AssetCheckResult(
-        asset_key=dg.AssetKey([spec.dataset, table]),
+        asset_key=dg.AssetKey(asset_key(spec, table)),
         check_name=verdict.check,
         passed=verdict.passed,
         severity=(

@@ -18,9 +18,9 @@ from er_pipeline.orchestration.automation import automated, automation_sensors, 
 from er_pipeline.orchestration.catalog_asset import catalog_asset
 from er_pipeline.orchestration.checks import dataset_checks
 from er_pipeline.orchestration.jobs import (
+    dataset_schedule,
     executor_of,
     nightly_job,
-    nightly_schedule,
     publishing_sensor,
 )
 from er_pipeline.orchestration.learn_job import learn_job, learn_schedules, learns_something
@@ -28,6 +28,7 @@ from er_pipeline.orchestration.notice_sensors import notice_sensors
 from er_pipeline.orchestration.partial_jobs import partial_jobs
 from er_pipeline.orchestration.publish_assets import last_assets, publish_assets
 from er_pipeline.orchestration.resources import lake_resources
+from er_pipeline.orchestration.snapshot_partitions import partitioned, snapshot_sensors
 from er_pipeline.orchestration.source_sensor import source_sensors
 from er_pipeline.sinks.places import check_places
 
@@ -85,8 +86,9 @@ class BlockingPipeline(dg.Component):
         check_places(spec, steps)
         catalog = with_max_age(spec, catalog_asset(spec, steps))
         learning = [learn_job(spec, lake)] if learns_something(spec) else []
+        assets = [*dataset_assets(spec, steps), catalog, *publish_assets(spec)]
         return dg.Definitions(
-            assets=automated(spec, [*dataset_assets(spec, steps), catalog, *publish_assets(spec)]),
+            assets=automated(spec, partitioned(spec, assets)),
             asset_checks=dataset_checks(spec, steps),
             jobs=[
                 job,
@@ -94,12 +96,13 @@ class BlockingPipeline(dg.Component):
                 *learning,
             ],
             schedules=[
-                nightly_schedule(spec.dataset, spec.schedule, job),
+                dataset_schedule(spec, job),
                 *(one for learns in learning for one in learn_schedules(spec, learns)),
             ],
             sensors=[
                 publishing_sensor(spec, job),
                 *source_sensors(spec, job),
+                *snapshot_sensors(spec, job),
                 *notice_sensors(spec, steps, lake),
                 *automation_sensors(spec),
             ],

@@ -1,5 +1,6 @@
 """Groups: a dataset's assets in three boxes of the UI, closed until somebody opens one."""
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 SOURCES = "sources"
@@ -29,14 +30,15 @@ def group_of(dataset: str, stage: str) -> str:
     return f"{dataset}_{BOXES.get(stage, LAST_BOX)}"
 
 
-def graph_path(dataset: str, table: str = "", stage: str = "") -> str:
+def graph_path(path: Sequence[str], table: str = "", stage: str = "") -> str:
     """Write the path of the UI's page that shows a dataset's graph, three boxes in a row.
 
+    path: what the keys of its assets begin with, the dataset's name last.
     table, stage: an asset that the page opens at, beside its facts; its box is open.
     """
-    selection = quote(f'key:"{dataset}/*"', safe="*")
-    path = f"/asset-groups~{selection}/"
+    selection = quote(f'key:"{"/".join(path)}/*"', safe="*")
+    page = f"/asset-groups~{selection}/"
     if not table:
-        return path
-    box = quote(f"global@global:{group_of(dataset, stage)}", safe="")
-    return f"{path}{quote(f'{dataset}/{table}', safe='')}?expanded={box}"
+        return page
+    box = quote(f"global@global:{group_of(path[-1], stage)}", safe="")
+    return f"{page}{quote('/'.join([*path, table]), safe='')}?expanded={box}"

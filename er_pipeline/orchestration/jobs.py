@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import dagster as dg
 
+from er_pipeline.blocking.records.snapshots import is_by_date
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.blocking.tables.failures import explained_failures
@@ -14,6 +15,7 @@ from er_pipeline.blocking.tables.files import clear_left, clear_scratch
 from er_pipeline.blocking.tables.lake import SPILL
 from er_pipeline.blocking.tables.locks import run_lock
 from er_pipeline.blocking.tables.publications import clear_leftovers
+from er_pipeline.orchestration.asset_keys import asset_key, path_of_dataset
 from er_pipeline.orchestration.catalog_last import catalog_last
 from er_pipeline.orchestration.publish_assets import last_assets
 from er_pipeline.orchestration.run_tags import (
@@ -23,6 +25,7 @@ from er_pipeline.orchestration.run_tags import (
     retry_policy,
     run_tags,
 )
+from er_pipeline.orchestration.snapshot_partitions import PARTITION_TAG, snapshot_schedule
 
 # Loaded once before workers are forked; torch and faiss must never be here.
 PRELOADED_MODULES = ["dagster", "duckdb", "er_pipeline.orchestration.component"]
@@ -74,7 +77,7 @@ class OneRunAtATime(dg.Executor):
         """Run the steps, the catalog last; what killed runs of these datasets left goes before."""
         every = plan_context.job.get_definition().asset_layer.executable_asset_keys
         selected = plan_context.dagster_run.asset_selection or every
-        datasets = {key.path[0] for key in selected}
+        datasets = {key.path[:-1][-1] if key.path[:-1] else key.path[0] for key in selected}
         with run_alone(self.lake, datasets, plan_context.log.warning):
             yield from self.inner.execute(plan_context, catalog_last(execution_plan))
 
@@ -102,7 +105,7 @@ def nightly_job(spec: PipelineSpec, executor: str, lake: Path) -> Any:
     """
     return dg.define_asset_job(
         name=f"{spec.dataset}_nightly",
-        selection=dg.AssetSelection.key_prefixes(spec.dataset),
+        selection=dg.AssetSelection.key_prefixes(path_of_dataset(spec)),
         description=f"Materialize dataset {spec.dataset!r} from its sources to the catalog.",
         executor_def=executor_of(executor, lake),
         tags=run_tags(spec, "nightly"),
@@ -135,7 +138,7 @@ def publish_request(spec: PipelineSpec, run: dg.DagsterRun) -> dg.RunRequest | d
         return dg.SkipReason("the run was started from the terminal, which publishes what is good")
     if run.tags.get(KIND_TAG) == PUBLISHES:
         return dg.SkipReason("the run was itself to publish what is good")
-    last = [dg.AssetKey([spec.dataset, name]) for name in last_assets(spec)]
+    last = [dg.AssetKey(asset_key(spec, name)) for name in last_assets(spec)]
     catalog = last[0]
     selected = run.asset_selection
     if selected is None:
@@ -145,13 +148,30 @@ def publish_request(spec: PipelineSpec, run: dg.DagsterRun) -> dg.RunRequest | d
     if not was_meant:
         return dg.SkipReason("the run did not mean to publish this dataset")
     tags = {KIND_TAG: PUBLISHES}
-    return dg.RunRequest(run_key=run.run_id, asset_selection=last, tags=tags)
+    return dg.RunRequest(
+        run_key=run.run_id,
+        asset_selection=last,
+        tags=tags,
+        partition_key=run.tags.get(PARTITION_TAG),
+    )
+
+
+def dataset_schedule(spec: PipelineSpec, job: Any) -> dg.ScheduleDefinition:
+    """Run the job of a dataset at its hour, on the newest snapshot where sources have one."""
+    if is_by_date(spec):
+        return snapshot_schedule(spec, schedule_name(spec.dataset), spec.schedule, job)
+    return nightly_schedule(spec.dataset, spec.schedule, job)
+
+
+def schedule_name(dataset: str) -> str:
+    """Name the schedule of a dataset."""
+    return f"{dataset}_nightly_schedule"
 
 
 def nightly_schedule(dataset: str, schedule: Schedule, job: Any) -> dg.ScheduleDefinition:
     """Run the job at the dataset's hour; on as soon as the project loads, unless disabled."""
     return dg.ScheduleDefinition(
-        name=f"{dataset}_nightly_schedule",
+        name=schedule_name(dataset),
         job=job,
         cron_schedule=schedule.cron,
         execution_timezone=schedule.timezone,

@@ -19,6 +19,7 @@ from er_pipeline.notices.notice import (
     run_notice,
     spec_to_notify,
 )
+from er_pipeline.orchestration.asset_keys import asset_key, name_of_dataset
 from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
 from er_pipeline.orchestration.checks import is_of_checks
 from er_pipeline.orchestration.partial_jobs import PUBLISHING_PART
@@ -49,7 +50,7 @@ def notice_sensors(
 
     def say(context: Any, *, failed: bool, reasons: Sequence[str] = ()) -> dg.SkipReason | None:
         run = context.instance.get_run_by_id(context.dagster_run.run_id) or context.dagster_run
-        why_not = why_silent(run, spec.dataset)
+        why_not = why_silent(run, name_of_dataset(spec))
         if why_not:
             return dg.SkipReason(why_not)
         # First, so that a message that hangs is not sent again and again.
@@ -130,7 +131,7 @@ def notice_of_run(
         reasons=reasons,
         job=job,
         has_published=(
-            dg.AssetKey([spec.dataset, CATALOG_ASSET]) in (selected or ())
+            dg.AssetKey(asset_key(spec, CATALOG_ASSET)) in (selected or ())
             if is_whole is None
             else is_whole
         ),

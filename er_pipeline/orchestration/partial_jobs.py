@@ -11,6 +11,7 @@ import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.step import Step
+from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.run_tags import retry_policy, run_tags
 
 PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -45,7 +46,7 @@ def partial_jobs(
         jobs.append(
             dg.define_asset_job(
                 name=f"{spec.dataset}_{part}",
-                selection=dg.AssetSelection.assets(*([spec.dataset, name] for name in names)),
+                selection=dg.AssetSelection.assets(*(asset_key(spec, name) for name in names)),
                 description=f"Make a part of dataset {spec.dataset!r}: {about}.",
                 executor_def=executor,
                 tags=run_tags(spec, part),

@@ -9,6 +9,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.publish_section import PublishPlace
 from er_pipeline.blocking.tables.moments import time_text
 from er_pipeline.blocking.tables.stamps import digest
+from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.assets import Clock, as_dagster_failures
 from er_pipeline.orchestration.catalog_last import (
     CATALOG_ASSET,
@@ -17,6 +18,7 @@ from er_pipeline.orchestration.catalog_last import (
 )
 from er_pipeline.orchestration.groups import CATALOG, group_of
 from er_pipeline.orchestration.resources import LakeFolder
+from er_pipeline.orchestration.snapshot_partitions import snapshot_of
 from er_pipeline.orchestration.unchanged import (
     DATA_VERSION,
     UNCHANGED_SINCE,
@@ -48,8 +50,8 @@ def last_assets(spec: PipelineSpec) -> list[str]:
 
 def _publish_asset(spec: PipelineSpec, place: PublishPlace) -> dg.AssetsDefinition:
     @dg.asset(
-        key=[spec.dataset, publish_asset_name(place)],
-        deps=[[spec.dataset, CATALOG_ASSET]],
+        key=asset_key(spec, publish_asset_name(place)),
+        deps=[asset_key(spec, CATALOG_ASSET)],
         op_tags=RUN_AFTER_CATALOG,
         description=(
             f"Writes {', '.join(place.tables)} as the catalog shows them to a place outside the"
@@ -67,10 +69,12 @@ def _publish_asset(spec: PipelineSpec, place: PublishPlace) -> dg.AssetsDefiniti
         tables = lake.of(spec)
         clock = Clock()
         with as_dagster_failures():
+            day = snapshot_of(context)
             rows = write_place(spec, tables, place, again=is_full(context))
             where = sink_of(spec, place).where
             version = digest(version_of(contents_of(tables, place.tables)))
-        known = known_tags(context.instance, [context.asset_key]).get(context.asset_key, {})
+        key = context.asset_key
+        known = known_tags(context.instance, [key], day).get(key, {})
         since = time_text(tables.published()["at"])
         if rows is None and known.get(DATA_VERSION) == version:
             context.log_event(observation(context.asset_key, since, version))

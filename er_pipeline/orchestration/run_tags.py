@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.orchestration.asset_keys import name_of_dataset
 
 # Of one dataset, Dagster's queue lets one run begin at a time: see concurrency in dagster.yaml.
 DATASET_TAG = "er_pipeline/dataset"
@@ -19,7 +20,7 @@ PUBLISHES = "publish"
 
 def run_tags(spec: PipelineSpec, kind: str) -> dict[str, str]:
     """Return the tags of every run of a job; kind: nightly, blocking, learn and so on."""
-    tags = {**spec.runs.tags, DATASET_TAG: spec.dataset, KIND_TAG: kind}
+    tags = {**spec.runs.tags, DATASET_TAG: name_of_dataset(spec), KIND_TAG: kind}
     if spec.runs.timeout_minutes is not None:
         tags["dagster/max_runtime"] = str(round(spec.runs.timeout_minutes * 60))
     if spec.runs.retries:
@@ -42,8 +43,11 @@ def retry_policy(spec: PipelineSpec) -> dg.RetryPolicy | None:
 
 
 def is_of_dataset(run: dg.DagsterRun, dataset: str) -> bool:
-    """Say whether a run is of a dataset: by its tag, or by the tables it was started for."""
+    """Say whether a run is of a dataset: by its tag, or by the tables it was started for.
+
+    dataset: with its prefix, as `name_of_dataset` writes it.
+    """
     tags: Mapping[str, str] = run.tags
     if DATASET_TAG in tags:
         return tags[DATASET_TAG] == dataset
-    return any(key.path[0] == dataset for key in run.asset_selection or ())
+    return any("/".join(key.path[:-1]) == dataset for key in run.asset_selection or ())

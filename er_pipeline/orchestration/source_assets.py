@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from er_pipeline.blocking.records.snapshots import at_snapshot
 from er_pipeline.blocking.records.source_look import declared_place, look_at, source_sentence
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.errors import BlockingError
@@ -39,7 +40,11 @@ def source_observations(spec: PipelineSpec, facts: Facts) -> Iterator[dg.AssetOb
     if "records_of_source" not in facts:
         return
     now = datetime.now(UTC)
-    for source in own_sources(spec):
+    try:
+        dated = at_snapshot(spec, facts.get("snapshot"))
+    except (BlockingError, OSError):
+        return
+    for source in own_sources(dated):
         try:
             look = look_at(source, spec.folder)
         except (BlockingError, OSError):

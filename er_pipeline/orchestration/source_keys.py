@@ -6,11 +6,12 @@ import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.sources_section import Source
+from er_pipeline.orchestration.asset_keys import asset_key
 
 
 def source_key(spec: PipelineSpec, source: Source) -> list[str]:
     """Return the key of a source's asset; that of another component, as dbt's, is not made here."""
-    return source.asset_key or [spec.dataset, f"source_{source.label}"]
+    return source.asset_key or asset_key(spec, f"source_{source.label}")
 
 
 def own_sources(spec: PipelineSpec) -> Iterator[Source]:

@@ -6,7 +6,9 @@ import dagster as dg
 
 from er_pipeline.blocking.records.watched_files import Seen, look_at_sources
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.errors import BlockingError
 from er_pipeline.blocking.tables.printable import printable
+from er_pipeline.orchestration.snapshot_partitions import newest_run
 
 
 def source_sensors(spec: PipelineSpec, job: Any) -> list[dg.SensorDefinition]:
@@ -28,6 +30,10 @@ def source_sensors(spec: PipelineSpec, job: Any) -> list[dg.SensorDefinition]:
         if not look.changed:
             return dg.SkipReason(printable(look.why))
         context.log.info(printable(f"changed: {', '.join(look.changed)}"))
-        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=look.key)])
+        try:
+            request = newest_run(context.instance, spec, run_key=look.key)
+        except BlockingError as error:  # gone again since the look
+            return dg.SkipReason(printable(str(error)))
+        return dg.SensorResult(run_requests=[request])
 
     return [changed]

@@ -33,13 +33,19 @@ def is_full(context: Any) -> bool:
     return bool(context.run.tags.get(FULL_TAG) == "true")
 
 
-def known_tags(instance: Any, keys: Sequence[dg.AssetKey]) -> dict[dg.AssetKey, Mapping[str, str]]:
-    """Return what an instance noted of the versions of assets when it last saw them made."""
+def known_tags(
+    instance: Any, keys: Sequence[dg.AssetKey], snapshot: str | None = None
+) -> dict[dg.AssetKey, Mapping[str, str]]:
+    """Return what an instance noted of the versions of assets when it last saw them made.
+
+    snapshot: the date that a run is of; what was made for another one is not known.
+    """
     known: dict[dg.AssetKey, Mapping[str, str]] = {}
     for record in instance.get_asset_records(keys):
         entry = record.asset_entry
-        if entry.last_materialization:
-            known[entry.asset_key] = entry.last_materialization.asset_materialization.tags or {}
+        made = entry.last_materialization and entry.last_materialization.asset_materialization
+        if made and made.partition == snapshot:
+            known[entry.asset_key] = made.tags or {}
     return known
 
 

@@ -9,8 +9,6 @@ The docstring of a command is its help: wrapped by hand, at 80 columns with the 
 import os
 import sys
 from collections.abc import Sequence
-from itertools import chain
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
@@ -48,6 +46,8 @@ from er_pipeline.terminal.options import (
     OTHER,
     REFERENCE,
     RUN,
+    DateOption,
+    DatesOption,
     Defs,
     ExecutorOption,
     JsonOption,
@@ -163,6 +163,7 @@ def demo(
         "er-pipeline run defs.yaml --lake /data/lake",
         "er-pipeline run defs.yaml --select filtered_blocks,unified_pairs",
         "er-pipeline run defs.yaml --select 'unified_pairs+'",
+        "er-pipeline run defs.yaml --dates 2026-11-01..2026-11-30",
         "er-pipeline run defs.yaml --json > answer.json",
     ),
 )
@@ -203,6 +204,8 @@ def run(
             help="Send the messages that the declaration's notify wants.",
         ),
     ] = True,
+    date: DateOption = None,
+    dates: DatesOption = None,
     lake: LakeOption = None,
     executor: ExecutorOption = None,
     as_json: JsonOption = False,
@@ -214,42 +217,20 @@ def run(
     check withholds its table and what is made of it: the catalog keeps showing
     those of the last good run, and all others as this run made them.
     """
-    if dry_run:
-        if select is not None:
-            raise UsageError("--dry-run counts every strategy; leave --select out")
-        if full:
-            raise UsageError("--dry-run makes no table; leave --full out")
-        return _dry_run(defs, as_json=as_json)
+    from er_pipeline.terminal.run_command import run_command
 
-    from er_pipeline.terminal.run_answer import run_and_report
-
-    return run_and_report(
+    return run_command(
         defs,
-        {},
-        lake=lake,
-        executor=executor or "",
-        selection=select,
-        as_json=as_json,
+        date=date,
+        dates=dates,
+        select=select,
+        dry_run=dry_run,
         full=full,
         notify=notify,
+        lake=lake,
+        executor=executor or "",
+        as_json=as_json,
     )
-
-
-def _dry_run(defs: Path, *, as_json: bool) -> int:
-    """Clean the records in a place that is thrown away, then count; no pair is made."""
-    from er_pipeline.blocking.spec.yaml_file import read_spec
-    from er_pipeline.blocking.tables.files import scratch_folder
-    from er_pipeline.evaluation.dry_run import count_dataset, untaught
-    from er_pipeline.flow import flow, open_lake
-    from er_pipeline.terminal.declared_places import check_declared_places, would_publish
-    from er_pipeline.terminal.verdict_lines import show_judged
-
-    spec = read_spec(defs)
-    check_declared_places(defs, spec, flow(spec))
-    counted = untaught(spec)
-    with scratch_folder() as scratch:
-        items = count_dataset(spec, flow(counted), open_lake(scratch, counted))
-        return show_judged(chain(items, would_publish(spec)), "counting pairs", as_json=as_json)
 
 
 @app.command(

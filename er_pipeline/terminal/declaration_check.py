@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from er_pipeline.blocking.records.raw_records import read_raw_records
+from er_pipeline.blocking.records.snapshots import at_snapshot
 from er_pipeline.blocking.records.truth_files import check_truth_file
 from er_pipeline.blocking.spec.declared_comparisons import not_compared
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -99,7 +100,7 @@ def check_declaration(file: Path) -> CheckedDeclaration:
 
 
 def _records(engine: DuckDBEngine, spec: PipelineSpec) -> int:
-    return read_raw_records(engine, spec).n_records
+    return read_raw_records(engine, at_snapshot(spec, None)).n_records
 
 
 def _with_fields_of(alone: PipelineSpec, spec: PipelineSpec) -> PipelineSpec:

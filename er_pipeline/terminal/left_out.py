@@ -19,6 +19,7 @@ from er_pipeline.blocking.tables.publications import PUBLISHED
 from er_pipeline.blocking.tables.standing import standing_of, verdicts_in_force
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.catalog import clean_up, is_published
+from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.catalog_asset import catalog_version
 from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
 from er_pipeline.orchestration.jobs import run_alone
@@ -64,20 +65,20 @@ def leave_out(
     if not (lake.folder / PUBLISHED).exists():
         return LeftOut()
     with run_alone(lake.root, [lake.dataset], lambda text: print(text, file=sys.stderr)):
-        known = known_tags(instance, sorted(keys)) if instance else None
-        own = [step for step in steps if _keys(step, lake.dataset) <= keys]
+        known = known_tags(instance, sorted(keys), lake.snapshot) if instance else None
+        own = [step for step in steps if _keys(step, spec) <= keys]
         reasons = reasons_to_run(own, lake)
         left_out = [
             step
             for step in own
-            if step.name not in reasons and _needs_nothing(step, lake, assets, known)
+            if step.name not in reasons and _needs_nothing(step, spec, lake, assets, known)
         ]
-        observed = {key for step in left_out for key in _keys(step, lake.dataset)}
-        catalog = dg.AssetKey([lake.dataset, CATALOG_ASSET])
+        observed = {key for step in left_out for key in _keys(step, spec)}
+        catalog = dg.AssetKey(asset_key(spec, CATALOG_ASSET))
         # A kept instance knows how old the catalog is by its materializations alone.
         must_show_age = instance is not None and spec.runs.max_age_hours is not None
         places = {
-            dg.AssetKey([lake.dataset, publish_asset_name(place)]): place for place in spec.publish
+            dg.AssetKey(asset_key(spec, publish_asset_name(place))): place for place in spec.publish
         }
         with_catalog = (
             not must_show_age
@@ -128,12 +129,13 @@ def skipped_text(n_skipped: int, n_steps: int, since: str) -> str:
     return f"{n_skipped:,} of {n_steps:,} steps unchanged since {since}"
 
 
-def _keys(step: Step, dataset: str) -> set[dg.AssetKey]:
-    return {dg.AssetKey([dataset, table.name]) for table in step.assets}
+def _keys(step: Step, spec: PipelineSpec) -> set[dg.AssetKey]:
+    return {dg.AssetKey(asset_key(spec, table.name)) for table in step.assets}
 
 
 def _needs_nothing(
     step: Step,
+    spec: PipelineSpec,
     lake: Lake,
     assets: Mapping[dg.AssetKey, dg.AssetSpec],
     known: Known | None,
@@ -142,7 +144,7 @@ def _needs_nothing(
     for table in step.assets:
         if verdicts_in_force(lake, step, table) is None:
             return False
-        declared = assets[dg.AssetKey([lake.dataset, table.name])]
+        declared = assets[dg.AssetKey(asset_key(spec, table.name))]
         if known is not None and not is_shown(known, declared, lake, lake.stamp(table.name)):
             return False
     return True

@@ -18,6 +18,20 @@ LakeOption = Annotated[
         help="Folder of the tables; by default ER_PIPELINE_LAKE, else .lake.",
     ),
 ]
+DateOption = Annotated[
+    str | None,
+    Parameter(
+        name="--date",
+        help="The snapshot to run, where a source has {date} in its path; by default the newest.",
+    ),
+]
+DatesOption = Annotated[
+    str | None,
+    Parameter(
+        name="--dates",
+        help="All snapshots from one date to another, FROM..TO, one run after another.",
+    ),
+]
 ExecutorOption = Annotated[
     Literal["in_process", "multiprocess"] | None,
     Parameter(

@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from er_pipeline.blocking.records.snapshots import (
+    check_order,
+    chosen_snapshot,
+    is_by_date,
+    snapshot_in,
+)
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.current import unchanged_since
 from er_pipeline.blocking.tables.standing import standing_of
@@ -28,6 +34,7 @@ class RunResult:
     unchanged_since: when the last of their tables was made, for people. shows_catalog: whether the
     catalog shows what came of it. failed_checks: table, check, severity (error or warn) and text of
     each. errors: why it failed, for people. seconds: of wall; cpu_seconds: of this process.
+    snapshot: the date that it was of, where sources have one.
     """
 
     succeeded: bool
@@ -40,6 +47,7 @@ class RunResult:
     errors: Sequence[str]
     seconds: float
     cpu_seconds: float
+    snapshot: str | None = None
 
 
 def run_dataset(
@@ -51,20 +59,26 @@ def run_dataset(
     executor: str = "",
     selection: str | None = None,
     full: bool = False,
+    snapshot: str | None = None,
 ) -> RunResult:
     """Materialize a dataset, or the selected part of it, showing progress on stderr.
 
     Steps of which nothing has changed are skipped, unless full.
 
     path: of its defs.yaml. spec: what `read_spec` read there with the same overrides. lake: its
-    absolute path. executor: in_process, multiprocess or "" for the dataset's own.
-    Raises UsageError if the selection is empty, KeyboardInterrupt if Ctrl-C stops it.
+    absolute path. executor: in_process, multiprocess or "" for the dataset's own. snapshot: the
+    date that the sources are to be of, where they have one; the newest if omitted.
+    Raises UsageError if the selection is empty, KeyboardInterrupt if Ctrl-C stops it, InputError if
+    there is no such snapshot, LakeError if it is older than the one that the catalog shows.
     """
     import dagster as dg
 
+    from er_pipeline.orchestration.asset_keys import asset_key, name_of_dataset
     from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
     from er_pipeline.orchestration.declared_job import load_job
     from er_pipeline.orchestration.progress import show_steps_of_assets
+    from er_pipeline.orchestration.snapshot_partitions import PARTITION_TAG, note_snapshots
+    from er_pipeline.orchestration.unchanged import FULL_TAG
     from er_pipeline.terminal.left_out import LeftOut, leave_out, left_out_lines
     from er_pipeline.terminal.progress_bar import run_bar, takes_a_moving_line
     from er_pipeline.terminal.selection import selected_assets
@@ -78,9 +92,18 @@ def run_dataset(
         {"digest": hashlib.sha256(path.read_bytes()).hexdigest()},
     )
     definition = job.get_definition()
-    keys = selected_assets(definition, spec.dataset, selection)
+    keys = selected_assets(definition, name_of_dataset(spec), selection)
     steps, tables = flow(spec), open_lake(lake, spec)
-    n_steps = sum(dg.AssetKey([spec.dataset, step.name]) in keys for step in steps)
+    if is_by_date(spec):
+        reads_sources = dg.AssetKey(asset_key(spec, "cleaned_records")) in keys
+        if snapshot is None and not reads_sources:  # the tables are taken as they are
+            snapshot = snapshot_in(tables)
+        snapshot = chosen_snapshot(spec, snapshot) if reads_sources else snapshot
+        check_order(tables, snapshot)
+        tables = tables.at_snapshot(snapshot)
+        if snapshot is not None:
+            print(f"the snapshot of {snapshot}", file=sys.stderr)
+    n_steps = sum(dg.AssetKey(asset_key(spec, step.name)) in keys for step in steps)
     is_alone = (executor or spec.executor) == "in_process"
     has_bar = is_alone and takes_a_moving_line()
     if not has_bar:
@@ -97,7 +120,11 @@ def run_dataset(
         if keys:
             instance = instance or held.enter_context(_passing_instance(is_alone))
             held.enter_context(run_bar(len(keys)) if has_bar else nullcontext())
-            results, errors = _execute(job, path, spec, instance, keys, full=full)
+            tags = {FULL_TAG: "true"} if full else {}
+            if snapshot is not None:
+                note_snapshots(instance, spec, [snapshot])
+                tags[PARTITION_TAG] = snapshot
+            results, errors = _execute(job, path, spec, instance, keys, tags)
     still_failed = [
         _failed_check(found.table, found.verdict.check, found.verdict.text, is_error=False)
         for found in standing_of(steps, tables).warnings
@@ -135,6 +162,7 @@ def run_dataset(
         errors=errors,
         seconds=time.perf_counter() - began_wall,
         cpu_seconds=time.process_time() - began_cpu,
+        snapshot=snapshot,
     )
 
 
@@ -145,18 +173,22 @@ def _failed_check(table: str, check: str, text: str, *, is_error: bool) -> dict[
 
 
 def _execute(
-    job: Any, path: Path, spec: PipelineSpec, instance: Any, keys: Collection[Any], *, full: bool
+    job: Any,
+    path: Path,
+    spec: PipelineSpec,
+    instance: Any,
+    keys: Collection[Any],
+    tags: Mapping[str, str],
 ) -> tuple[list[Any], list[str]]:
     """Run the tables of some keys; return the results of one run or two, and why they failed."""
     import dagster as dg
 
+    from er_pipeline.orchestration.asset_keys import asset_key
     from er_pipeline.orchestration.catalog_last import CATALOG_ASSET
     from er_pipeline.orchestration.publish_assets import last_assets
-    from er_pipeline.orchestration.unchanged import FULL_TAG
     from er_pipeline.terminal.project_runs import execute_in_project
 
     def execute(selected: list[dg.AssetKey]) -> Any:
-        tags = {FULL_TAG: "true"} if full else {}
         return execute_in_project(job, path, instance, selected=selected, tags=tags)
 
     try:
@@ -167,7 +199,7 @@ def _execute(
     if any(_was_interrupted(event.step_failure_data.error) for event in failures):
         raise KeyboardInterrupt
     results = [result]
-    catalog, *places = (dg.AssetKey([spec.dataset, name]) for name in last_assets(spec))
+    catalog, *places = (dg.AssetKey(asset_key(spec, name)) for name in last_assets(spec))
     made, seen = _made_and_unchanged(results)
     is_published = CATALOG_ASSET in {*made, *seen}
     if not result.success and catalog in keys and len(keys) > 1 and not is_published:

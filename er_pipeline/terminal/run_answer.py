@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ from er_pipeline.terminal.time_limit import time_limit
 if TYPE_CHECKING:
     from er_pipeline.terminal.run import RunResult
 
+Answer = Callable[[Any], None]
+
 
 def run_and_report(
     path: Path,
@@ -52,10 +54,13 @@ def run_and_report(
     as_json: bool,
     full: bool = False,
     notify: bool = False,
+    snapshot: str | None = None,
+    answer: Answer = print_json,
 ) -> int:
     """Run a dataset and print what came of it; return the exit code.
 
-    notify: whether to send the messages that the declaration wants.
+    notify: whether to send the messages that the declaration wants. snapshot: the date that the
+    sources are to be of. answer: takes the JSON object.
     Raises SpecError if the declaration is wrong, before Dagster is loaded.
     """
     with notifying_of_declaration(path, overrides, wanted=notify):
@@ -72,7 +77,14 @@ def run_and_report(
         print(warning, file=sys.stderr)
     with notifying_of_errors(spec, folder, wanted=notify), time_limit(spec.runs.timeout_minutes):
         result = run_dataset(
-            path, spec, overrides, lake=folder, executor=executor, selection=selection, full=full
+            path,
+            spec,
+            overrides,
+            lake=folder,
+            executor=executor,
+            selection=selection,
+            full=full,
+            snapshot=snapshot,
         )
     print(
         f"{result.seconds:.1f} s wall, {result.cpu_seconds:.1f} s CPU in this process",
@@ -104,11 +116,12 @@ def run_and_report(
     sent = notify_of_run(spec, tables, standing, result, succeeded=succeeded, wanted=notify)
     placed = outcome_of_places(spec, result)
     if as_json:
-        print_json(
+        answer(
             {
                 "verdict": "ok" if succeeded else "failed",
                 "next": next_step(standing) if figures is not None else None,
                 "dataset": spec.dataset,
+                "snapshot": result.snapshot,
                 "tables": result.tables,
                 "unchanged": result.unchanged,
                 "unchanged_since": result.unchanged_since or None,
@@ -127,7 +140,7 @@ def run_and_report(
         )
     elif result.succeeded or lines:
         culprit = _culprit(spec, standing)
-        where = _where(tables, folder / CATALOG, path, page, culprit, published=published)
+        where = _where(spec, tables, folder / CATALOG, path, page, culprit, published=published)
         print_lines([*lines, "", *_skipped(result), *where, *outcome_lines(spec, placed)])
     return OK if succeeded else FAILED
 
@@ -143,6 +156,7 @@ def _culprit(spec: PipelineSpec, standing: Standing) -> tuple[str, str]:
 
 
 def _where(
+    spec: PipelineSpec,
     tables: Lake,
     catalog: Path,
     path: Path,
@@ -165,7 +179,7 @@ def _where(
     yield f"Catalog:  {catalog}"
     if "unified_pairs" in tables.published()["tables"]:
         yield f"          {_how_to_show(path, tables)}"
-    yield f"Graph:    {_how_to_open(path, tables, culprit)}"
+    yield f"Graph:    {_how_to_open(spec, path, tables, culprit)}"
 
 
 def _how_to_show(defs: Path, tables: Lake) -> str:
@@ -191,8 +205,9 @@ def _warnings(checks: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield failed_check_line(check["table"], check["check"], check["text"], is_error=False)
 
 
-def _how_to_open(defs: Path, tables: Lake, culprit: tuple[str, str]) -> str:
+def _how_to_open(spec: PipelineSpec, defs: Path, tables: Lake, culprit: tuple[str, str]) -> str:
     from er_pipeline.blocking.tables.default_lake import LAKE_VARIABLE, default_lake
+    from er_pipeline.orchestration.asset_keys import path_of_dataset
     from er_pipeline.orchestration.groups import graph_path
 
     if not defs.absolute().is_relative_to(DEMO_DEFS.parents[1].absolute()):
@@ -202,5 +217,5 @@ def _how_to_open(defs: Path, tables: Lake, culprit: tuple[str, str]) -> str:
             f" and start that with {LAKE_VARIABLE}={tables.root}"
         )
     variable = "" if tables.root == default_lake() else f"{LAKE_VARIABLE}={tables.root} "
-    page = f"http://127.0.0.1:3000{graph_path(tables.dataset, *culprit)}"
+    page = f"http://127.0.0.1:3000{graph_path(path_of_dataset(spec), *culprit)}"
     return f"{variable}DAGSTER_HOME=$PWD dagster dev, then {page}"

@@ -13,7 +13,8 @@ from er_pipeline.terminal.exit_codes import UsageError
 def selected_assets(job: dg.JobDefinition, dataset: str, selection: str | None) -> set[dg.AssetKey]:
     """Turn --select into the keys of the tables to make; None selects all of them.
 
-    selection: a table, a list a,b or a Dagster selection, in which tables may stand by their names.
+    dataset: its name, with the prefix of its keys. selection: a table, a list a,b or a Dagster
+    selection, in which tables may stand by their names.
     Raises UsageError if it selects nothing of the dataset.
     """
     graph = job.asset_layer.asset_graph

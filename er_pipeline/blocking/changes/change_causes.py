@@ -14,6 +14,9 @@ Of what could be a cause, the nearest one counts:
     neighbours_moved  neighbours list it on one night alone, though neither record changed
     second_pass_moved one of its records needs the second pass on one night alone
     budget_moved      both nights made it, and one cut it: with its weight it is below that cut
+    threshold_changed a match whose score then crosses the threshold of now, or that of now the one
+                      of then; min_probability is no cause: it decides what is kept, not what is a
+                      match
     model_changed     both nights made it, and its weight or score is another
     label             rules, weights or a model are others, of which nothing but labels has changed
 
@@ -45,6 +48,7 @@ CAUSES = (
     "neighbours_moved",
     "second_pass_moved",
     "budget_moved",
+    "threshold_changed",
     "model_changed",
 )
 EXPLAINED = "explained"

@@ -23,24 +23,32 @@ def pair_sentences(facts: PairChangesFacts) -> Iterator[str]:
 
 
 def change_sentences(
-    causes: Sequence[CauseCount], noun: str, night: Declared, before: Declared, moved: str = ""
+    causes: Sequence[CauseCount],
+    noun: str,
+    night: Declared,
+    before: Declared,
+    moved: str = "",
+    threshold: str = "",
 ) -> Iterator[str]:
     """Write a sentence per change; causes: most pairs first, as facts have them.
 
-    noun: what was gained or lost. moved: why the same candidates are scored otherwise.
+    noun: what was gained or lost. moved: why the same candidates are scored otherwise. threshold:
+    which one, and which it was, where it moved.
     """
     for change in dict.fromkeys(count["change"] for count in causes):
         counts = [count for count in causes if count["change"] == change]
         total = sum(count["pairs"] for count in counts)
         because = [
-            f"{count['pairs']:,} because {_because(count, night, before, moved)}"
+            f"{count['pairs']:,} because {_because(count, night, before, moved, threshold)}"
             for count in counts
         ]
         plural = {"pair": "pairs", "match": "matches"}[noun]
         yield f"{total:,} {noun if total == 1 else plural} {change}: {', '.join(because)}."
 
 
-def _because(count: CauseCount, night: Declared, before: Declared, moved: str) -> str:
+def _because(
+    count: CauseCount, night: Declared, before: Declared, moved: str, threshold: str
+) -> str:
     texts: Mapping[str, Callable[[], str]] = {
         "record_new": lambda: "a record is new",
         "record_gone": lambda: "a record is gone",
@@ -57,6 +65,7 @@ def _because(count: CauseCount, night: Declared, before: Declared, moved: str) -
         ),
         "second_pass_moved": lambda: "other records need the second pass",
         "budget_moved": lambda: f"the budget's cut is another{_budget(night, before)}",
+        "threshold_changed": lambda: threshold or "the threshold moved",
         "model_changed": lambda: moved or "weights are others",
     }
     return texts[count["cause"]]()

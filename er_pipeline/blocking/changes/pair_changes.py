@@ -23,7 +23,12 @@ from er_pipeline.blocking.changes.declared_night import (
     declared_night,
     tables_compared,
 )
-from er_pipeline.blocking.records.record_changes import RECORDS, find_record_changes
+from er_pipeline.blocking.records.record_changes import (
+    RECORDS,
+    RecordCounts,
+    count_record_changes,
+    find_record_changes,
+)
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -70,7 +75,8 @@ class PairChangesFacts(TypedDict):
     """What is noted beside pair_changes.
 
     since: version of the pairs that were compared with; empty if there is no good run to compare
-    with. causes: most pairs first. night, before: what both nights proposed their pairs by.
+    with. records: how many are new, changed and gone since; None where pairs were not compared.
+    causes: most pairs first. night, before: what both nights proposed their pairs by.
     """
 
     since: str
@@ -78,6 +84,7 @@ class PairChangesFacts(TypedDict):
     pairs_before: int
     gained: int
     lost: int
+    records: RecordCounts | None
     causes: list[CauseCount]
     night: Declared
     before: Declared | None
@@ -145,12 +152,14 @@ def compare_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     night = declared_night(spec, lake)
     found = night_before(lake)
     causes: list[CauseCount] = []
+    records: RecordCounts | None = None
     with lake.writing(TABLE) as draft:
         draft.content = digest(found["stamps"] if found else {})
         if found is None or found["stamps"]["unified_pairs"] == lake.stamp("unified_pairs"):
             write_none(engine, [*CHANGED_PAIR, *OF_BLOCK], draft.file())
         else:
             sides = find_both(engine, lake, spec, night, found, draft.folder)
+            records = count_record_changes(engine)
             causes = list_pairs(engine, sides, draft.file())
             for side in sides:
                 shutil.rmtree(draft.folder / side.table("changed"))
@@ -160,6 +169,7 @@ def compare_pairs(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             pairs_before=found["night"]["pairs"] if found else 0,
             gained=total_of("gained", causes),
             lost=total_of("lost", causes),
+            records=records,
             causes=causes,
             night=night,
             before=found["night"] if found else None,

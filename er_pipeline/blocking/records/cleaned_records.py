@@ -24,6 +24,11 @@ from er_pipeline.blocking.records.emptied_values import (
 )
 from er_pipeline.blocking.records.expectations import FITS_EXPECTATIONS, judge_expectations
 from er_pipeline.blocking.records.raw_records import read_raw_records
+from er_pipeline.blocking.records.snapshots import (
+    at_snapshot,
+    check_order,
+    chosen_snapshot,
+)
 from er_pipeline.blocking.records.sources import EXAMPLES, source_outside
 from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones
 from er_pipeline.blocking.records.true_clusters import clusters_tables, write_clusters
@@ -80,7 +85,8 @@ class CleanedFacts(TypedDict):
 
     forgotten_of_source: records that the sources hold and that are left out, since `er-pipeline
     forget` has forgotten them. readings: a digest of how columns are read. taken_over: records that
-    are as the night before cleaned them; done_in_full: why none are.
+    are as the night before cleaned them; done_in_full: why none are. snapshot: the date that was
+    read, None where no source has one.
     """
 
     records: int
@@ -93,6 +99,7 @@ class CleanedFacts(TypedDict):
     readings: str
     taken_over: NotRequired[int]
     done_in_full: NotRequired[str]
+    snapshot: str | None
 
 
 def steps(spec: PipelineSpec) -> list[Step]:
@@ -162,13 +169,16 @@ def clean_records(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     Returns the facts kept beside the table, see `CleanedFacts`.
 
     Raises InputError if a source cannot be read, an id is missing or stands twice, or more rows
-    are unreadable than `max_reject_rate` allows. Nothing is written then.
+    are unreadable than `max_reject_rate` allows, or there is no such snapshot; LakeError if the
+    snapshot is older than the one that the catalog shows. Nothing is written then.
     """
+    day = chosen_snapshot(spec, lake.snapshot)
+    check_order(lake, day)
     check_truth_file(engine, spec)
-    return engine.frugally(partial(_read_and_clean, engine, lake, spec))
+    return engine.frugally(partial(_read_and_clean, engine, lake, at_snapshot(spec, day), day))
 
 
-def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
+def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec, day: str | None) -> Facts:
     raw = read_raw_records(engine, spec, read_tombstones(lake.folder))
     if spec.cluster:  # how many there are is known only now
         spec.cluster.check_records("cleaned_records", raw.n_records)
@@ -201,6 +211,7 @@ def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             day_orders=[asdict(order) for order in readings.orders],
             reading_notes=list(raw.notes),
             readings=how,
+            snapshot=day,
         )
         if known:
             facts["taken_over"] = known.n_records
@@ -211,7 +222,8 @@ def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
 
 def _outside(spec: PipelineSpec, lake: Lake) -> dict[str, str]:
-    found = [source_outside(source, spec.folder) for source in spec.sources]
+    dated = at_snapshot(spec, lake.snapshot)
+    found = [source_outside(source, spec.folder) for source in dated.sources]
     tombstones = lake.folder / FORGOTTEN
     if tombstones.exists():
         found.append(files_outside([tombstones], lake.folder))
@@ -332,6 +344,7 @@ def _show(facts: Facts) -> Mapping[str, Shown]:
         *("marks of no value", "emptied, for example"),
     )
     return {
+        **({"snapshot": facts["snapshot"]} if facts.get("snapshot") else {}),
         "records": n_records,
         "rejected_rows": facts["rejected_rows"],
         "forgotten_records": sum(facts["forgotten_of_source"].values()),

@@ -10,6 +10,7 @@ them; it follows from two versions of the records, so it is no table of its own.
 
 import secrets
 from pathlib import Path
+from typing import TypedDict
 
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.files import replace
@@ -22,6 +23,15 @@ RECORD_CHANGES = "record_changes"
 # Begins the name of the file that keeps the changes since another version: no part of the table.
 SINCE = "since-"
 IDENTITY = ("record_no", "record_id", "source", "source_no")
+
+
+class RecordCounts(TypedDict):
+    """How many records of two nights are new, changed, gone and the same."""
+
+    new: int
+    changed: int
+    gone: int
+    same: int
 
 
 def find_record_changes(engine: Engine, lake: Lake, *with_tables: str) -> bool:
@@ -75,6 +85,27 @@ def _changes_sql(engine: Engine) -> str:
         from {RECORDS} as n full join old_{RECORDS} as o
             on o.record_id = n.record_id and {_same_source(engine)}
     """
+
+
+def count_record_changes(engine: Engine) -> RecordCounts:
+    """Count the records of record_changes by what became of them."""
+    found = dict(engine.rows(f"select change, count(*) from {RECORD_CHANGES} group by change"))
+    return RecordCounts(
+        new=found.get("new", 0),
+        changed=found.get("changed", 0),
+        gone=found.get("gone", 0),
+        same=found.get("same", 0),
+    )
+
+
+def record_sentence(counts: RecordCounts | None) -> str | None:
+    """Say how many records are new, changed and gone; None where that was not counted."""
+    if counts is None:
+        return None
+    return (
+        f"{counts['new']:,} records are new, {counts['changed']:,} were changed,"
+        f" {counts['gone']:,} are gone; {counts['same']:,} are as they were."
+    )
 
 
 def _fields(engine: Engine, records: str) -> list[str]:

@@ -64,14 +64,19 @@ def list_remote(path: str, where: str) -> list[RemoteFile]:
     where: the setting to correct, for messages.
     Raises InputError if there is none, or the store cannot be reached.
     """
+    found = find_remote(path, where)
+    if not found:
+        raise InputError(f"{origin_of(path)}: no such file; correct {where}")
+    return found
+
+
+def find_remote(path: str, where: str) -> list[RemoteFile]:
+    """Do the same, but return an empty list if there is none."""
     with _explained(path, where):
         if _scheme(path) in WEB:
             return [_on_web(path)]
         system, root = open_store(path)
-        found = [_in_store(path, info) for info in _infos(system, root)]
-    if not found:
-        raise InputError(f"{origin_of(path)}: no such file; correct {where}")
-    return found
+        return [_in_store(path, info) for info in _infos(system, root)]
 
 
 def fetch_remote(path: str, wanted: Sequence[str], scratch: Path, where: str) -> FileSet:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.records.remote_files import is_remote, list_remote
+from er_pipeline.blocking.records.snapshots import at_snapshot
 from er_pipeline.blocking.records.source_files import database_file, files_of
 from er_pipeline.blocking.records.table_formats import format_of_table, table_outside
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -107,8 +108,8 @@ def look_at_sources(spec: PipelineSpec, before: Seen | None, now: float | None =
 
 
 def _marks(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
-    """Give size and time of change of every file of the sources."""
-    for i, source in enumerate(spec.sources):
+    """Give size and time of change of every file of the sources, those of the newest snapshot."""
+    for i, source in enumerate(at_snapshot(spec, None).sources):
         files: list[Path] = []
         if format_of_table(source, spec.folder):
             for place, version in table_outside(source, spec.folder).items():

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from er_pipeline.blocking.spec.settings import Settings, Share, on_or_off
+from er_pipeline.blocking.spec.settings import Identifier, Settings, Share, on_or_off
 
 
 def comparisons_by_field(value: Any) -> Any:
@@ -89,6 +89,17 @@ class RecallSample(Settings):
         lt=1,
         description="Least probability of a likely match; if omitted, matching: threshold.",
     )
+
+
+Comparisons = Annotated[
+    dict[Identifier, Comparison] | None,
+    BeforeValidator(
+        comparisons_by_field,
+        json_schema_input_type=(
+            list[Identifier] | dict[Identifier, Comparison | str | Literal[True]] | None
+        ),
+    ),
+]
 
 
 class Matching(Settings):

@@ -26,7 +26,7 @@ from er_pipeline.blocking.spec.checks_section import Checks, Truth
 from er_pipeline.blocking.spec.expectations_section import Expectations
 from er_pipeline.blocking.spec.kinds import FIELD_KINDS, FULL_NAME, NamePart, guess_kind, name_parts
 from er_pipeline.blocking.spec.lake_section import LakeSettings
-from er_pipeline.blocking.spec.matching_section import Comparison, Matching, comparisons_by_field
+from er_pipeline.blocking.spec.matching_section import Comparisons, Matching
 from er_pipeline.blocking.spec.named_strategies import (
     DEFAULT_STRATEGIES,
     NAMED_STRATEGIES,
@@ -46,7 +46,7 @@ from er_pipeline.blocking.spec.settings import (
     resolved,
     validation_error,
 )
-from er_pipeline.blocking.spec.sources_section import Cleaning, Source
+from er_pipeline.blocking.spec.sources_section import Cleaning, KeyPrefix, Source
 from er_pipeline.blocking.spec.spark_section import Spark
 from er_pipeline.blocking.spec.survivorship_section import Survivorship
 from er_pipeline.blocking.tables.cluster import Cluster
@@ -65,6 +65,11 @@ class PipelineSpec(Settings):
 
     dataset: Identifier = Field(description="Prefix of every asset and name of the schema.")
     description: str = Field("", description="Shown on every asset of the dataset.")
+    key_prefix: KeyPrefix | None = Field(
+        None,
+        description="Put before all keys of the dataset's assets in Dagster: crm, or [crm, eu]; the"
+        " lake and the catalog know nothing of it.",
+    )
     owners: list[str] = Field(
         default_factory=list, description="E-mail addresses, or team:name, shown on every asset."
     )
@@ -106,15 +111,7 @@ class PipelineSpec(Settings):
         description="name: key, or list of keys, for one EM session each; if omitted, those that"
         " `er-pipeline training-rules` would propose for the records of the run.",
     )
-    comparisons: Annotated[
-        dict[Identifier, Comparison] | None,
-        BeforeValidator(
-            comparisons_by_field,
-            json_schema_input_type=(
-                list[Identifier] | dict[Identifier, Comparison | str | Literal[True]] | None
-            ),
-        ),
-    ] = Field(
+    comparisons: Comparisons = Field(
         None,
         description="Fields the matching model compares: a list, or field: how, true for the way"
         " of its kind; all if omitted.",

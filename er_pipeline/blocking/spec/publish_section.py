@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from er_pipeline.blocking.spec.far_places import motherduck_problem, store_problem
 from er_pipeline.blocking.spec.notify_section import VariableName
 from er_pipeline.blocking.spec.settings import Identifier, MemorySize, Problem, Settings
 
@@ -63,6 +64,20 @@ class PublishPlace(Settings):
     @classmethod
     def _each_once(cls, tables: list[str]) -> list[str]:
         return list(dict.fromkeys(tables))
+
+    @field_validator("parquet")
+    @classmethod
+    def _store_is_known(cls, parquet: str | None) -> str | None:
+        if problem := store_problem(parquet, takes_web=False):
+            raise ValueError(problem)
+        return parquet
+
+    @field_validator("database", "ducklake")
+    @classmethod
+    def _is_not_motherduck(cls, address: SecretStr | None) -> SecretStr | None:
+        if problem := motherduck_problem(address and address.get_secret_value(), "database"):
+            raise ValueError(problem)
+        return address
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from er_pipeline.blocking.spec.cron import check_cron
+from er_pipeline.blocking.spec.dated_paths import is_dated
 from er_pipeline.blocking.spec.settings import Problem, Settings, on_or_off
 
 if TYPE_CHECKING:  # a spec lists its problems itself
@@ -145,7 +146,13 @@ def schedule_problems(spec: "PipelineSpec") -> Iterator[Problem]:
             "at this time the run itself begins, and one of them would wait for the other; write"
             " another, such as 0 4 * * 0",
         )
-    if schedule.automation == "eager" and not any(source.asset_key for source in spec.sources):
+    if schedule.automation and any(is_dated(source.path) for source in spec.sources):
+        yield (
+            ("schedule", "automation"),
+            "conditions know nothing of the order of snapshots, and sources have {date} in their"
+            " path; write watch: true, which runs the newest, or leave automation out",
+        )
+    elif schedule.automation == "eager" and not any(source.asset_key for source in spec.sources):
         yield (
             ("schedule", "automation"),
             "eager waits for what makes the sources, and no source says what does; write asset_key:"

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from er_pipeline.blocking.spec.dated_paths import is_dated, label_of, path_problem
+from er_pipeline.blocking.spec.far_places import motherduck_problem, store_problem
 from er_pipeline.blocking.spec.settings import Identifier, Settings, Share
 from er_pipeline.blocking.tables.printable import shown, without_password
 from er_pipeline.blocking.values.checked_numbers import checked_number
@@ -91,6 +93,25 @@ AssetPath = Annotated[
 ]
 
 
+def _prefix_path(prefix: Any) -> Any:
+    """Read crm/eu and a list alike; what a selection of Dagster would read as a sign is refused."""
+    parts = prefix.split("/") if isinstance(prefix, str) else prefix
+    if isinstance(parts, list) and not all(
+        isinstance(part, str) and re.fullmatch(r"[A-Za-z0-9_-]+", part) for part in parts
+    ):
+        raise ValueError(
+            f"{shown(prefix)} cannot begin keys; write letters, digits, _ and -, such as crm/eu"
+        )
+    return parts
+
+
+KeyPrefix = Annotated[
+    list[str],
+    BeforeValidator(_prefix_path, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
+
+
 class Source(Settings):
     """One table of records: a file, a table of a DuckDB file, or a query on a database."""
 
@@ -101,7 +122,8 @@ class Source(Settings):
         None,
         description="csv, parquet or json file, folder or glob of such, or a table of Delta or"
         " Iceberg, relative to the defs.yaml; or s3://bucket/people.parquet,"
-        " https://example.org/people.csv.",
+        " https://example.org/people.csv. One snapshot for every date: 'people_{date}.parquet',"
+        " 'people_{date:%Y%m%d}.csv'.",
     )
     format: Literal["csv", "parquet", "json", "delta", "iceberg"] | None = Field(
         None, description="If omitted, it follows from the ending of path, or its folder."
@@ -131,6 +153,21 @@ class Source(Settings):
         default_factory=dict,
         description="field: column of this source; null where the source has no such column.",
     )
+
+    @field_validator("path")
+    @classmethod
+    def _path_can_be_read(cls, path: str | None) -> str | None:
+        for problem in (path_problem(path or ""), store_problem(path)):
+            if problem:
+                raise ValueError(problem)
+        return path
+
+    @field_validator("path", "database", "url")
+    @classmethod
+    def _is_not_motherduck(cls, address: str | None) -> str | None:
+        if problem := motherduck_problem(address, "url"):
+            raise ValueError(problem)
+        return address
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -166,6 +203,8 @@ class Source(Settings):
         """The source's name as records show it."""
         if self.name:
             return self.name
+        if self.path and is_dated(self.path):
+            return _as_identifier(label_of(self.path))
         if self.path:
             path = self.path.split("?")[0] if "://" in self.path else self.path
             return _as_identifier(Path(path).stem)

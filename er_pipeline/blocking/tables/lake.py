@@ -56,6 +56,7 @@ class Lake:
     tables are read and written as they come.
     takes_over: whether steps may take over from the last good run what cannot have changed; the
     tables are the same if not.
+    snapshot: the date whose snapshot steps are to read, where sources have one; None is the newest.
     """
 
     def __init__(self, root: Path, dataset: str, plans: Mapping[str, Plan] | None = None) -> None:
@@ -67,6 +68,7 @@ class Lake:
         self._only: frozenset[str] | None = None
         self._pinned: dict[str, str] = {}
         self.takes_over = True
+        self.snapshot: str | None = None
         self._outside: dict[str, str] = {}
         self._writes: frozenset[str] = frozenset()
 
@@ -85,6 +87,7 @@ class Lake:
         seen = type(self)(self.root, self.dataset, self.plans)
         seen._only = frozenset(reads) | frozenset(writes)
         seen.takes_over = self.takes_over
+        seen.snapshot = self.snapshot
         seen._outside = dict(outside or {})
         seen._writes = frozenset(writes)
         return seen
@@ -93,7 +96,15 @@ class Lake:
         """Return this lake for steps that are to make everything anew."""
         anew = type(self)(self.root, self.dataset, self.plans)
         anew.takes_over = False
+        anew.snapshot = self.snapshot
         return anew
+
+    def at_snapshot(self, day: str | None) -> Self:
+        """Return this lake for steps that are to read the snapshot of a date."""
+        dated = type(self)(self.root, self.dataset, self.plans)
+        dated.takes_over = self.takes_over
+        dated.snapshot = day
+        return dated
 
     @property
     def spill(self) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from er_pipeline.blocking.changes.cause_counts import CauseCount
 from er_pipeline.blocking.changes.change_texts import pair_sentences
 from er_pipeline.blocking.changes.pair_changes import pair_changes_facts
+from er_pipeline.blocking.records.record_changes import record_sentence
 from er_pipeline.blocking.tables.moments import time_text
 from er_pipeline.blocking.tables.pictures import Grid
 from er_pipeline.evaluation.page.page_parts import Chart, Listing, Part, RunOnPage, Section
@@ -23,6 +24,7 @@ CAUSES = {
     "neighbours_moved": "neighbours are others",
     "second_pass_moved": "other records need the second pass",
     "budget_moved": "the budget's cut is another",
+    "threshold_changed": "the threshold of matches moved",
     "model_changed": "weights or the model are others",
 }
 # Causes that are listed with their blocks.
@@ -44,6 +46,8 @@ def changes_section(run: RunOnPage) -> Section:
         sentences += [*match_sentences(of_matches, of_pairs)] or ["The matches are the same."]
     # A sentence names the blocks that crossed a limit by their keys, which are made of values.
     parts: list[Part] = list(sentences) if run.spec.report.record_values else []
+    if records := record_sentence(of_pairs.get("records")):
+        parts.insert(0, records)
     parts += _counted(run, "Candidate pairs", "pairs", of_pairs["causes"])
     if of_matches:
         parts += _counted(run, "Matches", "matches", of_matches["causes"])
