@@ -23,6 +23,7 @@ BY_KIND: dict[str, Comparison] = {
     "phones": Comparison(levels="any_value"),
     "date": Comparison(levels="date"),
     "identifier": Comparison(levels="damerau_levenshtein", thresholds=[1, 2], term_frequency=True),
+    "number": Comparison(levels="relative", thresholds=[0.01, 0.1], term_frequency=True),
 }
 # Thresholds where only the levels are given.
 DEFAULT_THRESHOLDS: dict[str, list[float]] = {
@@ -32,6 +33,7 @@ DEFAULT_THRESHOLDS: dict[str, list[float]] = {
     "words": [0.7, 0.4],
     "levenshtein": [1, 2],
     "damerau_levenshtein": [1, 2],
+    "relative": [0.01, 0.1],
 }
 SIMILAR_EMAIL = 0.9  # Jaro-Winkler
 # Below the levels of common words stand these, of Jaro-Winkler: a text may be a single word. On
@@ -124,6 +126,11 @@ def _near(comparison: Comparison, field: str) -> list[tuple[str, str]]:
             (_within_edits(left, right, int(edits)), f"edits <= {edits:g}")
             for edits in comparison.thresholds or []
         ]
+    if comparison.levels == "relative":
+        return [
+            (_within_share(left, right, share), f"differ by <= {share:g} of the larger")
+            for share in comparison.thresholds or []
+        ]
     if comparison.levels == "words":
         shared = [
             (_shared_words(left, right, share), f"common words >= {share:g}")
@@ -156,6 +163,11 @@ def _within_edits(left: str, right: str, edits: int) -> str:
         f"levenshtein({left}, {right}) <= {2 * edits}"
         f" and damerau_levenshtein({left}, {right}) <= {edits}"
     )
+
+
+def _within_share(left: str, right: str, share: float) -> str:
+    one, other = (f"try_cast({column} as double)" for column in (left, right))
+    return f"abs({one} - {other}) <= {share:g} * greatest(abs({one}), abs({other}))"
 
 
 def _shared_words(left: str, right: str, share: float) -> str:

@@ -7,6 +7,11 @@ from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.records.column_readings import CleanColumn, clean_columns, read_columns
 from er_pipeline.blocking.records.day_orders import DAY_ORDER_CHECK, DayOrder, judge_day_orders
+from er_pipeline.blocking.records.number_marks import (
+    NUMBER_MARKS_CHECK,
+    NumberMarks,
+    judge_number_marks,
+)
 from er_pipeline.blocking.records.drop_verdicts import RECORDS_KEPT, judge_records_drop
 from er_pipeline.blocking.records.emptied_values import (
     FieldValues,
@@ -51,6 +56,7 @@ CHECKS = (
         limits=("checks.max_cleaned_away",),
     ),
     DAY_ORDER_CHECK,
+    NUMBER_MARKS_CHECK,
     Check(
         "cells_hold_one_value",
         "Of several addresses or numbers in a cell, all but the first are left out.",
@@ -83,6 +89,7 @@ class CleanedFacts(TypedDict):
     values_of_field: dict[str, FieldValues]
     reading_notes: list[str]
     day_orders: list[dict[str, Any]]
+    number_marks: list[dict[str, Any]]
 
 
 def steps(spec: PipelineSpec) -> list[Step]:
@@ -195,6 +202,7 @@ def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
             records_of_source=raw.records_of_source,
             values_of_field=values_of_fields(engine, raw.table, "written_records", cleaned),
             day_orders=[asdict(order) for order in readings.orders],
+            number_marks=[asdict(shown) for shown in readings.numbers],
             reading_notes=list(raw.notes),
         )
         draft.facts.update(facts)
@@ -243,6 +251,11 @@ def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]
         [DayOrder(**order) for order in facts["day_orders"]],
         spec.source_labels,
         spec.cleaning.day_first,
+    )
+    yield judge_number_marks(
+        [NumberMarks(**shown) for shown in facts.get("number_marks", [])],
+        spec.source_labels,
+        spec.cleaning.decimal_comma,
     )
     several = {name: n for name, values in found.items() if (n := values["cells_of_several"])}
     named = ", ".join(f"{name} in {n:,} records" for name, n in several.items())
