@@ -124,6 +124,11 @@ class Matching(Settings):
         description="In mode link, take the best links alone: of every source at most one record"
         " in an entity.",
     )
+    swapped_names: bool = Field(
+        False,
+        description="First and last name in each other's column are a level of their own, not two"
+        " names that differ.",
+    )
     teaches_blocking: bool = Field(
         True,
         description="The model's confident scores are weak labels for learned rules and weights.",
@@ -140,4 +145,4 @@ class Matching(Settings):
 
     def trained_by(self) -> list[float]:
         """Give the settings that shape the model, not the matches."""
-        return [self.max_u_pairs, self.max_iterations, self.convergence]
+        return [self.max_u_pairs, self.max_iterations, self.convergence, self.swapped_names]
