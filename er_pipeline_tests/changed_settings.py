@@ -157,6 +157,7 @@ CHANGES: Sequence[Change] = (
     Change("cleaning.gmail_dots", False, RECORDS),
     Change("cleaning.plus_tags", False, RECORDS),
     Change("cleaning.day_first", True, RECORDS),
+    Change("cleaning.decimal_comma", True, RECORDS),
     Change("cleaning.placeholders", ["nobody"], RECORDS),
     Change("cleaning.numbers", {"city": "luhn"}, RECORDS, given={"fields.city": "identifier"}),
     # Records are cleaned alike; keys of the domain are others.
@@ -253,6 +254,7 @@ CHANGES: Sequence[Change] = (
     Change("matching.max_u_pairs", 10_000, MODEL),
     Change("matching.max_iterations", 40, MODEL),
     Change("matching.convergence", 0.001, MODEL),
+    Change("matching.swapped_names", True, MODEL),
     Change("matching.recall.records", 100, ("recall_sample",)),
     Change("matching.recall.comparisons", 10_000, ("recall_sample",)),
     Change("matching.recall.min_probability", 0.5, ("recall_sample",)),

@@ -51,11 +51,11 @@ def test_another_setting_is_named_with_what_it_was() -> None:
     [text] = sentences(over, now=night(max_size=300))
     assert text.endswith("soundex S530 passed the cap of 300 (500 before) (now 400).")
     [text] = sentences(cause("budget_moved", 9), now=night(budget=10), before=night(budget=20))
-    assert text.endswith("because the budget's cut is another (10 pairs, 20 before).")
+    assert text.endswith("because the budget's cut moved (10 pairs, 20 before).")
     [text] = sentences(cause("strategy_changed", 9), now=night(mode="link"))
     assert text.endswith("because the mode is link, dedupe before.")
     [text] = sentences(cause("neighbours_moved", 9), now=night(search={"k": 5}))
-    assert text.endswith("because the settings of neighbours are others.")
+    assert text.endswith("because the settings of neighbours changed.")
 
 
 def test_a_strategy_was_added_removed_or_changed() -> None:

@@ -36,7 +36,11 @@ def column(name: str, values: Sequence[str], n_rows: int | None = None) -> Colum
         ("first_name", ["7", "12"], "text"),
         ("plz", ["80331", "10115"], "identifier"),
         ("x", ["AB-123", "CD-456"], "identifier"),
-        ("price", ["19.99", "$5.00", "1,299.00"], "text"),
+        ("price", ["19.99", "$5.00", "1,299.00"], "number"),
+        ("price", ["cheap", "ask us"], "text"),
+        ("menge", ["7", "12"], "number"),
+        ("x", ["1.234,50", "12,00 €", "7,5"], "number"),
+        ("x", ["1234", "77"], "identifier"),
         ("title", ["The quick brown fox", "A lazy dog"], "text"),
     ],
 )

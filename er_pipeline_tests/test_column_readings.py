@@ -31,6 +31,18 @@ def test_a_declared_order_holds_against_what_a_column_shows(engine: Engine) -> N
     assert read_columns(engine, "raw", spec).options["born"][0].day_first is False
 
 
+def test_numbers_are_read_as_their_column_shows_unless_it_is_declared(engine: Engine) -> None:
+    fields = {"name": "text", "born": "number"}
+    put_raw(engine, (0, "x", "1.234"), (0, "x", "12,50"), (1, "x", "1.234"), (1, "x", "12.50"))
+    spec = small_spec(sources=SOURCES, fields=fields)
+    read = read_columns(engine, "raw", spec)
+    assert [options.decimal_comma for options in read.options["born"]] == [True, False]
+    assert [shown.source_no for shown in read.numbers] == [0, 1]
+    declared = small_spec(sources=SOURCES, fields=fields, cleaning={"decimal_comma": False})
+    options = read_columns(engine, "raw", declared).options["born"]
+    assert [of_source.decimal_comma for of_source in options] == [False, False]
+
+
 def test_one_value_is_read_in_several_ways_where_sources_differ(engine: Engine) -> None:
     put_raw(engine, (0, "x", "03/04/1990"), (1, "x", "03/04/1990"), (2, "x", "03/04/1990"))
     options = [CleaningOptions(), CleaningOptions(day_first=True), CleaningOptions()]

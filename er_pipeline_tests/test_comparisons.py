@@ -25,6 +25,7 @@ KINDS = {
     "phones": "phones",
     "born": "date",
     "no": "identifier",
+    "price": "number",
 }
 
 
@@ -76,6 +77,11 @@ OTHER = "All other comparisons"
         ("name", "dixon", "dickson", "jaro_winkler >= 0.8"),
         ("name", "smith", "jones", OTHER),
         ("firm", "acme", "acme", "Exact match on firm"),
+        ("price", "100", "100", "Exact match on price"),
+        ("price", "100", "99", "differ by <= 0.01 of the larger"),
+        ("price", "-90", "-100", "differ by <= 0.1 of the larger"),
+        ("price", "0", "0.01", OTHER),
+        ("price", "100", "many", OTHER),
         ("email", "ann@a.com", "ann@b.org", "same user"),
         ("email", "ann.lee@a.com", "ann.lee1@a.com", "similar"),
         ("email", "ann@a.com", "bob@b.org", OTHER),

@@ -12,8 +12,8 @@ from er_pipeline.blocking.spec.concepts import (
 @pytest.mark.parametrize(
     ("field", "names"),
     [
-        ("first_name", ["Vorname", "prénom", "given_name", "FirstName", "Voornaam", "imię"]),
-        ("last_name", ["Nachname", "nom de famille", "surname", "Apellidos", "cognome"]),
+        ("first_name", ["Vorname", "prénom", "given_name", "FirstName", "Voornaam", "imię", "Contact First"]),
+        ("last_name", ["Nachname", "nom de famille", "surname", "Apellidos", "cognome", "Patient Last Name"]),
         ("birth_date", ["Geburtsdatum", "date_de_naissance", "DOB", "fecha_nacimiento"]),
         ("email", ["E-Mail", "courriel", "email_address", "correo electrónico", "mail_address"]),
         ("phone", ["Telefonnummer", "téléphone", "homePhone", "móvil", "Handy", "Tel."]),
@@ -23,6 +23,8 @@ from er_pipeline.blocking.spec.concepts import (
         ("company", ["Firma", "raison sociale", "empresa", "company_name"]),
         ("title", ["title", "Bezeichnung", "Artikelname", "Produktname", "titre", "product_name"]),
         ("price", ["price", "Preis", "prix", "precio", "list price", "Preis_EUR", "cena"]),
+        ("area", ["area", "Wohnfläche", "superficie", "living_area"]),
+        ("amount", ["amount", "Betrag", "Credit Limit", "Umsatz"]),
         ("brand", ["brand", "Hersteller", "marque", "marca", "manufacturer"]),
         ("ean", ["EAN", "ean13", "gtin", "EAN-Code", "barcode"]),
         ("full_name", ["nom complet", "Customer Name", "full_name", "Nombre y Apellidos"]),

@@ -50,7 +50,7 @@ def test_what_is_not_known_is_said_and_nothing_is_not_listed() -> None:
     for line in (
         "Pairs: 0 gained, 0 lost",
         "Entities: nothing happened to them",
-        "No setting is another.",
+        "No setting changed.",
         "Not known: matches gained and lost: none is kept.",
     ):
         assert line in lines

@@ -1,12 +1,15 @@
 from dataclasses import replace
 
+import pytest
+
 from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.evaluation.entity_chain import ChainLink
 from er_pipeline.evaluation.explained_pair import ExplainedPair, Missed, PairKeys
+from er_pipeline.evaluation.pair_causes import ELSE_LABEL, IN_DOUBT, TOO_LOW
 from er_pipeline.evaluation.pair_score import PairScore, Term
 from er_pipeline.evaluation.parted_pair import PairLabel
 from er_pipeline.evaluation.record_keys import KeyBlock
-from er_pipeline.evaluation.remedy_settings import Change
+from er_pipeline.evaluation.remedy_settings import NO_MATCH, Change
 from er_pipeline.terminal.explain_lines import explained_lines
 
 APART = ExplainedPair(
@@ -48,6 +51,28 @@ def test_the_last_line_says_what_parts_them_and_what_would_unite_them() -> None:
         " 700). Cheapest change: raise blocks: max_size to 700. United, their entities of 2 and 1"
         " records become one."
     )
+
+
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        f"{TOO_LOW}{ELSE_LABEL}",
+        f"{IN_DOUBT}{ELSE_LABEL}",
+        "no key of one or two fields finds it",
+        NO_MATCH,
+    ],
+)
+def test_what_unites_nobody_is_not_said_to_unite_their_entities(remedy: str) -> None:
+    missed = Missed("below_threshold", "the model gives it 0.2000", remedy)
+    *_, last = explained_lines(replace(APART, missed=missed))
+    assert f"Cheapest change: {remedy}." in last
+    assert "united" not in last.lower()
+
+
+def test_a_change_without_a_number_unites_all_the_same() -> None:
+    missed = Missed("cut_by_budget", "its weight is 1", "a larger budget")
+    *_, last = explained_lines(replace(APART, missed=missed))
+    assert last.endswith("United, their entities of 2 and 1 records become one.")
 
 
 def test_a_chain_is_listed_link_by_link() -> None:

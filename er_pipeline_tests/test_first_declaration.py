@@ -149,3 +149,14 @@ def test_a_declaration_can_be_copied_away_from_a_table_of_another_folder(tmp_pat
     ):
         write_declaration([tmp_path / "crm.csv"], out, force=False)
         assert read_spec(out).sources[0].path == path
+
+
+def test_swapped_names_are_offered_a_level_where_there_are_some(tmp_path: Path) -> None:
+    swapped = "".join(f"9{i},Smith{LETTERS[i % 11]},Ann{LETTERS[i % 7]},\n" for i in range(6))
+    declared(tmp_path, {"crm.csv": CRM})
+    assert "# matching: true #" in (tmp_path / "defs.yaml").read_text("utf-8")
+    (tmp_path / "defs.yaml").unlink()
+    declared(tmp_path, {"crm.csv": CRM + swapped})
+    text = (tmp_path / "defs.yaml").read_text("utf-8")
+    assert "# matching: {swapped_names: true} # a model" in text
+    assert "rows have the first_name and last_name of another row the other way round" in text

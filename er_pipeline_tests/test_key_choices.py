@@ -172,3 +172,11 @@ def test_the_users_own_free_mail_domains_give_no_key(
     of_domain = key_choices({"email": "email"}, ["acme.com"])[-1].conjunction
     found = engine.rows(f"select block_key from ({of_domain.keyed_records(engine, 'records')})")
     assert [value for (value,) in found] == key
+
+
+def test_a_rounded_number_is_no_key_alone() -> None:
+    found = {c.expression: c.never_alone for c in key_choices({"price": "number", "no": "text"})}
+    assert [expression for expression, never in found.items() if never] == [
+        *("two_digits(price)", "one_digit(price)"),
+    ]
+    assert "price" in found

@@ -15,6 +15,7 @@ from er_pipeline.matching.likely_pairs import least_weight
 from er_pipeline.matching.pair_bounds import PairBounds
 from er_pipeline.matching.scored_pairs import score_table
 from er_pipeline.matching.splink_linker import model_settings
+from er_pipeline.matching.swapped_names import says_nothing
 from er_pipeline_tests.model_by_hand import BY_HAND
 from er_pipeline_tests.small_spec import small_spec
 
@@ -54,25 +55,29 @@ def rows_of(draw: random.Random) -> Iterator[tuple[str | None, ...]]:
         yield tuple(None if draw.random() < 0.1 else value for value in values)
 
 
-def trained(draw: random.Random, seed: int) -> dict[str, Any]:
+def trained(draw: random.Random, seed: int, swapped: bool) -> dict[str, Any]:
     """Give a model with random weights, the prior one in five."""
+    compared = COMPARISONS | ({"name": {}, "maiden": {}} if swapped else {})
+    matching = {"swapped_names": True} if swapped else True
     spec = small_spec(
-        fields=FIELDS, comparisons=COMPARISONS, strategies={"name": "name"}, matching=True
+        fields=FIELDS, comparisons=compared, strategies={"name": "name"}, matching=matching
     )
     comparisons = splink_comparisons(spec)
     for comparison in comparisons:
         for level in levels_of(comparison):
             level["m_probability"], level["u_probability"] = draw.random(), draw.random()
+            if says_nothing(level):
+                level["m_probability"] = level["u_probability"]
         if seed % 2:  # such as real models: the more alike, the likelier
             levels_of(comparison)[0]["u_probability"] = 0.001
             levels_of(comparison)[-1]["m_probability"] = 0.01
     return model_settings(spec, comparisons, 0.2, "dedupe_only")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_no_likely_pair_is_ruled_out(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "swapped"), [(1, False), (2, False), (3, True)])
+def test_no_likely_pair_is_ruled_out(seed: int, swapped: bool) -> None:
     draw = random.Random(seed)
-    model = trained(draw, seed)
+    model = trained(draw, seed, swapped)
     pairs = list(itertools.combinations(range(N_RECORDS), 2))
     left, right = (np.array(side, np.int32) for side in zip(*pairs, strict=True))
     with DuckDBEngine(threads=1) as engine:

@@ -32,7 +32,7 @@ def declaration(folder: Path, *columns: str) -> str:
 def test_product_columns_of_two_languages_are_one_field(tmp_path: Path) -> None:
     declaration(tmp_path, "id,title,brand,price", "id,bezeichnung,hersteller,preis")
     spec = read_spec(tmp_path / "defs.yaml")
-    assert spec.declared_kinds == {"title": "text", "brand": "text", "price": "text"}
+    assert spec.declared_kinds == {"title": "text", "brand": "text", "price": "number"}
     assert spec.sources[1].columns["title"] == "bezeichnung"
     assert spec.sources[1].columns["price"] == "preis"
     assert [source.record_id for source in spec.sources] == ["id", "id"]
@@ -66,3 +66,17 @@ def test_what_has_no_words_in_common_is_left_out_and_named(tmp_path: Path) -> No
     assert list(declared.fields) == ["wer"]
     assert "  left out: cosa of b (not in every table)" in declared.lines()
     assert "  left out: was of a (not in every table)" in declared.lines()
+
+
+def test_the_only_phone_of_either_table_is_one_field_and_said_to_be_a_guess(tmp_path: Path) -> None:
+    for name, column, numbers in (
+        ("a.csv", "telf1", [f"+49 30 12345{i}" for i in range(10, 60)]),
+        ("b.csv", "rufnr", [f"+49302345{i}" for i in range(200, 250)]),
+    ):
+        rows = "".join(f"{i},town{i % 9},{number}\n" for i, number in enumerate(numbers))
+        (tmp_path / name).write_text(f"id,city,{column}\n{rows}")
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    declared = write_declaration(files, tmp_path / "defs.yaml", force=False)
+    assert declared.fields["telf1"] == "phone"
+    assert read_spec(declared.file).sources[1].columns == {"telf1": "rufnr"}
+    assert "a guess: like telf1, the only phone column that is left" in declared.file.read_text()

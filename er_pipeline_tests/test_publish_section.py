@@ -16,6 +16,7 @@ def declared(folder: Path, publish: str) -> Path:
     ("publish", "said"),
     [
         ("[{parquet: out}]", "publish.0.tables"),
+        ("{parquet: out, tables: [a]}", "publish: a list stands here, each of its items after a"),
         ("[{tables: [entities]}]", "needs exactly one of parquet, database, database_env and"),
         ("[{parquet: out, database_env: DB, tables: [a]}]", "found parquet, database_env"),
         ("[{parquet: out, schema: er, tables: [a]}]", "schema belongs to database, not to parquet"),

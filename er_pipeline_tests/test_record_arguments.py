@@ -8,7 +8,7 @@ from er_pipeline.blocking.tables.errors import InputError
 from er_pipeline.terminal.record_arguments import record_named
 from er_pipeline_tests.conftest import Dataset
 
-FEW = [{"id": "1", "name": "ann"}, {"id": "a:b", "name": "bob"}]
+FEW = [{"id": "1", "name": "ann"}, {"id": "a:b", "name": "bob"}, {"id": "source1-2", "name": "ed"}]
 MORE = [{"id": "1", "name": "cy"}, {"id": "2", "name": "di"}]
 
 
@@ -27,7 +27,14 @@ def named(dataset: Callable[..., Dataset]) -> Callable[[str], RecordName]:
 
 @pytest.mark.parametrize(
     ("text", "source", "record_id"),
-    [("2", "source1", "2"), ("source0:1", "source0", "1"), ("a:b", "source0", "a:b")],
+    [
+        ("2", "source1", "2"),
+        ("source0:1", "source0", "1"),
+        ("source1-1", "source1", "1"),  # as reports write it
+        ("source1-2", "source0", "source1-2"),  # but an id comes first
+        ("a:b", "source0", "a:b"),
+        ("source0-a:b", "source0", "a:b"),
+    ],
 )
 def test_a_record_is_named_by_its_id_or_with_its_source(
     named: Callable[[str], RecordName], text: str, source: str, record_id: str

@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.learning.rule_keys import Banned
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.learned_people import Made, expressions, made_up
 
@@ -110,3 +111,10 @@ def test_keys_that_yaml_cut_at_their_commas_are_whole_again(people: Made) -> Non
     spec = people.spec(learning={"ban": ["left(last_name", "3)", "phone"]})
     assert spec.learns
     assert spec.learns.ban == ["left(last_name, 3)", "phone"]
+
+
+def test_keys_that_are_never_alone_need_another_one() -> None:
+    banned = Banned((), frozenset({3}))
+    assert banned((3,))
+    assert not banned((3, 4))
+    assert not banned((4,))

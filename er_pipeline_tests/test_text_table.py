@@ -49,3 +49,10 @@ def test_rows_that_do_not_fit_stand_below_each_other() -> None:
     assert lines[11] == "column_0  y"
     assert all(cell_len(line) <= 40 for line in lines)
     assert list(table_lines(columns, [], 40)) == [", ".join(columns)]
+
+
+def test_a_value_is_cut_to_the_most_and_what_names_its_row_is_not() -> None:
+    rows = [("r" * 20, "東京" * 10, "short")]
+    header, line = table_lines(("rule", "key", "note"), rows, None, most=9)
+    assert line == f"{'r' * 20}  東京東京…  short"
+    assert header == f"rule{' ' * 18}key        note"

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from er_pipeline.blocking.blocks.em_training_blocks import build_em_training_blocks
-from er_pipeline.blocking.blocks.training_facts import with_training_rules
+from er_pipeline.blocking.blocks.training_facts import sum_training_rules, with_training_rules
 from er_pipeline.blocking.spec.kinds import default_training_rules
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
@@ -19,6 +19,7 @@ from er_pipeline.matching.training_advisor import (
     named_rules,
     propose_rules,
     rules_yaml,
+    usual_rules_fit,
 )
 from er_pipeline.terminal.cli import main
 from er_pipeline_tests.conftest import Dataset, Rows, made_up_people
@@ -87,6 +88,25 @@ def test_what_is_proposed_holds_when_it_trains(people: Dataset, advice: list[Can
         assert 0.01 <= session["match_share"] <= 0.99
         assert rule.match_share == pytest.approx(session["match_share"], abs=0.1)
         assert set(session["trained"]) == set(KINDS) - rule.fields
+
+
+def test_a_rule_that_failed_is_proposed_no_more(people: Dataset, advice: list[Candidate]) -> None:
+    failed = next(rule for rule in advice if len(rule.expressions) == 1)
+    with DuckDBEngine(threads=people.threads) as engine:
+        tried = {frozenset(failed.expressions): 1.0}
+        anew = advise_rules(engine, people.lake, people.spec, tried)
+    assert anew
+    assert not any(set(failed.expressions) <= set(rule.expressions) for rule in anew)
+
+
+def test_usual_rules_of_which_nearly_all_pairs_match_do_not_fit(people: Dataset) -> None:
+    spec = with_training_rules(people.spec, default_training_rules(people.spec.field_kinds))
+    with DuckDBEngine(threads=people.threads) as engine:
+        people.lake.open(engine, "cleaned_records")
+        _, facts = sum_training_rules(engine, spec)
+    assert usual_rules_fit(facts, spec)
+    next(iter(facts["rules"].values()))["expected_match_share"] = 0.985
+    assert not usual_rules_fit(facts, spec)
 
 
 def test_a_smaller_budget_gives_cheaper_rules(people: Dataset, advice: list[Candidate]) -> None:

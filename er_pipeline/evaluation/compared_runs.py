@@ -67,6 +67,11 @@ def compare_runs(
     between: the publications from the one to the other, both included, oldest first.
     """
     found = Compared(before.name, now.name, figures=list(_figures(before.figures, now.figures)))
+    found.unknown += [
+        f"the figures of {side.name}: its report was withheld or not made"
+        for side, other in ((before, now), (now, before))
+        if other.figures and not side.figures
+    ]
     if before.shown is None or now.shown is None:
         gone = before.name if before.shown is None else now.name
         found.unknown.append(f"the tables of {gone} are not kept: figures alone are compared")

@@ -30,7 +30,7 @@ from er_pipeline.evaluation.record_keys import (
     blocks_of_keys,
     keys_of_records,
 )
-from er_pipeline.evaluation.remedy_settings import NO_MATCH, Change, change_of
+from er_pipeline.evaluation.remedy_settings import NO_CHANGE, NO_MATCH, Change, change_of
 from er_pipeline.matching.entity_cuts import ENTITY_CUTS
 from er_pipeline.matching.entity_links import ENTITY_LINKS
 from er_pipeline.matching.splink_linker import read_model
@@ -75,6 +75,13 @@ class Missed:
     remedy: str
     change: Change | None = None
     merged: int | None = None
+
+    @property
+    def is_mended(self) -> bool:
+        """Whether what the remedy says would unite the two."""
+        if self.change is not None:
+            return self.change.makes_match
+        return not self.remedy.startswith(NO_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -167,9 +174,9 @@ class ExplainedPair:
     def _merged(self) -> str:
         assert self.entities, "there are entities"
         (_, left), (_, right) = self.entities
-        change, merged = (self.missed.change, self.missed.merged) if self.missed else (None, None)
+        merged = self.missed.merged if self.missed else None
         said = []
-        if change is None or change.makes_match:
+        if self.missed is None or self.missed.is_mended:
             said.append(f"united, their entities of {left:,} and {right:,} records become one")
         if merged is not None:
             said.append(f"in all the change makes {_fewer(merged)}")

@@ -21,16 +21,16 @@ from er_pipeline.evaluation.missed_weights import weigh_missed
 from er_pipeline.evaluation.pair_score import scored_sql
 from er_pipeline.evaluation.proposed_true import propose_true_pairs
 from er_pipeline.evaluation.remedies import MissedTables, Remedy, find_remedies
+from er_pipeline.evaluation.remedy_limits import remedy_limits
 from er_pipeline.evaluation.remedy_settings import COMPARED_BY, NO_MATCH
 from er_pipeline.matching.scored_pairs import SCORES
 from er_pipeline.matching.splink_linker import read_model
 from er_pipeline.matching.term_frequencies import read_frequencies
 
-# Said of a candidate that no threshold may be lowered for.
-NO_THRESHOLD = (
-    "no setting, the threshold may not go so low; if it is a match, label it, or compare its fields"
-    " otherwise"
-)
+# Said of a candidate that no threshold may be lowered for: of none, and of one so far.
+IN_DOUBT = "no setting: the threshold stays while matches are in doubt or an entity is too large"
+TOO_LOW = "no setting: so low a threshold lets too many wrong matches in"
+ELSE_LABEL = "; if it is a match, label it, or compare its fields otherwise"
 PROPOSED, CANDIDATES = "proposed_true", "candidate_true"
 
 
@@ -111,7 +111,7 @@ def explain_pairs(
                 || printf('%.4f', u.match_probability), '') as detail,
             case when u.left_no is not null
                 then {literal(NO_MATCH)} || coalesce({literal(COMPARED_BY)} || r.remedy, '')
-                else coalesce(r.remedy, {_no_remedy(spec)}) end as remedy
+                else coalesce(r.remedy, {_no_remedy(lake, spec)}) end as remedy
         from {causes} as c
         left join {unlikely} as u on u.left_no = c.left_no and u.right_no = c.right_no
         left join {cheapest} as r on r.left_no = c.left_no and r.right_no = c.right_no
@@ -174,7 +174,7 @@ def _leave_out(engine: Engine, missed: MissedTables, unlikely: str) -> None:
         )
 
 
-def _no_remedy(spec: PipelineSpec) -> str:
+def _no_remedy(lake: Lake, spec: PipelineSpec) -> str:
     """Write what to say of a row c of missed_causes of which no single change is known."""
     text = "no key of one or two fields finds it"
     if not spec.embedding:
@@ -185,8 +185,10 @@ def _no_remedy(spec: PipelineSpec) -> str:
     budget = "a larger budget"
     if spec.learns:
         budget += ", with which the rules would be learned anew"
+    stays = spec.matching is not None and remedy_limits(lake, spec).least_precision is None
+    threshold = f"{IN_DOUBT if stays else TOO_LOW}{ELSE_LABEL}"
     return (
-        f"case c.cause when 'below_threshold' then {literal(NO_THRESHOLD)}"
+        f"case c.cause when 'below_threshold' then {literal(threshold)}"
         f" when 'cut_by_budget' then {literal(budget)}"
         f" when 'block_dropped' then {literal(larger)} else {literal(text)} end"
     )

@@ -16,6 +16,8 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 # Said of a pair that the model would give too little; and what would have it compared.
 NO_MATCH = "none alone: as a candidate it would be no match"
 COMPARED_BY = "; to have it compared: "
+# How a remedy begins that names no change, since none is known that unites the two.
+NO_CHANGE = ("no ", "none ")
 # Name of a strategy that is added, unless it is taken.
 ADDED = "added"
 _COSTS = (

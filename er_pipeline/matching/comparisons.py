@@ -6,10 +6,12 @@ text columns, so no format needs parsing for each pair.
 
 from typing import Any
 
+from er_pipeline.blocking.spec.declared_comparisons import names_in_either_order
 from er_pipeline.blocking.spec.matching_section import Comparison
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.values.pair_conditions import parse_condition
+from er_pipeline.matching.swapped_names import SWAPPED, swapped_sql
 
 # What a kind of field is compared by. Values of kinds with term_frequency repeat, common ones more.
 BY_KIND: dict[str, Comparison] = {
@@ -23,6 +25,7 @@ BY_KIND: dict[str, Comparison] = {
     "phones": Comparison(levels="any_value"),
     "date": Comparison(levels="date"),
     "identifier": Comparison(levels="damerau_levenshtein", thresholds=[1, 2], term_frequency=True),
+    "number": Comparison(levels="relative", thresholds=[0.01, 0.1], term_frequency=True),
 }
 # Thresholds where only the levels are given.
 DEFAULT_THRESHOLDS: dict[str, list[float]] = {
@@ -32,6 +35,7 @@ DEFAULT_THRESHOLDS: dict[str, list[float]] = {
     "words": [0.7, 0.4],
     "levenshtein": [1, 2],
     "damerau_levenshtein": [1, 2],
+    "relative": [0.01, 0.1],
 }
 SIMILAR_EMAIL = 0.9  # Jaro-Winkler
 # Below the levels of common words stand these, of Jaro-Winkler: a text may be a single word. On
@@ -86,6 +90,15 @@ def splink_comparison(spec: PipelineSpec, field: str) -> dict[str, Any]:
     comparison = comparison_of(spec, field)
     frequency = field if comparison.term_frequency else None
     equal = levels.ExactMatchLevel(field).configure(tf_adjustment_column=frequency)
+    swapped = []
+    names = names_in_either_order(spec)
+    if field in names:
+        (other,) = (name for name in names if name != field)
+        swapped = [
+            levels.CustomLevel(swapped_sql(field, other), f"{SWAPPED}{other}").configure(
+                fix_m_probability=field != names[0]  # the first of the two says it for both
+            )
+        ]
     near = [
         levels.CustomLevel(parse_condition(condition, tuple(spec.field_kinds))[0], condition)
         for condition in comparison.sql
@@ -94,7 +107,7 @@ def splink_comparison(spec: PipelineSpec, field: str) -> dict[str, Any]:
     written: dict[str, Any] = library.CustomComparison(
         output_column_name=field,
         comparison_description=f"{spec.field_kinds[field]} by {comparison.levels}",
-        comparison_levels=[levels.NullLevel(field), equal, *near, levels.ElseLevel()],
+        comparison_levels=[levels.NullLevel(field), equal, *swapped, *near, levels.ElseLevel()],
     ).create_comparison_dict("duckdb")
     return written
 
@@ -123,6 +136,11 @@ def _near(comparison: Comparison, field: str) -> list[tuple[str, str]]:
         return [
             (_within_edits(left, right, int(edits)), f"edits <= {edits:g}")
             for edits in comparison.thresholds or []
+        ]
+    if comparison.levels == "relative":
+        return [
+            (_within_share(left, right, share), f"differ by <= {share:g} of the larger")
+            for share in comparison.thresholds or []
         ]
     if comparison.levels == "words":
         shared = [
@@ -158,6 +176,11 @@ def _within_edits(left: str, right: str, edits: int) -> str:
     )
 
 
+def _within_share(left: str, right: str, share: float) -> str:
+    one, other = (f"try_cast({column} as double)" for column in (left, right))
+    return f"abs({one} - {other}) <= {share:g} * greatest(abs({one}), abs({other}))"
+
+
 def _shared_words(left: str, right: str, share: float) -> str:
     """Write that two texts of several words share so many of all their words: Jaccard's index."""
     words, others = f"string_split({left}, ' ')", f"string_split({right}, ' ')"
@@ -175,5 +198,7 @@ def comparison_text(spec: PipelineSpec, field: str) -> str:
     text = str(comparison.levels)
     if comparison.thresholds:
         text += f" {', '.join(f'{threshold:g}' for threshold in comparison.thresholds)}"
+    if field in names_in_either_order(spec):
+        text += ", swapped names"
     text += "".join(f", {literal(condition)}" for condition in comparison.sql)
     return text + (", term frequency" if comparison.term_frequency else "")

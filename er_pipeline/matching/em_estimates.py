@@ -1,7 +1,7 @@
 """What training estimates: chance, m and u of every level, and how many matches there are.
 
-u: of the level of equal values exactly, from the frequencies of the values; of the other levels
-from random pairs. Both count matches too, which are taken out once their share is known.
+u: of the level of equal values exactly, from the frequencies of the values, and so that of swapped
+names; of the other levels from random pairs. Both count matches too, which are taken out once their share is known.
 m: the median over the sessions that trained it. A level that no session saw says no more for a
 match than the next one below it.
 prior: two rules on different fields catch matches independently, if records are damaged here and
@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from er_pipeline.blocking.records.match_share import count_agreeing_pairs
+from er_pipeline.blocking.spec.declared_comparisons import names_in_either_order
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import exact_sum, quoted
@@ -27,6 +28,7 @@ from er_pipeline.matching.em_sessions import (
     without_frequencies,
 )
 from er_pipeline.matching.splink_linker import linker_of, model_settings, predicted
+from er_pipeline.matching.swapped_names import PLACE, is_swapped, says_nothing, share_of_swapped
 
 # m of a comparison that no session trained: what most clean fields are like.
 UNTRAINED_EQUAL = 0.9
@@ -47,7 +49,7 @@ def estimate_chance(
 ) -> list[list[float]]:
     """Give for every comparison the share of all pairs that stand on each level, equal first.
 
-    The share of equal values is exact, the others are a sample's. On a level that the sample has
+    The shares of equal values and of swapped names are exact, the others are a sample's. On a level that the sample has
     not seen stands half a pair of it: that a sample of a million has none does not say that there
     is none among a million times as many.
     """
@@ -73,7 +75,11 @@ def estimate_chance(
             max(least, level.get("u_probability") or 0.0) for level in levels_of(comparison)[1:]
         ]
         equal = _share_of_equal(engine, spec, comparison["output_column_name"])
-        chance.append([equal, *(share * (1 - equal) / sum(shares) for share in shares)])
+        found = [equal, *(share * (1 - equal) / sum(shares) for share in shares)]
+        if is_swapped(levels_of(comparison)[PLACE]):
+            names = names_in_either_order(spec)
+            found[PLACE] = share_of_swapped(engine, spec, RECORDS, names, n_possible)
+        chance.append(found)
     return chance
 
 
@@ -210,16 +216,20 @@ def unseen_levels(name: str, sessions: Sequence[Session]) -> list[int]:
     return [i for i, shares in enumerate(zip(*found, strict=True)) if set(shares) == {None}]
 
 
-def cautious_m(m: Sequence[float], u: Sequence[float], unseen: Sequence[int]) -> list[float]:
+def cautious_m(
+    m: Sequence[float], u: Sequence[float], unseen: Sequence[int], swapped: Sequence[int] = ()
+) -> list[float]:
     """Let a level that no session has seen say no more for a match than the next one below it.
 
     Chance has mostly not been seen on it either, and half a match over next to nothing would be
-    very much.
+    very much. swapped: levels of swapped names, which then say nothing.
     """
     shares = list(m)
     for i in sorted(unseen, reverse=True):
         if i + 1 < len(shares):
             shares[i] = min(shares[i], u[i] * shares[i + 1] / u[i + 1])
+        if i in swapped:
+            shares[i] = u[i]
     return shares
 
 
@@ -237,4 +247,6 @@ def filled_comparison(
             level["m_probability"] = LEAST_M if share is None else max(share, LEAST_M)
         if u is not None:
             level["u_probability"] = u[i]
+        if m is not None and u is not None and says_nothing(level):
+            level["m_probability"] = u[i]
     return {**comparison, "comparison_levels": levels}

@@ -45,6 +45,7 @@ from er_pipeline.matching.em_sessions import (
 from er_pipeline.matching.model_facts import ModelFacts, SessionFacts, model_facts
 from er_pipeline.matching.model_verdicts import CHECKS, judge_model, judge_trained_mix
 from er_pipeline.matching.splink_linker import LINK_TYPES, MODEL_FILE, model_settings
+from er_pipeline.matching.swapped_names import is_swapped
 from er_pipeline.matching.term_frequencies import (
     FREQUENCIES,
     counted_fields,
@@ -153,9 +154,9 @@ def train_model(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     for comparison, seen in zip(comparisons, chance, strict=True):
         name = comparison["output_column_name"]
         u = u_of_strangers(seen, m[name], prior)
-        trained.append(
-            filled_comparison(comparison, cautious_m(m[name], u, unseen_levels(name, sessions)), u)
-        )
+        swapped = [i for i, level in enumerate(levels_of(comparison)) if is_swapped(level)]
+        cautious = cautious_m(m[name], u, unseen_levels(name, sessions), swapped)
+        trained.append(filled_comparison(comparison, cautious, u))
     model = model_settings(spec, trained, round(prior, 12), LINK_TYPES[spec.link_mode])
     facts = ModelFacts(
         prior=prior,

@@ -19,6 +19,7 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.matching.comparisons import compared_value
 from er_pipeline.matching.mixture import EQUAL_AT_START, Patterns, fit_mixture
+from er_pipeline.matching.swapped_names import says_nothing, without_swapped
 
 logger = logging.getLogger(__name__)
 
@@ -121,11 +122,14 @@ def run_session(
     logger.info(
         "session %s: %s iterations, %.4f matches", rule.name, found.iterations, found.match_share
     )
+    levels_by_name = {c["output_column_name"]: levels_of(c) for c in taught}
     m = {}
     for name, shares, levels in zip(names, found.m, patterns.levels.T, strict=True):
         seen = set(levels.tolist())
-        m[name] = tuple(
-            round(float(share), 6) if level in seen else None for level, share in enumerate(shares)
+        m[name] = without_swapped(
+            [round(float(share), 6) if no in seen else None for no, share in enumerate(shares)],
+            levels_by_name[name],
+            rule.source_columns,
         )
     return Session(
         rule.name,
@@ -196,14 +200,16 @@ def agreement_patterns(
 def level_sql(comparison: Mapping[str, Any]) -> str:
     """Write the level of a pair: the highest for equal values, 0 for others, -1 if one is missing.
 
-    Reads the columns <field>_l and <field>_r.
+    It is -1, too, where another comparison says it. Reads the columns <field>_l and <field>_r.
     """
     cases, value = "", len(levels_of(comparison)) - 1
     for level in comparison["comparison_levels"]:
         if level.get("is_null_level"):
             cases += f" when {level['sql_condition']} then -1"
             continue
-        if level["sql_condition"] != "ELSE":
+        if says_nothing(level):
+            cases += f" when {level['sql_condition']} then -1"
+        elif level["sql_condition"] != "ELSE":
             cases += f" when {level['sql_condition']} then {value}"
         value -= 1
     return f"cast(case{cases} else 0 end as tinyint)"

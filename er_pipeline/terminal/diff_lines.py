@@ -89,7 +89,7 @@ def _settings(found: Compared, width: int | None) -> Iterator[str]:
         return
     yield ""
     if not found.settings:
-        yield "No setting is another."
+        yield "No setting changed."
         return
     rows = [
         (s["setting"], s["before"] or "not written", s["now"] or "not written")

@@ -66,7 +66,7 @@ class Ledger:
                 " the view entities and the id as the source wrote it"
             )
         if len(found) > 1:
-            named = " or ".join(f"{one.source}:{record}" for one in found)
+            named = " or ".join(f"{one.source}:{one.record_id}" for one in found)
             raise UsageError(f"several sources have a record {record!r}: write {named}")
         ((entity_id,),) = self.engine.rows(
             "select e.entity_id from entities as e join cleaned_records as r"

@@ -1,12 +1,13 @@
 """An explained pair as lines for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from er_pipeline.evaluation.entity_chain import ChainLink
 from er_pipeline.evaluation.explained_pair import ExplainedPair, PairKeys
 from er_pipeline.evaluation.remedy_settings import as_declared
+from er_pipeline.terminal.text_table import table_lines
 
-# Characters of a value or key that are shown.
+# Cells of the terminal that a value or key takes at most.
 SHOWN = 40
 DROP_TEXTS = {
     "oversized": "over the cap, not compared",
@@ -25,11 +26,15 @@ def explained_lines(pair: ExplainedPair) -> Iterator[str]:
             (f"{'=' if left == right and left else ' '} {field}", left or "", right or "")
             for field, (left, right) in pair.values.items()
         ],
+        None,
+        most=SHOWN,
     )
     yield ""
     yield from table_lines(
         ("strategy", "left keys", "right keys", "shared blocks"),
         [(keys.strategy, *_keys(keys)) for keys in pair.keys],
+        None,
+        most=SHOWN,
     )
     yield ""
     yield from _pair_lines(pair)
@@ -45,6 +50,8 @@ def explained_lines(pair: ExplainedPair) -> Iterator[str]:
                 ),
                 ("", "probability of a match", f"{pair.score.probability:.6f}"),
             ],
+            None,
+            most=SHOWN,
         )
     if pair.chain:
         yield ""
@@ -90,15 +97,3 @@ def _keys(keys: PairKeys) -> tuple[str, str, str]:
         for block in keys.blocks
     ]
     return " ".join(keys.left) or "none", " ".join(keys.right) or "none", "; ".join(blocks) or "-"
-
-
-def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Write a table in columns, long cells cut."""
-    cut = [[_cut(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(header), *cut]) for i in range(len(header))]
-    for row in [list(header), *cut]:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

@@ -40,6 +40,8 @@ _NO_ID = (
     "no column has a value of its own in every row, so rows are numbered as they are read; name a"
     " column here once there is one"
 )
+# So many rows with the names of another one swapped are no accident.
+SWAPPED_ROWS = 5
 # Up to such a share of rows that cannot be read, a declaration sets them aside.
 MOST_REJECTS = 0.01
 # Of the numbers of a column so many must have an area code, or it holds no phone numbers.
@@ -163,7 +165,10 @@ def _declaration(
         yield ""
         yield f"  truth: {{cluster_column: {_quoted(column)}}} # {_comment(guess.evidence)}"
     yield ""
-    yield "  # matching: true # a model, scores and entities, once the pairs look right"
+    matching, evidence = _matching(engine, tables)
+    yield f"  # matching: {matching} # a model, scores and entities, once the pairs look right"
+    if evidence:
+        yield f"  # {evidence}"
     yield '  # schedule: {cron: "0 2 * * *", timezone: UTC} # every night, in dagster dev'
 
 
@@ -239,6 +244,34 @@ def _mode(engine: Engine, tables: Sequence[GuessedTable]) -> tuple[str, str]:
                     " link compares the tables with each other alone",
                 )
     return "link", "the tables with each other; link_and_dedupe compares within them, too"
+
+
+def _matching(engine: Engine, tables: Sequence[GuessedTable]) -> tuple[str, str]:
+    """Say what matching should be, and the evidence where names are swapped now and then."""
+    names = [name for name, g in tables[0].fields.items() if g.kind == "person_name"][:2]
+    if len(names) < 2:
+        return "true", ""
+    named = " union all ".join(
+        "select "
+        + ", ".join(
+            f"lower(trim({quoted(table.fields[name].column)})) as {part}"
+            for name, part in zip(names, ("one", "other"), strict=True)
+        )
+        + f" from {table.look.table}"
+        for table in tables
+    )
+    (n_swapped,) = engine.row(
+        f"with named as ({named}), distinct_names as (select distinct one, other from named)"
+        " select count(*) from named as a join distinct_names as b"
+        " on a.one = b.other and a.other = b.one where a.one <> a.other and a.one <> ''"
+    )
+    if n_swapped < SWAPPED_ROWS:
+        return "true", ""
+    return (
+        "{swapped_names: true}",
+        f"(swapped_names: {n_swapped:,} rows have the {names[0]} and {names[1]} of another row the"
+        " other way round)",
+    )
 
 
 def _source_lines(table: GuessedTable, out: Path) -> Iterator[str]:

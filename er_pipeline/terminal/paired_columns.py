@@ -17,6 +17,8 @@ MOSTLY_SHARED = 0.5
 SHARED_WORDS = 0.2
 # A few words in common, such as those of colours, say nothing.
 LEAST_WORDS = 10
+# Kinds of which a table seldom has two columns that mean different things.
+ONLY_KINDS = ("email", "phone", "company", "full_name", "address")
 # The next best partner must be worse by so much, or which one is meant is not clear.
 CLEARLY_BETTER = 1.5
 
@@ -49,9 +51,10 @@ def join_fields(engine: Engine, tables: Sequence[GuessedTable]) -> dict[str, lis
             if partner is not None:
                 table.fields[partner[0]] = table.fields.pop(name)
                 table.pairings[partner[0]] = partner[1]
-        for own, name, evidence in list(_alike(first, table)):
-            table.fields[name] = table.fields.pop(own)
-            table.pairings[name] = evidence
+        for pair in (_alike, _only_ones):
+            for own, name, evidence in list(pair(first, table)):
+                table.fields[name] = table.fields.pop(own)
+                table.pairings[name] = evidence
     common = [name for name in first.fields if all(name in table.fields for table in others)]
     left_out = {}
     for table in tables:
@@ -108,6 +111,20 @@ def _alike(first: GuessedTable, table: GuessedTable) -> Iterator[tuple[str, str,
         if share >= SHARED_WORDS and share >= CLEARLY_BETTER * max(rivals, default=0):
             column = first.fields[b].column
             yield a, b, f"a guess: {share:.0%} of its words and those of {column} are the same"
+
+
+def _only_ones(first: GuessedTable, table: GuessedTable) -> Iterator[tuple[str, str, str]]:
+    """Pair the only column of a kind that is left in either table, as `_alike` does.
+
+    Two systems may write the same phone number in two ways, and share hardly a customer.
+    """
+    for kind in ONLY_KINDS:
+        own = [n for n, g in table.fields.items() if n not in first.fields and g.kind == kind]
+        theirs = [n for n, g in first.fields.items() if n not in table.fields and g.kind == kind]
+        if len(own) == len(theirs) == 1:
+            what = kind.replace("_", " ")
+            column = first.fields[theirs[0]].column
+            yield own[0], theirs[0], f"a guess: like {column}, the only {what} column that is left"
 
 
 def _words(table: GuessedTable, names: Sequence[str]) -> Mapping[str, frozenset[str]]:

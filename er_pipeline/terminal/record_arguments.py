@@ -1,4 +1,9 @@
-"""Records as people name them on the command line: an id, or source:id."""
+"""Records as people name them on the command line: an id, or source:id, or as reports write it.
+
+Reports and checks write source-id where there are several sources, so that can be pasted.
+"""
+
+import re
 
 from er_pipeline.blocking.labels.labels import RecordName
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
@@ -8,27 +13,29 @@ from er_pipeline.blocking.tables.sql import literal
 
 
 def records_named(engine: Engine, text: str) -> list[RecordName]:
-    """Find the records that a text may name: one that it names with its source, else up to two.
+    """Find the records that a text may name, up to two.
 
-    Reads the engine's cleaned_records.
+    source:id comes before an id, and an id before what only reports write. Reads the engine's
+    cleaned_records.
     """
-    # An id may hold a colon. Ids are compared first: parquet files are read by them.
-    parts = text.split(":")
-    ids = [":".join(parts[i:]) for i in range(len(parts))]
-    found = [
+    # An id may hold these signs. Ids are compared first: parquet files are read by them.
+    ids = [text, *(text[place.end() :] for place in re.finditer("[:-]", text))]
+    return [
         RecordName(source, record_id)
         for source, record_id in engine.rows(
             f"""
             select source, record_id from (
-                select * from cleaned_records where record_id in ({", ".join(map(literal, ids))})
-            ) where record_id = $1 or source || ':' || record_id = $1
-            order by source <> split_part($1, ':', 1), source_no limit 2
+                select *, list_position(
+                    [source || ':' || record_id, record_id, source || '-' || record_id], $1
+                ) as written from cleaned_records
+                where record_id in ({", ".join(map(literal, ids))})
+            ) where written > 0
+            qualify written = min(written) over ()
+            order by source_no limit 2
             """,
             [text],
         )
     ]
-    is_whole = bool(found) and f"{found[0].source}:{found[0].record_id}" == text
-    return found[:1] if is_whole else found
 
 
 def record_named(engine: Engine, spec: PipelineSpec, text: str) -> RecordName:
@@ -40,7 +47,7 @@ def record_named(engine: Engine, spec: PipelineSpec, text: str) -> RecordName:
     if len(found) == 1:
         return found[0]
     if found:
-        named = " or ".join(f"{record.source}:{text}" for record in found)
+        named = " or ".join(f"{record.source}:{record.record_id}" for record in found)
         raise InputError(f"several sources have a record {text!r}: write {named}")
     sources = ", ".join(spec.source_labels)
     raise InputError(

@@ -6,7 +6,8 @@ from er_pipeline.blocking.tables.printable import count_of
 from er_pipeline.evaluation.explained_record import ExplainedRecord, RecordEntity
 from er_pipeline.evaluation.record_keys import KeyBlock
 from er_pipeline.terminal.entities import event_lines
-from er_pipeline.terminal.explain_lines import DROP_TEXTS, table_lines
+from er_pipeline.terminal.explain_lines import DROP_TEXTS, SHOWN
+from er_pipeline.terminal.text_table import table_lines
 
 # Events and members that are listed for people; --json has all events.
 EVENTS_LISTED, MEMBERS_LISTED = 10, 10
@@ -17,6 +18,8 @@ def record_lines(record: ExplainedRecord) -> Iterator[str]:
     yield from table_lines(
         ("", f"{record.record.source}:{record.record.record_id}"),
         [(field, value or "") for field, value in record.values.items()],
+        None,
+        most=SHOWN,
     )
     yield ""
     yield from table_lines(
@@ -26,6 +29,8 @@ def record_lines(record: ExplainedRecord) -> Iterator[str]:
             for keys in record.keys
             for block in keys.blocks or (None,)
         ],
+        None,
+        most=SHOWN,
     )
     yield ""
     listed = len(record.candidates)
@@ -58,7 +63,8 @@ def _candidates(record: ExplainedRecord) -> Iterator[str]:
     ]
     header = ("partner", "made by", "weight", "cosine", "probability")
     filled = [i for i in range(len(header)) if any(row[i] for row in rows)]
-    yield from table_lines([header[i] for i in filled], [[row[i] for i in filled] for row in rows])
+    names = [header[i] for i in filled]
+    yield from table_lines(names, [[row[i] for i in filled] for row in rows], None, most=SHOWN)
 
 
 def _block(block: KeyBlock) -> str:

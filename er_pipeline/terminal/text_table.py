@@ -28,16 +28,24 @@ def cell_text(value: Any) -> str:
 
 
 def table_lines(
-    header: Sequence[str], rows: Sequence[Sequence[Any]], width: int | None
+    header: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    width: int | None,
+    *,
+    most: int | None = None,
 ) -> Iterator[str]:
     """Write rows below a header; numbers stand on the right.
 
     width: cells of the terminal. Long values are cut so that a row fits; where it does not even so,
-    each row is written as lines of name and value. None: nothing is cut.
+    each row is written as lines of name and value. None: nothing is cut for that.
+    most: cells of a value, but for those of the first column, which name what their rows are about.
     """
     from rich.cells import cell_len
 
-    texts = [[cell_text(value) for value in row] for row in rows]
+    texts = [
+        [text if most is None or i == 0 else _cut(text, most) for i, text in enumerate(row)]
+        for row in ([cell_text(value) for value in row] for row in rows)
+    ]
     on_right = [
         any(isinstance(row[i], int | float) for row in rows)
         and not any(isinstance(row[i], str | bool | list) for row in rows)
@@ -70,11 +78,16 @@ def _fitted(widths: Sequence[int], least: Sequence[int], width: int) -> list[int
     return found
 
 
-def _padded(text: str, width: int, right: bool) -> str:
+def _cut(text: str, width: int) -> str:
     from rich.cells import cell_len, set_cell_size
 
-    if cell_len(text) > width:
-        text = set_cell_size(text, width - 1) + CUT
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + CUT
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    from rich.cells import cell_len
+
+    text = _cut(text, width)
     space = " " * (width - cell_len(text))
     return space + text if right else text + space
 

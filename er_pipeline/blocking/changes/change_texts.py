@@ -57,16 +57,16 @@ def _because(
         "block_within_cap": lambda: _crossed(count, "is back within", _cap(night, before)),
         "block_min_size": lambda: _crossed(count, "crossed", f"the least size {night['min_size']}"),
         "strategy_changed": lambda: _strategies(count, night, before),
-        "label": lambda: "labels are others",
+        "label": lambda: "labels changed",
         "neighbours_moved": lambda: (
-            "the settings of neighbours are others"
+            "the settings of neighbours changed"
             if night["search"] != before["search"]
-            else "neighbours are others"
+            else "neighbours changed"
         ),
         "second_pass_moved": lambda: "other records need the second pass",
-        "budget_moved": lambda: f"the budget's cut is another{_budget(night, before)}",
+        "budget_moved": lambda: f"the budget's cut moved{_budget(night, before)}",
         "threshold_changed": lambda: threshold or "the threshold moved",
-        "model_changed": lambda: moved or "weights are others",
+        "model_changed": lambda: moved or "weights changed",
     }
     return texts[count["cause"]]()
 

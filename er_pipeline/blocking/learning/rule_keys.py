@@ -94,9 +94,10 @@ def declared_conjunctions(index: Index, spec: PipelineSpec) -> list[Keys]:
 
 @dataclass(frozen=True)
 class Banned:
-    """The conjunctions of which a rule may not have all keys."""
+    """The conjunctions of which a rule may not have all keys, and keys that are no rule alone."""
 
     sets: tuple[frozenset[int], ...]
+    never_alone: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, spec: PipelineSpec, learning: Learning, choices: Sequence[KeyChoice]) -> "Banned":
@@ -108,10 +109,15 @@ class Banned:
         ]
         # A key that is never tried need not be banned.
         known = [keys for keys in wanted if all(key in places for key in keys)]
-        return cls(tuple(frozenset(places[key] for key in keys) for keys in known))
+        return cls(
+            tuple(frozenset(places[key] for key in keys) for keys in known),
+            frozenset(i for i, choice in enumerate(choices) if choice.never_alone),
+        )
 
     def __call__(self, keys: Keys) -> bool:
-        """Return whether a conjunction has all keys of a banned one."""
+        """Return whether a conjunction has all keys of a banned one, or is no rule alone."""
+        if len(keys) == 1 and keys[0] in self.never_alone:
+            return True
         return any(banned.issubset(keys) for banned in self.sets)
 
 

@@ -23,6 +23,11 @@ from er_pipeline.blocking.records.emptied_values import (
     values_of_fields,
 )
 from er_pipeline.blocking.records.expectations import FITS_EXPECTATIONS, judge_expectations
+from er_pipeline.blocking.records.number_marks import (
+    NUMBER_MARKS_CHECK,
+    NumberMarks,
+    judge_number_marks,
+)
 from er_pipeline.blocking.records.raw_records import read_raw_records
 from er_pipeline.blocking.records.snapshots import (
     at_snapshot,
@@ -65,6 +70,7 @@ CHECKS = (
         limits=("checks.max_cleaned_away",),
     ),
     DAY_ORDER_CHECK,
+    NUMBER_MARKS_CHECK,
     Check(
         "cells_hold_one_value",
         "Of several addresses or numbers in a cell, all but the first are left out.",
@@ -96,6 +102,7 @@ class CleanedFacts(TypedDict):
     values_of_field: dict[str, FieldValues]
     reading_notes: list[str]
     day_orders: list[dict[str, Any]]
+    number_marks: list[dict[str, Any]]
     readings: str
     taken_over: NotRequired[int]
     done_in_full: NotRequired[str]
@@ -209,6 +216,7 @@ def _read_and_clean(engine: Engine, lake: Lake, spec: PipelineSpec, day: str | N
             records_of_source=raw.records_of_source,
             values_of_field=values_of_fields(engine, raw.table, "written_records", cleaned),
             day_orders=[asdict(order) for order in readings.orders],
+            number_marks=[asdict(shown) for shown in readings.numbers],
             reading_notes=list(raw.notes),
             readings=how,
             snapshot=day,
@@ -264,6 +272,11 @@ def judge_cleaning(facts: CleanedFacts, spec: PipelineSpec) -> Iterator[Verdict]
         [DayOrder(**order) for order in facts["day_orders"]],
         spec.source_labels,
         spec.cleaning.day_first,
+    )
+    yield judge_number_marks(
+        [NumberMarks(**shown) for shown in facts.get("number_marks", [])],
+        spec.source_labels,
+        spec.cleaning.decimal_comma,
     )
     several = {name: n for name, values in found.items() if (n := values["cells_of_several"])}
     named = ", ".join(f"{name} in {n:,} records" for name, n in several.items())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import phonenumbers
 
 from er_pipeline.blocking.spec.concepts import (
+    NO_IDS,
     PRODUCT_TEXTS,
     Concept,
     concept_of,
@@ -19,6 +20,7 @@ from er_pipeline.blocking.spec.kinds import FULL_NAME
 from er_pipeline.blocking.values.cleaning import CleaningOptions, cleaner
 from er_pipeline.blocking.values.company_names import significant_words
 from er_pipeline.blocking.values.folded_text import fold, words_of
+from er_pipeline.blocking.values.numbers import clean_number
 from er_pipeline.blocking.values.person_names import parse_full_name
 
 # Of the values of a column, so many look like the kind that their look alone decides.
@@ -143,7 +145,7 @@ def guess_id(columns: Sequence[ColumnValues]) -> ColumnValues | None:
         c
         for c in unique
         if share_that(c.sample, lambda v: " " not in v and "@" not in v) == 1
-        and not ((concept := concept_of(c.name)) and concept.field in PRODUCT_TEXTS)
+        and not ((concept := concept_of(c.name)) and concept.field in NO_IDS)
     ]
     return plain[0] if plain else None
 
@@ -165,6 +167,12 @@ def _guess(column: ColumnValues, concept: Concept | None) -> ColumnGuess:
 
 def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
     """Return a column's kind and the evidence for it."""
+    if concept and concept.kind == "number":
+        share = share_that(column.sample, clean_number)
+        if share >= MANY_OF_THEM:
+            n = len(column.sample)
+            return "number", f"{share:.0%} of {n:,} values are numbers, and the column is called so"
+        return "text", "called a number, but its values do not look like numbers"
     if concept and concept.field in PRODUCT_TEXTS:
         return "text", f"{column.distinct:,} different values, and the column is called so"
     by_name = concept.kind if concept else kind_by_name(column.name)
@@ -184,6 +192,8 @@ def _kind(column: ColumnValues, concept: Concept | None) -> tuple[str, str]:
         return "phone", seen("phone", "phone numbers")
     if shares["dialled"] >= MOST_OF_THEM and by_name in ("text", "phone"):
         return "phone", seen("dialled", "phone numbers")
+    if shares["amount"] >= MOST_OF_THEM and by_name == "text":
+        return "number", seen("amount", "numbers with decimals or a currency")
     if by_name == "company" or (
         shares["company"] >= LEGAL_FORMS
         and by_name in ("text", "full_name", "person_name")
@@ -233,8 +243,14 @@ def _is_address(value: str) -> bool:
 
 
 def _is_code(value: str) -> bool:
-    is_amount = re.fullmatch(r"\W*\d[\d.,]*[.,]\d{1,2}\W*", value) is not None
-    return " " not in value.strip() and any(map(str.isdigit, value)) and not is_amount
+    is_price = re.fullmatch(r"\W*\d[\d.,]*[.,]\d{1,2}\W*", value) is not None
+    return " " not in value.strip() and any(map(str.isdigit, value)) and not is_price
+
+
+def _is_amount(value: str) -> bool:
+    """Whether a text is one number, written as no code is: with decimals or a currency."""
+    is_marked = re.search(r"\d[.,]\d|[$€£¥]|\b(eur|usd|gbp|chf|pln)\b", value.lower()) is not None
+    return is_marked and clean_number(value) is not None
 
 
 _EMAIL = cleaner("email", CleaningOptions())
@@ -257,6 +273,7 @@ _LOOKS: Mapping[str, Callable[[str], object]] = {
     "letters": lambda value: not any(letter.isdigit() for letter in value),
     "address": _is_address,
     "code": _is_code,
+    "amount": _is_amount,
 }
 
 

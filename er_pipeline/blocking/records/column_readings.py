@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from er_pipeline.blocking.records.day_orders import DayOrder, day_orders
 from er_pipeline.blocking.records.name_marks import name_marks
+from er_pipeline.blocking.records.number_marks import NumberMarks, number_marks
 from er_pipeline.blocking.spec.kinds import FULL_NAME, NamePart
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -24,11 +25,13 @@ logger = logging.getLogger(__name__)
 class ColumnReadings:
     """How to clean every field, source by source.
 
-    options: of each field one per source. orders: what its columns of dates show.
+    options: of each field one per source. orders: what its columns of dates show. numbers: what
+    those of numbers show.
     """
 
     options: dict[str, list[CleaningOptions]]
     orders: list[DayOrder]
+    numbers: list[NumberMarks]
 
 
 def read_columns(engine: Engine, table: str, spec: PipelineSpec) -> ColumnReadings:
@@ -38,6 +41,9 @@ def read_columns(engine: Engine, table: str, spec: PipelineSpec) -> ColumnReadin
     """
     kinds = spec.field_kinds
     orders = day_orders(engine, table, [name for name, kind in kinds.items() if kind == "date"])
+    numbers = number_marks(
+        engine, table, [name for name, kind in kinds.items() if kind == "number"]
+    )
     marks = name_marks(engine, table, kinds)
     of_dataset = spec.cleaning.options
     options = {name: [of_dataset for _ in spec.sources] for name in kinds}
@@ -49,6 +55,12 @@ def read_columns(engine: Engine, table: str, spec: PipelineSpec) -> ColumnReadin
         elif spec.cleaning.day_first is None:
             found = replace(found, day_first=order.is_day_first(default=False))
         of_source[order.source_no] = found
+    if spec.cleaning.decimal_comma is None:
+        for shown in numbers:
+            of_source = options[shown.field]
+            of_source[shown.source_no] = replace(
+                of_source[shown.source_no], decimal_comma=shown.is_decimal_comma
+            )
     for name, of_source in options.items():
         for source_no, found in enumerate(of_source):
             of_source[source_no] = replace(
@@ -57,7 +69,7 @@ def read_columns(engine: Engine, table: str, spec: PipelineSpec) -> ColumnReadin
                 number=spec.cleaning.numbers.get(name),
                 kept=frozenset(m for f, no, m in marks.kept if (f, no) == (name, source_no)),
             )
-    return ColumnReadings(options, orders)
+    return ColumnReadings(options, orders, numbers)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (
         "first_name",
         "person_name",
-        r"(first|given|fore|christian) ?names?|f ?name|vor ?namen?|ruf ?name|prenoms?"
+        r"(_WHO_ ?)?((first|given|fore|christian) ?names?|first|given)|f ?name|vor ?namen?|ruf ?name|prenoms?"
         r"|nombre de pila|primer nombre|voor ?naam|primeiro nome|imie",
     ),
     (
@@ -49,13 +49,13 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (
         "last_name",
         "person_name",
-        r"(last|family|sur) ?names?|l ?name|(nach|familien|zu) ?namen?|nom (de )?famille"
+        r"(_WHO_ ?)?((last|family|sur) ?names?|last)|l ?name|(nach|familien|zu) ?namen?|nom (de )?famille"
         r"|apellidos?|primer apellido|cognome|achter ?naam|sobrenome|apelido|nazwisko",
     ),
     (
         "full_name",
         "full_name",
-        r"full ?name|(customer|client|contact|person|patient|employee|member|owner|author) ?name"
+        r"full ?name|_WHO_ ?name"
         r"|vollstandiger name|(kunden|ansprechpartner|mitarbeiter|mitglieds?) ?name"
         r"|ansprechpartner|nom complet|nom (et|&) prenom|prenom (et )?nom"
         r"|nombre (completo|y apellidos?)"
@@ -116,11 +116,24 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "price",
-        "text",
+        "number",
         r"((list|retail|sales?|unit|net|gross)? ?price)( ?(eur|usd|gbp))?"
         r"|((verkaufs|einzel|netto|brutto|stuck|listen)? ?preis)( ?eur)?"
         r"|prix( (unitaire|ht|ttc))?|precio|prezzo|preco|prijs|cena",
     ),
+    (
+        "amount",
+        "number",
+        r"amount|(credit|kredit) ?limit|revenue|turnover|betrag|umsatz|montant|bedrag|kwota",
+    ),
+    ("quantity", "number", r"quantity|qty|menge|anzahl|quantite|cantidad|quantita|aantal|ilosc"),
+    (
+        "area",
+        "number",
+        r"(living|floor|plot)? ?area|surface|(wohn|nutz|grundstucks)? ?flache|superficie"
+        r"|oppervlakte|powierzchnia",
+    ),
+    ("weight", "number", r"((net|gross) ?)?weight|gewicht|poids|peso|waga"),
     ("ean", "identifier", r"(ean|gtin|upc)( ?1[234])?( ?(code|nr|no|nummer|number))?|bar ?code"),
     (
         "description",
@@ -129,8 +142,12 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
         r"|descrizione|descricao|omschrijving|opis",
     ),
 )
+# Whose name it is, before the name of the column.
+_WHO = "(customer|client|contact|person|patient|employee|member|owner|author)"
 # Fields of products: what their values look like says less than the name, a title may be anything.
-PRODUCT_TEXTS = frozenset({"title", "brand", "price", "description"})
+PRODUCT_TEXTS = frozenset({"title", "brand", "description"})
+# What names no record, though every row may have a value of its own.
+NO_IDS = PRODUCT_TEXTS | {"price", "amount", "quantity", "area", "weight"}
 # What only says a name beside another column: in French, nom beside prenom; of a product, beside
 # its price.
 _BESIDE: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
@@ -156,6 +173,7 @@ def concept_of(name: str) -> Concept | None:
     words = words_of_name(name)
     joined = words.replace(" ", "")
     for field, kind, pattern in _NAMES:
+        pattern = pattern.replace("_WHO_", _WHO)
         if re.fullmatch(pattern, words) or re.fullmatch(pattern, joined):
             return Concept(field, kind)
     return None

@@ -46,6 +46,17 @@ def not_compared(spec: "PipelineSpec") -> str:
     )
 
 
+def names_in_either_order(spec: "PipelineSpec") -> tuple[str, ...]:
+    """Return the two names whose order is compared, where matching asks for it; else none.
+
+    They are the first two of the kind person_name, as for the keys of names in either order.
+    """
+    if spec.matching is None or not spec.matching.swapped_names:
+        return ()
+    names = [name for name, kind in spec.field_kinds.items() if kind == "person_name"][:2]
+    return tuple(names) if len(names) == 2 and set(names) <= set(spec.comparison_fields) else ()
+
+
 def _declared(spec: "PipelineSpec", name: str) -> Any:
     declared = (spec.comparisons or {}).get(name)
     said = declared.model_dump(mode="json", exclude_unset=True) if declared else {}

@@ -105,5 +105,6 @@ def default_training_rules(field_kinds: Mapping[str, str]) -> dict[str, KeyExpre
             rules[f"same_{fields[0]}"] = keys[fields[0]]
     if len(rules) < 2:
         free = [name for name in field_kinds if name not in names]
+        free.sort(key=lambda name: field_kinds[name] == "number")  # too many share one
         rules.update({f"same_{name}": keys[name] for name in free[:2]})
     return rules or {f"same_{name}": keys[name] for name in list(field_kinds)[:2]}

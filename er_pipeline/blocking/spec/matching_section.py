@@ -34,6 +34,7 @@ class Comparison(Settings):
             "email",
             "any_value",
             "date",
+            "relative",
         ]
         | None
     ) = Field(None, description="How alike values are graded; by the field's kind if omitted.")
@@ -41,7 +42,8 @@ class Comparison(Settings):
         None,
         min_length=1,
         max_length=6,
-        description="Similarities of 0 to 1, or edits, that a level takes; best first.",
+        description="Similarities of 0 to 1, edits, or for relative the share of the larger number"
+        " by which two differ, that a level takes; best first.",
     )
     term_frequency: bool | None = Field(
         None, description="Sharing a rare value says more; on for names, companies and texts."
@@ -56,17 +58,22 @@ class Comparison(Settings):
         if self.thresholds is None:
             return self
         edits = self.levels in ("levenshtein", "damerau_levenshtein")
-        if self.levels not in ("jaro_winkler", "jaro", "jaccard", "words") and not edits:
+        differences = edits or self.levels == "relative"
+        if self.levels not in ("jaro_winkler", "jaro", "jaccard", "words") and not differences:
             raise ValueError(
-                f"thresholds belong to jaro_winkler, jaro, jaccard, words, levenshtein or"
-                f" damerau_levenshtein; levels is {self.levels or 'left out'}"
+                f"thresholds belong to jaro_winkler, jaro, jaccard, words, levenshtein,"
+                f" damerau_levenshtein or relative; levels is {self.levels or 'left out'}"
             )
         if edits and any(value != int(value) for value in self.thresholds):
             raise ValueError(f"{self.levels} counts edits: write whole numbers such as [1, 2]")
         if not edits and any(value > 1 for value in self.thresholds):
-            raise ValueError(f"{self.levels} is a similarity: write shares such as [0.92, 0.8]")
-        if sorted(set(self.thresholds), reverse=not edits) != self.thresholds:
+            such = "a difference: write shares such as [0.01, 0.1]"
+            if not differences:
+                such = "a similarity: write shares such as [0.92, 0.8]"
+            raise ValueError(f"{self.levels} is {such}")
+        if sorted(set(self.thresholds), reverse=not differences) != self.thresholds:
             order = "fewest edits first" if edits else "highest first"
+            order = "smallest first" if self.levels == "relative" else order
             raise ValueError(f"thresholds {self.thresholds} must differ, {order}")
         return self
 
@@ -128,6 +135,11 @@ class Matching(Settings):
         description="In mode link, take the best links alone: of every source at most one record"
         " in an entity.",
     )
+    swapped_names: bool = Field(
+        False,
+        description="First and last name in each other's column are a level of their own, not two"
+        " names that differ.",
+    )
     teaches_blocking: bool = Field(
         True,
         description="The model's confident scores are weak labels for learned rules and weights.",
@@ -144,4 +156,4 @@ class Matching(Settings):
 
     def trained_by(self) -> list[float]:
         """Give the settings that shape the model, not the matches."""
-        return [self.max_u_pairs, self.max_iterations, self.convergence]
+        return [self.max_u_pairs, self.max_iterations, self.convergence, self.swapped_names]

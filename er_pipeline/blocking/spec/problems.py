@@ -14,7 +14,10 @@ from er_pipeline.blocking.spec.blocking_section import (
     MAX_STRATEGIES,
     SECOND_EMBEDDING,
 )
-from er_pipeline.blocking.spec.declared_comparisons import comparisons_with
+from er_pipeline.blocking.spec.declared_comparisons import (
+    comparisons_with,
+    names_in_either_order,
+)
 from er_pipeline.blocking.spec.expectation_problems import expectation_problems
 from er_pipeline.blocking.spec.matching_section import Comparison
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
@@ -240,6 +243,12 @@ def _comparison_problems(spec: "PipelineSpec") -> Iterator[Problem]:
                 parse_condition(condition, tuple(spec.field_kinds))
             except SpecError as error:
                 yield (("comparisons", name, "sql", i), str(error))
+    if spec.matching and spec.matching.swapped_names and not names_in_either_order(spec):
+        yield (
+            ("matching", "swapped_names"),
+            "there are no two compared fields of the kind person_name, or a full_name, whose values"
+            " could be swapped; leave it out",
+        )
 
 
 def _frequency_problems(spec: "PipelineSpec") -> Iterator[Problem]:

@@ -98,6 +98,8 @@ def plain_message(problem: ErrorDetails) -> str:
         return f"{shown(given)} is unknown; there are {known}"
     if problem["type"] == "model_type":
         return f"settings stand under this one, as name: value; {shown(given)} is none"
+    if problem["type"] == "list_type":
+        return f"a list stands here, each of its items after a dash; {shown(given)} is none"
     if problem.get("ctx", {}).get("pattern") == IDENTIFIER:
         return (
             f"{shown(given)} is no name here: a letter first, then letters a to z, digits and _, at"

@@ -226,6 +226,11 @@ class Cleaning(Settings):
         description="Read 03/04/2020 as the 3rd of April; if omitted, as the other dates of the"
         " column show, else the month first.",
     )
+    decimal_comma: bool | None = Field(
+        None,
+        description="Read the number 1,234 as one and a bit; if omitted, as the other numbers of the"
+        " column show, else as a thousand and more.",
+    )
     placeholders: list[str] = Field(
         default_factory=list,
         description="Values that mean 'no value', besides NULL marks and the usual words.",
@@ -269,5 +274,6 @@ class Cleaning(Settings):
             gmail_dots=self.gmail_dots,
             plus_tags=self.plus_tags,
             day_first=bool(self.day_first),
+            decimal_comma=bool(self.decimal_comma),
             placeholders=frozenset(self.placeholders),
         )

@@ -128,8 +128,9 @@ def arrow_of(columns: Sequence[Column], rows: Iterable[Sequence[Any]] = ()) -> "
         "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", tz="UTC"),
     }
     listed = list(rows)
-    if not listed:  # pa.array would import pandas
-        return pa.schema([(column.name, types[column.type]) for column in columns]).empty_table()
+    if not listed:  # an array, of pa.array or empty_table, would import pandas
+        schema = pa.schema([(column.name, types[column.type]) for column in columns])
+        return pa.Table.from_batches([], schema=schema)
     return pa.table(
         {
             column.name: pa.array([row[i] for row in listed], types[column.type])

@@ -25,6 +25,7 @@ from er_pipeline.blocking.values.null_marks import (
     is_signed_mark,
     unquoted,
 )
+from er_pipeline.blocking.values.numbers import clean_number
 from er_pipeline.blocking.values.person_names import clean_name, parse_full_name
 from er_pipeline.blocking.values.phone_numbers import phone_cleaner, phone_numbers
 
@@ -93,6 +94,7 @@ class CleaningOptions:
 
     What a column shows (see the readings of columns in the records), in the spelling that it has:
     dots_day_first: read 03.04.2020 as 3 April, otherwise as 4 March.
+    decimal_comma: read 1,234 as a number with three decimals, otherwise as a thousand and more.
     marks: values that mean "no value" though they are names elsewhere: NULL, nan.
     kept: values that are none elsewhere: NA, of Namibia.
     number: which number an identifier is, as python-stdnum calls it; others become no value.
@@ -104,6 +106,7 @@ class CleaningOptions:
     day_first: bool = False
     placeholders: frozenset[str] = frozenset()
     dots_day_first: bool = True
+    decimal_comma: bool = False
     marks: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     number: str | None = None
@@ -224,6 +227,10 @@ def _text(options: CleaningOptions) -> Cleaner:
     return lambda text: " ".join(words_of(without_float(text.strip()) or ""))
 
 
+def _number(options: CleaningOptions) -> Cleaner:
+    return lambda text: clean_number(text, decimal_comma=options.decimal_comma)
+
+
 def _identifier(options: CleaningOptions) -> Cleaner:
     read = checked_number(options.number) if options.number else None
 
@@ -257,5 +264,6 @@ _SHAPES: dict[str, Callable[[CleaningOptions], Cleaner]] = {
     "address": _address,
     "text": _text,
     "identifier": _identifier,
+    "number": _number,
 }
 KINDS: tuple[str, ...] = tuple(_SHAPES)

@@ -41,7 +41,10 @@ KEYS_OF_KIND: dict[str, tuple[str, ...]] = {
     "address": ("{0}", "left({0}, 6)", "first_word({0})", "digits({0})"),
     "text": ("{0}", "left({0}, 5)", "soundex(first_word({0}))"),
     "identifier": ("{0}", "right({0}, 4)", "left({0}, 3)"),
+    "number": ("{0}", "two_digits({0})", "one_digit({0})"),
 }
+# A rounded number narrows another key. Alone it says next to nothing: every third price is 10 to 20.
+NEVER_ALONE = ("two_digits({0})", "one_digit({0})")
 # Keys of the first two names of a person together, whichever stands in which field.
 SWAPPED_NAMES = (
     "either_order({0}, {1})",
@@ -74,6 +77,7 @@ class KeyChoice:
     """A key to choose from: the field it reads, its place among the field's keys, and the key.
 
     repeats: fields whose evidence this key repeats, and counts only beyond.
+    never_alone: whether it may be a rule only together with others.
     swaps: fields whose values the key takes in either order; it counts only where they are swapped.
     """
 
@@ -82,6 +86,7 @@ class KeyChoice:
     conjunction: Conjunction
     repeats: tuple[str, ...] = ()
     swaps: tuple[str, ...] = ()
+    never_alone: bool = False
 
     @property
     def key(self) -> Key:
@@ -165,4 +170,5 @@ def _choice(
     parsed = parse_conjunction(name, expression, tuple(field_kinds), free_mail_domains)
     repeated = REPEATED_KINDS.get(template) if field_kinds[field] == "email" else None
     repeats = tuple(name for name, kind in field_kinds.items() if kind == repeated)
-    return KeyChoice(field, level, parsed, repeats)
+    alone = field_kinds[field] == "number" and template in NEVER_ALONE
+    return KeyChoice(field, level, parsed, repeats, never_alone=alone)

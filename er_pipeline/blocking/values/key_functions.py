@@ -15,6 +15,7 @@ from er_pipeline.blocking.values.company_names import significant_words
 from er_pipeline.blocking.values.folded_text import fold
 from er_pipeline.blocking.values.free_mail import organisation_domain
 from er_pipeline.blocking.values.full_names import full_names
+from er_pipeline.blocking.values.numbers import number_bands, one_digit, two_digits
 from er_pipeline.blocking.values.person_names import PARTICLES
 
 _MIN_WORD_LENGTH = 4  # letters; a shorter word is seldom what a company is known by
@@ -247,6 +248,28 @@ KEY_FUNCTIONS: dict[str, KeyFunction] = {
             "The digits, in order.",
             Example(("flat 12 b 3",), "123"),
             sql="regexp_replace({0}, '[^0-9]', '', 'g')",
+        ),
+        KeyFunction(
+            "two_digits",
+            ("number",),
+            "A number to two significant digits.",
+            Example(("1249.5",), "1200"),
+            call=two_digits,
+        ),
+        KeyFunction(
+            "one_digit",
+            ("number",),
+            "A number to one significant digit.",
+            Example(("1249.5",), "1000"),
+            call=one_digit,
+        ),
+        KeyFunction(
+            "number_bands",
+            ("number",),
+            "Two bands of a number: numbers that differ by less than a tenth share one.",
+            Example(("100",), ("b48", "b49")),
+            call=number_bands,
+            gives_several=True,
         ),
         KeyFunction(
             "year",

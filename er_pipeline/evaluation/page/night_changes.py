@@ -20,12 +20,12 @@ CAUSES = {
     "block_within_cap": "a block is back within the cap",
     "block_min_size": "a block crossed the least size",
     "strategy_changed": "a strategy was changed",
-    "label": "labels are others",
-    "neighbours_moved": "neighbours are others",
+    "label": "labels changed",
+    "neighbours_moved": "neighbours changed",
     "second_pass_moved": "other records need the second pass",
-    "budget_moved": "the budget's cut is another",
+    "budget_moved": "the budget's cut moved",
     "threshold_changed": "the threshold of matches moved",
-    "model_changed": "weights or the model are others",
+    "model_changed": "weights or the model changed",
 }
 # Causes that are listed with their blocks.
 BLOCKS_SHOWN = 3
