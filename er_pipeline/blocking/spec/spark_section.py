@@ -39,6 +39,11 @@ class Spark(Settings):
         default_factory=dict,
         description="Settings of the session, such as spark.sql.shuffle.partitions: 400.",
     )
+    in_executors: bool = Field(
+        False,
+        description="Compute keys in the executors, and clean there what has more distinct values"
+        " than driver_values. They need this package, at the driver's versions.",
+    )
     driver_values: int = Field(
         5_000_000,
         ge=1,
@@ -76,6 +81,7 @@ class Spark(Settings):
             url_env=self.url_env,
             is_local=self.local,
             conf=self.conf,
+            in_executors=self.in_executors,
             driver_values=self.driver_values,
             driver_records=self.driver_records,
             driver_rows=self.driver_rows,
