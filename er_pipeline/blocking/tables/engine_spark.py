@@ -27,7 +27,7 @@ from er_pipeline.blocking.tables.executors import (
     raise_as_here,
 )
 from er_pipeline.blocking.tables.files import link_file, made_folder
-from er_pipeline.blocking.tables.spark_session import spark_session
+from er_pipeline.blocking.tables.spark_session import lent_session
 from er_pipeline.blocking.tables.spark_sql import signed_hash, to_spark, without_order
 from er_pipeline.blocking.tables.sql import quoted
 
@@ -62,13 +62,13 @@ class SparkEngine:
             raise LakeError(
                 f"{scratch}: Spark takes one of *?[]{{}} in a path for a pattern; name another lake"
             )
-        self._files: dict[str, list[Path]] = {}  # of tables, by their names; views have none
+        self._files: dict[str, list[Path] | None] = {}  # of tables, by name; views have none
         self._made = 0
         self._executors: Executors | None = None
         try:
             self._held.enter_context(made_folder(self.scratch))
             self._held.callback(shutil.rmtree, self.scratch, ignore_errors=True)
-            self.session = self._held.enter_context(spark_session(cluster))
+            self.session = self._held.enter_context(lent_session(cluster))
             if not cluster.is_local:
                 self._check_folder()
         except BaseException:
@@ -85,8 +85,13 @@ class SparkEngine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the session; its tables are gone."""
-        self._held.close()
+        """Give the session back; its tables are gone."""
+        try:
+            for name in self._files if error is None else ():
+                self.session.catalog.dropTempView(name)
+        except Exception as failed:  # the session is of no use to another step
+            kind, error, trace = type(failed), failed, failed.__traceback__
+        self._held.__exit__(kind, error, trace)
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> NoReturn:
         """Refuse: a cluster's tables are made anew, never changed."""
@@ -152,7 +157,7 @@ class SparkEngine:
     def make_view(self, name: str, sql: str) -> None:
         """Make (or replace) a view; what it reads is not replaced afterwards."""
         self._run(lambda: self._query(sql).createOrReplaceTempView(name), sql)
-        self._files.pop(name.lower(), None)
+        self._files[name.lower()] = None
 
     def append(self, name: str, sql: str) -> None:
         """Add the rows of a query to a table, column by column in their order."""
@@ -160,7 +165,7 @@ class SparkEngine:
         added = self._query(sql).toDF(*old.columns)
         fitted = added.select(*(added[f.name].cast(f.dataType) for f in old.schema.fields))
         folder = self._write(fitted, sql, name)
-        self._show_files(name, [*self._files[name.lower()], *_parquet(folder)])
+        self._show_files(name, [*(self._files[name.lower()] or ()), *_parquet(folder)])
 
     def drop(self, name: str) -> None:
         """Drop a table."""
