@@ -1,6 +1,7 @@
 """The command step: single steps of a dataset, as a batch job runs them for Dagster."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -82,9 +83,9 @@ def step(
 @contextmanager
 def _reported_to_dagster() -> Iterator[logging.Logger]:
     """Give a logger whose lines reach Dagster, where its Pipes have started this process."""
-    from dagster_pipes import is_dagster_pipes_process, open_dagster_pipes
+    from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
-    if not is_dagster_pipes_process():
+    if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         yield logging.getLogger(__name__)
         return
