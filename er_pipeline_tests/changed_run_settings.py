@@ -53,6 +53,8 @@ OF_RUNS: Sequence[tuple[str, Any, Mapping[str, Any]]] = (
     ("spark.url", "sc://host:2", ON_SPARK),
     ("spark.url_env", "TEAM_REMOTE", BY_VARIABLE),
     ("spark.conf", {"spark.sql.shuffle.partitions": 400}, ON_SPARK),
+    ("spark.launch", "subprocess", ON_SPARK),
+    ("spark.in_executors", True, ON_SPARK),
     ("spark.driver_values", 1_000, ON_SPARK),
     ("spark.driver_records", 1_000, ON_SPARK),
     ("spark.driver_rows", 1_000, ON_SPARK),

@@ -42,6 +42,7 @@ def test_help_shows_every_command_in_its_group_and_the_exit_codes() -> None:
                 "report",
                 "run",
                 "show",
+                "step",
                 "versions",
             ),
         ],

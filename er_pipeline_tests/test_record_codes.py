@@ -1,4 +1,5 @@
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
@@ -65,3 +66,20 @@ def test_equal_codes_are_the_blocks_that_were_kept(
             kept = values[i] is not None and (cap is None or values.count(values[i]) <= cap)
             is_pair = kept and values[i] == values[j]
             assert (codes[i][column] == codes[j][column]) == is_pair
+
+
+def test_a_key_of_half_of_all_records_joins_no_more_than_the_cap(
+    dataset: Callable[..., Dataset],
+) -> None:
+    # The pairs come of a join on codes: the largest task is as long as its largest group.
+    rows: Rows = [
+        {"id": f"{i:03}", "last": "li" if i % 2 else f"name {i // 8}", "city": f"{i % 5}"}
+        for i in range(120)
+    ]
+    strategies = {"last": "last", "both": ["last", "city"]}
+    people = dataset(rows, strategies=strategies, blocks={"max_size": 12})
+    people.filter()
+    codes = people.rows("record_codes", "code_0, code_1")
+    for place, largest in ((0, 4), (1, 12)):
+        sizes = Counter(row[place] for row in codes if row[place] >= 0)
+        assert max(sizes.values()) == largest

@@ -1,11 +1,19 @@
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from er_pipeline.blocking.tables.cluster import Cluster
 from er_pipeline.blocking.tables.errors import LakeError
-from er_pipeline.blocking.tables.spark_session import sail_url, spark_session
+from er_pipeline.blocking.tables.spark_session import (
+    end_sessions,
+    lent_session,
+    sail_url,
+    spark_session,
+)
 from er_pipeline_tests.two_engines import SAIL, need_sail
 
 
@@ -42,3 +50,35 @@ def test_sail_is_started_once_and_sessions_do_not_see_each_other() -> None:
         one.sql("select 1 as a").createOrReplaceTempView("mine")
         assert not other.catalog.tableExists("mine")
         assert one.catalog.tableExists("mine")
+
+
+def test_neighbouring_steps_share_a_session_and_see_nothing_of_each_other(tmp_path: Path) -> None:
+    need_sail()
+    from er_pipeline.blocking.tables.engine_spark import SparkEngine
+
+    end_sessions()
+    with SparkEngine(SAIL, tmp_path, 1) as one:
+        one.make_table("mine", "select 1 as a")
+        one.make_view("seen", "select * from mine")
+        with SparkEngine(SAIL, tmp_path, 1) as beside:  # at the same time: another session
+            assert beside.session.session_id != one.session.session_id
+    with SparkEngine(SAIL, tmp_path, 1) as following:
+        assert following.session.session_id in (one.session.session_id, beside.session.session_id)
+        assert not any(map(following.session.catalog.tableExists, ("mine", "seen")))
+
+
+def test_a_session_is_not_lent_again_after_an_error_or_once_the_server_has_ended_it() -> None:
+    need_sail()
+    end_sessions()
+    with suppress(ZeroDivisionError), lent_session(SAIL) as failed:
+        raise ZeroDivisionError
+    with lent_session(SAIL) as ended:
+        assert ended.session_id != failed.session_id
+    ended.stop()
+    with lent_session(SAIL) as session:
+        assert session.session_id != ended.session_id
+        assert session.sql("select 1").toArrow().num_rows == 1
+    other = replace(SAIL, conf={"a": "1"})
+    with lent_session(other) as of_other_settings:
+        assert of_other_settings.session_id != session.session_id
+    end_sessions()

@@ -10,6 +10,7 @@ import pytest
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.cluster import Cluster
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.blocking.tables.engine_of_step import RECORDS
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.flow import flow, open_lake, run
@@ -32,13 +33,14 @@ def on_cluster(spec: PipelineSpec, **settings: Any) -> PipelineSpec:
 
 
 def made_by_both(
-    spec: PipelineSpec, folder: Path, until: str = "unified_pairs"
+    spec: PipelineSpec, folder: Path, until: str = "unified_pairs", **settings: Any
 ) -> Iterator[tuple[Step, Lake, Lake]]:
     """Make tables with DuckDB, and those of the cluster's steps with Sail, step by step.
 
-    Give every step of the cluster with both lakes. What the driver makes is made by DuckDB in both.
+    Give every step of the cluster with both lakes, and that of the records, whose values may be
+    cleaned there. What the driver makes is made by DuckDB in both. settings: of the section spark.
     """
-    cluster = on_cluster(spec)
+    cluster = on_cluster(spec, **settings)
     lakes = open_lake(folder / "duckdb", spec), open_lake(folder / "sail", cluster)
     # Step by step in turn, so that neither engine sees another's tables.
     both = zip(
@@ -49,7 +51,7 @@ def made_by_both(
     for (step, facts), (on, facts_on) in both:
         assert step.name == on.name
         assert facts == facts_on, f"facts of {step.name}"
-        if on.place == "cluster":
+        if on.place == "cluster" or on.name == RECORDS:
             yield on, *lakes
     shutil.rmtree(folder / "sail" / ".spill", ignore_errors=True)
 

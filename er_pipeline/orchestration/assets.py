@@ -36,6 +36,7 @@ from er_pipeline.evaluation.first_screen import first_screen
 from er_pipeline.orchestration.asset_keys import asset_key
 from er_pipeline.orchestration.asset_metadata import metadata_values
 from er_pipeline.orchestration.groups import group_of
+from er_pipeline.orchestration.launched_steps import is_launched, launch
 from er_pipeline.orchestration.looks import Look, looks_of
 from er_pipeline.orchestration.resources import LakeFolder
 from er_pipeline.orchestration.snapshot_partitions import snapshot_of
@@ -110,6 +111,12 @@ def step_asset(
             yield from _unchanged(context, spec, step, tables, steps)
             return
         clock = Clock()
+        if is_launched(spec, step):
+            tables = lake.of(spec)
+            with as_dagster_failures():
+                launch(context, spec, step, tables, full=config.full or is_full(context))
+            yield from _as_it_lies(spec, step, tables, steps)
+            return
         with (
             as_dagster_failures(),
             step_lock(tables.folder),
@@ -153,9 +160,22 @@ def _unchanged(
             context.log_event(observation(key, since, version))
             yield unlogged(key)
             continue
-        with as_dagster_failures(), DuckDBEngine(1, spec.memory_limit, lake.spill) as engine:
-            look = looks_of(engine, lake, step, steps)[table.name]
-        yield _materialized(spec, step, table, lake, look, {UNCHANGED_SINCE: since})
+        yield from _as_it_lies(spec, step, lake, steps, {UNCHANGED_SINCE: since}, [table])
+
+
+def _as_it_lies(
+    spec: PipelineSpec,
+    step: Step,
+    lake: Lake,
+    steps: Sequence[Step],
+    more: Mapping[str, Shown] | None = None,
+    of: Sequence[Table] | None = None,
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Show tables as they lie in the lake, those of the step or some of them."""
+    with as_dagster_failures(), DuckDBEngine(1, spec.memory_limit, lake.spill) as engine:
+        looks = looks_of(engine, lake, step, steps)
+    for table in of or step.assets:
+        yield _materialized(spec, step, table, lake, looks[table.name], more or {})
 
 
 def _materialized(

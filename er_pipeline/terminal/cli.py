@@ -57,6 +57,7 @@ from er_pipeline.terminal.options import (
 from er_pipeline.terminal.report_command import REPORT_EXAMPLES, report
 from er_pipeline.terminal.rule_commands import rules, training_rules
 from er_pipeline.terminal.show_command import SHOW_EXAMPLES, show
+from er_pipeline.terminal.step_command import STEP_EXAMPLES, step
 from er_pipeline.terminal.version_commands import versions
 
 Shell = Literal["bash", "zsh", "fish"]
@@ -84,6 +85,7 @@ app.command(explain, group=RUN, help_epilogue=EXPLAIN_EXAMPLES)
 app.command(diff, group=RUN, help_epilogue=DIFF_EXAMPLES)
 app.command(show, group=RUN, help_epilogue=SHOW_EXAMPLES)
 app.command(report, group=RUN, help_epilogue=REPORT_EXAMPLES)
+app.command(step, group=RUN, help_epilogue=STEP_EXAMPLES)
 app.command(learn, group=RUN, help_epilogue=LEARN_EXAMPLES)
 app.command(promote, group=RUN, help_epilogue=PROMOTE_EXAMPLES)
 app.command(notify_command, name="notify", group=RUN, help_epilogue=NOTIFY_EXAMPLES)

@@ -2,8 +2,7 @@
 
 A pair's weight is its evidence (pair_weights.py), in units of what singles out one record, plus
 what its cosine is worth where there is an encoder. When linking, a record has one match or few: a
-pair loses weight where its records have better ones. Nothing is sorted to be cut: the pairs of each
-weight are counted, and where a weight is cut in two, the lower numbers stay.
+pair loses weight where its records have better ones. budget_cut.py says which pairs stay.
 """
 
 import logging
@@ -13,29 +12,16 @@ from typing import Any
 
 from er_pipeline.blocking.neighbours.cosines import fill_cosines, texts_of_records
 from er_pipeline.blocking.neighbours.vector_files import load_vectors, vector_folder
+from er_pipeline.blocking.pairs.budget_cut import cut_of
 from er_pipeline.blocking.pairs.pair_views import rank_again
-from er_pipeline.blocking.pairs.ranked_facts import (
-    A_MILLION,
-    DECIMALS,
-    EVERY_PAIR,
-    Kept,
-    RankedFacts,
-    account_for,
-)
+from er_pipeline.blocking.pairs.ranked_facts import A_MILLION, DECIMALS, RankedFacts, account_for
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
-from er_pipeline.blocking.tables.errors import BudgetError
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import Verdict, share_of
 from er_pipeline.blocking.weights.pair_evidence import RIVALS_SHARE, PairWeights, count_records
 
 logger = logging.getLogger(__name__)
-
-# When linking, a source of more than so many times the records of the other is far larger.
-FAR_LARGER = 2
-
-FLOOR_JOIN = " left join floor_pairs as f on f.left_no = p.left_no and f.right_no = p.right_no"
-IS_ON_FLOOR = "f.left_no is not null"
 
 
 def weight_sql(
@@ -89,7 +75,7 @@ def rank_pairs(
         scratch.mkdir()
         views = rank_again(engine, lake, spec, weights, scratch)
     target = spec.budget.pairs(count_records(engine)) if spec.budget else None
-    cut = _cut(engine, spec, n_made, target)
+    cut = cut_of(engine, spec, n_made, target)
     facts = account_for(engine, cut, n_made, target, weights)
     if views:
         facts["views"] = views
@@ -188,112 +174,5 @@ def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
             {probability} as probability
         from own_pairs as p join best_of_record as l on l.record_no = p.left_no
         join best_of_record as r on r.record_no = p.right_no
-        """,
-    )
-
-
-def _cut(engine: Engine, spec: PipelineSpec, n_made: int, target: int | None) -> Kept:
-    """Decide which pairs stay.
-
-    Raises BudgetError if there are too many and the budget says to fail.
-    """
-    budget = spec.budget
-    if budget is None or target is None or n_made <= target:
-        return EVERY_PAIR
-    if budget.on_over_budget == "fail":
-        raise BudgetError(
-            f"there are {n_made:,} pairs, {n_made - target:,} more than the budget of {target:,};"
-            " write on_over_budget: trim to keep the best, or raise the budget"
-        )
-    if not target:
-        return Kept("false")
-    floor, whose = budget.floor_per_record, ""
-    if floor is None and spec.link_mode == "link":
-        floor, whose = 1, _with_one_match(engine)
-    if not floor:
-        return _best(engine, "weighed_pairs", target)
-    _mark_floor(engine, floor, whose)
-    (n_floor,) = engine.row("select count(*) from floor_pairs")
-    if n_floor >= target:
-        # Even that is too much: those that are among the best of both records come first.
-        engine.make_table(
-            "floor_pairs",
-            "select * from floor_pairs order by sides desc, weight desc, left_no, right_no"
-            f" limit {target}",
-        )
-        return Kept(IS_ON_FLOOR, FLOOR_JOIN)
-    engine.make_view(
-        "pairs_beyond_floor",
-        "select p.* from weighed_pairs as p anti join floor_pairs as f"
-        " on f.left_no = p.left_no and f.right_no = p.right_no",
-    )
-    best = _best(engine, "pairs_beyond_floor", target - int(n_floor))
-    return Kept(f"{IS_ON_FLOOR} or {best.condition}", FLOOR_JOIN + best.joins)
-
-
-def _best(engine: Engine, pairs: str, n_kept: int) -> Kept:
-    """Keep so many pairs, the heaviest; of equal ones the lower numbers.
-
-    Nothing is sorted: the pairs of each weight are counted.
-    """
-    engine.make_table(
-        "pairs_of_weight",
-        "select weight, n, sum(n) over (order by weight desc) as n_until from"
-        f" (select weight, count(*) as n from {pairs} group by weight)",
-    )
-    threshold, n_above = engine.row(
-        f"select min(weight) filter (where n_until - n < {n_kept}),"
-        f" coalesce(max(n_until) filter (where n_until <= {n_kept}), 0)::bigint"
-        " from pairs_of_weight"
-    )
-    # A text, since DuckDB before 2.0 reads so many digits as a DECIMAL and misses the last bit.
-    least = f"'{threshold!r}'::double"
-    if n_above == n_kept:  # the threshold's own pairs all fit
-        return Kept(f"p.weight >= {least}")
-    engine.make_table(
-        "pairs_at_threshold",
-        f"select left_no, right_no from {pairs} where weight = {least}"
-        f" order by left_no, right_no limit {n_kept - n_above}",
-    )
-    return Kept(
-        f"(p.weight > {least} or t.left_no is not null)",
-        " left join pairs_at_threshold as t on t.left_no = p.left_no and t.right_no = p.right_no",
-    )
-
-
-def _with_one_match(engine: Engine) -> str:
-    """Write the condition on the records that should have a match when linking, all if omitted.
-
-    A record of a clean source has one match or none. Where one of two sources is far larger, most
-    of its records have none, and their best pairs would take the place of likelier ones.
-    """
-    sizes = engine.rows(
-        "select source_no, count(*) from key_codes group by source_no order by 2, 1"
-    )
-    if len(sizes) == 2 and sizes[1][1] > FAR_LARGER * sizes[0][1]:
-        of_smaller = f"select record_no from key_codes where source_no = {sizes[0][0]}"
-        return f" where record_no in ({of_smaller})"
-    return ""
-
-
-def _mark_floor(engine: Engine, floor: int, whose: str) -> None:
-    """Make floor_pairs: those among the best of either record; sides: of how many of the two.
-
-    whose: condition on the records that have a floor, see `_with_one_match`.
-    """
-    engine.make_table(
-        "floor_pairs",
-        f"""
-        with sided as (
-            select left_no as record_no, left_no, right_no, own, weight from weighed_pairs
-            union all select right_no, left_no, right_no, own, weight from weighed_pairs
-        ),
-        ranked as (
-            select left_no, right_no, weight, row_number() over (
-                partition by record_no order by own desc, left_no, right_no) as rank
-            from sided{whose}
-        )
-        select left_no, right_no, max(weight) as weight, count(*) as sides
-        from ranked where rank <= {floor} group by left_no, right_no
         """,
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # a spec lists its problems itself
     from er_pipeline.blocking.spec.pipeline import PipelineSpec
 
 ADDRESS = r"^sc://[^\s/]+(/\S*)?$"
+LAUNCHED_BY = r"^(subprocess|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
 # What reads vectors does so on one machine, and is not yet refused beyond a size that it manages.
 NOT_ON_CLUSTER = (
     "with engine: spark there are no neighbours yet: leave embedding out, or write engine: duckdb"
@@ -38,6 +39,17 @@ class Spark(Settings):
     conf: dict[str, str] = Field(
         default_factory=dict,
         description="Settings of the session, such as spark.sql.shuffle.partitions: 400.",
+    )
+    launch: str | None = Field(
+        None,
+        pattern=LAUNCHED_BY,
+        description="How steps of the cluster are run, if not in Dagster's process: subprocess, or"
+        " module:function, a function of yours that starts the given command as a job.",
+    )
+    in_executors: bool = Field(
+        False,
+        description="Compute keys in the executors, and clean there what has more distinct values"
+        " than driver_values. They need this package, at the driver's versions.",
     )
     driver_values: int = Field(
         5_000_000,
@@ -76,6 +88,7 @@ class Spark(Settings):
             url_env=self.url_env,
             is_local=self.local,
             conf=self.conf,
+            in_executors=self.in_executors,
             driver_values=self.driver_values,
             driver_records=self.driver_records,
             driver_rows=self.driver_rows,

@@ -20,7 +20,8 @@ class Cluster:
     """Where steps run whose place is the cluster.
 
     url: of a Spark Connect server; is_local: Sail, started in this process, instead. url_env: the
-    variable that url is from, if any. conf: settings of the session. driver_values: distinct
+    variable that url is from, if any. conf: settings of the session. in_executors:
+    they have this package, and compute keys and clean many values. driver_values: distinct
     values that a function of Python maps on the driver. driver_records, driver_rows: records, and
     rows of any table, that a step on the driver works through.
     """
@@ -29,6 +30,7 @@ class Cluster:
     url_env: str | None = None
     is_local: bool = False
     conf: Mapping[str, str] = field(default_factory=dict)
+    in_executors: bool = False
     driver_values: int = 5_000_000
     driver_records: int = 50_000_000
     driver_rows: int = 200_000_000
@@ -40,7 +42,7 @@ class Cluster:
                 f"{step}: there are {n_records:,} records, and with engine: spark the driver, which"
                 f" reads and cleans them and computes their keys, takes up to"
                 f" {self.driver_records:,}; raise spark: driver_records if it has the disk and the"
-                " time, or take fewer records"
+                " time, take fewer records, or have keys computed elsewhere: spark: in_executors"
             )
 
     def check_tables(self, what: str, lake: Lake, tables: Iterable[str]) -> None:

@@ -26,8 +26,15 @@ def engine_of(
         with DuckDBEngine(threads, memory_limit, lake.spill) as engine:
             yield engine
         return
-    if RECORDS in step.reads and lake.has(RECORDS):
+    computes_keys_there = step.place == "cluster" and step.cluster.in_executors
+    if RECORDS in step.reads and lake.has(RECORDS) and not computes_keys_there:
         step.cluster.check_records(step.name, int(lake.facts(RECORDS)["records"]))
+    if step.name == RECORDS and step.cluster.in_executors:
+        from er_pipeline.blocking.tables.engine_cleaning import CleaningEngine
+
+        with CleaningEngine(step.cluster, lake.spill, threads, memory_limit) as cleaning:
+            yield cleaning
+        return
     if step.place == "driver":
         step.cluster.check_tables(step.name, lake, step.reads)
         with DuckDBEngine(threads, memory_limit, lake.spill) as engine:

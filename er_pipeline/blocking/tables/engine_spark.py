@@ -9,21 +9,25 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from er_pipeline.blocking.tables.arrow_values import as_array, plain_value
 from er_pipeline.blocking.tables.cluster import Cluster
 from er_pipeline.blocking.tables.engine import Engine, Result
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.errors import BudgetError, LakeError, first_line
+from er_pipeline.blocking.tables.executors import (
+    Executors,
+    mapped_values,
+    raise_as_here,
+)
 from er_pipeline.blocking.tables.files import link_file, made_folder
-from er_pipeline.blocking.tables.spark_session import spark_session
+from er_pipeline.blocking.tables.spark_session import lent_session
 from er_pipeline.blocking.tables.spark_sql import signed_hash, to_spark, without_order
 from er_pipeline.blocking.tables.sql import quoted
 
@@ -58,12 +62,13 @@ class SparkEngine:
             raise LakeError(
                 f"{scratch}: Spark takes one of *?[]{{}} in a path for a pattern; name another lake"
             )
-        self._files: dict[str, list[Path]] = {}  # of tables, by their names; views have none
+        self._files: dict[str, list[Path] | None] = {}  # of tables, by name; views have none
         self._made = 0
+        self._executors: Executors | None = None
         try:
             self._held.enter_context(made_folder(self.scratch))
             self._held.callback(shutil.rmtree, self.scratch, ignore_errors=True)
-            self.session = self._held.enter_context(spark_session(cluster))
+            self.session = self._held.enter_context(lent_session(cluster))
             if not cluster.is_local:
                 self._check_folder()
         except BaseException:
@@ -80,8 +85,13 @@ class SparkEngine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the session; its tables are gone."""
-        self._held.close()
+        """Give the session back; its tables are gone."""
+        try:
+            for name in self._files if error is None else ():
+                self.session.catalog.dropTempView(name)
+        except Exception as failed:  # the session is of no use to another step
+            kind, error, trace = type(failed), failed, failed.__traceback__
+        self._held.__exit__(kind, error, trace)
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> NoReturn:
         """Refuse: a cluster's tables are made anew, never changed."""
@@ -91,7 +101,7 @@ class SparkEngine:
         """Fetch a small result as Python rows."""
         assert not parameters, "values are written into the SQL of a cluster"
         found = self.arrow(sql)
-        columns = [[_plain(value) for value in column.to_pylist()] for column in found.columns]
+        columns = [[plain_value(value) for value in column.to_pylist()] for column in found.columns]
         return list(zip(*columns, strict=True))
 
     def row(self, sql: str) -> tuple[Any, ...]:
@@ -106,7 +116,7 @@ class SparkEngine:
         """Fetch a result as one array per column; a column with NULLs is a masked array."""
         assert not parameters, "values are written into the SQL of a cluster"
         found = self.arrow(sql)
-        return {name: _array(found[name]) for name in found.schema.names}
+        return {name: as_array(found[name]) for name in found.schema.names}
 
     def batches(self, sql: str, n_rows: int) -> "Iterator[Mapping[str, NDArray[Any]]]":
         """Stream a result without NULLs, some so many rows at a time, one array per column."""
@@ -147,7 +157,7 @@ class SparkEngine:
     def make_view(self, name: str, sql: str) -> None:
         """Make (or replace) a view; what it reads is not replaced afterwards."""
         self._run(lambda: self._query(sql).createOrReplaceTempView(name), sql)
-        self._files.pop(name.lower(), None)
+        self._files[name.lower()] = None
 
     def append(self, name: str, sql: str) -> None:
         """Add the rows of a query to a table, column by column in their order."""
@@ -155,7 +165,7 @@ class SparkEngine:
         added = self._query(sql).toDF(*old.columns)
         fitted = added.select(*(added[f.name].cast(f.dataType) for f in old.schema.fields))
         folder = self._write(fitted, sql, name)
-        self._show_files(name, [*self._files[name.lower()], *_parquet(folder)])
+        self._show_files(name, [*(self._files[name.lower()] or ()), *_parquet(folder)])
 
     def drop(self, name: str) -> None:
         """Drop a table."""
@@ -230,10 +240,15 @@ class SparkEngine:
     ) -> None:
         """Make the table `name` (value, result): a Python function over distinct values.
 
-        It runs on the driver. Raises BudgetError beyond `driver_values`.
+        Up to `driver_values` it runs on the driver. Beyond, it runs in the executors, if they may;
+        else raises BudgetError.
         """
         distinct = f"select distinct v from ({values_sql}) as t(v) where v is not null"
         folder = self._written(distinct, name)
+        if self.cluster.in_executors and _rows_of(_parquet(folder)) > self.cluster.driver_values:
+            values = self.session.read.parquet(*map(str, _parquet(folder)))
+            self._compute(name, values, mapped_values(call, kept))
+            return
         self._check_values(name, folder)
         with self._driver() as driver:
             driver.read_folder(folder, "distinct_values")
@@ -245,23 +260,35 @@ class SparkEngine:
     ) -> str:
         """Write the query of rows that each follow from one record; DuckDB computes it.
 
-        It runs on the driver. Raises BudgetError beyond `driver_records`.
+        It runs in the executors, if they may, else on the driver, which raises BudgetError beyond
+        `driver_records`.
         """
+        name = f"record_wise_{self._made}"
+        listed = ", ".join(quoted(column) for column in columns)
+        if self.cluster.in_executors:
+            self._compute(name, self._query(f"select {listed} from {records}"), query)
+            return f"select * from {name}"
         files = self._files.get(records.lower())
         if files is None:  # a view
-            listed = ", ".join(quoted(column) for column in columns)
             files = _parquet(self._written(f"select {listed} from {records}", "viewed"))
         n_records = _rows_of(files)
         if n_records > self.cluster.driver_records:
             raise BudgetError(
                 f"keys of {n_records:,} records: the driver computes those of up to"
-                f" {self.cluster.driver_records:,}; raise spark: driver_records"
+                f" {self.cluster.driver_records:,}; raise spark: driver_records, or write spark:"
+                " in_executors: true"
             )
-        name = f"record_wise_{self._made}"
         with self._driver() as driver:
             driver.read_folder(self._one_folder(files), "records")
             self._take_over(driver, query(driver, "records"), name)
         return f"select * from {name}"
+
+    def _compute(self, name: str, frame: "DataFrame", query: Callable[[Engine, str], str]) -> None:
+        """Make a table of what DuckDB computes of each row of a frame, in the executors."""
+        if self._executors is None:
+            self._executors = Executors(self.session)
+        computed = self._executors.computed(frame, query)
+        self._show(name, self._write(computed, name, name))
 
     def _one_folder(self, files: Sequence[Path]) -> Path:
         """Return a folder that holds these files and no others."""
@@ -296,8 +323,8 @@ class SparkEngine:
         if n_values > most:
             raise BudgetError(
                 f"{name}: a function of Python would map {n_values:,} distinct values on the"
-                f" driver, which takes up to {most:,}; raise spark: driver_values, or take a key"
-                " without such a function"
+                f" driver, which takes up to {most:,}; raise spark: driver_values, write"
+                " spark: in_executors: true, or take a key without such a function"
             )
 
     def _query(self, sql: str) -> "DataFrame":
@@ -311,6 +338,7 @@ class SparkEngine:
         try:
             return call()
         except PySparkException as error:
+            raise_as_here(error)
             raise LakeError(
                 f"engine: spark: {first_line(error)} (in: {' '.join(sql.split())[:400]})"
             ) from error
@@ -370,24 +398,3 @@ def _parquet(folder: Path) -> list[Path]:
 
 def _rows_of(files: Sequence[Path]) -> int:
     return sum(pq.read_metadata(file).num_rows for file in files)
-
-
-def _plain(value: Any) -> Any:
-    """Take a whole number for what it is, however wide its column."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return value
-
-
-def _array(column: pa.ChunkedArray) -> "NDArray[Any]":
-    if not column.null_count:
-        return np.asarray(column.combine_chunks().to_numpy(zero_copy_only=False))
-    mask = np.asarray(column.is_null().to_numpy())
-    kept = column.combine_chunks().fill_null(_nothing(column.type))
-    return np.ma.masked_array(kept.to_numpy(zero_copy_only=False), mask)
-
-
-def _nothing(kind: pa.DataType) -> Any:
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return ""
-    return pa.scalar(0).cast(kind)

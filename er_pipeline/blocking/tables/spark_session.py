@@ -1,13 +1,16 @@
 """Sessions of Spark Connect: on a cluster, or on Sail, which this process starts.
 
+Neighbouring steps of one process share a session, since a cluster may take long to open one.
+
 Sail is a Spark Connect server without a JVM. Client and server are pinned as a pair in
 pyproject.toml: newer clients end their session at once on it.
 """
 
+import atexit
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,6 +29,57 @@ ANSI = {"spark.sql.ansi.enabled": "true", "spark.sql.session.timeZone": "UTC"}
 # A new session's first requests are tried again so often, for some eight seconds; later ones for
 # minutes, as the client has it.
 ANSWERS_WITHIN = 4
+
+
+@contextmanager
+def lent_session(cluster: Cluster) -> Iterator["SparkSession"]:
+    """Lend a session to one step at a time; it stays open for the next one of this process.
+
+    The step leaves no views in it. After an error it is ended instead.
+    Raises what `spark_session` raises.
+    """
+    waiting = _waiting.setdefault(_place(cluster), [])
+    held, session = waiting.pop() if waiting else (ExitStack(), None)
+    if session is not None and not _answers(session):  # servers end what has been idle for long
+        held.close()
+        held, session = ExitStack(), None
+    try:
+        if session is None:
+            session = held.enter_context(spark_session(cluster))
+        yield session
+    except BaseException:
+        with suppress(Exception):
+            held.close()
+        raise
+    waiting.append((held, session))
+
+
+def end_sessions() -> None:
+    """End the sessions that wait for a step."""
+    for waiting in _waiting.values():
+        while waiting:
+            held, _ = waiting.pop()
+            with suppress(Exception):
+                held.close()
+
+
+# By place, the sessions that no step has, each with what ends it.
+_waiting: dict[object, list[tuple[ExitStack, "SparkSession"]]] = {}
+atexit.register(end_sessions)
+
+
+def _place(cluster: Cluster) -> object:
+    return cluster.url, cluster.is_local, tuple(sorted(cluster.conf.items()))
+
+
+def _answers(session: "SparkSession") -> bool:
+    try:
+        session.client.set_retry_policies([_policy(1)])
+        session.sql("select 1").toArrow()
+        session.client.set_retry_policies([_policy()])
+    except Exception:
+        return False
+    return True
 
 
 @contextmanager
