@@ -13,6 +13,7 @@ that its blocks hold (PAIRS.blocks.npy). CPU_SECONDS: the process ends when it h
 
 import json
 import resource
+import signal
 import sys
 import time
 from importlib.metadata import version
@@ -24,7 +25,7 @@ import numpy as np
 
 def main(texts: Path, pairs: str, most_cpu_seconds: int) -> None:
     """Block the texts with the defaults of BlockingPy; print what it took as JSON."""
-    resource.setrlimit(resource.RLIMIT_CPU, (most_cpu_seconds, most_cpu_seconds))
+    limit_cpu(most_cpu_seconds)
     import pandas as pd
     from blockingpy import Blocker  # type: ignore[import-not-found, unused-ignore]
 
@@ -37,6 +38,17 @@ def main(texts: Path, pairs: str, most_cpu_seconds: int) -> None:
     np.save(f"{pairs}.neighbours.npy", neighbours)
     np.save(f"{pairs}.blocks.npy", blocks)
     print(json.dumps({"cpu_seconds": cpu_seconds, "version": version("blockingpy")}))
+
+
+def limit_cpu(most_seconds: int) -> None:
+    """Have this process ended when it has taken so many CPU seconds."""
+    # the soft limit ends it by a signal of its own, the hard one as any other kill would
+    resource.setrlimit(resource.RLIMIT_CPU, (most_seconds, most_seconds + 60))
+
+
+def took_too_long(error: RuntimeError) -> bool:
+    """Return whether a child failed since it was ended by its limit, see `run_child`."""
+    return str(error).startswith(f"exit code {-signal.SIGXCPU} ")
 
 
 def distinct(one: Any, other: Any) -> Any:

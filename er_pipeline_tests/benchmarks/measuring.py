@@ -46,7 +46,8 @@ def run_child(
 ) -> tuple[Cost, str]:
     """Run Python with the arguments in a folder; give its cost and what it printed.
 
-    environment: variables to add. python: another one than this. What the child writes to stderr is shown as it comes.
+    environment: variables to add. python: another one than this. What the child writes to stderr
+    is shown as it comes.
     Raises RuntimeError if it fails.
     """
     began = time.perf_counter()
