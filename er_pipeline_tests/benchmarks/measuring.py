@@ -39,16 +39,20 @@ class Cost:
 
 
 def run_child(
-    *arguments: str, environment: Mapping[str, str] | None = None, folder: Path = REPOSITORY
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = REPOSITORY,
+    python: str = sys.executable,
 ) -> tuple[Cost, str]:
-    """Run this Python with the arguments in a folder; give its cost and what it printed.
+    """Run Python with the arguments in a folder; give its cost and what it printed.
 
-    environment: variables to add. What the child writes to stderr is shown as it comes.
+    environment: variables to add. python: another one than this. What the child writes to stderr
+    is shown as it comes.
     Raises RuntimeError if it fails.
     """
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *arguments],
+        [python, *arguments],
         stdout=subprocess.PIPE,
         text=True,
         cwd=folder,

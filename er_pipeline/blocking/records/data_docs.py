@@ -21,7 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from er_pipeline.blocking.records.expectation_outcomes import Outcome
+from er_pipeline.blocking.records.expectation_outcomes import Outcome, load_library
 from er_pipeline.blocking.records.expectation_sentences import reason, without_values
 from er_pipeline.blocking.tables.errors import first_line
 from er_pipeline.blocking.tables.files import write_whole
@@ -92,6 +92,7 @@ def data_docs_page(
     dataset: str, table: str, outcomes: Sequence[Outcome], *, with_values: bool
 ) -> str:
     """Have the library render what came of a suite; return the page, complete in itself."""
+    load_library()
     from great_expectations.core.expectation_validation_result import (
         ExpectationSuiteValidationResult,
         ExpectationValidationResult,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from er_pipeline.blocking.records.expected_rows import ExpectedRows
 from er_pipeline.blocking.spec.expectation_problems import COLUMNS
 from er_pipeline.blocking.spec.expectations_section import Expectation
+from er_pipeline.blocking.tables.lean_imports import lean_imports
 from er_pipeline.blocking.tables.printable import count_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ OF_COLUMNS = ("expect_table_column", "expect_column_to_exist")
 # Values that do not meet an expectation, of which so many are kept.
 MOST_UNEXPECTED = 20
 CONDITION = "row_condition"
+# Frames alone are judged here. What the library imports for other places where rows may lie:
+OTHER_PLACES = (
+    *("pyspark", "boto3", "botocore", "pyathena", "sqlalchemy_redshift", "azure"),
+    *("google.cloud", "snowflake", "trino", "pyodbc", "psycopg2"),
+)
+# And for single expectations.
+RARELY_CALLED = ("scipy.stats", "altair")
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,12 @@ def run_expectations(
     return [outcomes[i] for i in range(len(expectations))]
 
 
+def load_library() -> None:
+    """Import Great Expectations: half of what that takes is for work that is not done here."""
+    with lean_imports(without=OTHER_PLACES, later=RARELY_CALLED):
+        import great_expectations  # noqa: F401
+
+
 def _batch_of(name: str) -> str:
     if name.startswith(OF_ROW_COUNT):
         return "count"
@@ -123,6 +137,7 @@ def _too_long(expectation: Expectation, rows: ExpectedRows) -> Outcome:
 
 def _validated(frame: "pd.DataFrame", chosen: Mapping[int, Expectation]) -> dict[int, Outcome]:
     """Judge expectations by one frame; what the library refuses is an outcome, too."""
+    load_library()
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
