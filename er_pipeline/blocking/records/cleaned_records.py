@@ -7,11 +7,6 @@ from typing import Any, TypedDict, cast
 
 from er_pipeline.blocking.records.column_readings import CleanColumn, clean_columns, read_columns
 from er_pipeline.blocking.records.day_orders import DAY_ORDER_CHECK, DayOrder, judge_day_orders
-from er_pipeline.blocking.records.number_marks import (
-    NUMBER_MARKS_CHECK,
-    NumberMarks,
-    judge_number_marks,
-)
 from er_pipeline.blocking.records.drop_verdicts import RECORDS_KEPT, judge_records_drop
 from er_pipeline.blocking.records.emptied_values import (
     FieldValues,
@@ -19,6 +14,11 @@ from er_pipeline.blocking.records.emptied_values import (
     values_of_fields,
 )
 from er_pipeline.blocking.records.expectations import FITS_EXPECTATIONS, judge_expectations
+from er_pipeline.blocking.records.number_marks import (
+    NUMBER_MARKS_CHECK,
+    NumberMarks,
+    judge_number_marks,
+)
 from er_pipeline.blocking.records.raw_records import RawRecords, read_raw_records
 from er_pipeline.blocking.records.sources import EXAMPLES, source_outside
 from er_pipeline.blocking.records.tombstones import FORGOTTEN, read_tombstones

@@ -26,7 +26,9 @@ POINT_SHOWN = _SHOWN.format(d=".", g=",")
 # One of these is read as its column is.
 OPEN = r"^[^0-9.,]*[1-9][0-9]{0,2}[.,][0-9]{3}[^0-9.,]*$"
 
-_NUMERAL = re.compile(r"((?:[^\d.,]|(?<=[a-z])\.)*)((?:\d|[.,]\d)[\d.,' _]*)(\D*(?:[a-z]\^?[23])?\W*)", re.A)
+_NUMERAL = re.compile(
+    r"((?:[^\d.,]|(?<=[a-z])\.)*)((?:\d|[.,]\d)[\d.,' _]*)(\D*(?:[a-z]\^?[23])?\W*)", re.A
+)
 _FLOAT = re.compile(r"[+-]?\d+(?:\.\d+)?[eE][+-]?\d{1,3}", re.A)
 _WIDE_GROUPS = re.compile(r"\d{1,3}(?:([' _])\d{3})(?:\1\d{3})*(?:[.,]\d+)?", re.A)
 # Groups of three; of two in India, but for the last.
