@@ -50,7 +50,8 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
         "last_name",
         "person_name",
         r"(_WHO_ ?)?((last|family|sur) ?names?|last)|l ?name|(nach|familien|zu) ?namen?"
-        r"|nom (de )?famille|apellidos?|primer apellido|cognome|achter ?naam|sobrenome|apelido|nazwisko",
+        r"|nom (de )?famille|apellidos?|primer apellido|cognome|achter ?naam|sobrenome|apelido"
+        r"|nazwisko",
     ),
     (
         "full_name",
