@@ -70,12 +70,12 @@ def test_a_bound_without_truth_does_not_stand_beside_truth(engine: Engine, tmp_p
     assert figures(pairs_completeness=0.9563) == {"pairs_completeness"}
 
 
-def test_a_side_whose_report_was_withheld_is_said_to_be_so(
-    nights: Nights, engine: Engine
-) -> None:
+def test_a_side_whose_report_was_withheld_is_said_to_be_so(nights: Nights, engine: Engine) -> None:
     every = every_publication(nights.lake)[::-1]
     then, now = (side_of(nights.lake, shown, "") for shown in every[:2])
-    found = compare_runs(engine, nights.lake, replace(then, name="then", figures={}), now, every[:2])
+    found = compare_runs(
+        engine, nights.lake, replace(then, name="then", figures={}), now, every[:2]
+    )
     assert "the figures of then: its report was withheld or not made" in found.unknown
 
 

@@ -12,8 +12,14 @@ from er_pipeline.blocking.spec.concepts import (
 @pytest.mark.parametrize(
     ("field", "names"),
     [
-        ("first_name", ["Vorname", "prénom", "given_name", "FirstName", "Voornaam", "imię", "Contact First"]),
-        ("last_name", ["Nachname", "nom de famille", "surname", "Apellidos", "cognome", "Patient Last Name"]),
+        (
+            "first_name",
+            ["Vorname", "prénom", "given_name", "FirstName", "Voornaam", "imię", "Contact First"],
+        ),
+        (
+            "last_name",
+            ["Nachname", "nom de famille", "surname", "Apellidos", "cognome", "Patient Last Name"],
+        ),
         ("birth_date", ["Geburtsdatum", "date_de_naissance", "DOB", "fecha_nacimiento"]),
         ("email", ["E-Mail", "courriel", "email_address", "correo electrónico", "mail_address"]),
         ("phone", ["Telefonnummer", "téléphone", "homePhone", "móvil", "Handy", "Tel."]),

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -188,3 +190,13 @@ def test_other_errors_are_raised_at_once(tmp_path: Path) -> None:
         with pytest.raises(InputError):
             engine.frugally(wrong)
         assert (len(calls), engine.row(LIMIT)) == (1, before)
+
+
+def test_no_progress_bar_stands_amid_the_answer() -> None:
+    code = (
+        "from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine\n"
+        "with DuckDBEngine(1) as engine:\n"
+        "    print(engine.row(\"select current_setting('enable_progress_bar')\"))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout == "(False,)\n"

@@ -38,6 +38,18 @@ def test_a_table_is_read_as_it_was_written_last(lake: Lake) -> None:
     assert lake.tables() == ["pairs"]
 
 
+def test_who_only_looks_sees_the_lake_as_it_was_at_the_first_look(lake: Lake) -> None:
+    write(lake, "pairs", "old")
+    looked_at = lake.as_it_stands()
+    assert looked_at.stamps(["pairs", "blocks"]) == lake.stamps(["pairs"])
+    write(lake, "pairs", "new")
+    write(lake, "blocks", "new")
+    assert text_of(looked_at, "pairs") == "old"
+    assert looked_at.facts("pairs") == {"text": "old"}
+    assert looked_at.has("blocks")
+    assert text_of(lake, "pairs") == "new"
+
+
 def test_a_table_never_written_is_told_by_name(lake: Lake) -> None:
     assert not lake.has("pairs")
     assert lake.tables() == []

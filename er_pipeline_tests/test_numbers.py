@@ -47,7 +47,8 @@ def test_a_number_has_one_plain_form(text: str, number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "n/a", "12.03.2020", "12-15", "1.2.3", "5 x 7", "12 15", "9" * 30, "1e99", "1" * 99]
+    "text",
+    ["", "n/a", "12.03.2020", "12-15", "1.2.3", "5 x 7", "12 15", "9" * 30, "1e99", "1" * 99],
 )
 def test_what_is_no_single_number_is_none(text: str) -> None:
     assert clean_number(text) is None
@@ -77,7 +78,9 @@ def test_a_number_written_either_way_is_itself_and_stays(number: Decimal, comma:
 
 
 def test_only_three_digits_behind_one_mark_are_open() -> None:
-    assert [bool(re.search(OPEN, text)) for text in ("1.234", "€ 12,500", "0,125", "1.5", "12")] == [
+    assert [
+        bool(re.search(OPEN, text)) for text in ("1.234", "€ 12,500", "0,125", "1.5", "12")
+    ] == [
         *(True, True),
         *(False, False, False),
     ]
@@ -92,9 +95,7 @@ def test_a_number_is_rounded_to_its_first_digits() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    number=st.floats(1e-6, 1e9), share=st.floats(0, 0.0999), sign=st.sampled_from(("", "-"))
-)
+@given(number=st.floats(1e-6, 1e9), share=st.floats(0, 0.0999), sign=st.sampled_from(("", "-")))
 def test_numbers_that_differ_by_less_than_a_tenth_share_a_band(
     number: float, share: float, sign: str
 ) -> None:

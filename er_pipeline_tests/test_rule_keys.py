@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.learning.rule_keys import Banned
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.learned_people import Made, expressions, made_up
 

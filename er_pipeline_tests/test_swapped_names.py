@@ -64,7 +64,11 @@ def test_both_names_stand_on_the_level_or_neither_does(
 def test_only_the_first_name_says_it_and_only_where_it_is_asked_for() -> None:
     spec = spec_with(matching={"swapped_names": True})
     said = [
-        [level for level in splink_comparison(spec, field)["comparison_levels"] if is_swapped(level)]
+        [
+            level
+            for level in splink_comparison(spec, field)["comparison_levels"]
+            if is_swapped(level)
+        ]
         for field in NAMES
     ]
     assert [[says_nothing(level) for level in levels] for levels in said] == [[False], [True], []]
@@ -96,9 +100,7 @@ def test_the_share_of_chance_is_that_of_all_pairs(engine: Engine, mode: str) -> 
         for _ in range(60)
     ]
     values = ", ".join(f"({no}, '{one}', '{other}')" for no, one, other in rows)
-    engine.make_table(
-        "named", f'select * from (values {values}) as t(source_no, "first", "last")'
-    )
+    engine.make_table("named", f'select * from (values {values}) as t(source_no, "first", "last")')
     sources = [{"path": "a.csv"}, {"path": "b.csv"}][: 1 + (mode == "link")]
     spec = spec_with(matching={"swapped_names": True}, sources=sources, mode=mode)
     pairs = [p for p in combinations(rows, 2) if mode == "dedupe" or p[0][0] != p[1][0]]

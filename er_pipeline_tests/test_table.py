@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,3 +72,15 @@ def test_a_table_without_numbered_columns_has_those_it_declares() -> None:
 def test_no_rows_give_an_empty_table_of_the_same_shape() -> None:
     assert PAIRS.arrow().num_rows == 0
     assert PAIRS.arrow().schema == PAIRS.arrow([(1,), (2,)]).schema
+
+
+def test_a_table_without_rows_needs_no_pandas(engine: DuckDBEngine) -> None:
+    code = (
+        "import sys; from er_pipeline.blocking.tables.table import RECORD_NO, arrow_of;"
+        " from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine;"
+        " DuckDBEngine(1).put('empty', arrow_of((RECORD_NO,))); assert 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    engine.put("empty", arrow_of((RECORD_NO, Column("texts", "VARCHAR[]", "some"))))
+    assert engine.rows("select * from empty") == []
+    assert [name for name, _ in engine.described("select * from empty")] == ["record_no", "texts"]

@@ -1,7 +1,8 @@
 """What training estimates: chance, m and u of every level, and how many matches there are.
 
 u: of the level of equal values exactly, from the frequencies of the values, and so that of swapped
-names; of the other levels from random pairs. Both count matches too, which are taken out once their share is known.
+names; of the other levels from random pairs. Both count matches too, which are taken out once their
+share is known.
 m: the median over the sessions that trained it. A level that no session saw says no more for a
 match than the next one below it.
 prior: two rules on different fields catch matches independently, if records are damaged here and
@@ -49,9 +50,9 @@ def estimate_chance(
 ) -> list[list[float]]:
     """Give for every comparison the share of all pairs that stand on each level, equal first.
 
-    The shares of equal values and of swapped names are exact, the others are a sample's. On a level that the sample has
-    not seen stands half a pair of it: that a sample of a million has none does not say that there
-    is none among a million times as many.
+    The shares of equal values and of swapped names are exact, the others are a sample's. On a level
+    that the sample has not seen stands half a pair of it: that a sample of a million has none does
+    not say that there is none among a million times as many.
     """
     assert spec.matching is not None, "matching is on"
     plain = [without_frequencies(comparison) for comparison in comparisons]

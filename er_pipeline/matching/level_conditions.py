@@ -7,6 +7,7 @@ a look at their letters often says that it cannot hold.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -79,12 +80,7 @@ def _comparison(levels: Sequence[Mapping[str, Any]]) -> Comparison:
     conditions = [str(level["sql_condition"]) for level in levels]
     if not levels[0].get("is_null_level") or conditions[-1].upper() != "ELSE":
         raise ValueError(f"levels must begin with missing values and end with ELSE: {conditions}")
-    columns = [
-        column.name[:-2]
-        for condition in conditions[:-1]
-        for column in sqlglot.parse_one(condition, dialect="duckdb").find_all(exp.Column)
-        if column.name[-2:] in ("_l", "_r")
-    ]
+    columns = [column for condition in conditions[:-1] for column in _columns_of(condition)]
     equal = next(
         (
             level.get("u_probability")
@@ -96,6 +92,13 @@ def _comparison(levels: Sequence[Mapping[str, Any]]) -> Comparison:
     return Comparison(
         tuple(dict.fromkeys(columns)), tuple(_level(level, equal) for level in levels)
     )
+
+
+@cache
+def _columns_of(condition: str) -> tuple[str, ...]:
+    """List the columns x of which a condition reads x_l or x_r."""
+    tree = sqlglot.parse_one(condition, dialect="duckdb")
+    return tuple(c.name[:-2] for c in tree.find_all(exp.Column) if c.name[-2:] in ("_l", "_r"))
 
 
 def _level(level: Mapping[str, Any], equal_u: float | None) -> Level:
@@ -114,6 +117,7 @@ def _level(level: Mapping[str, Any], equal_u: float | None) -> Level:
     )
 
 
+@cache
 def _is_equality(condition: str) -> bool:
     """Say whether a condition is that one column is equal on both sides."""
     if condition.upper() == "ELSE":

@@ -58,8 +58,8 @@ ENOUGH_MATCHES = 2_000
 # A share of matches this far from 0 and from 1 is as good as any.
 GOOD_MIX = 0.05
 # Where more of the pairs of a usual rule are matches, by the estimate, the few others may be errors
-# of it: of phones of companies it said 98.5%, and EM found no other pair at all. 2,000 people of one
-# name and first name, 97.5%, train well.
+# of it: of phones of companies it said 98.5%, and EM found no other pair at all. The names of 2,000
+# people, at 97.5%, train well.
 MOST_OF_USUAL = 0.98
 # What is assumed where no strong identifier shows the share of matches, and what it is worth.
 UNKNOWN_SHARE, WORTH_OF_UNKNOWN = 0.1, 0.5
@@ -109,9 +109,10 @@ def advise_rules(
 ) -> list[Candidate]:
     """Propose the training rules of a dataset, the best set of up to three.
 
-    Reads cleaned_records. tried: what sessions found of rules; none that failed is proposed. First comes that every compared field is free in a rule, then that it is
-    free in two, as long as the rules are good, then what they are worth; their pairs together stay
-    within checks.max_training_pairs. Empty where no rule with a pair fits.
+    Reads cleaned_records. tried: what sessions found of rules; none that failed is proposed. First
+    comes that every compared field is free in a rule, then that it is free in two, as long as the
+    rules are good, then what they are worth; their pairs together stay within
+    checks.max_training_pairs. Empty where no rule with a pair fits.
     """
     lake.open(engine, "cleaned_records")
     keys = key_code_columns(engine, spec.key_choices)

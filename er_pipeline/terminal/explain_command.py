@@ -57,7 +57,7 @@ def explain(
         raise UsageError(f"--candidates {candidates}: list one or more")
     spec = read_spec(defs)
     threshold = spec.matching.threshold if spec.matching else None
-    place = open_lake(spec, lake)
+    place = open_lake(spec, lake).as_it_stands()
     with DuckDBEngine(spec.threads, spec.memory_limit, place.spill) as engine:
         place.open(engine, "cleaned_records")
         named = record_named(engine, spec, record)

@@ -38,8 +38,8 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (
         "first_name",
         "person_name",
-        r"(_WHO_ ?)?((first|given|fore|christian) ?names?|first|given)|f ?name|vor ?namen?|ruf ?name|prenoms?"
-        r"|nombre de pila|primer nombre|voor ?naam|primeiro nome|imie",
+        r"(_WHO_ ?)?((first|given|fore|christian) ?names?|first|given)|f ?name|vor ?namen?"
+        r"|ruf ?name|prenoms?|nombre de pila|primer nombre|voor ?naam|primeiro nome|imie",
     ),
     (
         "middle_name",
@@ -49,8 +49,9 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (
         "last_name",
         "person_name",
-        r"(_WHO_ ?)?((last|family|sur) ?names?|last)|l ?name|(nach|familien|zu) ?namen?|nom (de )?famille"
-        r"|apellidos?|primer apellido|cognome|achter ?naam|sobrenome|apelido|nazwisko",
+        r"(_WHO_ ?)?((last|family|sur) ?names?|last)|l ?name|(nach|familien|zu) ?namen?"
+        r"|nom (de )?famille|apellidos?|primer apellido|cognome|achter ?naam|sobrenome|apelido"
+        r"|nazwisko",
     ),
     (
         "full_name",

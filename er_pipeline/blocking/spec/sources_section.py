@@ -228,8 +228,8 @@ class Cleaning(Settings):
     )
     decimal_comma: bool | None = Field(
         None,
-        description="Read the number 1,234 as one and a bit; if omitted, as the other numbers of the"
-        " column show, else as a thousand and more.",
+        description="Read the number 1,234 as one and a bit; if omitted, as the other numbers of"
+        " the column show, else as a thousand and more.",
     )
     placeholders: list[str] = Field(
         default_factory=list,

@@ -110,6 +110,8 @@ class DuckDBEngine:
             self.con = duckdb.connect(config=config)
             # Instants are the same days on every machine.
             self.con.execute("set TimeZone = 'UTC'")
+            # DuckDB draws one on stdout, amid the answer, where python -c or a notebook runs.
+            self.con.execute("set enable_progress_bar = false")
         except BaseException:
             self._spilled.close()
             raise

@@ -71,6 +71,7 @@ class Lake:
         self.snapshot: str | None = None
         self._outside: dict[str, str] = {}
         self._writes: frozenset[str] = frozenset()
+        self._seen: dict[str, Stamp | None] | None = None
 
     def for_step(
         self,
@@ -91,6 +92,16 @@ class Lake:
         seen._outside = dict(outside or {})
         seen._writes = frozenset(writes)
         return seen
+
+    def as_it_stands(self) -> Self:
+        """Return this lake for who only looks at it.
+
+        A table stays at the version that it had when it was looked at first, and every stamp is
+        read once, not once for each table that is made of it.
+        """
+        stands = type(self)(self.root, self.dataset, self.plans)
+        stands._seen = {}
+        return stands
 
     def taking_nothing_over(self) -> Self:
         """Return this lake for steps that are to make everything anew."""
@@ -140,7 +151,13 @@ class Lake:
 
     def stamps(self, tables: Iterable[str]) -> dict[str, Stamp | None]:
         """Read the stamps of tables, as far as they have been written."""
-        return {table: read_stamp(self.path(table)) for table in tables if self.has(table)}
+        if self._seen is None:
+            return {table: read_stamp(self.path(table)) for table in tables if self.has(table)}
+        wanted = list(tables)
+        for table in wanted:
+            if table not in self._seen and self.has(table):
+                self._seen[table] = read_stamp(self.path(table))
+        return {table: self._seen[table] for table in wanted if table in self._seen}
 
     def stamp(self, table: str) -> str:
         """Return the stamp of a table as it was last written; empty if none was noted."""
@@ -166,6 +183,8 @@ class Lake:
                 f"table {self.dataset}/{table} is not in the lake {self.root}: "
                 f"materialize {self.dataset}/{step} first, or name the lake that holds it"
             )
+        if self._seen is not None:
+            self._pinned[table] = version
         return version
 
     def path(self, table: str, version: str | None = None) -> Path:

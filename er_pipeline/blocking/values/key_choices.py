@@ -43,7 +43,8 @@ KEYS_OF_KIND: dict[str, tuple[str, ...]] = {
     "identifier": ("{0}", "right({0}, 4)", "left({0}, 3)"),
     "number": ("{0}", "two_digits({0})", "one_digit({0})"),
 }
-# A rounded number narrows another key. Alone it says next to nothing: every third price is 10 to 20.
+# A rounded number narrows another key. Alone it says next to nothing: every third price begins
+# with a one.
 NEVER_ALONE = ("two_digits({0})", "one_digit({0})")
 # Keys of the first two names of a person together, whichever stands in which field.
 SWAPPED_NAMES = (
