@@ -56,11 +56,14 @@ class Executors:
     """
 
     def __init__(self, session: "SparkSession") -> None:
-        """Ask a task what it has."""
+        """Ask a task what it has, once in a session."""
+        if session.session_id in _fitting:
+            return
         differing = differences(_versions(CODE, LIBRARIES), _versions_there(session))
         if differing:
             listed = ", ".join(differing)
             raise LakeError(f"engine: spark: the executors have {listed}; {_WHAT_TO_DO}")
+        _fitting.add(session.session_id)
 
     def computed(self, frame: "DataFrame", query: Query) -> "DataFrame":
         """Return the rows that follow from each row of a frame alone.
@@ -135,6 +138,8 @@ def _spark_type(kind: str) -> str:
         raise LakeError(f"executors compute no column of type {kind}; cast it to a simple type")
     return SPARK_TYPES[kind]
 
+
+_fitting: set[str] = set()  # sessions whose executors have all that is needed
 
 _WHAT_TO_DO = (
     "spark: in_executors needs this package on the cluster, at the driver's versions (see"
