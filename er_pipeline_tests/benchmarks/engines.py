@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.tables.engine_of_step import RECORDS
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.runs import run
 from er_pipeline.blocking.tables.step import Step
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--records", type=int, default=20_000, metavar="N")
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
     parser.add_argument("--url", help="of a Spark Connect server; Sail in this process if omitted")
+    parser.add_argument("--in-executors", action="store_true", help="keys there, and all cleaning")
     parser.add_argument("--folder", type=Path, help="that the server sees, too")
     options = parser.parse_args(arguments)
     show_machine()
@@ -84,21 +86,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         declared.setdefault("sources", [{"generate": {"records": options.records, "seed": 20}}])
         spec = PipelineSpec.model_validate(declared)
         with tempfile.TemporaryDirectory(prefix="er_pipeline_", dir=options.folder) as folder:
-            n_differing += _compare(case, spec, Path(folder), options.url)
+            settings: dict[str, Any] = {"url": options.url, "local": False} if options.url else {}
+            if options.in_executors:
+                settings |= {"in_executors": True, "driver_values": 1}
+            n_differing += _compare(case, spec, Path(folder), settings)
     print(f"[{'FAILED' if n_differing else 'ok'}] {n_differing} tables differ")
     return int(n_differing > 0)
 
 
-def _compare(case: str, spec: PipelineSpec, folder: Path, url: str | None) -> int:
+def _compare(case: str, spec: PipelineSpec, folder: Path, settings: Mapping[str, Any]) -> int:
     """Show what the steps of the cluster take on both engines; return how many tables differ."""
-    cluster = on_cluster(spec, **({"url": url, "local": False} if url else {}))
+    cluster = on_cluster(spec, **settings)
     lakes = open_lake(folder / "duckdb", spec), open_lake(folder / "cluster", cluster)
     took = [_timed(spec, lakes[0]), _timed(cluster, lakes[1])]
     rows: list[tuple[Any, ...]] = []
     tables, wrong = 0, []
     for name, (step, wall, cpu) in took[1].items():
         _, wall_before, cpu_before = took[0][name]
-        if step.place == "cluster":
+        if step.place == "cluster" or step.name == RECORDS:
             rows.append((name, wall_before, cpu_before, wall, cpu))
         for table in step.writes:
             tables += 1
@@ -107,7 +112,7 @@ def _compare(case: str, spec: PipelineSpec, folder: Path, url: str | None) -> in
     print(f"\n{case}: {tables - len(wrong)} of {tables} tables are the same")
     show_table(
         ["step", "DuckDB wall s", "CPU s", "cluster wall s", "CPU s"],
-        [*rows, ("all steps of the cluster", *sums)],
+        [*rows, ("all of these steps", *sums)],
     )
     for text in wrong:
         print(f"[differs] {text}")

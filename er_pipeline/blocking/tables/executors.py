@@ -7,7 +7,7 @@ decide is decided before, on the driver, and sent along as settings.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -56,11 +56,14 @@ class Executors:
     """
 
     def __init__(self, session: "SparkSession") -> None:
-        """Ask a task what it has."""
+        """Ask a task what it has, once in a session."""
+        if session.session_id in _fitting:
+            return
         differing = differences(_versions(CODE, LIBRARIES), _versions_there(session))
         if differing:
             listed = ", ".join(differing)
             raise LakeError(f"engine: spark: the executors have {listed}; {_WHAT_TO_DO}")
+        _fitting.add(session.session_id)
 
     def computed(self, frame: "DataFrame", query: Query) -> "DataFrame":
         """Return the rows that follow from each row of a frame alone.
@@ -77,14 +80,14 @@ class Executors:
             f"`{name.replace('`', '``')}` {_spark_type(kind)}" for name, kind in columns
         )
 
-        def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        def compute(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
             yield from computed_batches(batches, query, schema)
 
         return frame.mapInArrow(compute, ddl)
 
 
 def computed_batches(
-    batches: Iterator[pa.RecordBatch], query: Query, schema: pa.Schema
+    batches: Iterable[pa.RecordBatch], query: Query, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """Compute a query over rows that arrive in batches: the work of one task."""
     try:
@@ -116,7 +119,7 @@ def raise_as_here(error: Exception) -> None:
         raise getattr(duckdb, kind, duckdb.Error)(text) from error
 
 
-def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Put batches together: servers send a thousand to ten thousand rows at a time."""
     waiting: list[pa.RecordBatch] = []
     n_rows = n_bytes = 0
@@ -135,6 +138,8 @@ def _spark_type(kind: str) -> str:
         raise LakeError(f"executors compute no column of type {kind}; cast it to a simple type")
     return SPARK_TYPES[kind]
 
+
+_fitting: set[str] = set()  # sessions whose executors have all that is needed
 
 _WHAT_TO_DO = (
     "spark: in_executors needs this package on the cluster, at the driver's versions (see"
@@ -161,7 +166,7 @@ def _versions(modules: tuple[str, ...], libraries: tuple[str, ...]) -> Mapping[s
     return code | {name: metadata.version(name) for name in libraries}
 
 
-def _said_versions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _said_versions(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
     for _ in batches:
         said = json.dumps(_versions(CODE, LIBRARIES))
         yield pa.RecordBatch.from_pydict({"said": [said]})
