@@ -18,6 +18,7 @@ from er_pipeline_tests.small_spec import read_small_spec, small_spec
 EVERY_SECTION: dict[str, Any] = {
     "dataset": "people",
     "description": "All of them.",
+    "key_prefix": ["crm", "eu"],
     "owners": ["team:data"],
     "notify": {"command": ["cat"]},
     "publish": [{"parquet": "out", "tables": ["unified_pairs", "dropped_blocks"]}],

@@ -8,9 +8,14 @@ import dagster as dg
 import pytest
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.orchestration import snapshot_partitions
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline.orchestration.jobs import nightly_job, publish_request
-from er_pipeline.orchestration.snapshot_partitions import partitions_of, snapshot_sensors
+from er_pipeline.orchestration.snapshot_partitions import (
+    partitions_of,
+    snapshot_sensors,
+    wait_for_earlier_dates,
+)
 from er_pipeline_tests.declared_dataset import LENIENT_CHECKS
 from er_pipeline_tests.small_spec import small_spec
 
@@ -159,3 +164,39 @@ def test_what_is_good_of_a_failed_date_is_published_for_that_date(tmp_path: Path
     request = publish_request(dated_spec(tmp_path), run)
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == "2026-11-02"
+
+
+def test_a_run_of_a_backfill_waits_for_the_earlier_dates_that_can_still_come(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(day: str, status: Any, dataset: str = "people", **tags: str) -> dg.DagsterRun:
+        given = {"dagster/partition": day, "dagster/backfill": "b", **tags}
+        keys = {dg.AssetKey([dataset, "catalog"])}
+        found = dg.DagsterRun("j", asset_selection=keys, tags=given, status=status)
+        instance.add_run(found)
+        return found
+
+    states = dg.DagsterRunStatus
+    earlier = [run("2026-11-01", states.STARTED), run("2026-11-02", states.QUEUED)]
+    run("2026-11-01", states.SUCCESS)
+    run("2026-11-01", states.STARTED, "others")
+    run("2026-11-09", states.STARTED)
+    said: list[str] = []
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        instance.delete_run(earlier[len(slept) - 1].run_id)
+
+    monkeypatch.setattr(snapshot_partitions.time, "sleep", sleep)
+    wait_for_earlier_dates(instance, run("2026-11-04", states.STARTED), said.append)
+    assert len(slept) == 2
+    assert said == [
+        "waiting for 2026-11-01, 2026-11-02: the dates of a backfill run in their order"
+    ]
+
+    # One that the queue lets begin alone would wait for what waits for it.
+    run("2026-11-02", states.QUEUED)
+    tags = {"er_pipeline/dataset": "people"}
+    wait_for_earlier_dates(instance, run("2026-11-04", states.STARTED, **tags), said.append)
+    assert len(slept) == 2

@@ -25,7 +25,11 @@ from er_pipeline.orchestration.run_tags import (
     retry_policy,
     run_tags,
 )
-from er_pipeline.orchestration.snapshot_partitions import PARTITION_TAG, snapshot_schedule
+from er_pipeline.orchestration.snapshot_partitions import (
+    PARTITION_TAG,
+    snapshot_schedule,
+    wait_for_earlier_dates,
+)
 
 # Loaded once before workers are forked; torch and faiss must never be here.
 PRELOADED_MODULES = ["dagster", "duckdb", "er_pipeline.orchestration.component"]
@@ -78,6 +82,8 @@ class OneRunAtATime(dg.Executor):
         every = plan_context.job.get_definition().asset_layer.executable_asset_keys
         selected = plan_context.dagster_run.asset_selection or every
         datasets = {key.path[:-1][-1] if key.path[:-1] else key.path[0] for key in selected}
+        log = plan_context.log
+        wait_for_earlier_dates(plan_context.instance, plan_context.dagster_run, log.warning)
         with run_alone(self.lake, datasets, plan_context.log.warning):
             yield from self.inner.execute(plan_context, catalog_last(execution_plan))
 

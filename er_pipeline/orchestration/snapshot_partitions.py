@@ -5,7 +5,8 @@ alone, with what nights remember; so a date that is older than what the catalog 
 and a backfill is as many runs as dates, which Dagster asks for in the order of the dates.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -16,7 +17,13 @@ from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.blocking.tables.errors import BlockingError, LakeError
 from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.orchestration.asset_keys import path_of_dataset
+from er_pipeline.orchestration.run_tags import DATASET_TAG
 
+# How often a run looks whether earlier dates of its backfill are done.
+SECONDS_OF_WAITING = 2.0
+BACKFILL_TAG = "dagster/backfill"
+AT_WORK = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
+TO_COME = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED)
 Asset = dg.AssetsDefinition | dg.AssetSpec
 PARTITION_TAG = "dagster/partition"
 SECONDS_BETWEEN_LOOKS = 60
@@ -69,6 +76,43 @@ def unknown_snapshots(instance: dg.DagsterInstance, spec: PipelineSpec) -> list[
     """List the dates that have a snapshot and that an instance does not know of, in order."""
     known = set(instance.get_dynamic_partitions(partitions_name(spec)))
     return [day for day in snapshots(spec) if day not in known]
+
+
+def wait_for_earlier_dates(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, say: Callable[[str], None]
+) -> None:
+    """Wait until the earlier dates of a run's backfill are done, well or not.
+
+    say: called once, with who is waited for. Of a backfill of assets, Dagster asks for the dates in
+    their order, but lets several begin at once: its runs have no tag of ours, by which they would
+    wait in the queue. A run that has one is alone, so nothing that is still in the queue can be
+    waited for.
+    """
+    day, backfill = run.tags.get(PARTITION_TAG), run.tags.get(BACKFILL_TAG)
+    if day is None or backfill is None:
+        return
+    statuses = [*AT_WORK, *(() if DATASET_TAG in run.tags else TO_COME)]
+    of_backfill = dg.RunsFilter(tags={BACKFILL_TAG: backfill}, statuses=statuses)
+    has_said = False
+    while True:
+        others = [other for other in instance.get_runs(of_backfill) if other.run_id != run.run_id]
+        earlier = sorted(
+            other.tags[PARTITION_TAG]
+            for other in others
+            if other.tags.get(PARTITION_TAG, day) < day and _datasets(other) & _datasets(run)
+        )
+        if not earlier:
+            return
+        if not has_said:
+            say(f"waiting for {', '.join(earlier)}: the dates of a backfill run in their order")
+            has_said = True
+        time.sleep(SECONDS_OF_WAITING)
+
+
+def _datasets(run: dg.DagsterRun) -> set[tuple[str, ...]]:
+    """Name what the keys of a run's tables begin with; of a whole job its name stands for it."""
+    keys = run.asset_selection
+    return {tuple(key.path[:-1]) for key in keys} if keys else {(run.job_name,)}
 
 
 def snapshot_sensors(spec: PipelineSpec, job: Any) -> list[dg.SensorDefinition]:

@@ -75,7 +75,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "strategy_changed": {},
     "budget_moved": BUDGET,
     "neighbours_moved": {"embedding": {"k": 5, "whole_record": False}},
-    "model_changed": {"matching": {"threshold": 0.9}},
+    "threshold_changed": {"matching": {"threshold": 0.9}},
     "label": LEARNED,
 }
 COLUMNS = list(FIELDS)
@@ -134,7 +134,7 @@ class Injection:
         k = self.rng.choice([2, 3, 4, 6, 7, 8])
         self.nights.settings["embedding"] = {"k": k, "whole_record": False}
 
-    def model_changed(self) -> None:
+    def threshold_changed(self) -> None:
         """Move the threshold, so that some matches are none, or the other way round."""
         self.nights.settings["matching"] = {"threshold": self.rng.choice([0.2, 0.5, 0.99, 0.999])}
 
@@ -182,7 +182,7 @@ def causes(folder: Path, n_people: int, n_injected: int, kinds: Sequence[str]) -
     each = max(1, n_injected // len(kinds))
     for kind in kinds:
         settings = KINDS[kind]
-        until = "match_changes" if kind == "model_changed" else "pair_changes"
+        until = "match_changes" if kind == "threshold_changed" else "pair_changes"
         base = Nights(folder / kind, {**BASE, **settings})
         base.night(people, until=until)
         right: Counter[str] = Counter()
@@ -193,7 +193,7 @@ def causes(folder: Path, n_people: int, n_injected: int, kinds: Sequence[str]) -
             injection = Injection(nights, people, random.Random(f"{kind} {nth}"))
             getattr(injection, kind)()
             lake = nights.night(injection.people, until=until, publish=False)
-            facts = match_changes_facts if kind == "model_changed" else pair_changes_facts
+            facts = match_changes_facts if kind == "threshold_changed" else pair_changes_facts
             named = facts(lake)["causes"]
             first = named[0]["cause"] if named else "nothing changed"
             right[first] += 1
