@@ -5,7 +5,7 @@ import pytest
 from er_pipeline.blocking.spec.yaml_document import (
     MOST_DEPTH,
     MOST_INTEGER,
-    check_repeated_settings,
+    check_read_as_written,
     read_document,
 )
 from er_pipeline.blocking.tables.errors import SpecError
@@ -92,6 +92,6 @@ def test_repeated_settings_are_found_in_each_of_several_documents(tmp_path: Path
     file = tmp_path / "defs.yaml"
     file.write_text("a: 1\n---\nb: 1\nb: 2\n")
     with pytest.raises(SpecError, match=":4: b stands a second time"):
-        check_repeated_settings(file)
+        check_read_as_written(file)
     file.write_text("a: [\n")
-    check_repeated_settings(file)
+    check_read_as_written(file)
