@@ -144,24 +144,25 @@ class Settings(BaseModel):
 
         It would also read true and yes as the number 1.
         """
-        bools = [
-            (name, value)
-            for name, value in (settings.items() if isinstance(settings, dict) else ())
-            if isinstance(value, bool)
-            and (field := cls.model_fields.get(str(name)))
-            and _is_number(field.annotation)
-        ]
-        if bools:
-            raise validation_error(
-                cls.__name__,
-                [((name,), f"{str(value).lower()} is no number") for name, value in bools],
-            )
+        problems: list[Problem] = []
+        if isinstance(settings, dict):
+            problems = [
+                ((name,), f"{str(value).lower()} is no number")
+                for name, value in settings.items()
+                if isinstance(value, bool)
+                and (field := cls.model_fields.get(str(name)))
+                and _is_number(field.annotation)
+            ]
+        wrong = {place[0] for place, _ in problems}
+        if wrong:
+            settings = {name: value for name, value in settings.items() if name not in wrong}
         try:
-            return read(settings)
+            made = read(settings)
         except ValidationError as error:
-            problems = []
             for problem in error.errors():
                 place, text = problem["loc"], plain_message(problem)
+                if problem["type"] == "missing" and place[:1] and place[0] in wrong:
+                    continue
                 if problem["type"] == "extra_forbidden" and len(place) == 1:
                     names = [field.alias or name for name, field in cls.model_fields.items()]
                     near = did_you_mean(str(place[0]), names, least=0.6)
@@ -169,6 +170,9 @@ class Settings(BaseModel):
                     text = f"unknown setting {shown(place[0])};{near or there_are}"
                 problems.append((place, text))
             raise validation_error(cls.__name__, problems) from error
+        if problems:
+            raise validation_error(cls.__name__, problems)
+        return made
 
 
 def resolved(value: str, folder: Path) -> Path:
