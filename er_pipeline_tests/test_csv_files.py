@@ -167,6 +167,11 @@ def test_lines_are_records_rejects_blank_or_within_cells(reader: Reader) -> None
     ]
 
 
+def test_a_header_is_repeated_in_any_case(reader: Reader) -> None:
+    assert reader.csv("id,name\n1,a\nID,Name\n2,Name\n") == [("1", "a"), ("2", "Name")]
+    assert reader.rejects() == [(3, "repeats the header", "ID,Name")]
+
+
 def test_lines_that_a_quote_takes_in_are_noted_where_they_look_like_rows(reader: Reader) -> None:
     content = 'id\tname\tcity\n1\t"Ann\tKiel\n2\tBob\tKiel\n3\t"Cy"\tGera\n4\tDi"\tGera\n'
     (reader.folder / "p.tsv").write_text(content.replace('"Cy"', "Cy"))

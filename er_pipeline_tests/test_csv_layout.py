@@ -60,3 +60,17 @@ def test_a_header_that_is_too_long_is_looked_at_alone(
     file = tmp_path / "p.csv"
     file.write_text(f"id,name,{'x' * 500}\n1,ann,x\n")
     assert find_layout(file, CsvFormat(), []).header[:2] == ["id", "name"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["| id | name |\n|---|:---:|\n", "id | name\n----+----\n", "t\n\nid,name\n--,----\n"],
+)
+def test_a_rule_below_the_header_is_of_a_printed_table(tmp_path: Path, text: str) -> None:
+    line = text.count("\n")
+    with pytest.raises(InputError, match=rf"p\.csv:{line}: is a rule of dashes.*export the rows"):
+        header_of(tmp_path, text)
+
+
+def test_dashes_for_nothing_are_no_rule(tmp_path: Path) -> None:
+    assert header_of(tmp_path, "id,name\n1,---\n")[2] == 1

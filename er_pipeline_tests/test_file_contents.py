@@ -80,3 +80,11 @@ def test_a_copy_is_made_only_where_a_file_is_not_plain_utf_8(tmp_path: Path) -> 
     file.write_bytes(TEXT.encode("utf-16")[:-1])
     with pytest.raises(InputError, match=r"p\.json: is not utf-16 text: .*; save it as UTF-8"):
         utf8_copy(file, tmp_path, "copy")
+
+
+def test_what_is_packed_twice_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "p.csv.gz"
+    for packed in (gzip.compress(gzip.compress(TEXT.encode())), gzip.compress(b"BZh91AY")):
+        file.write_bytes(packed)
+        with pytest.raises(InputError, match=r"p\.csv\.gz: is packed twice; unpack it once"):
+            check_is_table(file, "csv")

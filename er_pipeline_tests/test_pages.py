@@ -12,7 +12,7 @@ from cyclopts import MissingArgumentError
 
 from er_pipeline.blocking.spec.named_strategies import NAMED_STRATEGIES
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.blocking.spec.yaml_document import check_repeated_settings
+from er_pipeline.blocking.spec.yaml_document import check_read_as_written
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.values.cleaning import KINDS
 from er_pipeline.flow import flow
@@ -79,7 +79,7 @@ def test_declarations_and_their_pieces_are_valid(name: str, fragment: str, tmp_p
     if fragment.startswith("type:"):
         flow(read_spec(file))
         return
-    check_repeated_settings(file)
+    check_read_as_written(file)
     flow(PipelineSpec.model_validate(in_a_declaration(fragment)))
 
 

@@ -51,6 +51,12 @@ def text_of(settings: Any) -> str:
             "name: 'a b' is no name here: a letter first, then letters a to z, digits and _, at"
             " most 63 in all",
         ),
+        ({"most": True}, "most: true is no number"),
+        ({"share": False}, "share: false is no number"),
+        (
+            {"name": False},
+            "name: Input should be a valid string; YAML reads false here, so put it in quotes",
+        ),
         ({"share": 2}, "share: Input should be less than or equal to 1"),
         ({"share": float("inf")}, "share: Input should be a finite number"),
         ({"below": {"most": 0}}, "below.most: Input should be greater than or equal to 1"),
@@ -64,9 +70,9 @@ def test_a_wrong_setting_is_named_with_its_place_and_what_to_write(
 
 def test_every_wrong_setting_is_named_at_once() -> None:
     with pytest.raises(ValidationError) as caught:
-        Section.model_validate({"shar": 1, "most": 0, "below": {"name": "1st"}})
+        Section.model_validate({"shar": 1, "most": True, "below": {"name": "1st", "most": 0}})
     places = [problem["loc"] for problem in caught.value.errors()]
-    assert sorted(places) == [("below", "name"), ("most",), ("shar",)]
+    assert sorted(places) == [("below", "most"), ("below", "name"), ("most",), ("shar",)]
 
 
 @pytest.mark.parametrize(

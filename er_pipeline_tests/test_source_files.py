@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,15 @@ def test_the_ending_names_the_format(name: str, file_format: str) -> None:
 def test_an_ending_of_another_program_says_what_to_do() -> None:
     with pytest.raises(InputError, match=r"a\.xlsx: is a workbook; save its sheet as CSV UTF-8"):
         format_of(Path("a.xlsx"))
+
+
+@pytest.mark.parametrize("path", ["p.csv", "*.csv"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "p.csv")
+    said = r"p\.csv: is a pipe, a device or a broken link; correct `path`"
+    with pytest.raises(InputError, match=said):
+        files_of(path, tmp_path, "`path`")
+    (tmp_path / "p.csv").unlink()
+    (tmp_path / "p.csv").symlink_to("p.csv")
+    with pytest.raises(InputError, match=said):
+        files_of(path, tmp_path, "`path`")

@@ -15,6 +15,13 @@ def test_of_columns_that_differ_in_case_alone_the_one_written_so_is_meant() -> N
         find_columns(["Name"], present, "people")
 
 
+@pytest.mark.parametrize("present", ["nam\u200be\u0301", "\ufeffNam\u00e9", "\u00a0nam\u00e9 "])
+def test_names_that_look_alike_are_one(present: str) -> None:
+    assert find_columns(["nam\u00e9"], ["id", present], "people") == {"nam\u00e9": present}
+    both = ["name", "na\u200bme"]
+    assert find_columns(["name"], both, "people") == {"name": "name"}
+
+
 @pytest.mark.parametrize(
     ("present", "said"),
     [

@@ -5,7 +5,7 @@ import pytest
 from er_pipeline.blocking.spec.yaml_document import (
     MOST_DEPTH,
     MOST_INTEGER,
-    check_repeated_settings,
+    check_read_as_written,
     read_document,
 )
 from er_pipeline.blocking.tables.errors import SpecError
@@ -92,6 +92,30 @@ def test_repeated_settings_are_found_in_each_of_several_documents(tmp_path: Path
     file = tmp_path / "defs.yaml"
     file.write_text("a: 1\n---\nb: 1\nb: 2\n")
     with pytest.raises(SpecError, match=":4: b stands a second time"):
-        check_repeated_settings(file)
+        check_read_as_written(file)
     file.write_text("a: [\n")
-    check_repeated_settings(file)
+    check_read_as_written(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 0200\n", r":1: YAML reads '0200' as 128 \(to base 8\); write 128"),
+        ("a:\n  - 1\n  - 1:30\n", r":3: YAML reads '1:30' as 90 \(to base 60\)"),
+        ("a: -1:30.5\n", r"as -90\.5 \(to base 60\)"),
+    ],
+)
+def test_numbers_of_other_bases_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "defs.yaml"
+    file.write_text(text)
+    for read in (read_document, check_read_as_written):
+        with pytest.raises(SpecError, match=said):
+            read(file)
+
+
+def test_zeros_texts_and_modes_are_as_written(tmp_path: Path) -> None:
+    file = tmp_path / "defs.yaml"
+    file.write_text("a: [0, 00, 0.5, '0200', 0x1F, 08]\nlake: {file_mode: 0640}\n")
+    document = read_document(file)
+    assert document.value["a"] == [0, 0, 0.5, "0200", 31, "08"]
+    assert document.value["lake"] == {"file_mode": 0o640}

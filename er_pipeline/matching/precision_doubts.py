@@ -94,7 +94,8 @@ def judge_precision(
         yield judge_shared_values(found["shared_values"], n_matches, spec)
     elif "shared_values" in found:
         n = len(found["shared_values"])
-        text = f"{count_of(n, 'set of shared values', 'sets of shared values')}; truth is known, so match_quality judges."
+        sets = count_of(n, "set of shared values", "sets of shared values")
+        text = f"{sets}; truth is known, so match_quality judges."
         yield Verdict(SHARED_IS_A_SIGN.name, True, "warn", text, {"shared_sets": n})
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, SecretStr
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.suite_files import suite_problems
-from er_pipeline.blocking.spec.yaml_document import check_repeated_settings
+from er_pipeline.blocking.spec.yaml_document import check_read_as_written
 from er_pipeline.blocking.tables.default_lake import default_lake
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.catalog import check_dataset_name
@@ -60,7 +60,7 @@ class BlockingPipeline(dg.Component):
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
         """Make the component from its YAML; {{ env.NAME }} in any text is filled in."""
         assert isinstance(attributes, PipelineSpec)
-        check_repeated_settings(context.path / "defs.yaml")
+        check_read_as_written(context.path / "defs.yaml")
         filled = _fill_in(attributes.model_dump(exclude_unset=True), context)
         spec = PipelineSpec.model_validate(filled).located_in(context.path)
         if wrong := suite_problems(spec):

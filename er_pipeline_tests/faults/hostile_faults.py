@@ -172,10 +172,10 @@ def faults() -> Iterator[Hostile]:
         "empty folder", {"parts/_SUCCESS": ""}, {"path": "parts"}, error=r"parts: has no files"
     )
     yield Hostile(
-        "a Delta table",
+        "a torn Delta table",
         {"t/_delta_log/0.json": "{}", "t/p.parquet": "x"},
         {"path": "t"},
-        error="is a Delta table",
+        error=r"t: cannot be read: .*; correct `path` or `format`",
     )
     yield Hostile(
         "all parts empty",

@@ -1,4 +1,4 @@
-"""Hostile inputs: about 240 files as strangers write them; each is read right, or refused well.
+"""Hostile inputs: about 290 files as strangers write them; each is read right, or refused well.
 
     python -m er_pipeline_tests.faults.hostile_inputs [part of a name]
 
@@ -35,6 +35,7 @@ from er_pipeline_tests.faults.hostile_files import (
     json_shapes,
     many_files,
 )
+from er_pipeline_tests.faults.hostile_oddities import odd_faults, oddities
 from er_pipeline_tests.faults.hostile_sizes import sizes
 from er_pipeline_tests.faults.hostile_tables import databases, parquet_parts, parquet_types
 
@@ -60,10 +61,19 @@ class Outcome:
 
 def small_inputs() -> Iterator[Hostile]:
     """Give all inputs of some kilobytes."""
-    for kind in (csv_shapes, encodings, json_shapes, parquet_types, parquet_parts, databases):
+    for kind in (
+        csv_shapes,
+        encodings,
+        json_shapes,
+        parquet_types,
+        parquet_parts,
+        databases,
+        oddities,
+    ):
         yield from kind()
     yield from many_files()
     yield from faults()
+    yield from odd_faults()
 
 
 def check(hostile: Hostile, folder: Path) -> tuple[str, str]:

@@ -90,7 +90,7 @@ class CsvPart:
     ) -> bool:
         """Say whether a row may be a second header, as where files were put together."""
         same = " and ".join(
-            f"{quoted(wanted)} = {literal(self.layout.header[place])}"
+            f"lower({quoted(wanted)}) = lower({literal(self.layout.header[place])})"
             for wanted, place in places.items()
             if not isinstance(place, Given)
         )

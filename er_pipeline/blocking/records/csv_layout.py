@@ -106,6 +106,7 @@ def _layout(
     ]
     for layout, above in candidates:
         if wanted and {*map(plain_name, layout.header)}.issuperset(map(plain_name, wanted)):
+            _check_no_rule(lines, layout, file)
             return _below_titles(layout, above)
     first = candidates[0][0] if candidates else None
     if first and not wanted and len(first.header) == 1:
@@ -121,6 +122,16 @@ def _layout(
             " encoded, such as csv: {encoding: windows-1252}, or correct it"
         )
     return first
+
+
+def _check_no_rule(lines: Sequence[str], layout: CsvLayout, file: Path) -> None:
+    """Raise InputError if the line below the header is a rule, as tables made for people have."""
+    below = lines[layout.lines_above].strip() if len(lines) > layout.lines_above else ""
+    if "--" in below and {*below} <= {*"-+|:= \t", layout.delimiter} and {*below} != {"-"}:
+        raise InputError(
+            f"{file}:{layout.lines_above + 1}: is a rule of dashes, as a table that was printed has"
+            " below its header; export the rows as csv"
+        )
 
 
 def _below_titles(layout: CsvLayout, above: Sequence[str]) -> CsvLayout:

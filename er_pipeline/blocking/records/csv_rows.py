@@ -13,6 +13,7 @@ from typing import IO, NamedTuple
 
 from er_pipeline.blocking.records.csv_layout import MAX_LINE, CsvLayout
 from er_pipeline.blocking.records.file_contents import as_text, opened
+from er_pipeline.blocking.records.wanted_columns import plain_name
 
 # Notes of a few pages are cells; beyond, a quote was opened by mistake and takes in other rows.
 MOST_LINES_OF_ROW = 500
@@ -85,7 +86,7 @@ def csv_rows(file: Path, layout: CsvLayout) -> Iterator[CsvRow]:
     are read as rows of their own.
     Raises InputError if the file cannot be read to its end.
     """
-    width = len(layout.header)
+    width, first_name = len(layout.header), layout.header[0].lower()
     with opened(file) as content, as_text(content, layout.encoding, layout.newline) as text:
         lines = _Lines(text)
         for _ in range(layout.lines_above):
@@ -110,7 +111,7 @@ def csv_rows(file: Path, layout: CsvLayout) -> Iterator[CsvRow]:
                     len(cells) == width
                     and len(taken) == 1
                     and taken[0].isascii()
-                    and cells[0] != layout.header[0]
+                    and cells[0].lower() != first_name
                 ):  # as nearly all rows are
                     yield CsvRow(first, cells, size=len(taken[0]))
                     continue
@@ -147,7 +148,8 @@ def _problem(cells: Sequence[str], layout: CsvLayout) -> str:
         more = len(cells) > len(layout.header)
         cure = f"; quote cells with {layout.delimiter!r} in them" if more and layout.quote else ""
         return f"has {len(cells)} cells, the header {len(layout.header)}{cure}"
-    return "repeats the header" if list(cells) == layout.header else ""
+    repeats = [*map(plain_name, cells)] == [*map(plain_name, layout.header)]
+    return "repeats the header" if repeats else ""
 
 
 def _not_text(taken: Sequence[str], layout: CsvLayout) -> str:

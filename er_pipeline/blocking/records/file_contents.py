@@ -73,6 +73,8 @@ def check_is_table(file: Path, file_format: str) -> None:
         raise InputError(f"{file}: is empty; a header line and records are needed")
     if file_format == "parquet":
         return
+    if any(head.startswith(first) for first in _PACKED) and packing_of(file) != "none":
+        raise InputError(f"{file}: is packed twice; unpack it once")
     if head.startswith(_PARQUET):
         raise InputError(f"{file}: is parquet; write `format: parquet`")
     if head[_DUCKDB_AT:].startswith(_DUCKDB):

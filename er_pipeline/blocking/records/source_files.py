@@ -102,6 +102,10 @@ def files_of(path: str, folder: Path, where: str) -> FileSet:
     if not files:
         what = "has no files" if place.is_dir() else "no such file"
         raise InputError(f"{place}: {what}; correct {where}")
+    for file in files:
+        # A pipe that nobody writes to would be waited for for ever.
+        if not file.is_file():
+            raise InputError(f"{file}: is a pipe, a device or a broken link; correct {where}")
     return FileSet(files, [partition_of(file, above) for file in files], str(place))
 
 

@@ -1,5 +1,6 @@
 """Wanted columns: which columns of a source become records, whatever kind of source it is."""
 
+import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -11,6 +12,8 @@ COLUMN_CURE = (
 )
 # A person reads no more names than these to see what a table is.
 MOST_LISTED = 40
+# Signs without a width, which no one sees: joiners, and marks of a byte order within a file.
+_UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
 
 
 def find_columns(
@@ -18,7 +21,8 @@ def find_columns(
 ) -> dict[str, str]:
     """Return the name that each wanted column has in a source.
 
-    Upper and lower case and blanks around a name are the same, unless only they tell columns apart.
+    Upper and lower case, blanks around a name, signs that no one sees and the ways to write one
+    letter in Unicode are the same, unless only they tell columns apart.
     Raises InputError if the source lacks one, or has it more than once; cure: what to do then.
     """
     missing, found = [], {}
@@ -51,8 +55,11 @@ def listed_names(names: Sequence[str]) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return a column's name as names are compared."""
-    return name.strip().lower()
+    """Return a column's name as names are compared: as people see it, in lower case."""
+    plain = name.strip().lower()
+    if plain.isascii():
+        return plain
+    return unicodedata.normalize("NFC", plain.translate(_UNSEEN)).strip()
 
 
 def _near(missing: Sequence[str], present: Sequence[str]) -> str:

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from types import UnionType
+from typing import Annotated, Any, Self, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -109,7 +110,24 @@ def plain_message(problem: ErrorDetails) -> str:
         return f"{shown(given)} does not fit: {text[0].lower()}{text[1:]}"
     if problem["loc"][-1:] == ("[key]",) and isinstance(given, bool):
         return f"YAML reads a name here as {str(given).lower()}; put it in quotes"
+    if problem["type"] == "string_type" and isinstance(given, bool | int | float):
+        as_read = str(given).lower() if isinstance(given, bool) else given
+        return f"{text}; YAML reads {as_read} here, so put it in quotes"
     return text
+
+
+def _is_number(annotation: Any) -> bool:
+    """Say whether a setting takes a number, and neither true nor false."""
+    choices = _choices(annotation)
+    return bool(choices & {int, float}) and bool not in choices
+
+
+def _choices(annotation: Any) -> set[Any]:
+    if get_origin(annotation) in (Union, UnionType):
+        return {choice for part in get_args(annotation) for choice in _choices(part)}
+    return (
+        _choices(get_args(annotation)[0]) if get_origin(annotation) is Annotated else {annotation}
+    )
 
 
 class Settings(BaseModel):
@@ -124,13 +142,29 @@ class Settings(BaseModel):
     def _say_which_word_was_meant(
         cls, settings: Any, read: ModelWrapValidatorHandler[Self]
     ) -> Self:
-        """Say of an unknown word which ones there are; pydantic would only forbid it."""
+        """Say of an unknown word which ones there are; pydantic would only forbid it.
+
+        It would also read true and yes as the number 1.
+        """
+        problems: list[Problem] = []
+        if isinstance(settings, dict):
+            problems = [
+                ((name,), f"{str(value).lower()} is no number")
+                for name, value in settings.items()
+                if isinstance(value, bool)
+                and (field := cls.model_fields.get(str(name)))
+                and _is_number(field.annotation)
+            ]
+        wrong = {place[0] for place, _ in problems}
+        if wrong:
+            settings = {name: value for name, value in settings.items() if name not in wrong}
         try:
-            return read(settings)
+            made = read(settings)
         except ValidationError as error:
-            problems = []
             for problem in error.errors():
                 place, text = problem["loc"], plain_message(problem)
+                if problem["type"] == "missing" and place[:1] and place[0] in wrong:
+                    continue
                 if problem["type"] == "extra_forbidden" and len(place) == 1:
                     names = [field.alias or name for name, field in cls.model_fields.items()]
                     near = did_you_mean(str(place[0]), names, least=0.6)
@@ -138,6 +172,9 @@ class Settings(BaseModel):
                     text = f"unknown setting {shown(place[0])};{near or there_are}"
                 problems.append((place, text))
             raise validation_error(cls.__name__, problems) from error
+        if problems:
+            raise validation_error(cls.__name__, problems)
+        return made
 
 
 def resolved(value: str, folder: Path) -> Path:

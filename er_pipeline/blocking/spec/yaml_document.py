@@ -25,6 +25,7 @@ MOST_INTEGER = 2**63 - 1
 SHOWN_OF_LINE = 120
 # Settings where somebody may have written a secret by mistake: their lines are not shown.
 SECRETS = frozenset({"webhook", "webhook_env", "password_env"})
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
@@ -89,6 +90,7 @@ def read_document(path: Path) -> YamlDocument:
             _check_size(tree, path, lines)
             _check_scalars(tree, path, lines)
             _check_repeated(tree, path, lines)  # before << is filled in with what it names
+            _check_bases(tree, path, lines)
         value = None if tree is None else loader.construct_document(tree)
     except yaml.YAMLError as error:
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -104,6 +106,8 @@ def read_document(path: Path) -> YamlDocument:
             )
         elif "'\\t'" in reason:
             reason = f"{reason}; indent with blanks, not tabs"
+        elif "unknown escape character" in reason:
+            reason = f"{reason}; put a text with a \\ in it, such as a path, in single quotes"
         raise SpecError(pointed_out(path, mark, f"not YAML: {reason}", lines)) from error
     except (ValueError, TypeError, OverflowError, ArithmeticError, AttributeError) as error:
         # PyYAML lets errors of Python through: !!int abc, !!set [a], a hash that is none
@@ -115,9 +119,10 @@ def read_document(path: Path) -> YamlDocument:
     return YamlDocument(path, value, tree, lines)
 
 
-def check_repeated_settings(path: Path) -> None:
-    """Find a setting that stands twice, of which YAML takes the last one without a word.
+def check_read_as_written(path: Path) -> None:
+    """Find a setting that YAML reads otherwise than it is written, without a word.
 
+    Of one that stands twice it takes the last; 0200 is 128, and 1:30 is 90.
     Raises SpecError that says both lines. A file that is no YAML is left to who reads it.
     """
     try:
@@ -127,17 +132,11 @@ def check_repeated_settings(path: Path) -> None:
         return
     for tree in trees:
         _check_repeated(tree, path, text.splitlines())
+        _check_bases(tree, path, text.splitlines())
 
 
 def _check_repeated(tree: yaml.Node, path: Path, lines: Sequence[str]) -> None:
-    seen: set[int] = set()
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:  # by an alias
-            continue
-        seen.add(id(node))
-        waiting += _parts(node)
+    for node in _nodes(tree):
         first: dict[str, int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
             name, line = str(key.value), key.start_mark.line + 1
@@ -148,6 +147,29 @@ def _check_repeated(tree: yaml.Node, path: Path, lines: Sequence[str]) -> None:
                 )
                 raise SpecError(pointed_out(path, key.start_mark, message, lines))
             first[name] = line
+
+
+def _check_bases(tree: yaml.Node, path: Path, lines: Sequence[str]) -> None:
+    """Refuse numbers that YAML reads to base 8 or 60; the mode of files is written to base 8."""
+    modes = {
+        id(value)
+        for node in _nodes(tree)
+        if isinstance(node, yaml.MappingNode)
+        for key, value in node.value
+        if key.value == "file_mode"
+    }
+    for node in _scalars(tree):
+        if node.tag not in NUMBERS or id(node) in modes or len(node.value) > 70:
+            continue
+        digits = node.value.replace("_", "").lstrip("+-")
+        base = 60 if ":" in digits else 8 if digits.isdigit() and digits[0] == "0" else 10
+        if base != 10 and digits.strip("0"):
+            read = _Loader("").construct_object(node)
+            message = (
+                f"YAML reads {shown(node.value, 40)} as {read} (to base {base}); write {read}, or"
+                " put a text in quotes"
+            )
+            raise SpecError(pointed_out(path, node.start_mark, message, lines))
 
 
 def pointed_out(path: Path, mark: Any, message: str, lines: Sequence[str]) -> str:
@@ -287,18 +309,19 @@ def _check_scalars(tree: yaml.Node, path: Path, lines: Sequence[str]) -> None:
 
 
 def _scalars(tree: yaml.Node) -> list[yaml.ScalarNode]:
-    """List the scalar nodes of a tree without a circle, each once."""
-    found: dict[int, yaml.ScalarNode] = {}
-    seen: set[int] = set()
+    """List the scalar nodes of a tree, each once."""
+    return [node for node in _nodes(tree) if isinstance(node, yaml.ScalarNode)]
+
+
+def _nodes(tree: yaml.Node) -> list[yaml.Node]:
+    """List the nodes of a tree, each once: an alias leads to one that was seen."""
+    found: dict[int, yaml.Node] = {}
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.ScalarNode):
+        if id(node) not in found:
             found[id(node)] = node
-        waiting += _parts(node)
+            waiting += _parts(node)
     return list(found.values())
 
 
