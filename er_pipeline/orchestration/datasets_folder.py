@@ -10,6 +10,7 @@ import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import COMPONENT_TYPE, read_declaration, read_spec
+from er_pipeline.blocking.tables.collector import collector_at_rest
 from er_pipeline.blocking.tables.default_lake import default_lake
 from er_pipeline.blocking.tables.errors import SpecError
 from er_pipeline.orchestration.broken_dataset import broken_dataset
@@ -22,6 +23,7 @@ DECLARATIONS = ("defs.yaml", "defs.yml", "component.yaml")
 MOST_READ = 1_000_000
 
 
+@collector_at_rest()
 def load_datasets(
     project: Path, package: str, shared: dg.Definitions | None = None
 ) -> dg.Definitions:

@@ -4,6 +4,7 @@ Names are those of the US Census 1990 (package `names`), with nicknames (package
 list of international ones; companies are put together from syllables and surnames.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ LAST_NAMES = """Peña, Müller, Nguyễn, O'Brien, García, Østergaard, Núñez
     Tanaka, Yılmaz, Şahin, Patel, Singh, Krishnamurthy, Okonkwo, Adeyemi, Côté, Lefèvre, Gagné,
     Conceição, Araújo, Ivanov, Petrović, Kovačević, Papadopoulos, Smith-Jones, García-López"""
 LATIN = str.maketrans("łøđßıæ", "lodsia")  # letters that Unicode does not take apart
+NO_LETTER = re.compile("[^a-z]+")  # of an address
 
 AREA_CODES = """201 202 203 205 206 210 212 213 214 215 216 267 281 301 303 305 310 312 313 314 315
     317 323 347 401 402 404 408 410 412 415 419 425 469 480 502 503 504 510 512 513 520 602 612 614
@@ -153,8 +155,9 @@ def _census(*files: str) -> dict[str, float]:
     frequencies: dict[str, float] = {}
     for file in files:
         for line in resources.files("names").joinpath(file).read_text().splitlines():
-            name, percentage, _, _ = line.split()
-            frequencies[name.title()] = frequencies.get(name.title(), 0.0) + float(percentage)
+            written, percentage, _ = line.split(maxsplit=2)
+            name = written.title()
+            frequencies[name] = frequencies.get(name, 0.0) + float(percentage)
     return frequencies
 
 
@@ -164,8 +167,7 @@ def _build_names(census: dict[str, float], international: list[str]) -> Names:
     nicknames = [sorted(nicknamer.nicknames_of(name)) for name in names]
     n_nicknames = np.array([len(of_name) for of_name in nicknames])
     texts = names + [nickname.title() for of_name in nicknames for nickname in of_name]
-    plain = (unicodedata.normalize("NFKD", text.lower().translate(LATIN)) for text in texts)
-    handles = ["".join(letter for letter in text if "a" <= letter <= "z") for text in plain]
+    handles = [NO_LETTER.sub("", _plain(text.lower())) for text in texts]
     return Names(
         texts=pa.array(texts),
         handles=pa.array(handles),
@@ -174,6 +176,13 @@ def _build_names(census: dict[str, float], international: list[str]) -> Names:
         first_nickname=len(names) + np.cumsum(n_nicknames) - n_nicknames,
         n_nicknames=n_nicknames,
     )
+
+
+def _plain(text: str) -> str:
+    """Take letters apart that are written with marks; most of 100,000 names have none."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKD", text.translate(LATIN))
 
 
 def build_vocabulary(

@@ -4,13 +4,14 @@ Great Expectations takes 3.6 CPU s to import, 1.8 of them for the statistics of 
 and for Spark and clients of clouds where these happen to be installed.
 """
 
-import gc
 import importlib
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
+
+from er_pipeline.blocking.tables.collector import collector_at_rest
 
 
 class LaterModule(ModuleType):
@@ -32,19 +33,16 @@ def lean_imports(*, without: Iterable[str] = (), later: Iterable[str] = ()) -> I
 
     without: modules that the library can do without. later: those that it cannot, but imports for
     parts that are rarely called. Modules that are loaded already stay as they are, and after the
-    block every import is as ever. Nothing is collected meanwhile: imports leave no garbage behind.
+    block every import is as ever.
     """
     put: dict[str, ModuleType | None] = {name: None for name in without if name not in sys.modules}
     put |= {name: LaterModule(name) for name in later if name not in sys.modules}
     modules: dict[str, Any] = sys.modules
-    was_collecting = gc.isenabled()
-    gc.disable()
     modules.update(put)
     try:
-        yield
+        with collector_at_rest():
+            yield
     finally:
         for name, stand_in in put.items():
             if name in modules and modules[name] is stand_in:
                 del modules[name]
-        if was_collecting:
-            gc.enable()
