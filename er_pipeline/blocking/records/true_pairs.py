@@ -3,8 +3,8 @@
 import logging
 from functools import partial
 
-from er_pipeline.blocking.records.true_clusters import TRUE_CLUSTERS
 from er_pipeline.blocking.records.sources import EXAMPLES
+from er_pipeline.blocking.records.true_clusters import TRUE_CLUSTERS
 from er_pipeline.blocking.records.truth_files import read_truth, truth_outside
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
