@@ -58,6 +58,12 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "learned": {"strategies": "auto", "learning": {"sample": 100}, "weights": True},
     "budget": {"weights": True, "budget": {"pairs_per_record": 1.5}},
     "neighbours": {"embedding": {"k": 3}, "strategies": {**KEYS, **TOKENS}, "weights": True},
+    "recall": {
+        "matching": {
+            "min_probability": 0.001,
+            "recall": {"records": 100, "comparisons": 1_000, "min_probability": 0.01},
+        }
+    },
     "second pass": {"second_pass": {"strategies": {"last": "last_name"}}},
     "second pass, weighed": {
         "second_pass": {"strategies": {"last": "last_name"}, "embedding": {"k": 2}},

@@ -122,7 +122,9 @@ def test_values_that_run_into_each_other_are_other_contents() -> None:
     rows = [("1", "ab", "c"), ("1", "a", "bc"), ("1", None, "2:bc"), ("1", "2:bc", None)]
     rows += [("1", "-", None), ("1", None, "-"), ("1", "", None), ("1", None, None)]
     with DuckDBEngine(threads=1) as engine:
-        engine.execute("create table raw (source_no smallint, record_id varchar, a varchar, b varchar)")
+        engine.execute(
+            "create table raw (source_no smallint, record_id varchar, a varchar, b varchar)"
+        )
         for row in rows:
             engine.execute("insert into raw values (0, ?, ?, ?)", row)
         hash_contents(engine, "raw", ["a", "b"])

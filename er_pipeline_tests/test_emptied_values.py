@@ -16,8 +16,8 @@ def counted(engine: Engine, *dates: str | None) -> dict[str, object]:
     column = clean_column(engine, "raw", "born", "date", [CleaningOptions()])
     engine.make_table(
         "cleaned",
-        f"select r.source_no, r.record_id, c.result as born from raw as r left join {column.table} as c"
-        f" on {column.same('r', 'c')}",
+        "select r.source_no, r.record_id, c.result as born from raw as r"
+        f" left join {column.table} as c on {column.same('r', 'c')}",
     )
     return dict(values_of_fields(engine, "raw", "cleaned", [column])["born"])
 

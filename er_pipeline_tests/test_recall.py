@@ -8,7 +8,7 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.spec.yaml_file import read_spec
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.evaluation import recall
+from er_pipeline.evaluation import sampled_bounds
 from er_pipeline.evaluation.recall import judge_recall
 from er_pipeline.evaluation.score_bounds import ScoreBounds
 from er_pipeline.terminal.demo import DEMO_DEFS, demo_overrides
@@ -26,11 +26,11 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[PipelineSpec, Lake
     return spec, data.lake
 
 
-def every_pair(self: ScoreBounds, sampled: Any, weight: float) -> tuple[Any, Any, int]:
+def every_pair(self: ScoreBounds, sampled: Any, weight: float) -> tuple[Any, Any, Any]:
     """Stand in for the bounds: rule nothing out."""
     record = np.repeat(sampled, self.n_records)
     other = np.tile(np.arange(self.n_records), len(sampled))
-    return record[record != other], other[record != other], 0
+    return record[record != other], other[record != other], np.zeros(len(sampled), np.int64)
 
 
 def test_bounds_rule_out_nothing_that_would_score(
@@ -81,7 +81,7 @@ def test_the_same_seed_draws_the_same_records(people: tuple[PipelineSpec, Lake])
 def test_the_budget_bounds_the_records_looked_at(
     people: tuple[PipelineSpec, Lake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recall, "CELLS_PER_SLICE", 20_000)  # ten records at once
+    monkeypatch.setattr(sampled_bounds, "CELLS_PER_SLICE", 20_000)  # ten records at once
     whole, _ = estimated(*people)
     assert whole["records_sampled"] == 50
     # Bounding 50 pairs is said to cost as much as comparing one: 1,000 pay for 25 records.

@@ -90,7 +90,9 @@ def test_the_answer_is_kept_with_the_records_and_read_again(tmp_path: Path) -> N
     assert changes(nights) == found == [(0, None, "gone"), *((i, i - 1, "same") for i in (1, 2, 3))]
     assert kept.stat().st_mtime_ns == written
     # Whatever else asks, the table is its own file alone, and it stays as it was stamped.
-    assert [file.name for file in lake.path("cleaned_records").glob("*.parquet")] == ["part-0.parquet"]
+    assert [file.name for file in lake.path("cleaned_records").glob("*.parquet")] == [
+        "part-0.parquet"
+    ]
     assert nights.rows("cleaned_records")[0][1] == "c"
 
 

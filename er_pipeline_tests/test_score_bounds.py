@@ -39,6 +39,8 @@ def test_no_pair_that_reaches_the_weight_is_ruled_out(weight: float) -> None:
         bounds = ScoreBounds(engine, BY_HAND, "records")
         sampled = np.array([0, 3, 7, len(rows) - 1])
         record, other, n_compared = bounds.at_least(sampled, weight)
+        among = np.arange(len(rows)) < 4
+        _, of_few, n_of_few = bounds.at_least(sampled, weight, among=among)
 
     def weigh(one: int, two: int) -> float:
         total = -4.0
@@ -55,4 +57,6 @@ def test_no_pair_that_reaches_the_weight_is_ruled_out(weight: float) -> None:
     }
     # Without frequencies and with exact levels alone a bound is the weight itself.
     assert set(zip(record.tolist(), other.tolist(), strict=True)) == expected
-    assert n_compared >= len(expected)
+    assert n_compared.sum() >= len(expected)
+    assert sorted(of_few.tolist()) == sorted(two for _, two in expected if two < 4)
+    assert (n_of_few <= n_compared).all()

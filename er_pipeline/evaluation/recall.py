@@ -16,7 +16,6 @@ from math import floor
 from typing import NotRequired, TypedDict, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -25,7 +24,6 @@ from er_pipeline.blocking.tables.pictures import Estimates, Grid, Shown
 from er_pipeline.blocking.tables.step import Step
 from er_pipeline.blocking.tables.table import (
     LEFT_NO,
-    RECORD_NO,
     RIGHT_NO,
     Check,
     Column,
@@ -47,7 +45,15 @@ from er_pipeline.evaluation.known_recall import (
     truth_settles,
 )
 from er_pipeline.evaluation.sample_recall import SampleRecall, draw_records, sample_recall
-from er_pipeline.evaluation.score_bounds import ScoreBounds
+from er_pipeline.evaluation.sampled_bounds import (
+    BOUNDED,
+    LOOKED_AT,
+    Looked,
+    Numbers,
+    SampledBounds,
+    bound_pairs,
+    looked_at_before,
+)
 from er_pipeline.matching.level_conditions import weight_of
 from er_pipeline.matching.scored_pairs import number_compared, score_table
 from er_pipeline.matching.splink_linker import read_model
@@ -55,8 +61,6 @@ from er_pipeline.matching.term_frequencies import FREQUENCIES, read_frequencies
 
 logger = logging.getLogger(__name__)
 
-# Sampled records times all records whose bounds are looked at together: some 200 MB.
-CELLS_PER_SLICE = 8_000_000
 # Bounding a pair costs about a fiftieth of comparing its values.
 BOUNDS_PER_COMPARISON = 50
 
@@ -64,7 +68,8 @@ BOUNDS_PER_COMPARISON = 50
 class RecallFacts(TypedDict):
     """The facts kept beside recall_sample.
 
-    families: where there are at least two of them. known: None without truth.
+    families: where there are at least two of them. known: None without truth. taken_over: sampled
+    records that the night before looked at; done_in_full: why none are.
     """
 
     seed: int
@@ -77,6 +82,8 @@ class RecallFacts(TypedDict):
     sample: SampleRecall
     known: KnownRecall | None
     families: NotRequired[FamilyRecall]
+    taken_over: NotRequired[int]
+    done_in_full: NotRequired[str]
 
 
 IS_KEPT = Check(
@@ -120,7 +127,9 @@ def steps(spec: PipelineSpec) -> list[Step]:
                     pairs_by_id(
                         "recall_sample", after=[sampled, "p.match_probability", "p.is_candidate"]
                     ),
-                )
+                ),
+                BOUNDED,
+                LOOKED_AT,
             ],
             reads=[
                 "cleaned_records",
@@ -183,12 +192,15 @@ def estimate_recall(
     records, bounded, scored = "records_to_score", "bounded_pairs", "scored_pairs"
     number_compared(engine, spec, records)
     frequencies = read_frequencies(engine, lake)
-    bounds = ScoreBounds(engine, model, records, frequencies)
-    affordable = floor(BOUNDS_PER_COMPARISON * max_comparisons / max(1, bounds.n_records))
+    source = engine.columns("select source_no from cleaned_records order by record_no")["source_no"]
+    n_records, weight = len(source), weight_of(min_probability)
+    affordable = floor(BOUNDS_PER_COMPARISON * max_comparisons / max(1, n_records))
     sampled = draw_records(engine, seed, min(max_records, max(1, affordable)))
-    n_sampled, n_compared = _bound_pairs(
-        engine, spec, bounds, sampled, bounded, min_probability, max_comparisons
-    )
+    before = looked_at_before(engine, lake, model, list(spec.field_kinds), frequencies, weight)
+    known = {} if isinstance(before, str) else before
+    bounds = SampledBounds(engine, model, records, frequencies, weight, known)
+    slices = bound_pairs(bounds, sampled, np.asarray(source), spec.link_mode, max_comparisons)
+    n_sampled, n_compared = _write_bounded(engine, lake, bounded, slices)
     n_scored = score_table(
         engine,
         model,
@@ -219,14 +231,18 @@ def estimate_recall(
         engine.read_folder(draft.folder, "written_sample")
         draft.facts.update(
             records_sampled=n_sampled,
-            records=bounds.n_records,
-            pairs_bounded=n_sampled * (bounds.n_records - 1),
+            records=n_records,
+            pairs_bounded=n_sampled * (n_records - 1),
             pairs_compared=n_compared,
             pairs_scored=n_scored,
             min_probability=min_probability,
             sample=sample_recall(engine, n_sampled, min_probability),
             known=count_known(engine, lake) if spec.truth else None,
         )
+        if isinstance(before, str) and before:
+            draft.facts["done_in_full"] = before
+        elif known:
+            draft.facts["taken_over"] = len(known.keys() & set(sampled[:n_sampled].tolist()))
         families = evidence_families(spec, lake)
         if len(families) > 1:
             draft.facts["families"] = recall_of_families(engine, lake, families)
@@ -276,45 +292,36 @@ def judge_recall(
     )
 
 
-def _bound_pairs(
-    engine: Engine,
-    spec: PipelineSpec,
-    bounds: ScoreBounds,
-    sampled: NDArray[np.int64],
-    bounded: str,
-    min_probability: float,
-    max_comparisons: int,
+def _write_bounded(
+    engine: Engine, lake: Lake, bounded: str, slices: Iterator[tuple[Numbers, list[Looked]]]
 ) -> tuple[int, int]:
     """Make the engine table `bounded` (record_no, left_no, right_no): what may be likely enough.
 
-    Stops where it would have to compare the values of too many pairs; the records are in random
-    order, so those looked at are a random sample, too. Returns how many these are, and the pairs
-    compared.
+    Writes recall_bounded, the same, and recall_looked_at. Returns how many records were looked at,
+    and the pairs compared.
     """
-    engine.put(bounded, arrow_of((RECORD_NO, LEFT_NO, RIGHT_NO)))
-    found = engine.columns("select source_no from cleaned_records order by record_no")
-    source = np.asarray(found["source_no"])
-    per_slice = max(1, CELLS_PER_SLICE // max(1, bounds.n_records))
-    weight, n_compared, n_looked_at = weight_of(min_probability), 0, 0
-    for start in range(0, len(sampled), per_slice):
-        part = sampled[start : start + per_slice]
-        record, other, n_part = bounds.at_least(part, weight)
-        if spec.link_mode == "link":
-            across = source[record] != source[other]
-            record, other = record[across], other[across]
-        # A slice is taken whole or not at all: its size follows from the number of records alone.
-        if n_looked_at and n_compared + n_part > max_comparisons:
-            logger.info("%s of %s records fit the budget", n_looked_at, len(sampled))
-            break
+    looked_at = "looked_at"
+    engine.put(bounded, arrow_of(BOUNDED.columns))
+    engine.put(looked_at, arrow_of(LOOKED_AT.columns))
+    n_compared, n_looked_at = 0, 0
+    for part, looked in slices:
+        record = np.repeat(part, [len(one.others) for one in looked])
+        other = np.concatenate([one.others for one in looked])
         columns = {
             "record_no": record.astype(np.int32),
             "left_no": np.minimum(record, other).astype(np.int32),
             "right_no": np.maximum(record, other).astype(np.int32),
         }
+        compared = np.array([one.n_compared for one in looked], np.int64)
         engine.put("bounded_slice", columns)
         engine.append(bounded, "select * from bounded_slice")
-        n_compared += n_part
+        engine.put("looked_slice", {"record_no": part.astype(np.int32), "n_compared": compared})
+        engine.append(looked_at, "select * from looked_slice")
+        n_compared += int(compared.sum())
         n_looked_at += len(part)
+    for table, name in ((BOUNDED, bounded), (LOOKED_AT, looked_at)):
+        with lake.writing(table.name) as draft:
+            engine.write(f"select * from {name} order by all", draft.file())
     return n_looked_at, n_compared
 
 

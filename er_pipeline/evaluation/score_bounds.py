@@ -65,15 +65,19 @@ class ScoreBounds:
             self.shares.append({column: self._shares(i, column) for column in sorted(counted)})
 
     def at_least(
-        self, sampled: NDArray[np.int64], weight: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        self,
+        sampled: NDArray[np.int64],
+        weight: float,
+        among: NDArray[np.bool_] | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Give the pairs of a sampled record and any other that may reach a weight, in bits.
 
-        Returns two arrays, the sampled record of each pair and the other one, and of how many pairs
-        the values had to be compared one by one. What is given can miss the weight only by what
-        frequencies take from it. Peak memory: 4 bytes per sampled record and record, as much again
-        per comparison and distinct value, and some 50 per pair compared; give it a few records at a
-        time.
+        among: of every record, whether it may be the other one; None takes all.
+        Returns two arrays, the sampled record of each pair and the other one, and, of each sampled
+        record, in how many pairs the values had to be compared one by one. What is given can miss
+        the weight only by what frequencies take from it. Peak memory: 4 bytes per sampled record
+        and record, as much again per comparison and distinct value, and some 50 per pair compared;
+        give it a few records at a time.
         """
         total = np.full((len(sampled), self.n_records), self.prior, np.float32)
         looked_up = np.empty(self.n_records, np.float32)
@@ -87,14 +91,17 @@ class ScoreBounds:
                 total[n] += looked_up
             bounds.append((i, own, place, terms, most))
         total[np.arange(len(sampled)), sampled] = -np.inf
+        if among is not None:
+            total[:, ~among] = -np.inf
         # Sums of 32 bits are off by less than this.
         weight -= 1e-3
         row, other = np.nonzero(total >= weight)
-        n_compared = len(row)
+        n_compared = np.bincount(row, minlength=len(sampled))
         reached = total[row, other]
         del total
-        # First what the bounds leave most open.
-        for i, own, place, terms, most in sorted(bounds, key=lambda bound: -np.ptp(bound[3])):
+        # First what the bounds leave most open; by the levels alone, so that the last bits of a sum
+        # do not depend on which records are looked at together.
+        for i, own, place, terms, most in sorted(bounds, key=self._closeness):
             codes, at = self.codes[i][other], place[row]
             bound = most[at, codes]
             is_open = (bound > terms[at, -1]) & (own[at] != codes) & ~self.missing[i][codes]
@@ -103,6 +110,10 @@ class ScoreBounds:
             near = reached >= weight
             row, other, reached = row[near], other[near], reached[near]
         return sampled[row], other.astype(np.int64), n_compared
+
+    def _closeness(self, bound: tuple[Any, ...]) -> float:
+        weights = [level.weight for level in self.comparisons[bound[0]].levels]
+        return min(weights) - max(weights)
 
     def _most(
         self, i: int, own: NDArray[np.int32], terms: NDArray[np.float32]

@@ -17,11 +17,11 @@ from er_pipeline.blocking.records.record_changes import (
     RECORD_CHANGES,
     RECORDS,
     find_record_changes,
+    share_unchanged,
 )
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.stamps import read_stamp
-from er_pipeline.blocking.tables.verdicts import share_of
 from er_pipeline.matching.term_frequencies import FREQUENCIES
 
 CODES = "record_codes"
@@ -74,7 +74,7 @@ def find_scores_before(
     find_record_changes(engine, lake, *needed)
     if _is_reordered(engine):
         return "records stand in another order than in the last good run"
-    if (share := _share_unchanged(engine)) < LEAST_UNCHANGED:
+    if (share := share_unchanged(engine)) < LEAST_UNCHANGED:
         return f"only {share:.0%} of the records are as in the last good run"
     n_scored = facts["scored"]
     if first:
@@ -179,14 +179,6 @@ def _is_reordered(engine: Engine) -> bool:
         """
     )
     return bool(n_moved)
-
-
-def _share_unchanged(engine: Engine) -> float:
-    n_same, n_most = engine.row(
-        "select count(*) filter (where change = 'same'), greatest(count(old_no), count(record_no))"
-        f" from {RECORD_CHANGES}"
-    )
-    return share_of(n_same, n_most)
 
 
 def _number_records(engine: Engine) -> None:

@@ -17,6 +17,7 @@ from er_pipeline.blocking.tables.files import replace
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.stamps import code_version
+from er_pipeline.blocking.tables.verdicts import share_of
 
 RECORDS = "cleaned_records"
 RECORD_CHANGES = "record_changes"
@@ -67,6 +68,15 @@ def compare_records(engine: Engine, lake: Lake, old: Path) -> None:
             draft.unlink(missing_ok=True)
     engine.read_file(kept, "kept_changes")
     engine.make_table(RECORD_CHANGES, "from kept_changes")
+
+
+def share_unchanged(engine: Engine) -> float:
+    """Give the share of the records that are as they were, from the engine's record_changes."""
+    n_same, n_most = engine.row(
+        "select count(*) filter (where change = 'same'), greatest(count(old_no), count(record_no))"
+        f" from {RECORD_CHANGES}"
+    )
+    return share_of(n_same, n_most)
 
 
 def _changes_sql(engine: Engine) -> str:
