@@ -1,9 +1,10 @@
 """Candidate pairs -> the best of them, by weight, within the budget.
 
 A pair's weight is its evidence (pair_weights.py), in units of what singles out one record, plus
-what its cosine is worth where there is an encoder. When linking, a record has one match or few: a
-pair loses weight where its records have better ones. Nothing is sorted to be cut: the pairs of each
-weight are counted, and where a weight is cut in two, the lower numbers stay.
+what its cosine is worth where there is an encoder. When linking, a record has one match or few in
+each other source: a pair loses weight where its records have better ones there. Nothing is sorted
+to be cut: the pairs of each weight are counted, and where a weight is cut in two, the lower numbers
+stay.
 """
 
 import logging
@@ -169,16 +170,17 @@ def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
             " from made_pairs",
         )
         return
-    engine.make_view("own_pairs", f"select *, {own} as own from made_pairs")
-    for side in ("left", "right"):
+    _with_sources(engine, spec, f"select p.*, {own} as own")
+    for side, other in (("left", "right"), ("right", "left")):
         engine.make_table(
             f"best_{side}",
-            f"select {side}_no as record_no, max(own) as own from own_pairs group by {side}_no",
+            f"select {side}_no as record_no, {other}_source as source_no, max(own) as own"
+            f" from own_pairs group by {side}_no, {other}_source",
         )
     engine.make_table(
         "best_of_record",
-        "select record_no, max(own) as own from (select record_no, own from best_left"
-        " union all select record_no, own from best_right) group by record_no",
+        "select record_no, source_no, max(own) as own from (select * from best_left"
+        " union all select * from best_right) group by record_no, source_no",
     )
     rivals = f"cast({RIVALS_SHARE} as float) * (l.own + r.own) / 2"
     engine.make_view(
@@ -186,9 +188,25 @@ def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
         f"""
         select p.*, cast(round(cast(p.own - {rivals} as float), {DECIMALS}) as float) as weight,
             {probability} as probability
-        from own_pairs as p join best_of_record as l on l.record_no = p.left_no
-        join best_of_record as r on r.record_no = p.right_no
+        from own_pairs as p
+        join best_of_record as l on l.record_no = p.left_no and l.source_no = p.right_source
+        join best_of_record as r on r.record_no = p.right_no and r.source_no = p.left_source
         """,
+    )
+
+
+def _with_sources(engine: Engine, spec: PipelineSpec, select: str) -> None:
+    """Make own_pairs: of made_pairs, p, with the sources of both, which two make no question of."""
+    if spec.links_two:
+        engine.make_view(
+            "own_pairs", f"{select}, 1 as left_source, 2 as right_source from made_pairs as p"
+        )
+        return
+    engine.make_view(
+        "own_pairs",
+        f"{select}, l.source_no as left_source, r.source_no as right_source from made_pairs as p"
+        " join key_codes as l on l.record_no = p.left_no"
+        " join key_codes as r on r.record_no = p.right_no",
     )
 
 
@@ -208,7 +226,7 @@ def _cut(engine: Engine, spec: PipelineSpec, n_made: int, target: int | None) ->
     if not target:
         return Kept("false")
     floor, whose = budget.floor_per_record, ""
-    if floor is None and spec.link_mode == "link":
+    if floor is None and spec.links_two:
         floor, whose = 1, _with_one_match(engine)
     if not floor:
         return _best(engine, "weighed_pairs", target)
