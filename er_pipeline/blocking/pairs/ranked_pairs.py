@@ -160,17 +160,17 @@ def _what_more_would_buy(facts: Mapping[str, Any], cut: int) -> str:
 
 def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
     """Make weighed_pairs: made_pairs with weight, own (without rivals) and probability."""
-    similarity = "similarity" if spec.encoder else None
-    own = weight_sql(weights, "evidence", similarity, is_stored=True)
-    probability = weights.probability_sql("evidence")
+    similarity = "p.similarity" if spec.encoder else None
+    own = weight_sql(weights, "p.evidence", similarity, is_stored=True)
+    probability = weights.probability_sql("p.evidence")
     if spec.link_mode != "link":
         engine.make_view(
             "weighed_pairs",
-            f"select *, {own} as own, {own} as weight, {probability} as probability"
-            " from made_pairs",
+            f"select p.*, {own} as own, {own} as weight, {probability} as probability"
+            " from made_pairs as p",
         )
         return
-    _with_sources(engine, spec, f"select p.*, {own} as own")
+    _make_own_pairs(engine, spec, own)
     for side, other in (("left", "right"), ("right", "left")):
         engine.make_table(
             f"best_{side}",
@@ -195,18 +195,19 @@ def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
     )
 
 
-def _with_sources(engine: Engine, spec: PipelineSpec, select: str) -> None:
-    """Make own_pairs: of made_pairs, p, with the sources of both, which two make no question of."""
-    if spec.links_two:
-        engine.make_view(
-            "own_pairs", f"{select}, 1 as left_source, 2 as right_source from made_pairs as p"
+def _make_own_pairs(engine: Engine, spec: PipelineSpec, own: str) -> None:
+    """Make own_pairs: made_pairs with own, an expression of it, and the sources of both records."""
+    left, right, joins = "0", "1", ""
+    if not spec.links_two:  # of two it is known, and nothing need be looked up
+        left, right = "l.source_no", "r.source_no"
+        joins = (
+            " join key_codes as l on l.record_no = p.left_no"
+            " join key_codes as r on r.record_no = p.right_no"
         )
-        return
     engine.make_view(
         "own_pairs",
-        f"{select}, l.source_no as left_source, r.source_no as right_source from made_pairs as p"
-        " join key_codes as l on l.record_no = p.left_no"
-        " join key_codes as r on r.record_no = p.right_no",
+        f"select p.*, {own} as own, {left} as left_source, {right} as right_source"
+        f" from made_pairs as p{joins}",
     )
 
 
