@@ -24,7 +24,10 @@ def test_a_set_is_declared_by_its_header_alone(tmp_path: Path) -> None:
     assert source["columns"]["site_name"] == "Site name"
     assert settings["strategies"] == "auto"
     assert settings["embedding"] is True
-    assert settings_of("songs", 20, 1, tmp_path)["mode"] == "link_and_dedupe"
+    songs, linked = (settings_of(name, 20, 1, tmp_path) for name in ("songs", "linked_songs"))
+    assert songs["mode"] == "link_and_dedupe"
+    assert "mode" not in linked
+    assert linked["sources"] == songs["sources"]
 
 
 def test_budgets_are_given_or_follow_the_records() -> None:

@@ -26,3 +26,29 @@ def test_what_a_budget_cut_is_shown_with_its_weight(dataset: Callable[..., Datas
     )
     assert missed[2, 3][2] == "budget: max_pairs 2 (+1 pairs)"
     assert facts["remedies"][0]["finds"] == 1
+
+
+def test_among_three_linked_sources_rivals_are_those_of_the_same_other_source(
+    dataset: Callable[..., Dataset],
+) -> None:
+    def rows(*of_source: tuple[str, str, str]) -> Rows:
+        return [
+            {"id": str(i), "name": name, "town": town, "person_id": person}
+            for i, (name, town, person) in enumerate(of_source)
+        ]
+
+    sources = (
+        rows(("may", "york", "q"), ("lee", "bath", "p"), ("orr", "wells", "o")),
+        rows(("mai", "york", "q"), ("lee", "bath", "p"), ("kay", "wells", "k")),
+        rows(("may", "york", "q"), ("lee", "bath", "p"), ("fox", "ely", "f")),
+    )
+    by_both = {"strategies": {"name": "name", "town": "town"}}
+    people = dataset(*sources, budget={"max_pairs": 4}, **by_both, **TRUTH)
+    _, missed = explained(people)
+    # Two records called may, and three called lee, agree in both; the q of the second in the town.
+    assert causes(missed) == {(0, 3): "cut_by_budget", (3, 6): "cut_by_budget"}
+    whole = dataset(*sources, **by_both, **TRUTH)
+    whole.pair()
+    weights = whole.weights()
+    for pair, (_, evidence, _) in missed.items():
+        assert evidence.startswith(f"weight {weights[pair]:.4f}, the least one kept")

@@ -22,11 +22,14 @@ EVERYONE = np.arange(len(TEXTS))
 
 
 def pairs_of(
-    texts: list[str], n_pairs: int, asking: Numbers, answering: Numbers
+    texts: list[str],
+    n_pairs: int,
+    asking: Numbers,
+    answering: Numbers,
+    source: Numbers = EVERYONE,
 ) -> list[list[int]]:
-    found: list[list[int]] = nearest_by_bm25(
-        [words_of(text) for text in texts], n_pairs, asking, answering
-    ).tolist()
+    tokens = [words_of(text) for text in texts]
+    found: list[list[int]] = nearest_by_bm25(tokens, n_pairs, asking, answering, source).tolist()
     return found
 
 
@@ -75,3 +78,10 @@ def test_records_of_one_source_ask_those_of_the_other() -> None:
     texts = ["red house", "blue sea", "red house", "house"]
     found = pairs_of(texts, 2, np.array([2, 3]), np.array([0, 1]))
     assert sorted(found) == [[0, 2], [0, 3]]
+
+
+def test_among_several_linked_sources_everyone_asks_all_others() -> None:
+    everyone = np.arange(4)
+    texts = ["red house", "red house", "red house", "house"]
+    found = pairs_of(texts, 100, everyone, everyone, source=np.array([0, 0, 1, 2]))
+    assert sorted(found) == [[0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]

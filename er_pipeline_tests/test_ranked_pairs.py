@@ -203,6 +203,22 @@ def test_linking_keeps_the_one_match_of_each_where_the_budget_is_tight(
     assert people.rows("unified_pairs", "left_no, right_no") == [(0, 3), (1, 4)]
 
 
+def test_of_three_sources_each_has_rivals_of_its_own_and_nobody_a_floor(
+    dataset: Callable[..., Dataset],
+) -> None:
+    people = dataset(ORIGINALS, COPIES, ORIGINALS[:2], **FEBRL)  # 5 and 6 are 0 and 1 once more
+    people.pair()
+    own, weight = weigh(people, "link_and_dedupe", **ROOMY), weigh(people, **ROOMY)
+    # That 0 has its own like in 5 says nothing against its copy, 3, nor that 1 has 6 against 4.
+    for pair, rival in (((0, 3), (0, 3)), ((1, 4), (1, 4)), ((2, 3), (0, 3))):
+        mean = (own[pair] + own[rival]) / 2
+        assert weight[pair] == pytest.approx(own[pair] - RIVALS_SHARE * mean, abs=2e-4)
+    # 2 has no match: with a floor its best pair would take the place of one.
+    assert set(weigh(people, max_pairs=5)) == set(sorted(weight, key=lambda p: -weight[p])[:5])
+    assert any(2 in pair for pair in weigh(people, max_pairs=5, floor_per_record=1))
+    assert not any(2 in pair for pair in weigh(people, max_pairs=5))
+
+
 def at(*degrees: float | None) -> Rows:
     """Records of one name, whose vectors point in these directions."""
     angles = [None if degree is None else math.radians(degree) for degree in degrees]

@@ -6,7 +6,7 @@ import pytest
 
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
 from er_pipeline.evaluation import record_texts
-from er_pipeline.evaluation.record_texts import RecordTexts
+from er_pipeline.evaluation.record_texts import Likeness, RecordTexts
 
 ROWS = [
     ("ann marie lee", "bath"),
@@ -148,3 +148,17 @@ def test_lists_are_the_best_of_all_products_and_ties_go_to_the_lower_number(
         assert alike.rank[listed].tolist() == [0, 1]
         assert alike.similarity[listed] == pytest.approx(cosines[query, best], abs=1e-4)
     assert list(dict.fromkeys(alike.query.tolist())) == [13, 0, 1, 2, 7, 5]
+
+
+def test_a_place_is_among_those_of_one_source() -> None:
+    # 0 asks the records of two sources, 1 one of them.
+    alike = Likeness(
+        query=np.array([0, 0, 0, 0, 1]),
+        other=np.array([2, 3, 4, 5, 3]),
+        similarity=np.array([0.9, 0.8, 0.7, 0.6, 0.5]),
+        rank=np.array([0, 1, 2, 3, 0]),
+    )
+    sources = np.array([0, 0, 1, 2, 2, 1])
+    assert alike.places_in(sources).tolist() == [0, 0, 1, 1, 0]
+    lists = alike.lists_in(sources)
+    assert [lists.tolist().index(n) for n in lists] == [0, 1, 1, 0, 4]

@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from er_pipeline.blocking.pairs import view_ranking
+from er_pipeline.blocking.pairs.candidate_lists import Floats, Pairs
 from er_pipeline.blocking.pairs.view_ranking import (
     EVIDENCE,
-    Floats,
-    Pairs,
     ViewRanking,
     fit_non_negative,
     neighbourhoods,
@@ -36,23 +35,6 @@ def valued_pairs(draw: st.DrawFn) -> tuple[Pairs, Floats]:
         )
     )
     return pairs_of(list(made), n_records), np.array(values)
-
-
-@settings(max_examples=50, deadline=None)
-@given(valued=valued_pairs())
-def test_the_share_of_mutual_bests_is_that_of_brute_force(valued: tuple[Pairs, Floats]) -> None:
-    pairs, values = valued
-    sides = [*zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)]
-    best = {
-        record: min(
-            (-value, place, set(side) - {record})
-            for place, (side, value) in enumerate(zip(sides, values, strict=True))
-            if record in side
-        )[2].pop()
-        for record in {record for side in sides for record in side}
-    }
-    mutual = sum(best[best[record]] == record for record in best)
-    assert pairs.mutual_best(values) == pytest.approx(mutual / len(best))
 
 
 @settings(max_examples=50, deadline=None)
@@ -197,6 +179,32 @@ def test_in_groups_and_across_sources_the_others_are_asked_and_do_no_harm(
     ranking = people.ranked(10 * evidence, *(people.view(noise) for _ in range(3)))
     assert ranking.score is not None
     assert people.completeness(ranking.score) > people.completeness(evidence) - 0.02
+
+
+def test_who_resembles_many_gives_way_to_those_that_are_first_for_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Two hundred records have a twin each, and each of ten others resembles twenty of them, too.
+    n_twins, per_hub = 200, 20
+    twins = [(i, i + n_twins) for i in range(n_twins)]
+    hubs = [(i, 2 * n_twins + i // per_hub) for i in range(n_twins)]
+    pairs = pairs_of(twins + hubs, 2 * n_twins + n_twins // per_hub)
+    is_match = pairs.right < 2 * n_twins
+    draw = np.random.default_rng(5)
+    alike = np.where(is_match, 0.7, 0.72)
+    views = {
+        name: np.round(alike + draw.normal(0, 0.02, len(alike)), 4)
+        for name in (EVIDENCE, "fields", "words")
+    }
+
+    def precision() -> float:
+        ranking = rank_by_views(pairs, views, 1.0, np.ones(len(alike), bool), seed=1)
+        assert ranking.score is not None
+        return float(is_match[np.argsort(-ranking.score, kind="stable")[:n_twins]].mean())
+
+    by_place = precision()
+    monkeypatch.setattr(view_ranking, "PLACES_COUNT", 0)
+    assert by_place > precision() + 0.1
 
 
 def test_the_same_pairs_have_the_same_score_each_time() -> None:

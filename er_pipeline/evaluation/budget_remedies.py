@@ -165,7 +165,7 @@ def _within(
     )
     per_record = spec.budget.floor_per_record
     if per_record is None:
-        per_record = 1 if spec.link_mode == "link" else 0
+        per_record = int(spec.links_two)
     after = made + (n_pairs if n_new is None else n_new)
     needed = min(heavier + after - made + per_record * n_records, after)
     if needed <= target:

@@ -75,7 +75,8 @@ def weigh_anew(engine: Engine, lake: Lake, spec: PipelineSpec, pairs: str, weigh
     )
     engine.make_table(
         "cut_own",
-        f"select p.left_no, p.right_no, {weight_sql(weights, evidence, similarity)} as own"
+        f"select p.left_no, p.right_no, {weight_sql(weights, evidence, similarity)} as own,"
+        " l.source_no as left_source, r.source_no as right_source"
         f" from {pairs} as p{codes}{cosines}",
     )
     weight, rivals = "p.own", ""
@@ -92,20 +93,23 @@ def weigh_anew(engine: Engine, lake: Lake, spec: PipelineSpec, pairs: str, weigh
             ),
             own as (
                 select p.left_no, p.right_no,
-                    {weight_sql(weights, evidence, similarity)} as own
+                    {weight_sql(weights, evidence, similarity)} as own,
+                    l.source_no as left_source, r.source_no as right_source
                 from kept as p{codes}
-                union all select left_no, right_no, own from cut_own
+                union all select * from cut_own
             )
-            select record_no, max(own) as own from (
-                select left_no as record_no, own from own
-                union all select right_no, own from own
-            ) group by record_no
+            select record_no, source_no, max(own) as own from (
+                select left_no as record_no, right_source as source_no, own from own
+                union all select right_no, left_source, own from own
+            ) group by record_no, source_no
             """,
         )
         weight = f"cast(round(p.own - {RIVALS_SHARE} * (l.own + r.own) / 2, {DECIMALS}) as float)"
         rivals = (
-            " join own_of_record as l on l.record_no = p.left_no"
-            " join own_of_record as r on r.record_no = p.right_no"
+            " join own_of_record as l"
+            " on l.record_no = p.left_no and l.source_no = p.right_source"
+            " join own_of_record as r"
+            " on r.record_no = p.right_no and r.source_no = p.left_source"
         )
     engine.make_table(
         weighed,

@@ -157,9 +157,10 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     is_link = spec.link_mode == "link"
     alike = texts.nearest(queries, across=is_link)
     if is_link:
-        # A record of a clean source has one match at most: the second best is another's.
-        by_chance = alike.similarity[alike.rank == 1]
-        is_compared = alike.rank == 0
+        # A clean source holds one match of a record at most: the second best there is another's.
+        place = alike.places_in(texts.sources)
+        by_chance = alike.similarity[place == 1]
+        is_compared = place == 0
     else:
         least = float(THRESHOLDS[0])
         by_chance = texts.of_strangers(queries, spec.seed, least).similarity
@@ -171,7 +172,7 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         weights = read_weights(lake)
         suffices = weights.of_matches >= weights.prior
         if is_link and probability is not None:
-            probability = _one_match_each(alike, probability)
+            probability = _one_match_each(alike, texts.sources, probability)
         # Fields that single out no match say nothing; of one column there is nothing else.
         of_views = probability if suffices or len(texts.fields) < 2 else None
     pairs = SampledPairs(
@@ -266,9 +267,11 @@ def _put_pairs(engine: Engine, texts: RecordTexts, alike: Likeness, *more: Any) 
     engine.put("viewed_pairs", columns)
 
 
-def _one_match_each(alike: Likeness, probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share one match at most among the pairs of a record."""
-    _, record = np.unique(alike.query, return_inverse=True)
+def _one_match_each(
+    alike: Likeness, sources: NDArray[np.int64], probability: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share one match at most among the pairs of a record and another source."""
+    _, record = np.unique(alike.lists_in(sources), return_inverse=True)
     total = np.bincount(record, probability)
     return probability / np.maximum(1.0, total[record])
 

@@ -51,6 +51,22 @@ class Likeness:
     similarity: NDArray[np.float64]
     rank: NDArray[np.int64]
 
+    def lists_in(self, sources: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number the lists of either query in either source. sources: of every text, by place."""
+        n_sources = int(sources.max(initial=0)) + 1
+        numbers: NDArray[np.int64] = self.query * n_sources + sources[self.other]
+        return numbers
+
+    def places_in(self, sources: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the rank, from 0, that each has among those of its query in its source."""
+        lists = self.lists_in(sources)
+        order = np.lexsort((self.rank, lists))
+        begins = np.diff(lists[order], prepend=-1) != 0
+        at = np.arange(len(order))
+        place = np.empty_like(at)
+        place[order] = at - np.maximum.accumulate(np.where(begins, at, 0))
+        return place
+
 
 class RecordTexts:
     """The texts of some records, as sparse matrices.

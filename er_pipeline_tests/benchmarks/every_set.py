@@ -3,7 +3,8 @@
 Kinds of fields are guessed from the header, nothing is tuned and nothing labelled. Real sets
 (../shared/data) and made-up tables of the sorts that strangers bring: people, households, wide
 noise, agencies with columns of their own, citations with clusters up to 300, publications whose
-facts stand in varying columns, editions of one short text, 150 fields, songs of five sources.
+facts stand in varying columns, editions of one short text, 150 fields, songs of five sources, with
+their repeats and linked.
 
 Beside the pairs that our ranking keeps stand those that plain rankings keep of the same candidates,
 and what BM25 finds as a blocker of its own:

@@ -28,7 +28,9 @@ BUDGETS: dict[str, dict[int, float | None]] = {
 ONE_COLUMN = ("amphibian", "award", "drug", "hospital", "song", "wrestler")
 REAL = (*BUDGETS, *ONE_COLUMN)
 PEOPLE_FILES = {"households": write_households, "wide": write_wide}
-MADE_UP = ("people", *PEOPLE_FILES, *WRITERS)
+# The songs once more, as if no source repeated itself: what files are without a mode.
+LINKED = {"linked_songs": "songs"}
+MADE_UP = ("people", *PEOPLE_FILES, *WRITERS, *LINKED)
 SETS = (*REAL, *MADE_UP)
 PER_RECORD = (1, 5)
 PER_RECORD_OF_LARGE = (1, 5, 30)
@@ -75,7 +77,7 @@ def files_of(name: str, n_records: int, seed: int, folder: Path) -> list[Path]:
         return sorted(file for file in (REAL_DATA / name).glob("*.csv") if file.stem != "truth")
     if name in PEOPLE_FILES:
         return [PEOPLE_FILES[name](folder / f"{name}.csv", n_records, seed)]
-    return WRITERS[name](folder, n_records, seed)
+    return WRITERS[LINKED.get(name, name)](folder, n_records, seed)
 
 
 def header_of(file: Path) -> list[str]:

@@ -104,12 +104,13 @@ def _block_by_bm25(
     """Let each record ask for its best ones; between two sources those of the second one ask."""
     everyone = np.arange(len(records.texts))
     asking = answering = everyone
-    if link_mode == "link":
-        asking, answering = (everyone[records.source_no == source] for source in (1, 0))
+    source = records.source_no if link_mode == "link" else everyone
+    if link_mode == "link" and records.source_no.max() == 1:
+        asking, answering = (everyone[source == number] for number in (1, 0))
     found = {}
     for name, cut in TOKENS.items():
         tokens = [cut(text) for text in records.texts]
-        pairs = nearest_by_bm25(tokens, n_pairs, asking, answering)
+        pairs = nearest_by_bm25(tokens, n_pairs, asking, answering, source)
         n_true = sum((left, right) in true for left, right in pairs.tolist())
         found[f"BM25 top-k, {name}"] = n_true / len(true)
     return found

@@ -93,10 +93,13 @@ def dot_pairs(left_rows: Matrix, right_rows: Matrix, left: Numbers, right: Numbe
     return products
 
 
-def nearest_by_bm25(tokens: Tokens, n_pairs: int, asking: Numbers, answering: Numbers) -> Numbers:
+def nearest_by_bm25(
+    tokens: Tokens, n_pairs: int, asking: Numbers, answering: Numbers, source: Numbers
+) -> Numbers:
     """Pair each asking text with its k best ones by BM25; k is what makes so many pairs.
 
     asking, answering: the rows of those texts; the same ones where a set is compared with itself.
+    source: number by row; what has the same one makes no pair.
     Of the last place in the lists the best ones are taken, so that n_pairs result where there are
     as many. Returns them as (n_pairs, 2) rows, the lower one first, each pair once.
     """
@@ -108,18 +111,19 @@ def nearest_by_bm25(tokens: Tokens, n_pairs: int, asking: Numbers, answering: Nu
     while True:
         k = min(k, len(answering))
         found, scores = index.retrieve(queries, k=k, show_progress=False)
-        pairs = _pairs_of_lists(asking, answering[found], np.asarray(scores, dtype=np.float64))
+        scored = np.asarray(scores, dtype=np.float64)
+        pairs = _pairs_of_lists(asking, answering[found], scored, source)
         if len(pairs) >= n_pairs or k == len(answering):
             return pairs[:n_pairs]
         k *= 2
 
 
-def _pairs_of_lists(asking: Numbers, found: Numbers, scores: Scores) -> Numbers:
+def _pairs_of_lists(asking: Numbers, found: Numbers, scores: Scores, source: Numbers) -> Numbers:
     """Order the pairs of the lists by the better place in them, then by score; each comes once."""
     k = found.shape[1]
     asked = np.repeat(asking, k)
     answers, score = found.ravel(), scores.ravel()
-    is_pair = (asked != answers) & (score > 0)
+    is_pair = (source[asked] != source[answers]) & (score > 0)
     # a text may not stand first in its own list, where others have the same words
     place = np.cumsum(is_pair.reshape(-1, k), axis=1).ravel()
     pairs = np.stack([np.minimum(asked, answers), np.maximum(asked, answers)], axis=1)

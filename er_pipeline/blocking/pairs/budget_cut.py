@@ -34,7 +34,7 @@ def cut_of(engine: Engine, spec: PipelineSpec, n_made: int, target: int | None) 
     if not target:
         return Kept("false")
     floor, whose = budget.floor_per_record, ""
-    if floor is None and spec.link_mode == "link":
+    if floor is None and spec.links_two:
         floor, whose = 1, _with_one_match(engine)
     if not floor:
         return Kept(is_best(engine, "weighed_pairs", target))

@@ -17,13 +17,8 @@ from numpy.typing import NDArray
 
 from er_pipeline.blocking.neighbours.cosines import cosines_of_all, texts_of_records
 from er_pipeline.blocking.neighbours.vector_files import load_whole_vectors
-from er_pipeline.blocking.pairs.view_ranking import (
-    EVIDENCE,
-    Floats,
-    Pairs,
-    ViewRanking,
-    rank_by_views,
-)
+from er_pipeline.blocking.pairs.candidate_lists import Floats, Pairs
+from er_pipeline.blocking.pairs.view_ranking import EVIDENCE, ViewRanking, rank_by_views
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -87,7 +82,11 @@ def rank_again(
         for name in ("left_no", "right_no", "similarity", "own", "weight", "probability")
     }
     pairs = Pairs(
-        columns["left_no"], columns["right_no"], count_records(engine), spec.link_mode == "link"
+        columns["left_no"],
+        columns["right_no"],
+        count_records(engine),
+        spec.links_two,
+        _sources(engine) if spec.link_mode != "dedupe" else None,
     )
     views = {
         EVIDENCE: columns["weight"].astype(np.float64),
@@ -124,6 +123,12 @@ def rank_again(
     engine.read_file(placed, "placed_pairs")
     engine.make_view("weighed_pairs", "select * from placed_pairs")
     return facts
+
+
+def _sources(engine: Engine) -> NDArray[np.int64]:
+    """Read the number of every record's source."""
+    found = engine.columns("select source_no from key_codes order by record_no")
+    return np.asarray(found["source_no"], np.int64)
 
 
 def judge_views(facts: ViewFacts) -> Verdict:

@@ -1,8 +1,9 @@
 """Candidate pairs -> the best of them, by weight, within the budget.
 
 A pair's weight is its evidence (pair_weights.py), in units of what singles out one record, plus
-what its cosine is worth where there is an encoder. When linking, a record has one match or few: a
-pair loses weight where its records have better ones. budget_cut.py says which pairs stay.
+what its cosine is worth where there is an encoder. When linking, a record has one match or few in
+each other source: a pair loses weight where its records have better ones there. budget_cut.py says
+which pairs stay.
 """
 
 import logging
@@ -145,26 +146,27 @@ def _what_more_would_buy(facts: Mapping[str, Any], cut: int) -> str:
 
 def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
     """Make weighed_pairs: made_pairs with weight, own (without rivals) and probability."""
-    similarity = "similarity" if spec.encoder else None
-    own = weight_sql(weights, "evidence", similarity, is_stored=True)
-    probability = weights.probability_sql("evidence")
+    similarity = "p.similarity" if spec.encoder else None
+    own = weight_sql(weights, "p.evidence", similarity, is_stored=True)
+    probability = weights.probability_sql("p.evidence")
     if spec.link_mode != "link":
         engine.make_view(
             "weighed_pairs",
-            f"select *, {own} as own, {own} as weight, {probability} as probability"
-            " from made_pairs",
+            f"select p.*, {own} as own, {own} as weight, {probability} as probability"
+            " from made_pairs as p",
         )
         return
-    engine.make_view("own_pairs", f"select *, {own} as own from made_pairs")
-    for side in ("left", "right"):
+    _make_own_pairs(engine, spec, own)
+    for side, other in (("left", "right"), ("right", "left")):
         engine.make_table(
             f"best_{side}",
-            f"select {side}_no as record_no, max(own) as own from own_pairs group by {side}_no",
+            f"select {side}_no as record_no, {other}_source as source_no, max(own) as own"
+            f" from own_pairs group by {side}_no, {other}_source",
         )
     engine.make_table(
         "best_of_record",
-        "select record_no, max(own) as own from (select record_no, own from best_left"
-        " union all select record_no, own from best_right) group by record_no",
+        "select record_no, source_no, max(own) as own from (select * from best_left"
+        " union all select * from best_right) group by record_no, source_no",
     )
     rivals = f"cast({RIVALS_SHARE} as float) * (l.own + r.own) / 2"
     engine.make_view(
@@ -172,7 +174,24 @@ def _weigh(engine: Engine, spec: PipelineSpec, weights: PairWeights) -> None:
         f"""
         select p.*, cast(round(cast(p.own - {rivals} as float), {DECIMALS}) as float) as weight,
             {probability} as probability
-        from own_pairs as p join best_of_record as l on l.record_no = p.left_no
-        join best_of_record as r on r.record_no = p.right_no
+        from own_pairs as p
+        join best_of_record as l on l.record_no = p.left_no and l.source_no = p.right_source
+        join best_of_record as r on r.record_no = p.right_no and r.source_no = p.left_source
         """,
+    )
+
+
+def _make_own_pairs(engine: Engine, spec: PipelineSpec, own: str) -> None:
+    """Make own_pairs: made_pairs with own, an expression of it, and the sources of both records."""
+    left, right, joins = "0", "1", ""
+    if not spec.links_two:  # of two it is known, and nothing need be looked up
+        left, right = "l.source_no", "r.source_no"
+        joins = (
+            " join key_codes as l on l.record_no = p.left_no"
+            " join key_codes as r on r.record_no = p.right_no"
+        )
+    engine.make_view(
+        "own_pairs",
+        f"select p.*, {own} as own, {left} as left_source, {right} as right_source"
+        f" from made_pairs as p{joins}",
     )

@@ -162,8 +162,8 @@ class Budget(Settings):
         ge=0,
         le=100,
         description="Each record keeps so many of its best pairs before the rest is shared out;"
-        " if omitted, 1 when linking, for the records of the smaller source where the other is more"
-        " than twice as large; else 0.",
+        " if omitted, 1 when two sources are linked, for the records of the smaller one where the"
+        " other is more than twice as large; else 0.",
     )
     on_over_budget: Literal["trim", "fail"] = Field(
         "trim", description="trim: keep the best; fail: stop the run."

@@ -194,10 +194,7 @@ class PipelineSpec(Settings):
 
     @cached_property
     def field_kinds(self) -> dict[str, str]:
-        """Every field with its kind, declared or guessed from its name, in order of mention.
-
-        A full_name is two fields, a person_name each, see `name_parts`.
-        """
+        """Every field with its kind, in order of mention; a full_name is two, see `name_parts`."""
         kinds: dict[str, str] = {}
         for name, kind in self.declared_kinds.items():
             if kind == FULL_NAME:
@@ -232,6 +229,11 @@ class PipelineSpec(Settings):
     def link_mode(self) -> str:
         """What is compared with what: dedupe, link or link_and_dedupe."""
         return self.mode or ("dedupe" if len(self.sources) == 1 else "link")
+
+    @property
+    def links_two(self) -> bool:
+        """Whether two sources are linked: then a record has one match or none."""
+        return self.link_mode == "link" and len(self.sources) == 2
 
     @cached_property
     def strategy_conjunctions(self) -> tuple[Conjunction, ...]:
@@ -358,10 +360,7 @@ class PipelineSpec(Settings):
         return budget.get(strategy) if isinstance(budget, dict) else budget
 
     def parse(self, name: str, keys: KeyExpressions) -> Conjunction:
-        """Read keys over the dataset's fields.
-
-        Raises SpecError that says what is wrong with which.
-        """
+        """Read keys over the dataset's fields; a SpecError says what is wrong with which."""
         try:
             return parse_conjunction(
                 name, keys, tuple(self.field_kinds), tuple(self.cleaning.free_mail_domains)

@@ -36,8 +36,8 @@ COSINE_AMONG_RELATIVES = 0.1
 # 1: among candidates of made-up people, households and fake_1000, from 1 in 20,000 matches to 9 in
 # 10, it is 0.45 to 0.55.
 ODDS_PER_NAT = 0.5
-# When linking, a record has one match or few: rivals count. A pair loses this share of the mean of
-# the best weights of its two records; see ranked_pairs.py.
+# When linking, a record has one match or few in each other source: rivals count. A pair loses this
+# share of the mean of the best weights that its two records have there; see ranked_pairs.py.
 RIVALS_SHARE = 0.8
 
 
