@@ -2,6 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
+from er_pipeline.blocking.pairs.unified_pairs import ready_pair_tables
+from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
+from er_pipeline.evaluation.proposed_true import proposals_are_candidates, propose_true_pairs
 from er_pipeline_tests.conftest import Dataset
 from er_pipeline_tests.five_records import FIVE, STRATEGIES, figures_of
 
@@ -29,3 +32,26 @@ def test_true_pairs_are_proposed_by_what_proposes_pairs(
     assert truth["true_pairs_proposed"] == 3
     assert truth["true_pairs_found"] + truth["true_pairs_cut_by_the_budget"] == 3
     assert (truth["true_pairs_cut_by_the_budget"] == 0) == (budget is None)
+
+
+def test_without_a_budget_proposals_stand_among_the_candidates_as_they_are(
+    dataset: Callable[..., Dataset], engine: DuckDBEngine
+) -> None:
+    people = dataset(
+        [*FIVE, {"id": "6", "last": "lees", "city": "hull", "person_id": "q"}],
+        strategies={**STRATEGIES, "letters": "qgrams(last, 2)"},
+        second_pass={"strategies": {"initial": "left(last, 1)"}},
+        weights=False,
+    )
+    people.make("unified_pairs")
+    lake, spec = people.lake, people.spec
+    assert proposals_are_candidates(spec)
+    for table in ("unified_pairs", "record_codes", "filtered_blocks", *ready_pair_tables(spec)):
+        lake.open(engine, table)
+    every = "select l.record_no as left_no, r.record_no as right_no"
+    every += " from record_codes as l join record_codes as r on l.record_no < r.record_no"
+    engine.make_table("every_pair", every)
+    bits = lake.facts("unified_pairs")["strategy_bits"]
+    propose_true_pairs(engine, lake, spec, bits, "proposed", pairs="every_pair")
+    stored = engine.rows("select left_no, right_no, strategy_mask from unified_pairs order by all")
+    assert engine.rows("from proposed order by all") == stored != []

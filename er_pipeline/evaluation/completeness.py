@@ -9,7 +9,11 @@ from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.verdicts import share_of
-from er_pipeline.evaluation.proposed_true import propose_true_pairs, tables_of_proposals
+from er_pipeline.evaluation.proposed_true import (
+    proposals_are_candidates,
+    propose_true_pairs,
+    tables_of_proposals,
+)
 
 
 class TruePairs(NamedTuple):
@@ -34,12 +38,14 @@ def find_true_pairs(
     bits: the place of every strategy in a pair's mask."""
     true = TruePairs("proposed_true", "found_true")
     propose_true_pairs(engine, lake, spec, bits, true.proposed)
-    candidates = "true_candidates"
-    engine.make_table(
-        candidates,
-        "select p.* from unified_pairs as p semi join true_pairs as t"
-        " on t.left_no = p.left_no and t.right_no = p.right_no",
-    )
+    candidates = true.proposed
+    if spec.encoder or not proposals_are_candidates(spec):
+        candidates = "true_candidates"
+        engine.make_table(
+            candidates,
+            "select p.* from unified_pairs as p semi join true_pairs as t"
+            " on t.left_no = p.left_no and t.right_no = p.right_no",
+        )
     engine.make_table(true.found, with_weights(engine, lake, spec, candidates))
     return true
 

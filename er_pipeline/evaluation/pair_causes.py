@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from er_pipeline.blocking.pairs.second_pass_pairs import helped_records
 from er_pipeline.blocking.pairs.unified_pairs import unified_facts
-from er_pipeline.blocking.pairs.weighed_when_read import holds_weights
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
@@ -19,7 +18,7 @@ from er_pipeline.evaluation.missed_keys import compare_keys, list_proposers
 from er_pipeline.evaluation.missed_neighbours import explain_neighbours
 from er_pipeline.evaluation.missed_weights import weigh_missed
 from er_pipeline.evaluation.pair_score import scored_sql
-from er_pipeline.evaluation.proposed_true import propose_true_pairs
+from er_pipeline.evaluation.proposed_true import proposals_are_candidates, propose_true_pairs
 from er_pipeline.evaluation.remedies import MissedTables, Remedy, find_remedies
 from er_pipeline.evaluation.remedy_limits import remedy_limits
 from er_pipeline.evaluation.remedy_settings import COMPARED_BY, NO_MATCH
@@ -62,14 +61,14 @@ def explain_pairs(
     None where nothing is scored, and every candidate is found. truth: engine table of all true
     pairs, None if they are not known. few: where only a few pairs are asked about, the engine table
     of their records, as cleaned_records. Then a change is sought, too, that makes pairs candidates
-    and no matches; and unified_pairs is read only where it must be.
+    and no matches.
     Makes proposed_true, too: the pairs that were ever proposed, see `propose_true_pairs`; and
     candidate_true: those that are candidates.
     """
     missed = MissedTables()
     bits = unified_facts(lake)["strategy_bits"]
     propose_true_pairs(engine, lake, spec, bits, PROPOSED)
-    _find_candidates(engine, spec, is_few=few is not None)
+    _find_candidates(engine, spec)
     records = few or "cleaned_records"
     find_missed(engine, PROPOSED, CANDIDATES, missed.pairs, threshold)
     if spec.second_pass:
@@ -120,13 +119,13 @@ def explain_pairs(
     return ExplainedPairs(table, n_unlikely, remedies)
 
 
-def _find_candidates(engine: Engine, spec: PipelineSpec, *, is_few: bool) -> None:
+def _find_candidates(engine: Engine, spec: PipelineSpec) -> None:
     """Make candidate_true: the pairs of true_pairs that are candidates, as in unified_pairs.
 
-    is_few: take it that what was proposed is there, where nothing is cut and no weight is kept; all
-    pairs are long to look through.
+    Where nothing is cut and no weight is kept, what was proposed is there; all pairs are long to
+    look through. That it is there is found out by who counts the true pairs found.
     """
-    if is_few and spec.budget is None and not holds_weights(spec):
+    if proposals_are_candidates(spec):
         engine.make_table(CANDIDATES, f"select * from {PROPOSED}")
         return
     (n_proposed,) = engine.row(f"select count(*) from {PROPOSED}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from er_pipeline.blocking.blocks.record_codes import codes_facts
 from er_pipeline.blocking.pairs.unified_pairs import ready_pair_tables
+from er_pipeline.blocking.pairs.weighed_when_read import holds_weights
 from er_pipeline.blocking.spec.blocking_section import EMBEDDING
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
@@ -65,6 +66,11 @@ def propose_true_pairs(
         f" from ({' union all '.join(parts)}) group by left_no, right_no"
         " having sum(strategy_mask) > 0",
     )
+
+
+def proposals_are_candidates(spec: PipelineSpec) -> bool:
+    """Say whether what was proposed stands in unified_pairs, with that mask and no more columns."""
+    return spec.budget is None and not holds_weights(spec)
 
 
 def tables_of_proposals(spec: PipelineSpec) -> list[str]:
