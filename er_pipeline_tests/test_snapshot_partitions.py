@@ -177,7 +177,7 @@ def test_a_run_of_a_backfill_waits_for_the_earlier_dates_that_can_still_come(
         return found
 
     states = dg.DagsterRunStatus
-    earlier = [run("2026-11-01", states.STARTED), run("2026-11-02", states.QUEUED)]
+    earlier = [run("2026-11-01", states.STARTED), run("2026-11-02", states.NOT_STARTED)]
     run("2026-11-01", states.SUCCESS)
     run("2026-11-01", states.STARTED, "others")
     run("2026-11-09", states.STARTED)
@@ -196,7 +196,7 @@ def test_a_run_of_a_backfill_waits_for_the_earlier_dates_that_can_still_come(
     ]
 
     # One that the queue lets begin alone would wait for what waits for it.
-    run("2026-11-02", states.QUEUED)
+    run("2026-11-02", states.NOT_STARTED)
     tags = {"er_pipeline/dataset": "people"}
     wait_for_earlier_dates(instance, run("2026-11-04", states.STARTED, **tags), said.append)
     assert len(slept) == 2
