@@ -1,4 +1,5 @@
 import random
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,6 @@ import dagster as dg
 import pytest
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.orchestration import snapshot_partitions
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline.orchestration.jobs import nightly_job, publish_request
 from er_pipeline.orchestration.snapshot_partitions import (
@@ -188,7 +188,7 @@ def test_a_run_of_a_backfill_waits_for_the_earlier_dates_that_can_still_come(
         slept.append(seconds)
         instance.delete_run(earlier[len(slept) - 1].run_id)
 
-    monkeypatch.setattr(snapshot_partitions.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     wait_for_earlier_dates(instance, run("2026-11-04", states.STARTED), said.append)
     assert len(slept) == 2
     assert said == [
