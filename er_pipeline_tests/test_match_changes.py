@@ -159,3 +159,4 @@ def test_the_report_says_what_changed_since_the_last_good_run(nights: Nights) ->
     assert "SINCE THE LAST GOOD RUN (20" in text
     assert f"{pair_changes_facts(lake)['lost']:,} pairs lost: " in text
     assert "because a record is gone" in text
+    assert "10 records are new, 0 were changed, 5 are gone; 295 are as they were." in text

@@ -30,6 +30,7 @@ FACTS: dict[str, Any] = {
     "pairs_before": 11,
     "gained": 0,
     "lost": 10,
+    "records": {"new": 3, "changed": 1, "gone": 2, "same": 40},
     "causes": [CROSSED],
     "night": NIGHT,
     "before": NIGHT,
@@ -48,6 +49,8 @@ def test_what_was_lost_is_counted_by_cause(tmp_path: Path, engine: DuckDBEngine)
     assert "0 candidate pairs were gained, 10 lost" in section.answer
     (row,) = listing(section, TITLE)
     assert row == ("lost", "a block passed the cap", "10", "name", "name ann")
+    counted = "3 records are new, 1 were changed, 2 are gone; 40 are as they were."
+    assert section.parts[0] == counted
     assert any(isinstance(part, str) and "name ann passed" in part for part in section.parts)
 
 

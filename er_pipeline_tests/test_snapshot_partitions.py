@@ -1,4 +1,5 @@
 import random
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,6 @@ import dagster as dg
 import pytest
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
-from er_pipeline.orchestration import snapshot_partitions
 from er_pipeline.orchestration.component import BlockingPipeline
 from er_pipeline.orchestration.jobs import nightly_job, publish_request
 from er_pipeline.orchestration.snapshot_partitions import (
@@ -177,7 +177,7 @@ def test_a_run_of_a_backfill_waits_for_the_earlier_dates_that_can_still_come(
         return found
 
     states = dg.DagsterRunStatus
-    earlier = [run("2026-11-01", states.STARTED), run("2026-11-02", states.QUEUED)]
+    earlier = [run("2026-11-01", states.STARTED), run("2026-11-02", states.NOT_STARTED)]
     run("2026-11-01", states.SUCCESS)
     run("2026-11-01", states.STARTED, "others")
     run("2026-11-09", states.STARTED)
@@ -188,7 +188,7 @@ def test_a_run_of_a_backfill_waits_for_the_earlier_dates_that_can_still_come(
         slept.append(seconds)
         instance.delete_run(earlier[len(slept) - 1].run_id)
 
-    monkeypatch.setattr(snapshot_partitions.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     wait_for_earlier_dates(instance, run("2026-11-04", states.STARTED), said.append)
     assert len(slept) == 2
     assert said == [
@@ -196,7 +196,7 @@ def test_a_run_of_a_backfill_waits_for_the_earlier_dates_that_can_still_come(
     ]
 
     # One that the queue lets begin alone would wait for what waits for it.
-    run("2026-11-02", states.QUEUED)
+    run("2026-11-02", states.NOT_STARTED)
     tags = {"er_pipeline/dataset": "people"}
     wait_for_earlier_dates(instance, run("2026-11-04", states.STARTED, **tags), said.append)
     assert len(slept) == 2

@@ -81,7 +81,7 @@ class OneRunAtATime(dg.Executor):
         """Run the steps, the catalog last; what killed runs of these datasets left goes before."""
         every = plan_context.job.get_definition().asset_layer.executable_asset_keys
         selected = plan_context.dagster_run.asset_selection or every
-        datasets = {key.path[:-1][-1] if key.path[:-1] else key.path[0] for key in selected}
+        datasets = {key.path[-2:][0] for key in selected}  # whatever prefix comes before it
         log = plan_context.log
         wait_for_earlier_dates(plan_context.instance, plan_context.dagster_run, log.warning)
         with run_alone(self.lake, datasets, plan_context.log.warning):
