@@ -46,17 +46,20 @@ def test_a_place_counts_the_better_candidates_of_the_others_source(
 ) -> None:
     pairs, values = valued
     sides = [*zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)]
-    source = [0] * pairs.n_records if pairs.source is None else pairs.source.tolist()
+    source: list[int] = [0] * pairs.n_records
+    if pairs.source is not None:
+        source = pairs.source.tolist()
+    scored: list[tuple[tuple[int, int], float]] = [*zip(sides, values.tolist(), strict=True)]
 
     def place(record: int, other: int, value: float) -> int:
         return 1 + sum(
             better > value and record in side and source[sum(side) - record] == source[other]
-            for side, better in zip(sides, values.tolist(), strict=True)
+            for side, better in scored
         )
 
     expected = [
         (np.log2(place(left, right, value)) + np.log2(place(right, left, value))) / 2
-        for (left, right), value in zip(sides, values.tolist(), strict=True)
+        for (left, right), value in scored
     ]
     assert pairs.doublings(values) == pytest.approx(expected)
 
