@@ -8,8 +8,9 @@ from scipy.sparse import csr_matrix
 from er_pipeline.blocking.encoders import Dense
 from er_pipeline.blocking.neighbours.carried_lists import plain_lists
 from er_pipeline.blocking.neighbours.nearest import DECIMALS, Lists
+from er_pipeline.blocking.neighbours.neighbour_lists import as_counted
 from er_pipeline.blocking.neighbours.packed_lists import ranked
-from er_pipeline.blocking.neighbours.sparse_search import SparseSearch, common_columns
+from er_pipeline.blocking.neighbours.sparse_search import SparseSearch
 
 # Query, neighbour, similarity, rank.
 Entries = list[tuple[int, int, float, int]]
@@ -44,7 +45,7 @@ def search_sparse(
         right,
         query_texts,
         np.arange(right.shape[0]) + first,
-        common=common_columns(left, right, max_work_per_record * left.shape[0]),
+        found_by=as_counted(left, right, max_work_per_record * left.shape[0]).sides,
         k=k,
         floor=floor,
         threads=threads,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.neighbours import sparse_search
+from er_pipeline.blocking.neighbours import common_terms, sparse_search
 from er_pipeline.blocking.neighbours.carried_lists import NEIGHBOUR_CANDIDATES
 from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
 from er_pipeline.blocking.neighbours.encoder_statistics import ENCODER_STATISTICS
@@ -80,6 +80,9 @@ def test_tables_of_every_night_are_those_of_a_rebuild(
     monkeypatch.setattr(sparse_search, "SPARE_FOR_COMMON", 2)
     monkeypatch.setattr(sparse_search, "SPARE", 2)
     monkeypatch.setattr(sparse_search, "SPARSE_SLICE", 37)
+    # Common terms are learned of so few texts, too.
+    monkeypatch.setattr(common_terms, "LEARNED_FROM", 1)
+    monkeypatch.setattr(common_terms, "LEAST_SEEN", 3)
     rng = random.Random(seed)
     n_sources = 1 if mode == "dedupe" else 2
     people = [[person(rng, i) for i in range(60)] for _ in range(n_sources)]

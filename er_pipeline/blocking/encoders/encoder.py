@@ -66,6 +66,19 @@ class Texts:
     batches: Callable[[], Iterator[list[str]]]
     vectors: Callable[[], Dense]
 
+    def sample(self, texts: NDArray[np.int64]) -> "Texts":
+        """Return some of the texts, by field only, with the values that these hold."""
+
+        def by_field() -> Iterator[FieldValues]:
+            for field in self.fields():
+                codes = field.codes[texts]
+                held, places = np.unique(codes[codes >= 0], return_inverse=True)
+                codes[codes >= 0] = places
+                values = [field.values[code] for code in held.tolist()]
+                yield FieldValues(field.name, field.kind, values, codes, field.counts[texts])
+
+        return Texts(len(texts), by_field, self.batches, self.vectors)
+
 
 class Encoder(BaseModel):
     """Settings of embedding blocks that all encoders share."""

@@ -17,6 +17,12 @@ from numpy.typing import NDArray
 
 from er_pipeline.blocking.encoders import Dense, Encoder, Lexical
 from er_pipeline.blocking.neighbours.carried_lists import CarriedLists, plain_lists
+from er_pipeline.blocking.neighbours.common_terms import (
+    CommonTerms,
+    TermSearch,
+    learn_common_terms,
+    sampled,
+)
 from er_pipeline.blocking.neighbours.encoder_statistics import EncoderStatistics
 from er_pipeline.blocking.neighbours.nearest import (
     Lists,
@@ -42,6 +48,11 @@ logger = logging.getLogger(__name__)
 
 # What the n-grams in force may cost of the most that a search may, before they are counted anew.
 MOST_WORK = 2
+# Of what a search may cost, where not every column can be searched by: what the rare ones may, each
+# for itself. As terms they cost less, and the pairs of common terms take some of the rest.
+WORK_OF_RARE = 1 / 3
+# Of the texts that a column may be in and find alone: those that may hold both terms of a pair.
+TEXTS_OF_PAIR = 0.5
 SEED = 20  # of the sample that an approximate index is measured on
 
 
@@ -164,32 +175,43 @@ def _texts_with_vector(vectors: "Dense | csr_matrix") -> np.ndarray[Any, Any]:
 class Learned:
     """What was learned of a view's terms, and what of the last run's lists can be taken over.
 
-    texts: of each column of the vectors, how many texts held it. most: in how many texts a column
-    may be and still be searched by. carried: the lists of the last run, under `view`.
+    columns: of the vectors, as they were learned. texts: of each, how many texts held it. most: in
+    how many texts a column may be and still find alone; None where every column may be searched by.
+    terms: what is known of the common ones. carried: the lists of the last run, under `view`.
     """
 
     view: str
+    columns: NDArray[np.int64]
     texts: NDArray[np.int64]
-    most: int
+    most: int | None
+    terms: CommonTerms
     carried: CarriedLists
 
 
 def most_texts_of(
-    texts: NDArray[np.int64], statistics: EncoderStatistics, encoder: Lexical, mode: str
-) -> int:
-    """Return in how many texts a column may be and still be searched by.
+    texts: NDArray[np.int64],
+    statistics: EncoderStatistics,
+    encoder: Lexical,
+    mode: str,
+    terms: CommonTerms,
+) -> int | None:
+    """Return in how many texts a column may be and still find alone; None for any number.
 
     texts: of every column that was learned. It follows from what was learned, not from tonight's
     texts, so that the lists of two nights are of the same search.
     """
     sizes = dict(enumerate(statistics.texts_of_sources))
-    if mode != "link":
-        return most_texts(texts, 1.0, encoder.max_work_per_record * max(statistics.n_texts, 1))
-    directions = _directions_of(sizes, encoder)
-    n_pairs = float(sum(sizes[a] * sizes[b] for a, b in directions))
-    share = n_pairs / max(sum(sizes.values()), 1) ** 2
-    n_queries = sum(sizes[a] for a, _ in directions)
-    return most_texts(texts, share, encoder.max_work_per_record * max(n_queries, 1))
+    share, n_queries = 1.0, statistics.n_texts
+    if mode == "link":
+        directions = _directions_of(sizes, encoder)
+        n_pairs = float(sum(sizes[a] * sizes[b] for a, b in directions))
+        share = n_pairs / max(sum(sizes.values()), 1) ** 2
+        n_queries = sum(sizes[a] for a, _ in directions)
+    work = float(encoder.max_work_per_record * max(n_queries, 1))
+    most = most_texts(texts, share, work)
+    if not (texts > most).any():
+        return None
+    return most if terms.is_empty else most_texts(texts, share, work * WORK_OF_RARE)
 
 
 def _search(
@@ -216,34 +238,35 @@ def _search(
         yield from _search_dense(spec, encoder, left, right, wanted, targets, same, search)
         return
     k, floor = encoder.n_listed, encoder.min_similarity
-    most = encoder.max_work_per_record * max(left.shape[0], 1)
-    common, can_carry = None, learned is not None
+    most = float(encoder.max_work_per_record * max(left.shape[0], 1))
+    by, can_carry = FoundBy(), learned is not None
     if learned is not None:
-        common = learned.texts > learned.most
-        if work_of(left, right, common) > MOST_WORK * most:
+        by = _as_learned(left, right, learned)
+        if work_of(*(by.sides or (left, right))) > MOST_WORK * most:
             logger.warning(
                 "the n-grams in force are too common by now: they are counted anew, and every list"
                 " is searched for; learn others (er-pipeline learn)"
             )
-            common, can_carry = None, False
-    if common is None:
-        common = common_columns(left, right, most)
+            can_carry = False
+    if not can_carry:
+        by = as_counted(left, right, most)
 
     def among(some: NDArray[np.bool_]) -> SparseSearch:
+        rows = slice(None) if some.all() else np.flatnonzero(some)
         return SparseSearch(
             left,
-            right if some.all() else right[np.flatnonzero(some)],
+            right[rows],
             wanted,
             targets[some],
-            common=common,
+            found_by=by.sides and (by.sides[0], by.sides[1][rows]),
             k=k,
             floor=floor,
             threads=threads,
         )
 
     searched = among(np.ones(len(targets), bool))
-    search.left_out = int(common.sum())
-    search.index = "exact over the rarer n-grams" if search.left_out else "exact"
+    search.left_out = by.left_out
+    search.index = "exact over the rarer n-grams" if by.sides else "exact"
     search.recall = measure_recall(
         searched, left, right, wanted, targets, k=k, floor=floor, threads=threads, seed=SEED
     )
@@ -254,6 +277,53 @@ def _search(
         found = plain_lists(searched, wanted)
     for texts, candidates in found:
         yield ranked(candidates, texts, searched.n_candidates, k, floor)
+
+
+@dataclass(frozen=True)
+class FoundBy:
+    """What both sides are searched by where not by all columns, and how many find nobody alone."""
+
+    sides: "tuple[csr_matrix, csr_matrix] | None" = None
+    left_out: int = 0
+
+
+def _as_learned(left: "csr_matrix", right: "csr_matrix", learned: Learned) -> FoundBy:
+    if learned.most is None:
+        return FoundBy()
+    common, are_common = learned.texts > learned.most, learned.terms.texts > learned.most
+    terms = (learned.terms, learned.columns, common, are_common)
+    return _found_by(left, right, *terms, learned.most)
+
+
+def as_counted(left: "csr_matrix", right: "csr_matrix", most: float) -> FoundBy:
+    """Learn what is common from tonight's texts alone, where anything is too common."""
+    common = common_columns(left, right, most)
+    if not common.any():
+        return FoundBy()
+    texts = np.bincount(right.indices, minlength=right.shape[1])
+    terms = learn_common_terms(right[sampled(right.shape[0])], texts, right.shape[0])
+    if not terms.is_empty:
+        common = common_columns(left, right, most * WORK_OF_RARE)
+    most_of_rare = int(texts[~common].max(initial=0))
+    columns = np.arange(right.shape[1])
+    return _found_by(left, right, terms, columns, common, common[terms.columns], most_of_rare)
+
+
+def _found_by(
+    left: "csr_matrix",
+    right: "csr_matrix",
+    terms: CommonTerms,
+    columns: NDArray[np.int64],
+    common: NDArray[np.bool_],
+    are_common: NDArray[np.bool_],
+    most: int,
+) -> FoundBy:
+    search = TermSearch(terms, columns, common, are_common, int(most * TEXTS_OF_PAIR))
+    if left is right:
+        (side,) = search.vectors(left)
+        return FoundBy((side, side), int(common.sum()))
+    one, other = search.vectors(left, right)
+    return FoundBy((one, other), int(common.sum()))
 
 
 def _search_dense(

@@ -1,4 +1,8 @@
-"""Sparse search: the most similar texts by TF-IDF vectors, over the rarer columns if need be."""
+"""Sparse search: the most similar texts by TF-IDF vectors, found by their rarer terms if need be.
+
+Where every column may be searched by, lists are exact. Else the most similar by rare terms and
+pairs of common ones (see `common_terms`) are candidates, which are ranked by all columns.
+"""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -29,12 +33,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Listed beyond those where n-grams were left out, and ranked by the whole product: at a million
-# people it finds 0.95 of the matches that 0.92 are found of without.
-SPARE_FOR_COMMON = 40
+# Listed beyond those where n-grams were left out, and ranked by the whole product.
+SPARE_FOR_COMMON = 60
+# Of the least similarity listed, what a candidate must reach by what is searched by.
+FOUND_SHARE = 0.8
 SPARSE_SLICE = 50_000  # queries searched at once
 TARGET_SLICE = 250_000  # targets searched at once, so that their sums stay in the cache
-ENTRIES_PER_BATCH = 200_000  # of lists, when what was left out is added
+TERMS_SLICE = 500_000  # by terms a search meets fewer of them
+ENTRIES_PER_BATCH = 4_000  # of lists, when whole products are made: what they need is in the cache
 
 
 class SparseSearch:
@@ -42,7 +48,8 @@ class SparseSearch:
 
     queries, targets: (n, n_columns) rows of length 1, with sorted indices. query_texts,
     target_texts: the ascending numbers of the texts that they are; a text is not its own neighbour.
-    common: (n_columns,) columns that only rank what the others find. k: how many are wanted.
+    found_by: queries and targets as they are searched by, where not by all columns; these only
+    rank what is found. k: how many are wanted.
     """
 
     def __init__(
@@ -52,23 +59,22 @@ class SparseSearch:
         query_texts: NDArray[np.int64],
         target_texts: NDArray[np.int64],
         *,
-        common: NDArray[np.bool_],
+        found_by: "tuple[csr_matrix, csr_matrix] | None",
         k: int,
         floor: float,
         threads: int,
     ) -> None:
         """Turn the targets round, so that they can be searched by column."""
         self._query_texts, self._target_texts = query_texts, target_texts
-        self._k, self._floor, self._threads = k, floor, threads
-        self.has_common = bool(common.any())
-        self._queries, kept = queries, targets
-        if self.has_common:
-            rare, often = np.flatnonzero(~common), np.flatnonzero(common)
-            self._queries, kept = queries[:, rare], targets[:, rare]
-            self._common = queries[:, often], targets[:, often]
+        self._k, self._threads = k, threads
+        self.has_common = found_by is not None
+        self._floor = floor * FOUND_SHARE if self.has_common else floor
+        self._whole = queries, targets
+        self._queries, kept = found_by or self._whole
+        n_at_once = TERMS_SLICE if self.has_common else TARGET_SLICE
         self._rights = [
-            kept[start : start + TARGET_SLICE].T.tocsr()
-            for start in range(0, targets.shape[0], TARGET_SLICE)
+            kept[start : start + n_at_once].T.tocsr()
+            for start in range(0, targets.shape[0], n_at_once)
         ]
 
     @property
@@ -158,7 +164,7 @@ class SparseSearch:
         entry = start_of[at_row] + (entries & MOST)
         full = found[entry]
         if self.has_common:
-            full = full + products(*self._common, rows[entry], targets[entry])
+            full = products(*self._whole, rows[entry], targets[entry])
         lists.packed[at_row, at_column] = entries & ~np.int64(MOST) | MOST - last_decimals(full)
         return lists
 
@@ -188,7 +194,7 @@ def measure_recall(
         targets,
         texts,
         target_texts,
-        common=np.zeros(targets.shape[1], bool),
+        found_by=None,
         k=k,
         floor=floor,
         threads=threads,
@@ -207,12 +213,31 @@ def products(
     rows: NDArray[np.int32],
     columns: NDArray[np.int32],
 ) -> NDArray[np.float32]:
-    """Multiply the given rows of one side with the given rows of the other, one by one."""
+    """Multiply the given rows of one side with the given rows of the other, one by one.
+
+    Fast where a row of the left stands several times on end: it is written out once, and what a
+    row of the right holds is looked up in it.
+    """
+    from scipy.sparse import csr_matrix
+
     found = np.empty(len(rows), np.float32)
+    place = np.zeros(left.shape[1], np.int32)  # of a column in use by a batch, from 1
     for start in range(0, len(rows), ENTRIES_PER_BATCH):
         batch = slice(start, start + ENTRIES_PER_BATCH)
-        both = left[rows[batch]].multiply(right[columns[batch]])
-        found[batch] = np.asarray(both.sum(axis=1)).ravel()
+        some, of = np.unique(rows[batch], return_inverse=True)
+        ones, others = left[some], right[columns[batch]]
+        in_use = np.unique(ones.indices)
+        place[in_use] = np.arange(1, len(in_use) + 1)
+        written = np.zeros((len(some), len(in_use) + 1), np.float32)
+        of_row = np.repeat(np.arange(len(some)), np.diff(ones.indptr))
+        written[of_row, place[ones.indices]] = ones.data
+        begins = of.astype(np.int32) * np.int32(written.shape[1])
+        cells = place[others.indices] + np.repeat(begins, np.diff(others.indptr))
+        place[in_use] = 0
+        shape = (len(of), written.size)
+        found[batch] = (
+            csr_matrix((others.data, cells, others.indptr), shape=shape) @ written.ravel()
+        )
     return found
 
 
@@ -239,9 +264,9 @@ def most_texts(texts: NDArray[np.int64], share: float, most: float) -> int:
     return int(levels[affordable[-1]]) if len(affordable) else 0
 
 
-def work_of(queries: "csr_matrix", targets: "csr_matrix", common: NDArray[np.bool_]) -> float:
+def work_of(queries: "csr_matrix", targets: "csr_matrix") -> float:
     """Return how many products a search costs."""
     n_columns = targets.shape[1]
     in_targets = np.bincount(targets.indices, minlength=n_columns).astype(np.float64)
     in_queries = np.bincount(queries.indices, minlength=n_columns)
-    return float((in_targets * in_queries)[~common].sum())
+    return float((in_targets * in_queries).sum())

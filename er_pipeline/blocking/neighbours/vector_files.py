@@ -86,11 +86,12 @@ def rows_of_both(known: "csr_matrix", new: "csr_matrix", place: NDArray[np.int64
     return both[rows]
 
 
-def load_learned_texts(folder: Path) -> NDArray[np.int64] | None:
-    """Read how many texts held each column when it was learned; None if nothing was learned."""
-    file = folder / "learned_texts.npy"
-    found: NDArray[np.int64] | None = np.load(file) if file.exists() else None
-    return found
+def load_learned_texts(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Read of each column in use which one it was when it was learned, and how many texts held it.
+
+    folder: of `save_terms`.
+    """
+    return np.load(folder / "columns.npy"), np.load(folder / "learned_texts.npy")
 
 
 def vector_folder(lake: Lake) -> Path:

@@ -22,8 +22,8 @@ from er_pipeline.blocking.tables.lake import Lake, TableDraft
 from er_pipeline.blocking.tables.stamps import code_version, digest
 from er_pipeline.blocking.tables.table import Column, Table
 
-# Products per record by words: a fifth of what n-grams may cost, since words are rarer.
-WORK_OF_WORDS = 6_000
+# Products per record by words: less than n-grams may cost, since words are rarer.
+WORK_OF_WORDS = 4_000
 CANDIDATES = Table(
     NEIGHBOUR_CANDIDATES,
     "The lists that the search began from, in the numpy files beside it: what another night takes"
@@ -73,10 +73,10 @@ class ViewLists:
             folder = vector_folder(self._lake)
             kinds = {name: self._spec.field_kinds[name] for name in self._spec.embedding_fields}
             texts = texts_of_columns(kinds, self._statistics.lexical)
-        in_force = load_learned_texts(folder)
-        assert in_force is not None
-        most = most_texts_of(texts, self._statistics, encoder, self._spec.link_mode)
-        return Learned(view, in_force, most, self.carried)
+        columns, in_force = load_learned_texts(folder)
+        terms = self._statistics.common[view]
+        most = most_texts_of(texts, self._statistics, encoder, self._spec.link_mode, terms)
+        return Learned(view, columns, in_force, most, terms, self.carried)
 
     def finish(self, engine: Engine) -> None:
         """Note what the lists that were kept are of."""
