@@ -1,7 +1,6 @@
 """A cut without sorting keeps the very pairs that sorting would, on every engine."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
