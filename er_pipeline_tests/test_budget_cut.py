@@ -1,7 +1,7 @@
 """A cut without sorting keeps the very pairs that sorting would, on every engine."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,15 +93,20 @@ def test_where_the_floor_is_too_much_the_best_of_both_sides_come_first(
     )
 
 
-def test_no_statement_sorts_the_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def noting(call: Callable[..., Any], sent: list[str]) -> Callable[..., Any]:
+    def noted(*given: Any) -> Any:
+        sent.append(given[-1])
+        return call(*given)
+
+    return noted
+
+
+def test_no_statement_sorts_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     with DuckDBEngine(1) as engine:
         put(engine, drawn_pairs(200, 2))
         for method in ("make_table", "make_view", "row"):
-            made = getattr(engine, method)
-            monkeypatch.setattr(
-                engine, method, lambda *given, made=made: sent.append(given[-1]) or made(*given)
-            )
+            monkeypatch.setattr(engine, method, noting(getattr(engine, method), sent))
         is_best(engine, "weighed_pairs", 90)
     assert len(sent) == 6
     assert not any(" limit " in sql for sql in sent)
