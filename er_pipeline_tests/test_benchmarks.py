@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from er_pipeline_tests.benchmarks import (
+    beside_others,
     best_pairs,
     demo,
     every_set,
@@ -22,6 +23,17 @@ def test_every_way_makes_the_same_pairs(capfd: pytest.CaptureFixture[str]) -> No
     printed = capfd.readouterr().out
     assert all(f"\n| {title} | " in printed for title in unified_pairs.TITLES.values())
     assert "[ok] distinct pairs" in printed
+
+
+def test_ours_stand_beside_others_on_the_same_people(capfd: pytest.CaptureFixture[str]) -> None:
+    assert beside_others.main(["--records", "600", "--ways", "six", "splink", "bm25"]) == 0
+    printed = capfd.readouterr().out
+    figures = dict(
+        re.findall(r"\n\| 600 \| \**([A-Z\d]\w+|er_pipeline)\b[^|]*\| ([\d,]+ \| [\d.]+%)", printed)
+    )
+    assert set(figures) == {"er_pipeline", "Splink", "BM25"}
+    assert figures["er_pipeline"] == figures["Splink"] != figures["BM25"]
+    assert re.search(r"Measured on \d{4}-\d\d-\d\d, \d+ cores, .*: duckdb .*, splink 5", printed)
 
 
 def test_the_whole_graph_shows_the_time_of_each_asset(capfd: pytest.CaptureFixture[str]) -> None:
