@@ -67,7 +67,7 @@ def oddities() -> Iterator[Hostile]:
     right = [("1", "ann", None), ("2", "bob", None), ("3", "cy", "9999-12-30")]
     yield of("days beyond the calendar", days, settings=kinds, rows=right)
     far = parquet(zip=pa.array([3_000_000, -800_000, 2**31 - 1], pa.date32()))
-    none = [(i, name, None) for i, name, _ in CLEAN]
+    none: list[tuple[str, str | None, str | None]] = [(i, name, None) for i, name, _ in CLEAN]
     yield Hostile("days beyond, parquet", {"p.parquet": far}, settings=kinds, rows=none)
     parts: dict[str, Content] = {"t/1.parquet": _no_groups, "t/2.parquet": parquet()}
     yield Hostile("a parquet part without row groups", parts, {"path": "t"})
