@@ -34,7 +34,7 @@ from er_pipeline.evaluation.remedy_settings import NO_CHANGE, NO_MATCH, Change, 
 from er_pipeline.matching.entity_cuts import ENTITY_CUTS
 from er_pipeline.matching.entity_links import ENTITY_LINKS
 from er_pipeline.matching.splink_linker import read_model
-from er_pipeline.matching.term_frequencies import read_frequencies
+from er_pipeline.matching.term_frequencies import frequencies_of_records
 
 # Engine table of the two records.
 ASKED = "records_asked"
@@ -224,8 +224,9 @@ def explain_pair(
     score, entities, apart = None, None, None
     chain: Sequence[ChainLink] = ()
     if spec.matching:
-        frequencies = read_frequencies(engine, lake)
-        score = score_pair(engine, read_model(lake), frequencies, (ends[0], ends[1]), ASKED)
+        model = read_model(lake)
+        frequencies = frequencies_of_records(engine, lake, model, ASKED)
+        score = score_pair(engine, model, frequencies, (ends[0], ends[1]), ASKED)
         lake.open(engine, ENTITY_LINKS.name)
         lake.open(engine, ENTITY_CUTS.name)
         entities, chain = _entities(engine, spec, given)

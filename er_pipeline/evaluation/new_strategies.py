@@ -4,6 +4,7 @@ Both are counted from blocks, by the keys of key_choices, alone and two of diffe
 together. All of them cannot be counted: those that seem cheapest on a sample of the pairs are.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -16,7 +17,6 @@ from er_pipeline.blocking.records.key_codes import IDF_STEPS, key_code_columns
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
 from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
-from er_pipeline.blocking.tables.sql import exact_sum
 from er_pipeline.blocking.values.key_choices import KeyChoice
 
 # Missed pairs by which strategies are chosen to be counted, and how many of these are.
@@ -109,6 +109,17 @@ def count_strategies(
             yield NewStrategy(declared, n_pairs, n_oversized, finds, "newly_found", all_pairs)
 
 
+def _chance(engine: Engine, indexed: str, key: int) -> float:
+    """Sum over the records what share of all has the same key, from its idf.
+
+    An idf is one of some hundred numbers, so a million powers of e are not computed.
+    """
+    counted = engine.rows(
+        f"select idf_{key}, count(*) from {indexed} where code_{key} >= 0 group by 1 order by 1"
+    )
+    return math.fsum(n * math.exp(-idf / IDF_STEPS) for idf, n in counted)
+
+
 def _promising(
     engine: Engine,
     spec: PipelineSpec,
@@ -138,13 +149,8 @@ def _promising(
     shared = [np.asarray(found[f"same_{i}"], bool) for i in range(len(choices))]
     nats = [np.asarray(found[f"idf_{i}"], np.float32) / IDF_STEPS for i in range(len(choices))]
     useful = [i for i, fits in enumerate(shared) if fits.any()]
-    summed = [
-        exact_sum(f"case when code_{i} >= 0 then exp(-idf_{i} / {float(IDF_STEPS)}) else 0.0 end")
-        for i in useful
-    ]
-    n_records, *sums = engine.row(f"select {', '.join(['count(*)', *summed])} from {indexed}")
-    totals = zip(useful, sums, strict=True)
-    chance = {i: float(total or 0.0) / max(1, n_records) for i, total in totals}
+    (n_records,) = engine.row(f"select count(*) from {indexed}")
+    chance = {i: _chance(engine, indexed, i) / max(1, n_records) for i in useful}
     cap = float(spec.blocks.max_size or n_records)
     # What the idf of a block at the cap is; one eighth is lost to rounding.
     least_idf = np.log(max(n_records, 2) / cap) - 1 / IDF_STEPS

@@ -24,7 +24,7 @@ from er_pipeline.evaluation.remedy_limits import remedy_limits
 from er_pipeline.evaluation.remedy_settings import COMPARED_BY, NO_MATCH
 from er_pipeline.matching.scored_pairs import SCORES
 from er_pipeline.matching.splink_linker import read_model
-from er_pipeline.matching.term_frequencies import read_frequencies
+from er_pipeline.matching.term_frequencies import frequencies_of_records, read_frequencies
 
 # Said of a candidate that no threshold may be lowered for: of none, and of one so far.
 IN_DOUBT = "no setting: the threshold stays while matches are in doubt or an entity is too large"
@@ -96,7 +96,9 @@ def explain_pairs(
     least = spec.matching.min_probability if spec.matching else None
     causes, unlikely, cheapest = "missed_causes", "unlikely_true", "missed_remedies"
     engine.make_table(causes, causes_sql(missed, dropped, threshold, least))
-    _find_unlikely(engine, lake, spec, missed.pairs, unlikely, threshold, records)
+    _find_unlikely(
+        engine, lake, spec, missed.pairs, unlikely, threshold, records, is_few=few is not None
+    )
     if few is None:
         _leave_out(engine, missed, unlikely)
     (n_unlikely,) = engine.row(f"select count(*) from {unlikely}")
@@ -145,6 +147,8 @@ def _find_unlikely(
     unlikely: str,
     threshold: float | None,
     records: str,
+    *,
+    is_few: bool,
 ) -> None:
     """Make the engine table `unlikely` (left_no, right_no, match_probability).
 
@@ -158,8 +162,13 @@ def _find_unlikely(
     engine.make_table(
         pairs, f"select left_no, right_no from {missed} where stage <> 'below_threshold'"
     )
-    frequencies = read_frequencies(engine, lake)
-    scored = scored_sql(engine, read_model(lake), frequencies, pairs, records)
+    model = read_model(lake)
+    frequencies = (
+        frequencies_of_records(engine, lake, model, records)
+        if is_few
+        else read_frequencies(engine, lake)
+    )
+    scored = scored_sql(engine, model, frequencies, pairs, records)
     engine.make_table(unlikely, f"select * from ({scored}) where match_probability < {threshold!r}")
 
 

@@ -15,6 +15,7 @@ from er_pipeline.blocking.tables.engine import Engine
 from er_pipeline.blocking.tables.lake import Lake
 from er_pipeline.blocking.tables.sql import literal, quoted
 from er_pipeline.blocking.tables.table import Column, Table
+from er_pipeline.matching.comparisons import compared_value
 
 FREQUENCIES = Table(
     "term_frequencies",
@@ -73,6 +74,21 @@ def read_frequencies(engine: Engine, lake: Lake) -> str:
     """
     lake.open(engine, FREQUENCIES.name)
     return FREQUENCIES.name
+
+
+def frequencies_of_records(engine: Engine, lake: Lake, model: Mapping[str, Any], few: str) -> str:
+    """Make the frequencies of a few records' values readable; return the name of the table.
+
+    few: engine table with their records, as cleaned_records. All frequencies are read once, where a
+    score reads them for every field and side.
+    """
+    known, found = read_frequencies(engine, lake), f"frequencies_of_{few}"
+    columns = ", ".join(compared_value(field) for field in counted_fields(model))
+    rows = engine.rows(f"select {columns} from {few}") if columns else []
+    values = sorted({value for row in rows for value in row if value is not None})
+    listed = f" or value in ({', '.join(map(literal, values))})" if values else ""
+    engine.make_table(found, f"select * from {known} where value is null{listed}")
+    return found
 
 
 def frequency_sql(field: str, values: str, frequencies: str) -> str:
