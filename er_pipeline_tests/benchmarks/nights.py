@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.records,
                 f"{options.changed:.1%}",
                 *(cost.cpu_seconds for cost, _ in runs.values()),
-                round(night / full, 2),
+                f"{night / full:.0%}",
             )
         ],
     )
