@@ -72,13 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_steps(runs)
     full, night = (runs[name][0].cpu_seconds for name in ("full night", "next night"))
     show_table(
-        ["people", "changed", *(f"{name}, CPU s" for name in runs), "next / full"],
+        ["people", "changed", *(f"CPU s, {name}" for name in runs), "× full night"],
         [
             (
                 options.records,
                 f"{options.changed:.1%}",
                 *(cost.cpu_seconds for cost, _ in runs.values()),
-                f"{night / full:.1%}",
+                f"{night / full:.0%}",
             )
         ],
     )
