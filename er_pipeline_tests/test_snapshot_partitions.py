@@ -62,7 +62,7 @@ def test_the_sensor_finds_each_date_once(tmp_path: Path, instance: dg.DagsterIns
         assert not data.run_requests
         for request in data.dynamic_partitions_requests or []:
             instance.add_dynamic_partitions("people_snapshots", list(request.partition_keys))
-        return instance.get_dynamic_partitions("people_snapshots")
+        return list(instance.get_dynamic_partitions("people_snapshots"))
 
     assert tick() == DAYS
     write(tmp_path, "2026-11-05", "1,Ann")

@@ -75,7 +75,8 @@ class PublishPlace(Settings):
     @field_validator("database", "ducklake")
     @classmethod
     def _is_not_motherduck(cls, address: SecretStr | None) -> SecretStr | None:
-        if problem := motherduck_problem(address and address.get_secret_value(), "database"):
+        text = address.get_secret_value() if address else None
+        if problem := motherduck_problem(text, "database"):
             raise ValueError(problem)
         return address
 
