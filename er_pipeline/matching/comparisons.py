@@ -90,7 +90,7 @@ def splink_comparison(spec: PipelineSpec, field: str) -> dict[str, Any]:
     comparison = comparison_of(spec, field)
     frequency = field if comparison.term_frequency else None
     equal = levels.ExactMatchLevel(field).configure(tf_adjustment_column=frequency)
-    swapped = []
+    swapped: list[Any] = []
     names = names_in_either_order(spec)
     if field in names:
         (other,) = (name for name in names if name != field)
