@@ -102,9 +102,10 @@ def test_terms_find_more_than_rare_columns_for_less_work(monkeypatch: pytest.Mon
     cuts: Any = {"k": 5, "floor": 0.1, "threads": 1}
 
     def recall() -> float:
-        sides = as_counted(vectors, vectors, 500.0 * N).sides
-        assert sides is not None
-        search = SparseSearch(vectors, vectors, texts, texts, found_by=sides, **cuts)
+        by = as_counted(vectors, vectors, 300.0 * N)
+        sides: Any = {"found_by": by.sides, "spare": by.spare}
+        assert by.left_out
+        search = SparseSearch(vectors, vectors, texts, texts, **sides, **cuts)
         return measure_recall(search, vectors, vectors, texts, texts, **cuts, seed=1)
 
     by_terms = recall()

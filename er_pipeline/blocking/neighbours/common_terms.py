@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# Texts from which on common terms are learned: below, hardly a column is too common.
-LEARNED_FROM = 50_000
+# Texts from which on common terms are learned: below, few columns are too common.
+LEARNED_FROM = 100_000
 SAMPLED_TEXTS = 40_000
 # Products of the sample's columns with each other: long texts are sampled less.
 SAMPLED_PRODUCTS = 100_000_000

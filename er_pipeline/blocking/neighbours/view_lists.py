@@ -23,7 +23,7 @@ from er_pipeline.blocking.tables.stamps import code_version, digest
 from er_pipeline.blocking.tables.table import Column, Table
 
 # Products per record by words: less than n-grams may cost, since words are rarer.
-WORK_OF_WORDS = 4_000
+WORK_OF_WORDS = 3_000
 CANDIDATES = Table(
     NEIGHBOUR_CANDIDATES,
     "The lists that the search began from, in the numpy files beside it: what another night takes"
