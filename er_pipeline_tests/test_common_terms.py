@@ -110,8 +110,8 @@ def test_terms_find_more_than_rare_columns_for_less_work(monkeypatch: pytest.Mon
 
     by_terms = recall()
     monkeypatch.setattr(common_terms, "LEARNED_FROM", N + 1)
-    assert by_terms > 0.9
-    assert recall() < 0.7
+    assert by_terms > 0.85
+    assert recall() < by_terms - 0.2
 
 
 def test_terms_are_kept_and_an_earlier_version_kept_none(tmp_path: Path) -> None:

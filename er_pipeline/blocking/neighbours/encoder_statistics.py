@@ -132,7 +132,7 @@ def learn_statistics(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     ]
     some = texts.sample(sampled(n_texts))
     with lake.writing(ENCODER_STATISTICS, facts) as draft:
-        if lexical:
+        if lexical and isinstance(encoder, Lexical):
             kinds = {name: spec.field_kinds[name] for name in fields}
             held = texts_of_columns(kinds, lexical)
             vectors = encoder.encode_with(some, lexical)
