@@ -77,6 +77,7 @@ def test_tables_of_every_night_are_those_of_a_rebuild(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, embedding: dict[str, Any], seed: int
 ) -> None:
     # Few columns may be searched by, and few candidates are kept, so that lists run short.
+    monkeypatch.setattr(neighbour_lists, "SPARE_FOR_COMMON", 2)
     monkeypatch.setattr(neighbour_lists, "SPARE_FOR_PAIRS", 2)
     monkeypatch.setattr(sparse_search, "SPARE", 2)
     monkeypatch.setattr(sparse_search, "SPARSE_SLICE", 37)

@@ -116,11 +116,11 @@ def test_terms_find_more_than_rare_columns_for_less_work(monkeypatch: pytest.Mon
 
 def test_terms_are_kept_and_an_earlier_version_kept_none(tmp_path: Path) -> None:
     terms, _ = learned(people())
-    terms.save(tmp_path, "fields")
-    read = CommonTerms.load(tmp_path, "fields")
+    assert CommonTerms.load(tmp_path).is_empty
+    terms.save(tmp_path)
+    read = CommonTerms.load(tmp_path)
     for name in ("columns", "texts", "leaders", "pairs", "pair_texts"):
         np.testing.assert_array_equal(getattr(read, name), getattr(terms, name))
-    assert CommonTerms.load(tmp_path, "words").is_empty
 
 
 def test_of_few_texts_nothing_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
