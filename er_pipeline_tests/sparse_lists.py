@@ -9,7 +9,6 @@ from er_pipeline.blocking.encoders import Dense
 from er_pipeline.blocking.neighbours.carried_lists import plain_lists
 from er_pipeline.blocking.neighbours.nearest import DECIMALS, Lists
 from er_pipeline.blocking.neighbours.neighbour_lists import as_counted
-from er_pipeline.blocking.neighbours.packed_lists import ranked
 from er_pipeline.blocking.neighbours.sparse_search import SparseSearch
 
 # Query, neighbour, similarity, rank.
@@ -40,18 +39,19 @@ def search_sparse(
     left = right if same else csr_matrix(queries)
     first = left.shape[0] * (not same)  # so that no target has the number of a query
     query_texts = np.arange(left.shape[0])
+    by = as_counted(left, right, max_work_per_record * left.shape[0])
     search = SparseSearch(
         left,
         right,
         query_texts,
         np.arange(right.shape[0]) + first,
-        found_by=as_counted(left, right, max_work_per_record * left.shape[0]).sides,
+        found_by=by.sides,
+        spare=by.spare,
         k=k,
         floor=floor,
         threads=threads,
     )
     lists = (
-        ranked(found, texts, search.n_candidates, k, floor)
-        for texts, found in plain_lists(search, query_texts)
+        search.ranked(found, texts, floor) for texts, found in plain_lists(search, query_texts)
     )
     return [(q, n - first, s, r) for q, n, s, r in entries(lists)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from er_pipeline.blocking.neighbours import common_terms, sparse_search
+from er_pipeline.blocking.neighbours import common_terms, neighbour_lists, sparse_search
 from er_pipeline.blocking.neighbours.carried_lists import NEIGHBOUR_CANDIDATES
 from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
 from er_pipeline.blocking.neighbours.encoder_statistics import ENCODER_STATISTICS
@@ -77,7 +77,8 @@ def test_tables_of_every_night_are_those_of_a_rebuild(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, embedding: dict[str, Any], seed: int
 ) -> None:
     # Few columns may be searched by, and few candidates are kept, so that lists run short.
-    monkeypatch.setattr(sparse_search, "SPARE_FOR_COMMON", 2)
+    monkeypatch.setattr(neighbour_lists, "SPARE_FOR_COMMON", 2)
+    monkeypatch.setattr(neighbour_lists, "SPARE_FOR_PAIRS", 2)
     monkeypatch.setattr(sparse_search, "SPARE", 2)
     monkeypatch.setattr(sparse_search, "SPARSE_SLICE", 37)
     # Common terms are learned of so few texts, too.

@@ -164,3 +164,11 @@ def test_rows_are_scaled_to_length_1_in_their_direction_and_rows_of_zeros_stay(
 
 def test_the_folder_of_a_package_is_the_one_it_is_imported_from() -> None:
     assert folder_of("er_pipeline") == Path(er_pipeline.__file__).parent
+
+
+def test_a_sample_of_texts_holds_their_values_only() -> None:
+    texts = texts_of({"name": "text"}, ["ann"], ["bob"], [None], ["ann"], ["eve"])
+    (field,) = texts.sample(np.array([1, 2, 4])).fields()
+    assert list(field.values) == ["bob", "eve"]
+    assert field.codes.tolist() == [0, -1, 1]
+    assert len(field.counts) == 3

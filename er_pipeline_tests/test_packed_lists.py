@@ -12,6 +12,7 @@ from er_pipeline.blocking.neighbours.packed_lists import (
     ranked,
     renumbered,
     texts_in,
+    without_ties,
 )
 
 
@@ -80,3 +81,11 @@ def test_the_first_candidates_are_ranked_by_their_whole_similarity() -> None:
     assert listed.rank.tolist() == [1, 2]
     assert listed.query.tolist() == [3, 3]
     assert np.allclose(listed.similarity, [0.9, 0.5])
+
+
+def test_what_ties_with_the_first_that_is_too_many_is_left_out() -> None:
+    tied = lists([(0.9, 0), (0.8, 1), (0.8, 2), (0.7, 3)], [(0.9, 1), (0.8, 2), (0.7, 3)])
+    assert shown(without_ties(tied, 2)) == [[(0.9, 0)], [(0.9, 1), (0.8, 2)]]
+    # Below the border there may be others as similar as those that are listed.
+    ends_in_a_tie = lists([(0.9, 0), (0.8, 1), (0.8, 2)], [(0.9, 1)], border=[8000, WHOLE])
+    assert shown(without_ties(ends_in_a_tie, 5)) == [[(0.9, 0)], [(0.9, 1)]]

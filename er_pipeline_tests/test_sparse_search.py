@@ -76,6 +76,6 @@ def test_the_work_of_a_search_is_a_product_for_each_two_that_share_a_column() ->
 def test_products_are_those_of_the_rows_in_any_order() -> None:
     rng = np.random.Generator(np.random.PCG64(3))
     left, right = (rng.random((n, 40), np.float32) * (rng.random((n, 40)) < 0.2) for n in (30, 50))
-    rows, columns = rng.integers(0, 30, 9_000), rng.integers(0, 50, 9_000)
+    rows, columns = (rng.integers(0, n, 9_000).astype(np.int32) for n in (30, 50))
     found = products(csr_matrix(left), csr_matrix(right), rows, columns)
     np.testing.assert_allclose(found, (left[rows] * right[columns]).sum(axis=1), rtol=1e-5)

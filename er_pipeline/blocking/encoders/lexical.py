@@ -49,7 +49,8 @@ class Lexical(Encoder):
     max_work_per_record: int = Field(
         30_000,
         ge=1000,
-        description="Products per record the search may cost; commoner n-grams only rank.",
+        description="Products per record the search may cost; commoner n-grams find in pairs or"
+        " only rank.",
     )
 
     min_recall: float = Field(

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# Texts from which on common terms are learned: below, hardly a column is too common.
-LEARNED_FROM = 50_000
+# Texts from which on common terms are learned: below, few columns are too common.
+LEARNED_FROM = 100_000
 SAMPLED_TEXTS = 40_000
 # Products of the sample's columns with each other: long texts are sampled less.
 SAMPLED_PRODUCTS = 100_000_000
@@ -60,17 +60,17 @@ class CommonTerms:
         """Say whether nothing is known, so that common columns cannot find anything."""
         return not len(self.columns)
 
-    def save(self, folder: Path, view: str) -> None:
-        """Keep them beside what else was learned of a view."""
-        np.save(folder / f"{view}_common.npy", np.stack([self.columns, self.texts, self.leaders]))
-        np.save(folder / f"{view}_pairs.npy", np.stack([self.pairs, self.pair_texts]))
+    def save(self, folder: Path) -> None:
+        """Keep them beside what else was learned."""
+        np.save(folder / "common_terms.npy", np.stack([self.columns, self.texts, self.leaders]))
+        np.save(folder / "common_pairs.npy", np.stack([self.pairs, self.pair_texts]))
 
     @classmethod
-    def load(cls, folder: Path, view: str) -> "CommonTerms":
+    def load(cls, folder: Path) -> "CommonTerms":
         """Read them; none where an earlier version learned."""
-        if not (folder / f"{view}_common.npy").exists():
+        if not (folder / "common_terms.npy").exists():
             return cls.none()
-        return cls(*np.load(folder / f"{view}_common.npy"), *np.load(folder / f"{view}_pairs.npy"))
+        return cls(*np.load(folder / "common_terms.npy"), *np.load(folder / "common_pairs.npy"))
 
 
 def sampled(n_texts: int) -> NDArray[np.int64]:

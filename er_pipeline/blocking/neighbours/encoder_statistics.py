@@ -15,12 +15,7 @@ import numpy as np
 from er_pipeline.blocking.encoders import Lexical
 from er_pipeline.blocking.encoders.lexical import texts_of_columns
 from er_pipeline.blocking.encoders.term_counts import LexicalStatistics, TermCounts
-from er_pipeline.blocking.encoders.whole_record import (
-    BITS,
-    WORDS,
-    encode_whole_records,
-    learn_whole_records,
-)
+from er_pipeline.blocking.encoders.whole_record import learn_whole_records
 from er_pipeline.blocking.neighbours.common_terms import (
     CommonTerms,
     learn_common_terms,
@@ -44,13 +39,13 @@ BY_FIELDS = "fields"
 class EncoderStatistics:
     """What was learned: of the fields, None with other encoders; of whole records, by bag.
 
-    common: by view, of what is searched. n_texts: distinct texts; texts_of_sources: those of each
-    source. digest: of all of it.
+    common: of the fields. n_texts: distinct texts; texts_of_sources: those of each source. digest:
+    of all of it.
     """
 
     lexical: LexicalStatistics | None
     whole: Mapping[str, TermCounts]
-    common: Mapping[str, CommonTerms]
+    common: CommonTerms
     n_texts: int
     texts_of_sources: tuple[int, ...]
     digest: str
@@ -101,7 +96,7 @@ def learn_statistics(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
 
     Reads cleaned_records. Writes encoder_statistics (part_no, view, field, weight, records,
     terms), one row per field and bag, with the counts beside it as <part_no>.npy: (3, n_terms)
-    BIGINT of cells, records and texts; and the common terms of what is searched.
+    BIGINT of cells, records and texts; and the common terms of the fields.
     Returns the facts kept beside it: ngrams, texts, texts_of_sources and learned_from.
     """
     encoder = spec.encoder
@@ -118,8 +113,8 @@ def learn_statistics(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
     parts: list[tuple[str, str | None, TermCounts]] = []
     if lexical:
         parts += [(BY_FIELDS, name, counts) for name, counts in lexical.fields.items()]
-    whole = learn_whole_records(texts) if spec.reads_whole_records else {}
-    parts += [(name, None, counts) for name, counts in whole.items()]
+    if spec.reads_whole_records:
+        parts += [(name, None, counts) for name, counts in learn_whole_records(texts).items()]
     facts: dict[str, Any] = {
         "ngrams": lexical.ngrams if lexical else None,
         "texts": n_texts,
@@ -130,18 +125,12 @@ def learn_statistics(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         (i, view, field, counts.weight, counts.n_records, len(counts.cells))
         for i, (view, field, counts) in enumerate(parts)
     ]
-    some = texts.sample(sampled(n_texts))
     with lake.writing(ENCODER_STATISTICS, facts) as draft:
-        if lexical:
+        if lexical and isinstance(encoder, Lexical):
             kinds = {name: spec.field_kinds[name] for name in fields}
             held = texts_of_columns(kinds, lexical)
-            vectors = encoder.encode_with(some, lexical)
-            learn_common_terms(vectors, held, n_texts).save(draft.folder, BY_FIELDS)
-        if spec.reads_whole_records:
-            words = whole[WORDS]
-            bag = encode_whole_records(some, {WORDS: words})[WORDS]
-            held = words.texts_of_cells(BITS[WORDS])
-            learn_common_terms(bag, held, n_texts).save(draft.folder, WORDS)
+            vectors = encoder.encode_with(texts.sample(sampled(n_texts)), lexical)
+            learn_common_terms(vectors, held, n_texts).save(draft.folder)
         for i, (_, _, counts) in enumerate(parts):
             np.save(
                 draft.folder / f"{i}.npy", np.stack([counts.cells, counts.records, counts.texts])
@@ -173,7 +162,7 @@ def load_statistics(engine: Engine, lake: Lake) -> EncoderStatistics:
     return EncoderStatistics(
         LexicalStatistics(ngrams, fields) if ngrams else None,
         whole,
-        {view: CommonTerms.load(folder, view) for view in (BY_FIELDS, WORDS)},
+        CommonTerms.load(folder),
         facts["texts"],
         tuple(facts["texts_of_sources"]),
         f"{digest_of(folder)} {[facts[name] for name in ('ngrams', 'texts', 'texts_of_sources')]}",

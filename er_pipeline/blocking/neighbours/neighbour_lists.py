@@ -30,8 +30,9 @@ from er_pipeline.blocking.neighbours.nearest import (
     nearest_dense,
     ranks,
 )
-from er_pipeline.blocking.neighbours.packed_lists import ranked
 from er_pipeline.blocking.neighbours.sparse_search import (
+    SPARE_FOR_COMMON,
+    SPARE_FOR_PAIRS,
     SparseSearch,
     common_columns,
     measure_recall,
@@ -48,9 +49,9 @@ logger = logging.getLogger(__name__)
 
 # What the n-grams in force may cost of the most that a search may, before they are counted anew.
 MOST_WORK = 2
-# Of what a search may cost, where not every column can be searched by: what the rare ones may, each
-# for itself. As terms they cost less, and the pairs of common terms take some of the rest.
-WORK_OF_RARE = 1 / 3
+# Of what a search may cost, where pairs of common terms find, too: what the rare columns may, each
+# for itself. All of it at first, since it finds most, and less among more texts, down to a third.
+ALL_WORK_UP_TO, LEAST_OF_WORK = 100_000, 1 / 3
 # Of the texts that a column may be in and find alone: those that may hold both terms of a pair.
 TEXTS_OF_PAIR = 0.5
 SEED = 20  # of the sample that an approximate index is measured on
@@ -211,7 +212,13 @@ def most_texts_of(
     most = most_texts(texts, share, work)
     if not (texts > most).any():
         return None
-    return most if terms.is_empty else most_texts(texts, share, work * WORK_OF_RARE)
+    if terms.is_empty:
+        return most
+    return most_texts(texts, share, work * _share_of_rare(statistics.n_texts))
+
+
+def _share_of_rare(n_texts: int) -> float:
+    return float(np.clip((ALL_WORK_UP_TO / max(n_texts, 1)) ** 0.5, LEAST_OF_WORK, 1.0))
 
 
 def _search(
@@ -259,6 +266,7 @@ def _search(
             wanted,
             targets[some],
             found_by=by.sides and (by.sides[0], by.sides[1][rows]),
+            spare=by.spare,
             k=k,
             floor=floor,
             threads=threads,
@@ -276,15 +284,19 @@ def _search(
     else:
         found = plain_lists(searched, wanted)
     for texts, candidates in found:
-        yield ranked(candidates, texts, searched.n_candidates, k, floor)
+        yield searched.ranked(candidates, texts, floor)
 
 
 @dataclass(frozen=True)
 class FoundBy:
-    """What both sides are searched by where not by all columns, and how many find nobody alone."""
+    """What both sides are searched by where not by all columns, and how many find nobody alone.
+
+    spare: how many more than are listed are ranked by all columns.
+    """
 
     sides: "tuple[csr_matrix, csr_matrix] | None" = None
     left_out: int = 0
+    spare: int = 0
 
 
 def _as_learned(left: "csr_matrix", right: "csr_matrix", learned: Learned) -> FoundBy:
@@ -303,7 +315,7 @@ def as_counted(left: "csr_matrix", right: "csr_matrix", most: float) -> FoundBy:
     texts = np.bincount(right.indices, minlength=right.shape[1])
     terms = learn_common_terms(right[sampled(right.shape[0])], texts, right.shape[0])
     if not terms.is_empty:
-        common = common_columns(left, right, most * WORK_OF_RARE)
+        common = common_columns(left, right, most * _share_of_rare(right.shape[0]))
     most_of_rare = int(texts[~common].max(initial=0))
     columns = np.arange(right.shape[1])
     return _found_by(left, right, terms, columns, common, common[terms.columns], most_of_rare)
@@ -319,11 +331,10 @@ def _found_by(
     most: int,
 ) -> FoundBy:
     search = TermSearch(terms, columns, common, are_common, int(most * TEXTS_OF_PAIR))
-    if left is right:
-        (side,) = search.vectors(left)
-        return FoundBy((side, side), int(common.sum()))
-    one, other = search.vectors(left, right)
-    return FoundBy((one, other), int(common.sum()))
+    spare = SPARE_FOR_COMMON if terms.is_empty else SPARE_FOR_PAIRS
+    same = left is right
+    one, other = search.vectors(left) * 2 if same else search.vectors(left, right)
+    return FoundBy((one, other), int(common.sum()), spare)
 
 
 def _search_dense(

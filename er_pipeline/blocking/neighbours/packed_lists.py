@@ -111,6 +111,19 @@ def cut(candidates: Candidates, width: int) -> Candidates:
     return Candidates(np.ascontiguousarray(packed[:, :width]), border)
 
 
+def without_ties(candidates: Candidates, n: int) -> Candidates:
+    """Leave out what is no more similar than a list's candidate n + 1, and all that follow.
+
+    So it is known which are left, also where a list ends in a tie before its n-th.
+    """
+    packed = candidates.packed
+    least = candidates.border.astype(np.int64)
+    if packed.shape[1] > n:
+        least = np.maximum(least, found_similarity(packed[:, n]))  # NONE lies below every border
+    is_above = (packed != NONE) & (found_similarity(packed) > least[:, None])
+    return Candidates(np.where(is_above, packed, NONE), candidates.border)
+
+
 def ranked(
     candidates: Candidates, queries: NDArray[np.int64], n: int, k: int, floor: float
 ) -> Lists:

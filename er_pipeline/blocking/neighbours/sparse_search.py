@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from er_pipeline.blocking.neighbours.nearest import (
     SPARE,
     Entries,
+    Lists,
     sample_rows,
     settled,
     share_found,
@@ -26,6 +27,7 @@ from er_pipeline.blocking.neighbours.packed_lists import (
     last_decimals,
     pack,
     ranked,
+    without_ties,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Listed beyond those where n-grams were left out, and ranked by the whole product.
-SPARE_FOR_COMMON = 60
+# Listed beyond those where n-grams were left out, and ranked by the whole product: where rare ones
+# alone find them, and where pairs of common ones do, too, which say less of how similar they are.
+SPARE_FOR_COMMON, SPARE_FOR_PAIRS = 40, 100
 # Of the least similarity listed, what a candidate must reach by what is searched by.
 FOUND_SHARE = 0.8
 SPARSE_SLICE = 50_000  # queries searched at once
@@ -49,7 +52,7 @@ class SparseSearch:
     queries, targets: (n, n_columns) rows of length 1, with sorted indices. query_texts,
     target_texts: the ascending numbers of the texts that they are; a text is not its own neighbour.
     found_by: queries and targets as they are searched by, where not by all columns; these only
-    rank what is found. k: how many are wanted.
+    rank what is found. spare: how many more than k of those are ranked. k: how many are wanted.
     """
 
     def __init__(
@@ -60,13 +63,14 @@ class SparseSearch:
         target_texts: NDArray[np.int64],
         *,
         found_by: "tuple[csr_matrix, csr_matrix] | None",
+        spare: int = 0,
         k: int,
         floor: float,
         threads: int,
     ) -> None:
         """Turn the targets round, so that they can be searched by column."""
         self._query_texts, self._target_texts = query_texts, target_texts
-        self._k, self._threads = k, threads
+        self._k, self._spare, self._threads = k, spare, threads
         self.has_common = found_by is not None
         self._floor = floor * FOUND_SHARE if self.has_common else floor
         self._whole = queries, targets
@@ -80,7 +84,7 @@ class SparseSearch:
     @property
     def n_candidates(self) -> int:
         """How many candidates of each text are ranked."""
-        return self._k + (SPARE_FOR_COMMON if self.has_common else 0)
+        return self._k + self._spare
 
     @property
     def width(self) -> int:
@@ -90,11 +94,12 @@ class SparseSearch:
     def find(self, numbers: NDArray[np.int64], *, settle: bool = True) -> Candidates:
         """Find the candidates of some queries.
 
-        settle: whether the first `n_candidates` must be right also where there are ties.
+        settle: whether the first `n_candidates` must be right also where there are ties. By terms
+        they are cut short of a tie, see `ranked`.
         """
         rows_wanted = numbers.astype(np.int32)
         length = self.width + 1  # a text finds itself, too
-        if settle:
+        if settle and not self.has_common:
             rows, targets, found = settled(
                 self._search, rows_wanted, length, self.n_candidates + 1, self._floor
             )
@@ -111,6 +116,13 @@ class SparseSearch:
             others = self._packed(listed, rows, targets, found, sizes, sizes > length)
             usual.packed[long], usual.border[long] = others.packed[long], others.border[long]
         return usual
+
+    def ranked(self, candidates: Candidates, texts: NDArray[np.int64], floor: float) -> Lists:
+        """List the k most similar of the candidates of some texts, by all columns."""
+        n = self.n_candidates
+        if self.has_common:
+            candidates = without_ties(candidates, n)
+        return ranked(candidates, texts, n, self._k, floor)
 
     def _search(self, numbers: NDArray[np.int32], length: int) -> Entries:
         from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
@@ -201,7 +213,7 @@ def measure_recall(
     )
     everything = np.arange(len(sample))
     exact = ranked(exactly.find(everything, settle=False), texts, k, k, floor)
-    found = ranked(search.find(sample), texts, search.n_candidates, k, floor)
+    found = search.ranked(search.find(sample), texts, floor)
     recall = share_found(exact, found)
     logger.info("the rarer n-grams find %.4f of the lists of all", recall)
     return recall

@@ -4,6 +4,7 @@ from er_pipeline.blocking.encoders import Encoder, Lexical
 from er_pipeline.blocking.encoders.lexical import texts_of_columns
 from er_pipeline.blocking.encoders.whole_record import WORDS
 from er_pipeline.blocking.neighbours.carried_lists import NEIGHBOUR_CANDIDATES, CarriedLists
+from er_pipeline.blocking.neighbours.common_terms import CommonTerms
 from er_pipeline.blocking.neighbours.encoder_statistics import load_statistics
 from er_pipeline.blocking.neighbours.neighbour_lists import (
     Learned,
@@ -22,8 +23,8 @@ from er_pipeline.blocking.tables.lake import Lake, TableDraft
 from er_pipeline.blocking.tables.stamps import code_version, digest
 from er_pipeline.blocking.tables.table import Column, Table
 
-# Products per record by words: less than n-grams may cost, since words are rarer.
-WORK_OF_WORDS = 4_000
+# Products per record by words: a fifth of what n-grams may cost, since words are rarer.
+WORK_OF_WORDS = 6_000
 CANDIDATES = Table(
     NEIGHBOUR_CANDIDATES,
     "The lists that the search began from, in the numpy files beside it: what another night takes"
@@ -68,13 +69,15 @@ class ViewLists:
         if view == WORDS:
             folder = self._lake.path(WHOLE_VECTORS) / WORDS
             texts = self._statistics.whole[WORDS].texts
+            # Rare words find enough (93% of the lists of a million people), and pairs save nothing.
+            terms = CommonTerms.none()
         else:
             assert self._statistics.lexical is not None
             folder = vector_folder(self._lake)
             kinds = {name: self._spec.field_kinds[name] for name in self._spec.embedding_fields}
             texts = texts_of_columns(kinds, self._statistics.lexical)
+            terms = self._statistics.common
         columns, in_force = load_learned_texts(folder)
-        terms = self._statistics.common[view]
         most = most_texts_of(texts, self._statistics, encoder, self._spec.link_mode, terms)
         return Learned(view, columns, in_force, most, terms, self.carried)
 
