@@ -113,7 +113,7 @@ class ScoreBounds:
 
     def _closeness(self, bound: tuple[Any, ...]) -> float:
         weights = [level.weight for level in self.comparisons[bound[0]].levels]
-        return min(weights) - max(weights)
+        return float(min(weights) - max(weights))
 
     def _most(
         self, i: int, own: NDArray[np.int32], terms: NDArray[np.float32]

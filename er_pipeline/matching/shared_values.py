@@ -97,7 +97,7 @@ def find_shared_values(
         if set(pattern[1] + pattern[2]) & set(witnesses):
             by_set.setdefault(pattern[0], {})[pattern] = n
     largest = sorted(by_set, key=lambda equal: (-sum(by_set[equal].values()), equal))[:MAX_SETS]
-    found = []
+    found: list[SharedValues] = []
     for equal in largest:
         asked = [n for n in witnesses if any(n in p[1] + p[2] for p in by_set[equal])]
         seen = _differing(engine, spec, comparisons, equal, asked)
