@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -315,8 +316,8 @@ def _judge(rows: Sequence[Figures]) -> int:
 
 
 WAYS: dict[str, Callable[[argparse.Namespace], Figures]] = {
-    **{f"prepare {way}": lambda options, way=way: prepare(options, way) for way in SETTINGS},
-    **{way: lambda options, way=way: run_ours(options, way) for way in MADE},
+    **{f"prepare {way}": partial(prepare, way=way) for way in SETTINGS},
+    **{way: partial(run_ours, way=way) for way in MADE},
     "splink": run_splink,
     "bm25": run_bm25,
     "blockingpy": run_blockingpy,
