@@ -10,6 +10,7 @@ import pytest
 
 from er_pipeline.blocking.neighbours import common_terms, neighbour_lists, sparse_search
 from er_pipeline.blocking.neighbours.carried_lists import NEIGHBOUR_CANDIDATES
+from er_pipeline.blocking.neighbours.common_terms import CommonTerms
 from er_pipeline.blocking.neighbours.embedding_blocks import neighbour_facts
 from er_pipeline.blocking.neighbours.encoder_statistics import ENCODER_STATISTICS
 from er_pipeline.blocking.tables.engine_duckdb import DuckDBEngine
@@ -84,6 +85,9 @@ def test_tables_of_every_night_are_those_of_a_rebuild(
     # Common terms are learned of so few texts, too.
     monkeypatch.setattr(common_terms, "LEARNED_FROM", 1)
     monkeypatch.setattr(common_terms, "LEAST_SEEN", 3)
+    limits = "max_work_per_record" in embedding  # and so few texts cost less than it may be
+    if limits:
+        monkeypatch.setattr(neighbour_lists, "most_texts", lambda *_: 12)
     rng = random.Random(seed)
     n_sources = 1 if mode == "dedupe" else 2
     people = [[person(rng, i) for i in range(60)] for _ in range(n_sources)]
@@ -100,6 +104,8 @@ def test_tables_of_every_night_are_those_of_a_rebuild(
         found = searched(nights, people)
         facts = neighbour_facts(nights.lake)
         assert facts["lists_taken_over"] > facts["lists_searched"]
+        assert bool(facts["common_ngrams_left_out"]) == limits
+        assert not CommonTerms.load(nights.lake.path(ENCODER_STATISTICS)).is_empty
         assert found == rebuilt(nights, tmp_path / f"rebuilt_{night}", people)
 
 
