@@ -139,9 +139,10 @@ def _rows(options: argparse.Namespace, n_records: int) -> list[Figures]:
             continue
         _run("prepare " + way, options, n_records)
         ran = _run(way, options, n_records)
+        blocks = ran.pop("blocks", None)
         found = [{**ran, "way": way}]
-        if way == "blockingpy" and "blocks" in ran:
-            found.append({**ran, **ran["blocks"], "way": "blocks"})
+        if blocks:
+            found.append({**ran, **blocks, "way": "blocks"})
         for row in found:
             rows.append({**row, "records": n_records})
             print(f"  {n_records:,}, {row['way']}: {row}", file=sys.stderr, flush=True)
