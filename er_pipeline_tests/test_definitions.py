@@ -128,7 +128,7 @@ def test_the_whole_graph_runs_on_five_people(people: Dataset) -> None:
     assert report["pairs_completeness"] == 1.0
     assert report["pairs"] == 2
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 16 + 25  # a contract per table, and the verdicts
+    assert len(evaluations) == 17 + 25  # a contract per table, and the verdicts
     assert all(check.passed for check in evaluations)
 
 

@@ -24,6 +24,11 @@ def whole(tmp_path: Path, engine: DuckDBEngine) -> Lake:
         )
     with lake.writing("rejected_records") as draft:
         engine.write("select 'people' as source, 7 as line", draft.file())
+    with lake.writing("record_contents") as draft:
+        engine.write(
+            f"select n::integer as record_no, n * 7 as content from range({N}) as t(n)",
+            draft.file(),
+        )
     with lake.writing("entities") as draft:
         engine.write(
             "select n::integer as record_no, (n - n % 3)::integer as entity_no"
@@ -42,6 +47,10 @@ def drawn(engine: DuckDBEngine, whole: Lake, folder: Path, share: float) -> tupl
     engine.read_folder(part.path("rejected_records"), "part_rejected")
     assert engine.rows("from part_rejected") == [("people", 7)]
     rows = engine.rows("select record_no, record_id from part")
+    engine.read_folder(part.path("record_contents"), "part_contents")
+    assert engine.rows("select record_no, content from part_contents") == [
+        (no, int(name.removeprefix("id ")) * 7) for no, name in rows
+    ]
     assert [no for no, _ in rows] == list(range(n))
     return n, [int(name.removeprefix("id ")) for _, name in rows]
 

@@ -79,7 +79,7 @@ def test_what_changed_is_named_and_only_what_hangs_on_it_runs(
     assert re.search(r"Skipped:  \d+ of \d+ steps unchanged", said.out)
     last = project.versions()
     made = {table for table in last if last[table] != after[table]}
-    assert made == {"cleaned_records", "rejected_records", "run_metrics"}
+    assert made == {"cleaned_records", "rejected_records", "record_contents", "run_metrics"}
 
 
 def test_a_warning_and_a_failure_are_given_again(

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 # What answers no question, and so has no answer in JSON.
 WITHOUT_JSON = {
     "label": "it asks, and shows one pair after the other",
+    "step": "a batch job speaks to Dagster by its own protocol",
     "--show-completion": "its answer is a script of the shell",
     "--install-completion": "it writes a file of the shell",
 }

@@ -39,6 +39,7 @@ AROUND: dict[str, Any] = {
         "birth_date": "date",
         "city": "text",
         "account": "identifier",
+        "price": "number",
     },
 }
 SECTIONS = set(PipelineSpec.model_fields)

@@ -53,7 +53,6 @@ FITTING: Mapping[str, Iterable[str]] = {
     ),
     "truth.path": {
         *(*PAIRED, *SECOND, "unified_pairs", "matches", "entities", "label_queue", *CHANGED),
-        *("recall_sample", "recall_views"),
     }
     - {"true_pairs"},
 }

@@ -216,5 +216,5 @@ def test_the_catalog_never_mixes_records_with_tables_of_older_ones(
     people = few(strategies={"s": "soundex(last_name)"})
     assert people.run() == 0
     people.records([*FEW[:5], {**FEW[5], "last_name": "Smith"}])
-    made = "cleaned_records|rejected_records|run_metrics"
+    made = "cleaned_records|rejected_records|record_contents|run_metrics"
     assert_refused(people, capfd, "cleaned_records", "catalog", names=r"\w+", makes=made)

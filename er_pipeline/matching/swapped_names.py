@@ -38,7 +38,7 @@ def swapped_sql(own: str, other: str) -> str:
 
 def is_swapped(level: Mapping[str, Any]) -> bool:
     """Say whether a level of Splink's settings is that of swapped names."""
-    return str(level["label_for_charts"]).startswith(SWAPPED)
+    return str(level.get("label_for_charts", "")).startswith(SWAPPED)
 
 
 def says_nothing(level: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ LAST_PLACE = 10
 class Pairs:
     """The candidates: (n_pairs,) record numbers, in their order; across: a link of two sources.
 
-    source: (n_records,) number of each record's source, where there are several.
+    source: (n_records,) number of each record's source, where several are linked.
     """
 
     left: NDArray[np.int32]
@@ -55,7 +55,7 @@ class Pairs:
     def doublings(self, value: Floats) -> Floats:
         """Say how often a pair's place doubles from the first: log2 of it, the mean of both lists.
 
-        A list is of a record's candidates in one source, as each source has matches of its own.
+        When linking, a list is of a record's candidates in one source: each has a match of its own.
         Equal values share a place; no place is behind `LAST_PLACE`.
         """
         list_of = np.concatenate([self.left, self.right]).astype(np.int64)

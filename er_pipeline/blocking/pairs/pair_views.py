@@ -86,7 +86,7 @@ def rank_again(
         columns["right_no"],
         count_records(engine),
         spec.links_two,
-        _sources(engine) if spec.link_mode != "dedupe" else None,
+        _sources(engine) if spec.link_mode == "link" else None,
     )
     views = {
         EVIDENCE: columns["weight"].astype(np.float64),
