@@ -114,3 +114,6 @@ def test_the_region_is_where_the_numbers_are_dialled() -> None:
     assert guess_phone_region(["(415) 555-2671", "(212) 736-5000"], [])[0] == "US"
     assert guess_phone_region(["089 1234567", "030 7654321"], ["DE", "AT"])[0] == "DE"
     assert guess_phone_region(["+33 1 42 68 53 00", "+33 4 78 42 00 00"], [])[0] == "FR"
+    austrian = ["+43 664 6975295", "+43 664 1234567", "0664 6975295", "0664 7654321"]
+    assert guess_phone_region(austrian, ["DE", "AT"])[0] == "AT"
+    assert guess_phone_region([*austrian[:2], "089 1234567", "030 7654321"], ["DE"])[0] == "DE"

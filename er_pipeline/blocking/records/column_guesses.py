@@ -311,21 +311,19 @@ def countries_of(columns: Sequence[str]) -> list[str]:
 def guess_phone_region(values: Sequence[str], hints: Sequence[str]) -> tuple[str, str]:
     """Return the country that phone numbers without + are dialled in, and the evidence.
 
-    hints: countries that the language of the columns speaks for, best first; only those are tried.
+    hints: countries that the language of the columns speaks for, best first; only those are tried,
+    and before them the one that most numbers with + are of: German or Austrian, many a number
+    without + is valid in both.
     """
     national = [value for value in values if "+" not in value and not value.startswith("00")][:300]
     abroad = [value for value in values if "+" in value][:300]
-    if not national:
-        regions = [_region_of(value) for value in abroad]
-        known = [region for region in regions if region]
-        if known:
-            region = max(set(known), key=lambda code: (known.count(code), code))
-            return (
-                region,
-                f"{known.count(region):,} of {len(abroad):,} numbers with + are from there",
-            )
+    known = [region for region in map(_region_of, abroad) if region]
+    usual = max(set(known), key=lambda code: (known.count(code), code), default="")
+    if usual and not national:
+        return usual, f"{known.count(usual):,} of {len(abroad):,} numbers with + are from there"
+    first = [usual] if 2 * known.count(usual) > len(known) else []
     best, best_share = (hints[0] if hints else "US"), 0.0
-    for region in dict.fromkeys(hints or REGIONS):
+    for region in dict.fromkeys([*first, *(hints or REGIONS)]):
         share = share_that(national, lambda value, region=region: _is_valid(value, region))  # type: ignore[misc]
         if share > best_share + _BETTER_FIT:
             best, best_share = region, share

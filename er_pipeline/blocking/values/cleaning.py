@@ -77,6 +77,8 @@ _SHORT_ADDRESS_WORDS = {
     for long in longs.split()
 }
 
+# German and Dutch write them in one word with the name: Hauptstraße, Hauptstr.
+_ENDINGS = re.compile(r"(?<=[a-z])(?:(str)(?:asse|aat)|(pl)atz)\b")
 _SPELLED_PO_BOX = re.compile(r"\bp o box\b")
 
 _NOT_IN_IDENTIFIERS = str.maketrans("", "", " -./" + QUOTES)
@@ -218,6 +220,7 @@ def _address(options: CleaningOptions) -> Cleaner:
     def shape(text: str) -> str:
         words = words_of(joined_letters(fold(without_float(plain(text)) or "")))
         short = " ".join([_SHORT_ADDRESS_WORDS.get(word, word) for word in words])
+        short = _ENDINGS.sub(r"\1\2", short)
         return _SPELLED_PO_BOX.sub("po box", short) if "p o box" in short else short
 
     return shape
