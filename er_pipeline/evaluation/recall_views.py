@@ -133,7 +133,7 @@ def _reads(spec: PipelineSpec) -> list[str]:
         tables += ["key_codes", "pair_weights"]
     if spec.matching and spec.matching.recall:
         tables.append("recall_sample")
-    if spec.truth:
+    elif spec.truth:
         tables.append("true_pairs")
     return tables
 
@@ -185,9 +185,11 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         of_views,
     )
     views, unseen = recall_by_views(pairs)
-    sample = None
+    sample = known = None
     if spec.matching and spec.matching.recall:
-        sample = recall_facts(lake)["sample"]
+        sample, known = recall_facts(lake)["sample"], recall_facts(lake)["known"]
+    elif spec.truth:  # all candidates are looked through: once is enough
+        known = count_known(engine, lake)
     if sample and sample["likely_matches"] >= 1:
         views[MODEL] = {
             "recall": sample["recall"],
@@ -217,7 +219,7 @@ def estimate_by_views(engine: Engine, lake: Lake, spec: PipelineSpec) -> Facts:
         "why": why,
         "unseen": unseen,
         "views": views,
-        "known": count_known(engine, lake) if spec.truth else None,
+        "known": known,
     }
     engine.put("likely_rows", {"n": np.flatnonzero(likely)})
     with lake.writing("recall_views", cast(dict[str, Any], facts)) as draft:

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from er_pipeline.blocking.spec.pipeline import PipelineSpec
+from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.orchestration.asset_keys import path_of_dataset
 from er_pipeline.orchestration.run_tags import run_tags
 from er_pipeline.orchestration.source_keys import own_source_keys
@@ -19,12 +20,23 @@ def automated(spec: PipelineSpec, assets: Sequence[Asset]) -> list[Asset]:
     condition = _condition(spec)
     if condition is None:
         return list(assets)
+    return with_attribute(assets, automation_condition=condition)
+
+
+def with_attribute(assets: Sequence[Asset], **attribute: Any) -> list[Asset]:
+    """Give all that runs make an attribute of Dagster's asset specs; sources are as they are."""
     return [
-        asset.map_asset_specs(lambda one: one.replace_attributes(automation_condition=condition))
+        asset.map_asset_specs(lambda one: one.replace_attributes(**attribute))
         if isinstance(asset, dg.AssetsDefinition) and asset.is_executable
         else asset
         for asset in assets
     ]
+
+
+def status_of(schedule: Schedule) -> dg.DefaultScheduleStatus:
+    """Return whether a schedule is on as soon as the project loads."""
+    status = dg.DefaultScheduleStatus
+    return status.RUNNING if schedule.enabled else status.STOPPED
 
 
 def with_max_age(spec: PipelineSpec, catalog: dg.AssetsDefinition) -> dg.AssetsDefinition:

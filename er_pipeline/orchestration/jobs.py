@@ -16,6 +16,7 @@ from er_pipeline.blocking.tables.lake import SPILL
 from er_pipeline.blocking.tables.locks import run_lock
 from er_pipeline.blocking.tables.publications import clear_leftovers
 from er_pipeline.orchestration.asset_keys import asset_key, path_of_dataset
+from er_pipeline.orchestration.automation import status_of
 from er_pipeline.orchestration.catalog_last import catalog_last
 from er_pipeline.orchestration.publish_assets import last_assets
 from er_pipeline.orchestration.run_tags import (
@@ -181,9 +182,5 @@ def nightly_schedule(dataset: str, schedule: Schedule, job: Any) -> dg.ScheduleD
         job=job,
         cron_schedule=schedule.cron,
         execution_timezone=schedule.timezone,
-        default_status=(
-            dg.DefaultScheduleStatus.RUNNING
-            if schedule.enabled
-            else dg.DefaultScheduleStatus.STOPPED
-        ),
+        default_status=status_of(schedule),
     )

@@ -17,6 +17,7 @@ from er_pipeline.blocking.spec.schedule_section import Schedule
 from er_pipeline.blocking.tables.errors import BlockingError, LakeError
 from er_pipeline.blocking.tables.printable import printable
 from er_pipeline.orchestration.asset_keys import path_of_dataset
+from er_pipeline.orchestration.automation import Asset, status_of, with_attribute
 from er_pipeline.orchestration.run_tags import DATASET_TAG
 
 # How often a run looks whether earlier dates of its backfill are done.
@@ -24,7 +25,6 @@ SECONDS_OF_WAITING = 2.0
 BACKFILL_TAG = "dagster/backfill"
 AT_WORK = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
 TO_COME = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED)
-Asset = dg.AssetsDefinition | dg.AssetSpec
 PARTITION_TAG = "dagster/partition"
 SECONDS_BETWEEN_LOOKS = 60
 
@@ -47,12 +47,7 @@ def partitioned(spec: PipelineSpec, assets: Sequence[Asset]) -> list[Asset]:
     partitions = partitions_of(spec)
     if partitions is None:
         return list(assets)
-    return [
-        asset.map_asset_specs(lambda one: one.replace_attributes(partitions_def=partitions))
-        if isinstance(asset, dg.AssetsDefinition) and asset.is_executable
-        else asset
-        for asset in assets
-    ]
+    return with_attribute(assets, partitions_def=partitions)
 
 
 def snapshot_of(context: Any) -> str | None:
@@ -167,11 +162,7 @@ def snapshot_schedule(
         job=job,
         cron_schedule=schedule.cron,
         execution_timezone=schedule.timezone,
-        default_status=(
-            dg.DefaultScheduleStatus.RUNNING
-            if schedule.enabled
-            else dg.DefaultScheduleStatus.STOPPED
-        ),
+        default_status=status_of(schedule),
         description=f"Run dataset {spec.dataset!r} on its newest snapshot.",
     )
     def at_its_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
